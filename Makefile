@@ -1,0 +1,56 @@
+# Two commands on a fresh machine: `make bench` and `make test`. Both make .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PACKAGE := pyproject.toml ipcbench/__init__.py
+
+# bench, tests and results are folders: without .PHONY make would find them up to date.
+.PHONY: bench test check format wheel clean help
+.DEFAULT_GOAL := help
+
+bench: $(VENV)/.installed ## measure all transports, print the tables, write results/<machine>/<date>-<commit>/
+	@status=0; \
+	$(PY) bench/latency.py || status=$$?; \
+	if [ $$status -ne 130 ]; then $(PY) bench/throughput.py || status=$$?; fi; \
+	exit $$status
+
+test: $(VENV)/.installed-test ## run the tests
+	$(PY) -m pytest
+
+check: $(VENV)/.installed-dev ## format, lint and types
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: $(VENV)/.installed-dev ## rewrite the code in its format
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+wheel: $(VENV)/.installed-dev ## build dist/ipcbench-*.whl
+	$(PY) -m build --wheel --outdir dist .
+
+clean: ## remove all that make made, but not results
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "ipcbench needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(PACKAGE) | $(PY)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(PACKAGE) | $(PY)
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: $(PACKAGE) | $(PY)
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-test

@@ -1,0 +1,1 @@
+"""Results: stored, loaded and judged. Nothing here measures."""

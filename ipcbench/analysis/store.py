@@ -1,0 +1,207 @@
+"""Result files: one pyperf suite a run, plus what pyperf has no place for.
+
+A file is what `pyperf.BenchmarkSuite` writes, with one more top-level key, "ipcbench", which
+pyperf ignores: the cases that have no number and their reasons. pyperf reads our files as they
+are; a file that pyperf has rewritten has lost that list and nothing else.
+
+Host name, user paths and build paths, which pyperf records, are left out: results are published.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyperf
+
+from ipcbench.case import Case
+from ipcbench.errors import ResultsError, UsageError
+
+FORMAT = 1
+"""Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
+
+_MOST_BYTES = 256 * 1024**2
+_KEY = "ipcbench"
+_PRIVATE_METADATA = frozenset(
+    (
+        "hostname",
+        "python_executable",
+        "python_config_args",
+        "python_cflags",
+        "boot_time",
+        "uptime",
+        "command_max_rss",
+    )
+)
+
+Status = Literal["n/a", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A case without a number, and why: it can't be (`n/a`), or it was tried and failed."""
+
+    case: Case
+    status: Status
+    reason: str
+
+
+@dataclass(slots=True)
+class Results:
+    """What a run, or several runs together, measured and couldn't measure."""
+
+    suite: pyperf.BenchmarkSuite | None = None
+    unmeasured: dict[str, Unmeasured] = field(default_factory=dict)
+
+    def add_launch(self, bench: pyperf.Benchmark, metadata: dict[str, int | float | str]) -> None:
+        """Adds one launch, told apart by this metadata."""
+        (run,) = bench.get_runs()
+        kept = {k: v for k, v in run.get_metadata().items() if k not in _PRIVATE_METADATA}
+        launch = pyperf.Run(
+            run.values,
+            warmups=run.warmups,
+            metadata=kept | metadata | {"ipcbench_format": FORMAT},
+            collect_metadata=False,
+        )
+        bench = pyperf.Benchmark([launch])
+        if self.suite is None:
+            self.suite = pyperf.BenchmarkSuite([bench])
+        else:
+            self.suite.add_runs(bench)
+
+    def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
+        """Notes why a case has no number."""
+        self.unmeasured[case.id] = Unmeasured(case, status, " ".join(reason.split()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return self.suite is None and not self.unmeasured
+
+
+def dumps(results: Results) -> str:
+    """The results as the text of a file."""
+    # The public way to pyperf's own encoding is through a file-like object.
+    data: dict[str, Any] = {"version": "1.0", "benchmarks": []}
+    if results.suite is not None:
+        text = io.StringIO()
+        results.suite.dump(text)
+        data = json.loads(text.getvalue())
+    data[_KEY] = {
+        "format": FORMAT,
+        "unmeasured": [
+            {"case": item.case.id, "status": item.status, "reason": item.reason}
+            for item in results.unmeasured.values()
+        ],
+    }
+    return json.dumps(data, separators=(",", ":")) + "\n"
+
+
+def loads(text: str, name: str) -> Results:
+    """The results in the text of a file called `name`. Raises ResultsError."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{name} is not JSON: {error}") from error
+    ours = data.get(_KEY) if isinstance(data, dict) else None
+    if not isinstance(data, dict) or "benchmarks" not in data:
+        raise ResultsError(f"{name} is not a pyperf file; give a file that ipcbench wrote")
+    try:
+        suite = pyperf.BenchmarkSuite.loads(text) if data["benchmarks"] else None
+        _check_ours(suite)
+        results = Results(suite)
+        for item in (ours or {}).get("unmeasured", ()):
+            case, status = Case.parse(item["case"]), item["status"]
+            results.add_unmeasured(case, "failed" if status == "failed" else "n/a", item["reason"])
+    except ResultsError as error:
+        raise ResultsError(f"{name} {error}") from error
+    except UsageError as error:
+        raise ResultsError(f"{name} isn't ipcbench's: {error}") from error
+    except Exception as error:
+        raise ResultsError(
+            f"{name} is not a readable pyperf file: {type(error).__name__}: {error}"
+        ) from error
+    if results.is_empty:
+        raise ResultsError(f"{name} holds no results")
+    return results
+
+
+def load(path: Path) -> Results:
+    """The results in a file. Raises ResultsError with what is wrong with it."""
+    try:
+        if path.is_dir():
+            raise ResultsError(f"{path} is a folder; name the JSON file in it")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ResultsError(f"{path} is larger than {_MOST_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ResultsError(f"{path} isn't there; name a result file") from error
+    except OSError as error:
+        raise ResultsError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"{path} is not text; name a result file (JSON)") from error
+    return loads(text, str(path))
+
+
+def merge(files: Iterable[tuple[str, Results]]) -> Results:
+    """All launches of several files together.
+
+    ResultsError if pyperf finds that they don't belong (another CPU, Python or platform), or if
+    two files hold the same run.
+    """
+    merged = Results()
+    origin: dict[object, str] = {}
+    for name, results in files:
+        for run_id in _run_ids(results):
+            if run_id in origin:
+                raise ResultsError(f"{name} and {origin[run_id]} hold the same run; name it once")
+            origin[run_id] = name
+        try:
+            if merged.suite is None:
+                merged.suite = results.suite
+            elif results.suite is not None:
+                merged.suite.add_runs(results.suite)
+        except ValueError as error:
+            raise ResultsError(f"these files can't be reported together: {error}") from error
+        merged.unmeasured |= results.unmeasured
+    return merged
+
+
+def _run_ids(results: Results) -> set[object]:
+    launches = (run for bench in results.suite or () for run in bench.get_runs())
+    return {launch.get_metadata().get("run_id") for launch in launches}
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces the file by one with this text: a reader sees the old one or the new, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ResultsError(f"{path} can't be written: {error.strerror}") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save(results: Results, path: Path) -> None:
+    """Writes the results to a file, atomically. Raises ResultsError."""
+    write_atomically(path, dumps(results))
+
+
+def _check_ours(suite: pyperf.BenchmarkSuite | None) -> None:
+    for bench in suite or ():
+        written = bench.get_metadata().get("ipcbench_format")
+        if written is None:
+            raise ResultsError(f"isn't ipcbench's: {bench.get_name()!r} is not one of its cases")
+        if written != FORMAT:
+            raise ResultsError(f"has format {written}; this ipcbench reads format {FORMAT}")
+        Case.parse(bench.get_name())

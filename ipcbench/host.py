@@ -1,0 +1,158 @@
+"""Facts about this machine: its CPUs and how they are joined, what it runs on, what it runs."""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from ipcbench.case import Placement
+from ipcbench.errors import UsageError
+
+Cpus = tuple[int, int]
+"""The CPUs of the client and of the server."""
+
+_CPU_FOLDER = Path("/sys/devices/system/cpu")
+_CLOCK_SOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
+_GUEST_CLOCKS = {"kvm-clock": "kvm", "hyperv_clocksource": "hyperv", "xen": "xen"}
+"""Clock sources that only a guest of that hypervisor has."""
+
+
+class Machine(NamedTuple):
+    """What a number depends on beside the code; every field is a non-empty line."""
+
+    cpu_model: str
+    cpu_count: int
+    virtualisation: str
+    kernel: str
+    governor: str
+    python: str
+
+    @property
+    def slug(self) -> str:
+        """A folder name for results of such machines: never the host's name."""
+        words = f"{self.cpu_model} {self.cpu_count}cpu {self.virtualisation}".lower()
+        return re.sub(r"[^a-z0-9]+", "-", words).strip("-")
+
+
+@cache
+def machine() -> Machine:
+    """This machine, as far as it tells."""
+    import platform  # a worker needs none of this
+
+    return Machine(
+        cpu_model=_cpu_model(),
+        cpu_count=os.cpu_count() or 1,
+        virtualisation=_virtualisation(),
+        kernel=f"{platform.system()} {platform.release()}",
+        governor=_first_line(_CPU_FOLDER / "cpu0/cpufreq/scaling_governor") or "none",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+    )
+
+
+def allowed_cpus() -> list[int]:
+    """The CPUs this process may run on, in ascending order."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def parse_cpus(text: str) -> Cpus:
+    """The CPUs meant by `0,1`, the client's first. UsageError unless both may be used."""
+    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if match is None:
+        raise UsageError(f"CPUs {text!r} are not two numbers; write them like 0,1 (client,server)")
+    cpus = int(match[1]), int(match[2])
+    allowed = allowed_cpus()
+    for cpu in cpus:
+        if cpu not in allowed:
+            raise UsageError(
+                f"CPU {cpu} can't be used here; choose from {','.join(map(str, allowed))}"
+            )
+    return cpus
+
+
+def default_placement() -> Placement:
+    """Two cores where there are two; one where this process may use but one."""
+    return "cross-core" if _pair_of("cross-core") else "same-core"
+
+
+def placement_of(cpus: Cpus) -> Placement:
+    """What it is called when the ends run on these two CPUs."""
+    client, server = cpus
+    if client == server:
+        return "same-core"
+    if _package(client) != _package(server):
+        return "cross-socket"
+    if _core(client) == _core(server):
+        return "smt"
+    return "cross-core"
+
+
+def placement_cpus(placement: Placement, chosen: Cpus | None = None) -> Cpus | None:
+    """The CPUs for a placement: the chosen, or the first two that fit; None means not pinned.
+
+    Raises UsageError where this machine, or what of it this process may use, hasn't any.
+    """
+    if chosen is not None:
+        return chosen
+    if placement == "free":
+        return None
+    pair = _pair_of(placement)
+    if pair is None:
+        raise UsageError(
+            f"no two CPUs among {','.join(map(str, allowed_cpus()))} are {placement};"
+            " choose others with --cpus"
+        )
+    return pair
+
+
+def _pair_of(placement: Placement) -> Cpus | None:
+    cpus = allowed_cpus()
+    for client in cpus:
+        for server in cpus:
+            if placement_of((client, server)) == placement:
+                return client, server
+    return None
+
+
+def _core(cpu: int) -> str:
+    """What names the physical core; its own number where the system doesn't tell."""
+    siblings = _first_line(_CPU_FOLDER / f"cpu{cpu}/topology/thread_siblings_list")
+    return siblings or f"cpu{cpu}"
+
+
+def _package(cpu: int) -> str:
+    return _first_line(_CPU_FOLDER / f"cpu{cpu}/topology/physical_package_id") or "0"
+
+
+def _cpu_model() -> str:
+    for line in _lines(Path("/proc/cpuinfo")):
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model") and value.strip():
+            return value.strip()
+    return os.uname().machine or "unknown CPU"
+
+
+def _virtualisation() -> str:
+    """The hypervisor where it shows, `guest` where only its presence does, else `bare-metal`."""
+    clocks = (_first_line(_CLOCK_SOURCES) or "").split()
+    for clock in clocks:
+        if clock in _GUEST_CLOCKS:
+            return _GUEST_CLOCKS[clock]
+    for line in _lines(Path("/proc/cpuinfo")):
+        if line.startswith("flags") and "hypervisor" in line.split():
+            return "guest"
+    return "bare-metal"
+
+
+def _first_line(path: Path) -> str | None:
+    lines = _lines(path)
+    return lines[0].strip() or None if lines else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""Measuring: makes the processes, times the loops and keeps what was measured."""

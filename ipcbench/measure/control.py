@@ -1,0 +1,89 @@
+"""The control channel between client and server: a socket pair of its own, one line a message.
+
+It carries orders and answers while nothing is timed, and one line that is: the server's `ran`,
+which stops the clock of a throughput batch. That line is a constant and is not parsed.
+"""
+
+import json
+import socket
+from typing import Any
+
+READY = b'["ready", {}]\n'
+RAN = b'["ran", {}]\n'
+_MOST_LINE_BYTES = 64 * 1024
+
+
+class ChannelClosed(Exception):
+    """The other process closed its end, or didn't answer in time."""
+
+
+class PeerReported(Exception):
+    """The other process says that it failed; the message is its reason."""
+
+
+class Channel:
+    """One end of the control channel."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._lines = end.makefile("rb")
+
+    @classmethod
+    def pair(cls) -> tuple["Channel", "Channel"]:
+        """Two joined ends, for two processes."""
+        one, other = socket.socketpair()
+        return cls(one), cls(other)
+
+    def send(self, kind: str, **values: Any) -> None:
+        """Sends one message of this kind. Raises ChannelClosed."""
+        self.send_line(json.dumps([kind, values]).encode("ascii") + b"\n")
+
+    def send_line(self, line: bytes) -> None:
+        """Sends one of the constant lines. Raises ChannelClosed."""
+        try:
+            self._socket.sendall(line)
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+
+    def receive(self) -> tuple[str, dict[str, Any]]:
+        """The next message's kind and values. Raises ChannelClosed or PeerReported."""
+        return _parsed(self._read_line())
+
+    def expect(self, kind: str) -> dict[str, Any]:
+        """The values of the next message, which must be of this kind."""
+        got, values = self.receive()
+        if got != kind:
+            raise ChannelClosed(f"expected {kind!r} on the control channel and got {got!r}")
+        return values
+
+    def expect_line(self, expected: bytes) -> None:
+        """Waits for one of the constant lines."""
+        line = self._read_line()
+        if line != expected:
+            kind, _ = _parsed(line)
+            raise ChannelClosed(f"expected {expected!r} on the control channel and got {kind!r}")
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on, waiting for a message ends after this many seconds."""
+        self._socket.settimeout(seconds)
+
+    def close(self) -> None:
+        """Closes this end; allowed twice."""
+        self._lines.close()
+        self._socket.close()
+
+    def _read_line(self) -> bytes:
+        try:
+            line = self._lines.readline(_MOST_LINE_BYTES)
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+        if not line:
+            raise ChannelClosed("the control channel closed")
+        return line
+
+
+def _parsed(line: bytes) -> tuple[str, dict[str, Any]]:
+    kind, values = json.loads(line)
+    if kind == "failed":
+        raise PeerReported(values["reason"])
+    return kind, values

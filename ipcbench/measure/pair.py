@@ -1,0 +1,269 @@
+"""One client (this process) and one forked server, joined by a transport and a control channel.
+
+The server lives as long as the pair, so that warm-up warms what is measured. Its death is seen
+at once: SIGCHLD's handler raises in the client, which breaks any blocking call. The client's
+death ends the server: PR_SET_PDEATHSIG, and the control channel closes.
+"""
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Mapping
+from functools import partial
+from types import FrameType
+from typing import Self
+
+from ipcbench.case import Case
+from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
+from ipcbench.measure import loops, process
+from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
+from ipcbench.measure.payload import Payloads, digest, messages_to_check
+from ipcbench.measure.server import serve
+from ipcbench.measure.tether import Tether
+from ipcbench.transports import get_transport
+from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
+
+_PATIENCE_S = 1.0
+"""How long a server gets to end by itself, or to say why it failed, before it is killed."""
+
+Cpus = tuple[int, int]
+"""The CPUs of the client and of the server."""
+
+
+class Pair:
+    """A running client and server for one case. Use as a context manager."""
+
+    def __init__(
+        self, case: Case, cpus: Cpus | None, workspace: Workspace, tether: Tether | None = None
+    ) -> None:
+        self._case = case
+        self._cpus = cpus
+        self._workspace = workspace
+        self._tether = tether
+        self._transport = get_transport(case.transport)
+        self._payloads = Payloads()
+        self._phase = "set-up"
+        self._messages = 0
+        self._messages_checked = 0
+        self._client_cpus: set[int | None] = set()
+        self._server_cpus: list[int] = []
+        self._server_pid: int | None = None
+        self._server_facts: Mapping[str, int] = {}
+        self._link: Link | None = None
+        self._channel: Channel
+        self._endpoint: Endpoint
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except Exception as error:
+            failure = self._explained(error)
+            self.close()
+            raise failure from error
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, messages: int) -> float:
+        """Seconds that one timed batch took; checks, untimed, that its payload got through."""
+        try:
+            self._phase = "timed batch"
+            self._payloads.fill(self._endpoint.outgoing)
+            elapsed = self._timed(messages)
+            self._client_cpus.add(process.last_cpu())
+            if not self._transport.is_control:
+                self._phase = "payload check"
+                self._messages += messages
+                self._verify_batch()
+        except Exception as error:
+            raise self._explained(error) from error
+        return elapsed
+
+    def check(self) -> None:
+        """Sends messages that all differ and sees that each came through whole. Untimed.
+
+        Raises CheckFailed, or PeerDied if the server ended meanwhile.
+        """
+        if self._transport.is_control:
+            return
+        try:
+            self._phase = "payload check"
+            self._verify_each(messages_to_check(self._case.message_size_bytes))
+        except Exception as error:
+            raise self._explained(error) from error
+
+    def facts(self) -> dict[str, int | str]:
+        """What the pair found out about itself, as pyperf metadata: no value is ever empty."""
+        facts: dict[str, int | str] = {"messages_checked": self._messages_checked}
+        for side, values in (("client", self._endpoint.facts), ("server", self._server_facts)):
+            facts |= {f"{side}_{name}": value for name, value in values.items()}
+        if self._cpus is not None:
+            facts["cpu_client"], facts["cpu_server"] = self._cpus
+        client_cpus = sorted(cpu for cpu in self._client_cpus if cpu is not None)
+        for side, cpus in (("client", client_cpus), ("server", self._server_cpus)):
+            if cpus:
+                facts[f"cpus_seen_{side}"] = ",".join(map(str, cpus))
+        return facts
+
+    def close(self) -> None:
+        """Ends the server and removes all that the pair made; allowed twice."""
+        self._stop_watching()
+        if self._server_pid is not None:
+            try:
+                self._channel.send("stop")
+            except ChannelClosed:
+                pass  # it ended already; the wait below finds out how
+            self._reap(self._server_pid)
+        if self._link is not None:
+            if hasattr(self, "_endpoint"):
+                self._endpoint.close()
+            self._link.close()
+            self._channel.close()
+            self._link = None
+            gc.unfreeze()
+            gc.enable()
+
+    def _start(self) -> None:
+        case = self._case
+        inherited = process.open_descriptors()
+        kept = self._tether.descriptors if self._tether else frozenset()
+        self._channel, theirs = Channel.pair()
+        self._link = self._transport.link(case.message_size_bytes, case.workload, self._workspace)
+        client_cpu, server_cpu = self._cpus or (None, None)
+        self._phase = "hand-shake"
+        signal.signal(signal.SIGCHLD, self._on_child)
+        # For both processes at once: frozen before the fork, the server's collector never writes
+        # to (and so never copies) the pages they share.
+        gc.disable()
+        gc.freeze()
+        client_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._channel.close()
+            serve(case, self._link, theirs, server_cpu, client_pid, inherited - kept)
+        self._server_pid = pid
+        theirs.close()
+        if self._tether:
+            self._tether.leave_to_server()
+        process.pin(client_cpu)
+        self._link.keep_only("client")
+        self._endpoint = self._link.client()
+        hello = self._channel.expect("hello")
+        if hello["message_size_bytes"] != case.message_size_bytes:
+            raise CheckFailed(f"the server expects messages of {hello['message_size_bytes']} bytes")
+        self._server_facts = hello["facts"]
+
+    def _timed(self, messages: int) -> float:
+        endpoint, channel = self._endpoint, self._channel
+        throughput = self._case.workload == "throughput"
+        if self._transport.is_control:
+            if throughput:
+                return loops.client_throughput(endpoint, messages, _nothing)
+            return loops.client_latency(endpoint, messages)
+        ran = partial(channel.expect_line, RAN)
+        channel.send("run", messages=messages)
+        channel.expect_line(READY)
+        if throughput:
+            return loops.client_throughput(endpoint, messages, ran)
+        elapsed = loops.client_latency(endpoint, messages)
+        ran()
+        return elapsed
+
+    def _verify_batch(self) -> None:
+        """The batch's last message is at both ends what was sent, and both counted the same."""
+        self._channel.send("report")
+        report = self._channel.expect("report")
+        self._server_cpus = report["cpus"]
+        if report["messages"] != self._messages:
+            raise CheckFailed(
+                f"the client sent {self._messages} messages"
+                f" and the server received {report['messages']}"
+            )
+        self._compare(report["digest"], "the batch's last message")
+        self._messages_checked += 1
+
+    def _verify_each(self, messages: int) -> None:
+        endpoint, latency = self._endpoint, self._case.workload == "latency"
+        self._channel.send("check", messages=messages)
+        self._channel.expect_line(READY)
+        sent = []
+        for number in range(messages):
+            self._payloads.fill(endpoint.outgoing)
+            sent.append(digest(endpoint.outgoing))
+            endpoint.send()
+            if latency:
+                endpoint.receive()
+                self._compare(sent[-1], f"message {number + 1} of the check")
+        received = self._channel.expect("checked")["digests"]
+        if received != sent:
+            wrong = sum(one != other for one, other in zip(sent, received, strict=False))
+            raise CheckFailed(f"{wrong} of {messages} messages reached the server changed")
+        self._messages += messages
+        self._messages_checked += messages
+
+    def _compare(self, server_digest: str, what: str) -> None:
+        endpoint = self._endpoint
+        if server_digest != digest(endpoint.outgoing):
+            raise CheckFailed(f"{what} reached the server changed")
+        if self._case.workload == "latency" and endpoint.incoming != endpoint.outgoing:
+            raise CheckFailed(f"{what} came back changed")
+
+    def _on_child(self, _signal: int, _frame: FrameType | None) -> None:
+        """Raises where the client stands if it is the server that ended."""
+        pid = self._server_pid
+        if pid is None:
+            return  # between fork and its return: the broken channel will tell
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is not None:
+            raise PeerDied("the server ended")
+
+    def _explained(self, error: Exception) -> LaunchFailed:
+        """The error that says why: the server's own reason or its end, if it has one."""
+        if isinstance(error, CheckFailed):
+            return error
+        self._stop_watching()
+        if isinstance(error, Unavailable) or self._server_pid is None:
+            return LaunchFailed(f"{self._phase}: {error}")
+        reason = str(error) if isinstance(error, PeerReported) else self._last_words()
+        status = self._reap(self._server_pid)
+        if reason is not None:
+            return LaunchFailed(f"the server failed in the {self._phase}: {reason}")
+        if status is not None:
+            return PeerDied(f"the server {process.describe_status(status)} in the {self._phase}")
+        return LaunchFailed(f"{self._phase}: {type(error).__name__}: {error}")
+
+    def _last_words(self) -> str | None:
+        """The reason a failing server left on the channel, if it left one."""
+        self._channel.wait_at_most(_PATIENCE_S)
+        try:
+            while True:
+                self._channel.receive()
+        except PeerReported as report:
+            return str(report)
+        except ChannelClosed:
+            return None
+
+    def _reap(self, pid: int) -> int | None:
+        """The wait status of the server if it ended by itself; None if it had to be killed."""
+        self._server_pid = None
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return status
+            time.sleep(0.001)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return None
+
+    def _stop_watching(self) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _nothing() -> None:
+    """The acknowledgement of messages that were never sent."""

@@ -1,0 +1,87 @@
+"""What a process of ours does to itself: pins, ties its life to its parent's, looks around."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+from ipcbench.errors import LaunchFailed
+
+_PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal this process gets when its parent ends."""
+_STAT_PROCESSOR = 39
+"""proc_pid_stat(5): the field, counted from 1, that names the CPU last run on."""
+_STAT_AFTER_NAME = 3
+
+
+def pin(cpu: int | None) -> None:
+    """Keeps this process on one CPU; None leaves it to the scheduler."""
+    if cpu is None or not hasattr(os, "sched_setaffinity"):
+        return
+    try:
+        os.sched_setaffinity(0, {cpu})
+    except OSError as error:
+        raise LaunchFailed(f"can't run on CPU {cpu}: {error.strerror}") from error
+
+
+def die_with_parent(parent: int) -> None:
+    """Has the kernel kill this process when `parent` ends, or ends it now if that is over.
+
+    Only Linux can; elsewhere the end of the control channel has to do.
+    """
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except AttributeError:
+        return
+    prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def last_cpu() -> int | None:
+    """The CPU this process last ran on, as the kernel tells it; None where it doesn't."""
+    try:
+        stat = Path("/proc/self/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[_STAT_PROCESSOR - _STAT_AFTER_NAME])
+
+
+def open_descriptors() -> frozenset[int]:
+    """The descriptors open in this process now (one of them may be the listing's own)."""
+    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    return frozenset(int(name) for name in os.listdir(folder))
+
+
+def close_quietly(descriptors: frozenset[int]) -> None:
+    """Closes these descriptors; one that isn't open is no error."""
+    for descriptor in descriptors:
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass  # the listing's own descriptor, closed since
+
+
+def silence_standard_streams() -> None:
+    """Points standard input, output and error at the null device."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def describe_status(status: int) -> str:
+    """How a process ended, from its wait status: `killed by SIGKILL`, `ended with code 1`."""
+    code = os.waitstatus_to_exitcode(status)
+    return describe_exit(code)
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended, from its exit code, where -9 means signal 9."""
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

@@ -1,0 +1,102 @@
+"""A private directory that never outlives the processes that use it, and its janitor.
+
+The janitor is forked before anything is made. It waits for the end of a pipe whose write end every
+process of the run holds, so it acts exactly when all of them are gone, whatever ended them, and
+removes what the directory's ledgers name and then the directory. A run that ends in peace leaves
+the same work to the same janitor.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ipcbench.errors import UsageError
+from ipcbench.measure import process
+from ipcbench.transports.base import LEDGER
+from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
+
+PREFIX = "ipcbench-"
+_REMOVERS: dict[str, Callable[[int], None]] = {SEMAPHORE_KIND: remove_semaphore}
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The directory, and the descriptor that every process using it holds."""
+
+    directory: Path
+    held: int
+
+    @contextmanager
+    def launch(self) -> Iterator[Path]:
+        """A directory of its own for one launch, swept when the launch is over."""
+        directory = self.directory / "launch"
+        directory.mkdir(mode=0o700)
+        try:
+            yield directory
+        finally:
+            sweep(directory)
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """A private directory in TMPDIR, removed by the janitor however this process ends."""
+    try:
+        directory = Path(tempfile.gettempdir()) / (PREFIX + secrets.token_hex(6))
+    except FileNotFoundError as error:
+        raise UsageError(f"no temporary folder can be written; set TMPDIR ({error})") from error
+    read_end, write_end = os.pipe()
+    janitor = os.fork()
+    if janitor == 0:
+        _wait_and_sweep(directory, read_end)
+    os.close(read_end)
+    try:
+        directory.mkdir(mode=0o700)
+        yield Scratch(directory, write_end)
+    except FileNotFoundError as error:
+        raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
+    finally:
+        os.close(write_end)
+        os.waitpid(janitor, 0)
+
+
+def sweep(directory: Path) -> None:
+    """Removes every object that a ledger below this directory names, then the directory."""
+    for ledger in sorted(directory.rglob(LEDGER)):
+        for kind, key in outstanding(ledger.read_text(encoding="ascii")):
+            if kind in _REMOVERS:
+                _REMOVERS[kind](key)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def outstanding(ledger: str) -> list[tuple[str, int]]:
+    """What a ledger says was made and not taken back, as (kind, key), oldest first."""
+    made: dict[tuple[str, int], None] = {}
+    for line in ledger.splitlines():
+        sign, kind, key = line.split()
+        if sign == "+":
+            made[kind, int(key)] = None
+        else:
+            made.pop((kind, int(key)), None)
+    return list(made)
+
+
+def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
+    """The janitor's life; runs in the child and never returns."""
+    try:
+        os.setsid()
+        for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(deaf_to, signal.SIG_IGN)
+        process.silence_standard_streams()
+        process.close_quietly(process.open_descriptors() - {0, 1, 2, read_end})
+        while os.read(read_end, 1):
+            pass  # nobody writes; only the end of file is awaited
+        sweep(directory)
+    finally:
+        os._exit(0)

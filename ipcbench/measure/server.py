@@ -1,0 +1,114 @@
+"""What the forked server does, from the fork to its exit."""
+
+import os
+import signal
+from typing import NoReturn
+
+from ipcbench.case import Case
+from ipcbench.measure import loops, process
+from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
+from ipcbench.measure.payload import digest
+from ipcbench.transports.base import Endpoint, Link
+
+_LOOPS = {"latency": loops.server_latency, "throughput": loops.server_throughput}
+
+
+def serve(
+    case: Case, link: Link, channel: Channel, cpu: int | None, parent: int, unwanted: frozenset[int]
+) -> NoReturn:
+    """Runs in the child right after the fork, obeys the channel, and never returns.
+
+    `unwanted` are descriptors the child inherited and must not keep: an open copy of the client's
+    output would make whoever reads it wait for this process too.
+    """
+    code = 1
+    try:
+        _take_leave(parent, unwanted)
+        process.pin(cpu)
+        link.keep_only("server")
+        server = Server(case, link.server(), channel)
+        server.obey()
+        code = 0
+    except ChannelClosed:
+        pass  # the client is gone, and with it whoever could be told
+    except BaseException as error:
+        _report(channel, error)
+    finally:
+        os._exit(code)
+
+
+class Server:
+    """The server's endpoint and the orders it carries out."""
+
+    def __init__(self, case: Case, endpoint: Endpoint, channel: Channel) -> None:
+        self._case = case
+        self._endpoint = endpoint
+        self._channel = channel
+        self._loop = _LOOPS[case.workload]
+        self._messages = 0
+        self._cpus: set[int | None] = set()
+
+    def obey(self) -> None:
+        """Greets the client, then does what it says until it says stop."""
+        self._channel.send(
+            "hello",
+            message_size_bytes=len(self._endpoint.incoming),
+            facts=dict(self._endpoint.facts),
+        )
+        while True:
+            kind, values = self._channel.receive()
+            if kind == "run":
+                self._run(values["messages"])
+            elif kind == "check":
+                self._check(values["messages"])
+            elif kind == "report":
+                self._report()
+            else:
+                return
+
+    def _run(self, messages: int) -> None:
+        channel, loop, endpoint = self._channel, self._loop, self._endpoint
+        channel.send_line(READY)
+        loop(endpoint, messages)
+        channel.send_line(RAN)
+        self._messages += messages
+        self._cpus.add(process.last_cpu())
+
+    def _check(self, messages: int) -> None:
+        """Receives one by one and answers with what arrived."""
+        endpoint = self._endpoint
+        digests = []
+        self._channel.send_line(READY)
+        for _ in range(messages):
+            endpoint.receive()
+            digests.append(digest(endpoint.incoming))
+            if self._case.workload == "latency":
+                endpoint.send()
+        self._messages += messages
+        self._channel.send("checked", digests=digests)
+
+    def _report(self) -> None:
+        self._channel.send(
+            "report",
+            messages=self._messages,
+            digest=digest(self._endpoint.incoming),
+            cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
+        )
+
+
+def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
+    """Leaves the client's signals, descriptors and terminal behind."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's to handle
+    process.die_with_parent(parent)
+    process.silence_standard_streams()
+    process.close_quietly(unwanted - {0, 1, 2})
+
+
+def _report(channel: Channel, error: BaseException) -> None:
+    try:
+        channel.send("failed", reason=f"{type(error).__name__}: {error}")
+    except ChannelClosed:
+        pass  # nobody is left to be told

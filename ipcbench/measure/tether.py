@@ -1,0 +1,35 @@
+"""What ties a worker to the driver that started it: a process id and two pipes' write ends.
+
+`run` is held by every process of a run: its end of file tells the janitor that all are gone.
+`server` is held by the server alone once it is forked: its end of file tells the driver that the
+server is gone, even if the client misses its signal.
+"""
+
+import os
+from typing import NamedTuple, Self
+
+
+class Tether(NamedTuple):
+    """The driver's process id, and the descriptors of the pipes called `run` and `server`."""
+
+    driver_pid: int
+    run: int
+    server: int
+
+    @property
+    def descriptors(self) -> frozenset[int]:
+        """The descriptors that a forked server keeps."""
+        return frozenset((self.run, self.server))
+
+    def leave_to_server(self) -> None:
+        """Closes the client's copy of what only the server should hold."""
+        os.close(self.server)
+
+    def __str__(self) -> str:
+        return f"{self.driver_pid},{self.run},{self.server}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The tether that `str` wrote; ValueError otherwise."""
+        driver_pid, run, server = map(int, text.split(","))
+        return cls(driver_pid, run, server)

@@ -1,0 +1,144 @@
+"""The pyperf program for one case: `python -m ipcbench.measure.worker latency/unix/1k`.
+
+The driver runs it once a launch with `--worker`; by hand it is a plain pyperf program and takes
+all of pyperf's options. It is the client of the pair. It loads no pandas, rich or numpy.
+"""
+
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyperf
+
+from ipcbench import __version__, host
+from ipcbench.case import Case
+from ipcbench.errors import EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
+from ipcbench.measure import process
+from ipcbench.measure.pair import Cpus, Pair
+from ipcbench.measure.tether import Tether
+from ipcbench.transports import get_transport
+from ipcbench.transports.base import Workspace
+
+MODULE = "ipcbench.measure.worker"
+
+
+def main() -> int:
+    """The exit code of the worker; a failure is one line on stderr."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
+    runner = pyperf.Runner(program_args=("-m", MODULE), add_cmdline_args=_repeat_arguments)
+    _add_arguments(runner.argparser)
+    args = runner.parse_args()
+    try:
+        _measure(runner, args)
+    except IpcbenchError as error:
+        print(f"{MODULE}: {error}", file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        print(f"{MODULE}: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        return EXIT_INTERNAL
+    return 0
+
+
+class Measurement:
+    """The time function that pyperf calls; starts the pair at the first call and keeps it."""
+
+    def __init__(self, case: Case, args: Any, resources: ExitStack) -> None:
+        self._case = case
+        self._args = args
+        self._resources = resources
+        self._pair: Pair | None = None
+
+    def time(self, messages: int) -> float:
+        """Seconds that a batch of this many messages took."""
+        if self._pair is None:
+            self._pair = self._started()
+            self._pair.check()
+        return self._pair.run(messages)
+
+    def finish(self) -> dict[str, int | str]:
+        """The launch's last check, then what is known of the pair."""
+        if self._pair is None:
+            return {}
+        self._pair.check()
+        return self._pair.facts()
+
+    def _started(self) -> Pair:
+        args, tether = self._args, self._args.tether
+        if tether is not None:
+            process.die_with_parent(tether.driver_pid)
+            directory = args.directory
+        else:
+            # By hand there is no driver to clean up after this process.
+            from ipcbench.measure.scratch import scratch
+
+            directory = self._resources.enter_context(scratch()).directory
+        cpus = args.cpus or host.placement_cpus(self._case.placement)
+        return self._resources.enter_context(Pair(self._case, cpus, Workspace(directory), tether))
+
+
+def _measure(runner: pyperf.Runner, args: Any) -> None:
+    case = Case.parse(args.case)
+    reason = get_transport(case.transport).unavailable()
+    if reason is not None:
+        raise UsageError(f"{case.transport} can't run here: {reason}")
+    if args.worker:
+        host.placement_cpus(case.placement, args.cpus)
+    with ExitStack() as resources:
+        measurement = Measurement(case, args, resources)
+        bench = runner.bench_time_func(case.id, measurement.time, metadata=_describe(case))
+        if bench is None or not args.worker:
+            return
+        facts = measurement.finish()
+        if args.output and facts:
+            # pyperf copies the metadata before the first value and writes the file before it
+            # returns, so what only the finished pair knows is added to the file afterwards.
+            bench.update_metadata(facts)
+            bench.dump(args.output, replace=True)
+
+
+def _describe(case: Case) -> dict[str, int | str]:
+    return {
+        "ipcbench_version": __version__,
+        "role": "control" if get_transport(case.transport).is_control else "mechanism",
+        "workload": case.workload,
+        "transport": case.transport,
+        "message_size_bytes": case.message_size_bytes,
+        "loop": case.loop,
+        "placement": case.placement,
+    }
+
+
+def _add_arguments(parser: Any) -> None:
+    parser.description = "Measures one ipcbench case; a plain pyperf program."
+    parser.add_argument("case", help="what to measure, for example latency/unix/1k")
+    parser.add_argument(
+        "--cpus",
+        type=_cpus,
+        metavar="C,S",
+        help="CPUs of the client and the server (default: chosen for the case's placement)",
+    )
+    parser.add_argument("--directory", type=Path, help="private directory; for the driver")
+    parser.add_argument("--tether", type=Tether.parse, help="what ties to the driver; for it alone")
+
+
+def _repeat_arguments(command: list[str], args: Any) -> None:
+    """Gives the workers that pyperf's own manager starts the arguments that are ours."""
+    command.append(args.case)
+    if args.cpus:
+        command += ["--cpus", ",".join(map(str, args.cpus))]
+
+
+def _cpus(text: str) -> Cpus:
+    return host.parse_cpus(text)
+
+
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    raise Interrupted(f"ended by {signal.Signals(signum).name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

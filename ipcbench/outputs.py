@@ -1,0 +1,60 @@
+"""Where results go: the files a user names, checked before any launch, or the default place."""
+
+import os
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+from ipcbench import __version__
+from ipcbench.errors import UsageError
+
+RESULTS_FOLDER = "results"
+STDOUT = "-"
+_GIT_TIMEOUT_S = 5
+
+
+def checked_output(path: Path, *, force: bool) -> Path:
+    """The path, if a file can be written there; UsageError with what to change otherwise."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"{path} can't be written: there is no folder {folder}; make it first")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already; add --force to replace it")
+    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise UsageError(f"{path} can't be written: no permission; name another folder")
+    return path
+
+
+def default_output(machine_slug: str, question: str) -> Path:
+    """The path of a new file `results/<machine>/<date>-<commit>/<question>.json`.
+
+    A second run of the day gets `<question>-2.json`. Raises UsageError where it can't be made.
+    """
+    today = datetime.now().astimezone().date().isoformat()
+    folder = Path(RESULTS_FOLDER) / machine_slug / f"{today}-{code_version()}"
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise UsageError(f"{existing.absolute()} can't be written; name a file with -o")
+    number = 1
+    while True:
+        path = folder / (f"{question}.json" if number == 1 else f"{question}-{number}.json")
+        if not path.exists() and not path.with_suffix(".csv").exists():
+            return path
+        number += 1
+
+
+def code_version() -> str:
+    """The commit of the checkout ipcbench runs from, with a `+` if changed; else its version."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return f"v{__version__}"
+    command = ("git", "-C", str(root), "describe", "--always", "--exclude=*", "--dirty=+")
+    try:
+        described = subprocess.run(
+            command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return f"v{__version__}"
+    return described.stdout.strip() or f"v{__version__}"

@@ -1,0 +1,1 @@
+"""Frames in, tables and documents out. Nothing here measures or prints."""

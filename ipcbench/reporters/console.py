@@ -1,0 +1,30 @@
+"""The terminal: which one, how wide, with or without control codes."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+
+from ipcbench.reporters.progress import BarProgress, PlainProgress
+
+
+def console(stream: TextIO) -> Console:
+    """A console on this stream: no control codes into a pipe, or where NO_COLOR is set."""
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(file=stream, highlight=False, color_system=None if plain else "auto")
+
+
+def show(renderables: Iterable[RenderableType], stream: TextIO) -> None:
+    """Writes tables and lines to the stream."""
+    target = console(stream)
+    for renderable in renderables:
+        target.print(renderable)
+
+
+def progress() -> PlainProgress:
+    """The display of a run's progress on stderr: a bar in a terminal, lines elsewhere."""
+    target = console(sys.stderr)
+    moving = target.is_terminal and not target.is_dumb_terminal and target.color_system is not None
+    return BarProgress(target) if moving else PlainProgress(target)

@@ -1,0 +1,162 @@
+"""The contract that every transport keeps; imports nothing of the project.
+
+The rules, each held by a test in tests/contract/:
+
+- A message is exactly `message_size_bytes` long. `send` takes all of `outgoing`, `receive`
+  fills all of `incoming`, whatever number of system calls that takes.
+- Messages arrive whole, in the order sent, and without one lost or doubled.
+- `latency` links alternate strictly, client first: an end sends only after it has received
+  everything sent to it. `throughput` links stream from client to server only, and `send`
+  blocks while the receiver is behind; nothing is dropped.
+- `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
+  and allocate nothing. They raise OSError or EOFError once the other end is gone, where
+  the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
+- Everything with a life beyond the process is noted in the workspace *before* it is made.
+- Closing twice is allowed, anywhere.
+"""
+
+import mmap
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+Workload = Literal["latency", "throughput"]
+Side = Literal["client", "server"]
+
+LEDGER = "made"
+"""The file in a workspace that lists what outlives a process; see `Workspace.note`."""
+
+
+class Unavailable(Exception):
+    """This link can't be made on this machine now; the message says why and what would help."""
+
+
+class Workspace:
+    """A private directory for one launch, and the ledger of what must be removed after it."""
+
+    __slots__ = ("directory",)
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def note(self, kind: str, key: int) -> None:
+        """Writes down a System V object before it is made, so that any later process can remove it.
+
+        One short line by one O_APPEND write: it is whole in the file or not there at all.
+        """
+        self._append(f"+ {kind} {key}\n")
+
+    def strike(self, kind: str, key: int) -> None:
+        """Takes a note back: the key turned out to be somebody else's."""
+        self._append(f"- {kind} {key}\n")
+
+    def _append(self, line: str) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        ledger = os.open(self.directory / LEDGER, flags, 0o600)
+        try:
+            os.write(ledger, line.encode("ascii"))
+        finally:
+            os.close(ledger)
+
+
+class Endpoint:
+    """One side of a link, ready to be used by a timed loop.
+
+    `outgoing` and `incoming` are private, page-aligned buffers of the message size, and are
+    the same buffer at the server of a latency link, which so sends back what it received.
+    """
+
+    __slots__ = ("_close", "facts", "incoming", "outgoing", "receive", "send")
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[], None],
+        receive: Callable[[], None],
+        outgoing: memoryview,
+        incoming: memoryview,
+        facts: Mapping[str, int],
+        close: Callable[[], None],
+    ) -> None:
+        self.send = send
+        self.receive = receive
+        self.outgoing = outgoing
+        self.incoming = incoming
+        self.facts = facts
+        """Effective sizes of buffers, in bytes, by a name that ends in its unit."""
+        self._close: Callable[[], None] | None = close
+
+    def close(self) -> None:
+        """Lets go of this side's descriptors and mappings; `send` and `receive` are dead then."""
+        close, self._close = self._close, None
+        if close is not None:
+            # The closures hold views of mappings that can't be unmapped while they live.
+            del self.send, self.receive
+            close()
+
+
+class Link(ABC):
+    """The kernel objects that join one client to one server; made before the fork.
+
+    Used in two processes, each calls `keep_only` with its own side first. Used in two threads
+    of one process, `keep_only` is not called.
+    """
+
+    @abstractmethod
+    def client(self) -> Endpoint:
+        """Opens the client's side; may wait for the server."""
+
+    @abstractmethod
+    def server(self) -> Endpoint:
+        """Opens the server's side; may wait for the client."""
+
+    def keep_only(self, side: Side) -> None:  # noqa: B027  (most links have nothing to drop)
+        """Closes, in this process, the descriptors that only the other side needs."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Removes what the link made; called by its maker once both ends are done."""
+
+
+class Transport(ABC):
+    """One way to move a message between two processes. Stateless: one instance serves all."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for `ipcbench list`: what it is."""
+    waits: ClassVar[str]
+    """How the reader waits for a message: it changes the number more than the mechanism does."""
+    is_control: ClassVar[bool] = False
+    """A control measures the harness: its loop runs in the client alone and no payload arrives."""
+
+    def unavailable(self) -> str | None:
+        """Why this transport can't be used here and what would help; None where it can."""
+        return None
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        """Why this message can't be sent whole, naming the limit and its value; None if it can."""
+        return None
+
+    @abstractmethod
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        """Makes what client and server need to meet. Raises Unavailable or OSError."""
+
+
+def message_buffer(size_bytes: int) -> memoryview:
+    """A zeroed, page-aligned, resident buffer of exactly this size.
+
+    Page-aligned so that a launch's luck with the allocator doesn't decide how fast copies are;
+    every page is written once so that no fault falls into a timed loop.
+    """
+    buffer = memoryview(mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    for page in range(0, size_bytes, mmap.PAGESIZE):
+        buffer[page] = 0
+    return buffer
+
+
+def buffer_pair(size_bytes: int, *, echoes: bool) -> tuple[memoryview, memoryview]:
+    """The (outgoing, incoming) buffers of an endpoint; one and the same where it echoes."""
+    outgoing = message_buffer(size_bytes)
+    return outgoing, outgoing if echoes else message_buffer(size_bytes)

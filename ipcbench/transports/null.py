@@ -1,0 +1,43 @@
+"""Moves nothing: what the timed loop itself costs, shown as a row and never subtracted."""
+
+from ipcbench.transports.base import Endpoint, Link, Transport, Workload, Workspace, buffer_pair
+
+
+class NullLink(Link):
+    """Joins nothing."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+
+    def client(self) -> Endpoint:
+        outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
+        return Endpoint(
+            send=_nothing,
+            receive=_nothing,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={},
+            close=_nothing,
+        )
+
+    def server(self) -> Endpoint:
+        return self.client()
+
+    def close(self) -> None:
+        _nothing()
+
+
+class Null(Transport):
+    """The loop and nothing else."""
+
+    name = "null"
+    summary = "moves nothing: the floor, the loop's own cost"
+    waits = "never"
+    is_control = True
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return NullLink(message_size_bytes)
+
+
+def _nothing() -> None:
+    """What the loop calls when there is nothing to do: one Python call, like every endpoint's."""

@@ -1,0 +1,113 @@
+"""Sizes, times and rates: the only place that knows 1024 and 1e-6.
+
+Inside ipcbench a size is a whole number of bytes and a time is a float of seconds.
+These functions read what a person types and write what a person reads.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ipcbench.errors import UsageError
+
+_SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
+_DURATION_FACTORS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|)")
+_TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def parse_size(text: str) -> int:
+    """Bytes meant by `64`, `1k`, `64K` or `1m` (k is 1024); UsageError for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise UsageError(
+            f"message size {text.strip()!r} is not a whole number of bytes above 0;"
+            " write it like 64, 1k, 64k or 1m"
+        )
+    return int(match[1]) * _SIZE_FACTORS[match[2].lower()]
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """Bytes meant by a list like `64,1k`; UsageError if it is empty or names a size twice."""
+    if not text.strip():
+        raise UsageError("the list of message sizes is empty; write it like 64,1k,64k")
+    sizes: list[int] = []
+    for part in text.split(","):
+        size = parse_size(part)
+        if size in sizes:
+            raise UsageError(f"message size {part.strip()!r} is named twice; name it once")
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def format_size(size_bytes: int) -> str:
+    """The shortest spelling that `parse_size` reads back: 1024 is `1k`, 1000 is `1000`."""
+    for suffix, factor in reversed(_SIZE_FACTORS.items()):
+        if size_bytes % factor == 0:
+            return f"{size_bytes // factor}{suffix}"
+    raise AssertionError("every whole number is a multiple of 1")
+
+
+def display_size(size_bytes: float) -> str:
+    """A size for people: `64 B`, `1 KiB`, `1.5 MiB`."""
+    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if size_bytes >= factor:
+            return f"{_trim(size_bytes / factor)} {unit}"
+    return f"{_trim(size_bytes)} B"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds meant by `30`, `30s`, `50ms` or `2m`; UsageError unless it is above 0."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"{text.strip()!r} is not a time above 0; write it like 50ms, 30s or 2m")
+    return float(match[1]) * _DURATION_FACTORS[match[2]]
+
+
+def display_time(seconds: float) -> str:
+    """A time for people, with three significant digits: `44.1 µs`."""
+    for factor, unit in _TIME_STEPS:
+        if seconds >= factor * 0.9995:
+            return f"{three_digits(seconds / factor)} {unit}"
+    return f"{three_digits(seconds / 1e-9)} ns"
+
+
+def display_left(seconds: float) -> str:
+    """A time still to wait, for people, in whole seconds: `45 s`, `2 min 05 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def display_rate(per_second: float) -> str:
+    """A rate of messages for people, with three significant digits: `22.7k/s`."""
+    for factor, prefix in _RATE_STEPS:
+        if per_second >= factor * 0.9995:
+            return f"{three_digits(per_second / factor)}{prefix}/s"
+    return f"{three_digits(per_second)}/s"
+
+
+def display_bandwidth(bytes_per_second: float) -> str:
+    """A rate of payload for people, always in MiB/s so that a column compares at a glance."""
+    return f"{three_digits(bytes_per_second / 1024**2)}"
+
+
+def display_percent(share: float) -> str:
+    """A share for people: 0.034 is `3.4%`, 0.34 is `34%`."""
+    percent = share * 100
+    return f"{percent:.1f}%" if percent < 9.95 else f"{percent:.0f}%"
+
+
+def three_digits(number: float) -> str:
+    """A number with three significant digits and never an exponent: 1234.5 is `1,234`."""
+    decimals = 2 if number < 9.995 else 1 if number < 99.95 else 0
+    return f"{number:,.{decimals}f}"
+
+
+def join_sizes(sizes: Sequence[int]) -> str:
+    """The list as it is typed: `64,1k`."""
+    return ",".join(format_size(size) for size in sizes)
+
+
+def _trim(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
