@@ -59,7 +59,7 @@ def allowed_cpus() -> list[int]:
 
 def parse_cpus(text: str) -> Cpus:
     """The CPUs meant by `0,1`, the client's first. UsageError unless both may be used."""
-    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]+)\s*,\s*([0-9]+)\s*", text)
     if match is None:
         raise UsageError(f"CPUs {text!r} are not two numbers; write them like 0,1 (client,server)")
     cpus = int(match[1]), int(match[2])

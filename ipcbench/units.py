@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from ipcbench.errors import UsageError
 
 _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE)
 _DURATION_FACTORS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 

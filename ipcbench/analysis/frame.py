@@ -92,20 +92,16 @@ def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     That is by workload, size, placement and loop; then what was measured, fastest first; then
     controls; then what has no number. A case that failed has none even if some of its launches
     have. Ratios are against the same case over `baseline`, by default the one the run was made
-    with. UsageError if that transport wasn't measured.
+    with. UsageError if that transport wasn't in the run at all; where it failed, there is no ratio.
     """
     table = launches(results)
-    groups = {} if table.empty else {str(name): group for name, group in table.groupby("case")}
+    every = {} if table.empty else {str(name): group for name, group in table.groupby("case")}
+    groups = {name: group for name, group in every.items() if name not in results.unmeasured}
     if baseline is None and groups:
         baseline = str(table["baseline"].iloc[-1])
-    elif groups and baseline not in set(table["transport"]):
-        measured = ", ".join(dict.fromkeys(table["transport"]))
-        raise UsageError(f"baseline {baseline!r} is not among the measured: {measured}")
-    rows = [
-        _measured(Case.parse(name), group, groups, baseline)
-        for name, group in groups.items()
-        if name not in results.unmeasured
-    ]
+    elif baseline is not None:
+        _check_tried(baseline, results)
+    rows = [_measured(Case.parse(name), group, groups, baseline) for name, group in groups.items()]
     rows += [
         {"case": item.case.id, "role": "mechanism", "status": item.status, "reason": item.reason}
         | item.case._asdict()
@@ -113,6 +109,15 @@ def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     ]
     rows.sort(key=_table_order)
     return pd.DataFrame(rows, columns=list(CASE_COLUMNS)).convert_dtypes()
+
+
+def _check_tried(baseline: str, results: Results) -> None:
+    measured = [Case.parse(bench.get_name()) for bench in results.suite or ()]
+    tried = {case.transport for case in measured}
+    tried |= {item.case.transport for item in results.unmeasured.values()}
+    if baseline not in tried:
+        names = ", ".join(sorted(tried))
+        raise UsageError(f"baseline {baseline!r} is not among the measured: {names}")
 
 
 def _measured(

@@ -6,7 +6,9 @@ launch counts once, by the median of its values, however many messages it sent.
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+_Round = TypeVar("_Round")
 
 
 class Spread(NamedTuple):
@@ -34,7 +36,7 @@ def spread(launches: Sequence[float]) -> Spread:
     return Spread(ordered[0], lower, median, upper, ordered[-1])
 
 
-def paired_ratio(case: Mapping[object, float], baseline: Mapping[object, float]) -> float | None:
+def paired_ratio(case: Mapping[_Round, float], baseline: Mapping[_Round, float]) -> float | None:
     """The median over rounds of case / baseline, each within one round; None without a pair.
 
     Both map a round to its launch. Pairing by round cancels the machine's slow drift.

@@ -9,13 +9,14 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
-from typing import Self
+from typing import Self, TypeVar
 
 from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
+from ipcbench.host import Cpus
 from ipcbench.measure import loops, process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
@@ -27,8 +28,7 @@ from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 _PATIENCE_S = 1.0
 """How long a server gets to end by itself, or to say why it failed, before it is killed."""
 
-Cpus = tuple[int, int]
-"""The CPUs of the client and of the server."""
+_T = TypeVar("_T")
 
 
 class Pair:
@@ -56,46 +56,32 @@ class Pair:
 
     def __enter__(self) -> Self:
         try:
-            self._start()
-        except Exception as error:
-            failure = self._explained(error)
-            self.close()
-            raise failure from error
+            self._guarded(self._start)
         except BaseException:
             self.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except PeerDied:
+            self.close()  # the server's death broke into the first try; it is told only once
 
     def run(self, messages: int) -> float:
-        """Seconds that one timed batch took; checks, untimed, that its payload got through."""
-        try:
-            self._phase = "timed batch"
-            self._payloads.fill(self._endpoint.outgoing)
-            elapsed = self._timed(messages)
-            self._client_cpus.add(process.last_cpu())
-            if not self._transport.is_control:
-                self._phase = "payload check"
-                self._messages += messages
-                self._verify_batch()
-        except Exception as error:
-            raise self._explained(error) from error
-        return elapsed
+        """Seconds that one timed batch took; checks, untimed, that its payload got through.
+
+        Raises CheckFailed, PeerDied if the server ended, LaunchFailed for whatever else broke.
+        """
+        return self._guarded(lambda: self._run(messages))
 
     def check(self) -> None:
         """Sends messages that all differ and sees that each came through whole. Untimed.
 
-        Raises CheckFailed, or PeerDied if the server ended meanwhile.
+        Raises as `run` does.
         """
-        if self._transport.is_control:
-            return
-        try:
-            self._phase = "payload check"
-            self._verify_each(messages_to_check(self._case.message_size_bytes))
-        except Exception as error:
-            raise self._explained(error) from error
+        if not self._transport.is_control:
+            self._guarded(self._verify_each)
 
     def facts(self) -> dict[str, int | str]:
         """What the pair found out about itself, as pyperf metadata: no value is ever empty."""
@@ -158,6 +144,17 @@ class Pair:
             raise CheckFailed(f"the server expects messages of {hello['message_size_bytes']} bytes")
         self._server_facts = hello["facts"]
 
+    def _run(self, messages: int) -> float:
+        self._phase = "timed batch"
+        self._payloads.fill(self._endpoint.outgoing)
+        elapsed = self._timed(messages)
+        self._client_cpus.add(process.last_cpu())
+        if not self._transport.is_control:
+            self._phase = "payload check"
+            self._messages += messages
+            self._verify_batch()
+        return elapsed
+
     def _timed(self, messages: int) -> float:
         endpoint, channel = self._endpoint, self._channel
         throughput = self._case.workload == "throughput"
@@ -187,7 +184,9 @@ class Pair:
         self._compare(report["digest"], "the batch's last message")
         self._messages_checked += 1
 
-    def _verify_each(self, messages: int) -> None:
+    def _verify_each(self) -> None:
+        self._phase = "payload check"
+        messages = messages_to_check(self._case.message_size_bytes)
         endpoint, latency = self._endpoint, self._case.workload == "latency"
         self._channel.send("check", messages=messages)
         self._channel.expect_line(READY)
@@ -214,13 +213,26 @@ class Pair:
             raise CheckFailed(f"{what} came back changed")
 
     def _on_child(self, _signal: int, _frame: FrameType | None) -> None:
-        """Raises where the client stands if it is the server that ended."""
+        """Raises, once, where the client stands, if it is the server that ended."""
         pid = self._server_pid
         if pid is None:
             return  # between fork and its return: the broken channel will tell
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is not None:
-            raise PeerDied("the server ended")
+            self._stop_watching()
+            raise PeerDied(f"the server {process.describe_end(ended)} in the {self._phase}")
+
+    def _guarded(self, work: Callable[[], _T]) -> _T:
+        """What the work returns; whatever breaks it becomes the LaunchFailed that says why."""
+        try:
+            return work()
+        except Exception as error:
+            try:
+                failure = self._explained(error)
+            except PeerDied as died:
+                # The broken channel was seen first, and the signal came while it was looked into.
+                failure = self._explained(died)
+            raise failure from error
 
     def _explained(self, error: Exception) -> LaunchFailed:
         """The error that says why: the server's own reason or its end, if it has one."""
@@ -234,7 +246,8 @@ class Pair:
         if reason is not None:
             return LaunchFailed(f"the server failed in the {self._phase}: {reason}")
         if status is not None:
-            return PeerDied(f"the server {process.describe_status(status)} in the {self._phase}")
+            how = process.describe_exit(os.waitstatus_to_exitcode(status))
+            return PeerDied(f"the server {how} in the {self._phase}")
         return LaunchFailed(f"{self._phase}: {type(error).__name__}: {error}")
 
     def _last_words(self) -> str | None:

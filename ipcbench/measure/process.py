@@ -71,10 +71,10 @@ def silence_standard_streams() -> None:
     os.close(null)
 
 
-def describe_status(status: int) -> str:
-    """How a process ended, from its wait status: `killed by SIGKILL`, `ended with code 1`."""
-    code = os.waitstatus_to_exitcode(status)
-    return describe_exit(code)
+def describe_end(ended: os.waitid_result) -> str:
+    """How a process ended, from waitid(2)."""
+    exited = ended.si_code == os.CLD_EXITED
+    return describe_exit(ended.si_status if exited else -ended.si_status)
 
 
 def describe_exit(code: int) -> str:

@@ -17,7 +17,7 @@ from ipcbench import __version__, host
 from ipcbench.case import Case
 from ipcbench.errors import EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
 from ipcbench.measure import process
-from ipcbench.measure.pair import Cpus, Pair
+from ipcbench.measure.pair import Pair
 from ipcbench.measure.tether import Tether
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
@@ -31,9 +31,8 @@ def main() -> int:
         signal.signal(ending, _interrupt)
     runner = pyperf.Runner(program_args=("-m", MODULE), add_cmdline_args=_repeat_arguments)
     _add_arguments(runner.argparser)
-    args = runner.parse_args()
     try:
-        _measure(runner, args)
+        _measure(runner, runner.parse_args())
     except IpcbenchError as error:
         print(f"{MODULE}: {error}", file=sys.stderr)
         return error.exit_code
@@ -117,7 +116,7 @@ def _add_arguments(parser: Any) -> None:
     parser.add_argument("case", help="what to measure, for example latency/unix/1k")
     parser.add_argument(
         "--cpus",
-        type=_cpus,
+        type=host.parse_cpus,
         metavar="C,S",
         help="CPUs of the client and the server (default: chosen for the case's placement)",
     )
@@ -130,10 +129,6 @@ def _repeat_arguments(command: list[str], args: Any) -> None:
     command.append(args.case)
     if args.cpus:
         command += ["--cpus", ",".join(map(str, args.cpus))]
-
-
-def _cpus(text: str) -> Cpus:
-    return host.parse_cpus(text)
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:

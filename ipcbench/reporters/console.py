@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from ipcbench.reporters.progress import BarProgress, PlainProgress
 
@@ -20,7 +21,8 @@ def show(renderables: Iterable[RenderableType], stream: TextIO) -> None:
     """Writes tables and lines to the stream."""
     target = console(stream)
     for renderable in renderables:
-        target.print(renderable)
+        # A line is left whole: whoever reads it in a file or a narrow terminal can wrap it.
+        target.print(renderable, soft_wrap=isinstance(renderable, Text))
 
 
 def progress() -> PlainProgress:

@@ -22,14 +22,15 @@ def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
         first = group.iloc[0]
         size = units.display_size(first["message_size_bytes"])
         title = f"{_TITLES[first['workload']]}, {size}, {first['placement']}, {first['loop']} loop"
-        yield _table(title, first["workload"], group)
+        yield Text(title, style="bold")
+        yield _table(first["workload"], group)
         yield Text()
 
 
-def _table(title: str, workload: str, group: pd.DataFrame) -> Table:
+def _table(workload: str, group: pd.DataFrame) -> Table:
     baselines = group["baseline"].dropna()
     columns = table_columns(workload, None if baselines.empty else str(baselines.iloc[0]))
-    table = Table(title=title, title_justify="left", title_style="bold", expand=False)
+    table = Table()
     for column in columns:
         table.add_column(column.title, justify="right" if column.is_number else "left")
     for row in group.to_dict("records"):

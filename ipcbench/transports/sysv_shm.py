@@ -42,6 +42,8 @@ _RING_BYTES = 256 * 1024
 _MOST_SLOTS = 64
 _FEWEST_SLOTS = 2
 _KEY_TRIES = 20
+_MOST_KEY = 2**31 - 1
+"""key_t is an int (ftok(3)): a larger key would come back as another, negative, number."""
 _SHMMAX = Path("/proc/sys/kernel/shmmax")
 _WHOLE = slice(None)
 
@@ -217,7 +219,7 @@ def remove_semaphore(key: int) -> None:
 
 def _random_key() -> int:
     """A key above 0 (which is IPC_PRIVATE) that nobody else will have chosen."""
-    return int(int.from_bytes(os.urandom(4)) % sysv_ipc.KEY_MAX) + 1
+    return int.from_bytes(os.urandom(4)) % _MOST_KEY + 1
 
 
 def _attached_segment(size_bytes: int) -> Any:

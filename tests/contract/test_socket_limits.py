@@ -1,0 +1,82 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from ipcbench.transports import get_transport
+from ipcbench.transports.base import Unavailable, Workspace
+from ipcbench.transports.stream import whole_receiver, whole_sender
+
+
+def test_a_socket_path_longer_than_sun_path_is_refused_with_its_length(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    with pytest.raises(Unavailable, match=r"takes \d+ bytes and sun_path holds 108.*TMPDIR"):
+        get_transport("unix").link(64, "latency", Workspace(deep))
+
+
+def test_the_longest_socket_path_that_fits_is_used(tmp_path: Path) -> None:
+    room = 108 - 1 - len(os.fsencode(tmp_path / "socket")) - 1
+    directory = tmp_path / ("d" * room)
+    directory.mkdir()
+    link = get_transport("unix").link(64, "latency", Workspace(directory))
+    assert len(os.fsencode(directory / "socket")) == 107
+    assert (directory / "socket").is_socket()
+    link.close()
+    assert not (directory / "socket").exists()
+
+
+@pytest.mark.parametrize("name", ["inet", "inet6"])
+def test_nagle_is_off_at_both_ends_and_only_loopback_listens(name: str, tmp_path: Path) -> None:
+    transport = get_transport(name)
+    if reason := transport.unavailable():
+        pytest.skip(reason)
+    link = transport.link(64, "latency", Workspace(tmp_path))
+    listener: socket.socket = link._listener  # type: ignore[attr-defined]
+    assert listener.getsockname()[0] in {"127.0.0.1", "::1"}
+    client = socket.create_connection(listener.getsockname()[:2])
+    link.tune(client)  # type: ignore[attr-defined]
+    assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    client.close()
+    link.close()
+
+
+class Trickle:
+    """A stream that moves at most so many bytes a call, then ends."""
+
+    def __init__(self, step: int, total: int) -> None:
+        self.step, self.left = step, total
+        self.moved = bytearray()
+
+    def read_into(self, view: memoryview) -> int:
+        count = min(self.step, self.left, len(view))
+        view[:count] = bytes(range(256))[:count] if count <= 256 else os.urandom(count)
+        self.moved += view[:count]
+        self.left -= count
+        return count
+
+    def write(self, view: memoryview) -> int:
+        count = min(self.step, self.left, len(view))
+        self.moved += view[:count]
+        self.left -= count
+        return count
+
+
+@pytest.mark.parametrize("step", [1, 7, 4095, 4096, 4097, 10_000])
+def test_a_message_is_whole_however_small_the_pieces_are(step: int) -> None:
+    message = memoryview(bytearray(10_000))
+    stream = Trickle(step, 10_000)
+    whole_receiver(stream.read_into, message)()
+    assert message == stream.moved
+    sink = Trickle(step, 10_000)
+    whole_sender(sink.write, message)()
+    assert sink.moved == message
+
+
+def test_a_stream_that_ends_inside_a_message_says_where() -> None:
+    message = memoryview(bytearray(100))
+    with pytest.raises(EOFError, match="ended after 60 of 100 bytes"):
+        whole_receiver(Trickle(20, 60).read_into, message)()
+    with pytest.raises(EOFError, match="took 0 of 100 bytes"):
+        whole_sender(Trickle(20, 0).write, message)()

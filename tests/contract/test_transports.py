@@ -1,0 +1,266 @@
+"""What `transports.base` promises, for every transport that is listed.
+
+A transport in TRANSPORTS is tested here the moment it is listed. Rules about messages run in two
+threads of this process; rules about a death run in real processes.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ipcbench.case import WORKLOADS, Case, Workload
+from ipcbench.errors import PeerDied
+from ipcbench.measure.pair import Pair
+from ipcbench.measure.payload import Payloads
+from ipcbench.measure.scratch import outstanding
+from ipcbench.transports import TRANSPORTS, get_transport
+from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
+
+SIZES = (1, 64, 4096, 65_537, 1_000_003)
+MESSAGES = 20
+PATIENCE_S = 20
+
+MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
+
+
+def _runnable(transport: Transport) -> Transport:
+    reason = transport.unavailable()
+    if reason is not None:
+        pytest.skip(f"{transport.name}: {reason}")
+    return transport
+
+
+@contextmanager
+def _joined(
+    transport: Transport, size: int, workload: Workload, directory: Path
+) -> Iterator[tuple[Endpoint, Endpoint]]:
+    """Client and server endpoints of one link, both in this process."""
+    link = _runnable(transport).link(size, workload, Workspace(directory))
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            accepting = pool.submit(link.server)
+            client = link.client()
+            server = accepting.result(PATIENCE_S)
+        yield client, server
+        client.close()
+        server.close()
+    finally:
+        link.close()
+
+
+def _in_thread(work: Callable[[], None]) -> "Future[None]":
+    """Runs the work beside the test, in a thread that can't keep the test process alive."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+            done.set_result(None)
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
+
+
+@pytest.fixture(params=TRANSPORTS, ids=lambda transport: transport.name)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Every transport."""
+    chosen: Transport = request.param
+    return chosen
+
+
+@pytest.fixture(params=MECHANISMS, ids=lambda transport: transport.name)
+def mechanism(request: pytest.FixtureRequest) -> Transport:
+    """Every transport that moves messages."""
+    chosen: Transport = request.param
+    return chosen
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_round_trips_bring_back_what_was_sent(
+    mechanism: Transport, size: int, tmp_path: Path
+) -> None:
+    payloads = Payloads()
+    with _joined(mechanism, size, "latency", tmp_path) as (client, server):
+
+        def echo() -> None:
+            for _ in range(MESSAGES):
+                server.receive()
+                server.send()
+
+        echoing = _in_thread(echo)
+        for _ in range(MESSAGES):
+            payloads.fill(client.outgoing)
+            client.send()
+            client.receive()
+            assert client.incoming == client.outgoing
+        echoing.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_stream_arrives_whole_and_in_order(
+    mechanism: Transport, size: int, tmp_path: Path
+) -> None:
+    sent: list[bytes] = []
+    received: list[bytes] = []
+    payloads = Payloads()
+    count = MESSAGES if size > 4096 else MESSAGES * 10  # more than any ring has slots
+    with _joined(mechanism, size, "throughput", tmp_path) as (client, server):
+
+        def drain() -> None:
+            for _ in range(count):
+                server.receive()
+                received.append(bytes(server.incoming))
+
+        draining = _in_thread(drain)
+        for _ in range(count):
+            payloads.fill(client.outgoing)
+            sent.append(bytes(client.outgoing))
+            client.send()
+        draining.result(PATIENCE_S)
+    assert received == sent
+
+
+def test_a_sender_waits_for_a_slow_receiver_and_nothing_is_dropped(
+    mechanism: Transport, tmp_path: Path
+) -> None:
+    size, count = 65_536, 100  # 6.4 MiB: more than any of them buffers by default
+    with _joined(mechanism, size, "throughput", tmp_path) as (client, server):
+
+        def pour() -> None:
+            for number in range(count):
+                client.outgoing[:4] = number.to_bytes(4)
+                client.send()
+
+        pouring = _in_thread(pour)
+        server.receive()
+        assert not pouring.done()  # it can't be through: 99 messages have no room yet
+        numbers = [int.from_bytes(server.incoming[:4])]
+        for _ in range(count - 1):
+            server.receive()
+            numbers.append(int.from_bytes(server.incoming[:4]))
+        pouring.result(PATIENCE_S)
+    assert numbers == list(range(count))
+
+
+def test_the_server_of_a_latency_link_sends_back_its_own_buffer(
+    mechanism: Transport, tmp_path: Path
+) -> None:
+    with _joined(mechanism, 64, "latency", tmp_path) as (client, server):
+        server.incoming[:] = b"x" * 64
+        assert server.outgoing == server.incoming
+        client.incoming[:] = b"y" * 64
+        assert client.outgoing != client.incoming
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_buffers_are_of_the_exact_size_and_facts_name_their_unit(
+    transport: Transport, workload: Workload, tmp_path: Path
+) -> None:
+    with _joined(transport, 1000, workload, tmp_path) as ends:
+        for end in ends:
+            assert len(end.outgoing) == len(end.incoming) == 1000
+            assert all(name.endswith(("_bytes", "_count")) for name in end.facts)
+            assert all(value > 0 for value in end.facts.values())
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_closing_twice_is_allowed_and_nothing_stays(
+    transport: Transport, workload: Workload, tmp_path: Path
+) -> None:
+    with _joined(transport, 64, workload, tmp_path) as (client, server):
+        for end in (client, server, client, server):
+            end.close()
+    link = transport.link(64, workload, Workspace(tmp_path))
+    link.close()
+    link.close()
+    ledger = tmp_path / LEDGER
+    left = outstanding(ledger.read_text()) if ledger.exists() else []
+    assert left == []
+    assert [path for path in tmp_path.iterdir() if path != ledger] == []
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_summary_and_the_wait_are_one_line_each(
+    transport: Transport, workload: Workload
+) -> None:
+    for text in (transport.name, transport.summary, transport.waits):
+        assert text
+        assert "\n" not in text
+    assert transport.limit(64, workload) is None
+    assert get_transport(transport.name) is transport
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
+    mechanism: Transport, workload: Workload, stop: signal.Signals, tmp_path: Path
+) -> None:
+    case = Case(workload, _runnable(mechanism).name, 64, placement="free")
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        pair.run(10)
+        server = pair._server_pid
+        assert server is not None
+        killer = threading.Timer(0.05, os.kill, (server, stop))
+        killer.start()
+        # More messages than any mechanism moves in the time that the kill takes.
+        with pytest.raises(PeerDied, match=f"was killed by {stop.name} in the timed batch"):
+            pair.run(500_000_000)
+        killer.join()
+
+
+def test_the_clients_death_ends_the_server(mechanism: Transport, tmp_path: Path) -> None:
+    case = Case("latency", _runnable(mechanism).name, 64, placement="free")
+    reader, writer = os.pipe()
+    client = os.fork()
+    if client == 0:
+        try:
+            with Pair(case, None, Workspace(tmp_path)) as pair:
+                os.write(writer, str(pair._server_pid).encode())
+                pair.run(500_000_000)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    server = int(os.read(reader, 100))
+    os.close(reader)
+    os.kill(client, signal.SIGKILL)
+    os.waitpid(client, 0)
+    # The fixture `leaves_nothing_behind` waits for what the ledger can't name: the process.
+    _await_end(server)
+    _remove_noted(tmp_path)
+
+
+def _await_end(pid: int) -> None:
+    """Returns once the process is gone or a zombie; its parent is not this process."""
+    with_pidfd = os.pidfd_open if hasattr(os, "pidfd_open") else None
+    if with_pidfd is None:
+        pytest.skip("no pidfd_open here")
+    try:
+        descriptor = with_pidfd(pid)
+    except ProcessLookupError:
+        return
+    import select
+
+    try:
+        assert select.select([descriptor], [], [], 5.0)[0], f"server {pid} lives on"
+    finally:
+        os.close(descriptor)
+
+
+def _remove_noted(directory: Path) -> None:
+    from ipcbench.measure.scratch import sweep
+
+    sweep(directory)
+
+
+def test_a_link_is_a_link(transport: Transport, tmp_path: Path) -> None:
+    link = _runnable(transport).link(64, "latency", Workspace(tmp_path))
+    assert isinstance(link, Link)
+    link.close()

@@ -1,0 +1,194 @@
+"""Kill the server, the worker, the driver: no hang, no leftovers, nothing measured lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ipcbench.analysis import store
+from ipcbench.case import WORKLOADS
+from ipcbench.transports import TRANSPORTS
+from tests.command import environment
+
+LIMIT_S = 5.0
+MECHANISMS = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
+SLOW = ("--rounds=3", "--values=1", "--warmups=0", "--min-time=60s", "--timeout=100s")
+"""One batch that lasts far longer than the test: whatever is killed is killed inside it."""
+SEVERAL = ("--rounds=500", "--values=2", "--warmups=0", "--min-time=5ms")
+
+
+@contextmanager
+def _comparing(*arguments: str, cwd: Path) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ipcbench", "compare", *arguments, "-o", "run.json"],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _eventually(
+    what: Callable[[], "psutil.Process | None"], patience_s: float = 60
+) -> psutil.Process:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        try:
+            if found := what():
+                return found
+        except psutil.NoSuchProcess:
+            continue
+    raise AssertionError("never appeared")
+
+
+def _worker(driver: int) -> psutil.Process | None:
+    for child in psutil.Process(driver).children():
+        if "ipcbench.measure.worker" in " ".join(child.cmdline()):
+            return child
+    return None
+
+
+def _server(driver: int) -> psutil.Process | None:
+    worker = _worker(driver)
+    children = worker.children() if worker else []
+    return children[0] if children else None
+
+
+def _busy_server(driver: int) -> psutil.Process | None:
+    """The server once it has worked: it is past the hand-shake and inside a batch."""
+    server = _server(driver)
+    if server is None or sum(server.cpu_times()[:2]) < 0.05:
+        return None
+    return server
+
+
+def _failure_told(driver: "subprocess.Popen[str]") -> str:
+    """The line in which the driver tells a failure; it must come within the limit."""
+    assert driver.stderr is not None
+    began = time.monotonic()
+    failure = next(line for line in driver.stderr if line.startswith("failed: "))
+    assert time.monotonic() - began < LIMIT_S
+    return failure.strip()
+
+
+def _finished_launches(path: Path) -> int:
+    if not path.exists():
+        return 0
+    suite = store.load(path).suite
+    return sum(bench.get_nrun() for bench in suite or ())
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_killed_server_fails_its_case_with_the_reason(
+    name: str, workload: str, tmp_path: Path
+) -> None:
+    options = (name, "--sizes=64", f"--workloads={workload}")
+    with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
+        server = _eventually(lambda: _busy_server(driver.pid))
+        server.kill()
+        failure = _failure_told(driver)
+    # Calibration's batches double, with a check after each: nearly all time is in the batches.
+    assert re.search("the server was killed by SIGKILL in the (timed batch|payload check)", failure)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_killed_worker_fails_its_case_and_takes_its_server_along(
+    name: str, tmp_path: Path
+) -> None:
+    with _comparing(name, "--sizes=64", "--workloads=latency", *SLOW, cwd=tmp_path) as driver:
+        server = _eventually(lambda: _busy_server(driver.pid))
+        worker = _eventually(lambda: _worker(driver.pid))
+        worker.kill()
+        failure = _failure_told(driver)
+        assert psutil.wait_procs([server], LIMIT_S)[1] == []
+    assert failure.endswith("the worker was killed by SIGKILL")
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_killed_driver_takes_all_along(name: str, tmp_path: Path) -> None:
+    with _comparing(name, "--sizes=64", *SLOW, cwd=tmp_path) as driver:
+        processes = [
+            _eventually(lambda: _busy_server(driver.pid)),
+            _eventually(lambda: _worker(driver.pid)),
+        ]
+        driver.kill()
+        assert psutil.wait_procs(processes, LIMIT_S)[1] == []
+    # The janitor, the directory and the semaphores: the fixture `leaves_nothing_behind`.
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_saves_and_shows_what_was_measured(
+    stop: signal.Signals, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    with _comparing("pipe", "--sizes=64", *SEVERAL, cwd=tmp_path) as driver:
+        while _finished_launches(path) < 8:
+            assert driver.poll() is None
+        driver.send_signal(stop)
+        out, err = driver.communicate(timeout=LIMIT_S)
+    assert driver.returncode == 130
+    assert f"ipcbench: interrupted by {stop.name}; the table is of what was measured" in err
+    assert "saved: run.json" in err
+    assert "Latency (round trip), 64 B" in out
+    assert f"{_finished_launches(path)} launches" in out
+
+
+def test_a_driver_killed_at_any_moment_leaves_a_readable_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    with _comparing("pipe", "--sizes=64", *SEVERAL, cwd=tmp_path) as driver:
+        while (before := _finished_launches(path)) < 5:
+            assert driver.poll() is None
+        driver.kill()
+        driver.wait()
+    assert _finished_launches(path) >= before
+    assert {p.name for p in tmp_path.iterdir()} <= {"run.json", f".run.json.{driver.pid}.tmp"}
+
+
+def test_a_server_killed_later_keeps_earlier_launches_and_shows_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    options = ("pipe", "--sizes=64", "--workloads=latency", "--rounds=8", "--values=4")
+    with _comparing(*options, "--min-time=100ms", cwd=tmp_path) as driver:
+        while "latency/pipe" not in (path.read_text() if path.exists() else ""):
+            assert driver.poll() is None
+        victim = _eventually(lambda: _pipe_server(driver.pid))
+        os.kill(victim.pid, signal.SIGKILL)
+        out, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 3
+    assert "the server was killed by SIGKILL" in out
+    assert "│ pipe         │     failed │" in out
+    results = store.load(path)
+    assert results.suite is not None
+    assert results.suite.get_benchmark("latency/pipe/64/python/cross-core").get_nrun() >= 1
+
+
+def _pipe_server(driver: int) -> psutil.Process | None:
+    worker = _worker(driver)
+    if worker is None or not any("latency/pipe" in word for word in worker.cmdline()):
+        return None
+    return _server(driver)
+
+
+def test_a_stopped_server_ends_with_the_launch_time_limit(tmp_path: Path) -> None:
+    options = ("unix", "--sizes=64", "--workloads=latency", "--min-time=60s", "--timeout=1s")
+    with _comparing(*options, "--rounds=1", cwd=tmp_path) as driver:
+        server = _eventually(lambda: _server(driver.pid))
+        server.suspend()
+        out, _ = driver.communicate(timeout=30)
+    assert driver.returncode == 3
+    assert "took longer than 1 s (--timeout)" in out

@@ -1,0 +1,121 @@
+"""One clear line on stderr, exit code 2, nothing measured and nothing left behind."""
+
+from pathlib import Path
+
+import pytest
+
+from ipcbench.measure.driver import Run
+from ipcbench.transports import get_transport
+from tests.command import ipcbench, run
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def _refused(*arguments: str, cwd: Path) -> str:
+    """The line that the command was refused with; nothing was started and nothing written."""
+    before = sorted(cwd.rglob("*"))
+    done = ipcbench(*arguments, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ipcbench: ")
+    assert sorted(cwd.rglob("*")) == before
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--sizes", "0"], "message size '0' is not a whole number"),
+        (["--sizes=-1"], "'-1'"),
+        (["--sizes", "1.5"], "'1.5'"),
+        (["--sizes", "abc"], "'abc'"),
+        (["--sizes", "10t"], "'10t'"),
+        (["--sizes", ""], "list of message sizes is empty"),
+        (["--sizes", "1k,1024"], "named twice"),
+        (["--sizes", "1000g"], "of memory"),
+        (["unxi"], "unknown transport 'unxi'; did you mean 'unix'?"),
+        (["unix", "unix"], "named twice"),
+        (["--workloads", "latncy"], "unknown workload 'latncy'; did you mean 'latency'?"),
+        (["--workloads", ""], "list of workloads has an empty name"),
+        (["--workloads", "latency,latency"], "named twice"),
+        (["--baseline", "inte"], "unknown transport 'inte'; did you mean 'inet'?"),
+        (["unix", "--baseline", "pipe"], "'pipe' is not among the measured: unix, null"),
+        (["--rounds", "0"], "--rounds '0' is not a whole number of at least 1"),
+        (["--values", "x"], "--values 'x'"),
+        (["--warmups=-1"], "--warmups '-1'"),
+        (["--seed", "1.5"], "--seed '1.5'"),
+        (["--min-time", "0"], "'0' is not a time above 0"),
+        (["--timeout", "soon"], "'soon' is not a time above 0"),
+        (["--cpus", "0"], "CPUs '0' are not two numbers"),
+        (["--cpus", "0,4095"], "CPU 4095 can't be used here"),
+        (["-o", "none/run.json"], "there is no folder none"),
+        (["-o", "."], "is a folder; name a file"),
+        (["-o", "there.json"], "there.json exists already; add --force"),
+        (["--csv", "there.json"], "there.json exists already; add --force"),
+        (["-o", "new.json", "--csv", "new.json"], "both name new.json"),
+        (["-o", "-"], "for stdout use --csv -"),
+        (["--no-such-option"], "unrecognized arguments: --no-such-option; see ipcbench"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_compare_refuses(arguments: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "there.json").touch()
+    assert says in _refused("compare", *arguments, cwd=tmp_path)
+
+
+def test_no_command_and_an_unknown_one_are_usage_errors(tmp_path: Path) -> None:
+    assert "COMMAND" in _refused(cwd=tmp_path)
+    assert "invalid choice: 'compere'" in _refused("compere", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("none.json", None, "none.json isn't there"),
+        (".", None, "is a folder"),
+        ("broken.json", "{", "broken.json is not JSON"),
+        ("other.json", '{"a": 1}', "other.json is not a pyperf file"),
+        ("empty.json", "", "empty.json is not JSON"),
+    ],
+)
+def test_report_refuses(name: str, content: str | None, says: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert says in _refused("report", name, cwd=tmp_path)
+
+
+def test_report_refuses_a_pyperf_file_that_isnt_ours(tmp_path: Path) -> None:
+    timed = run(
+        *("-m", "pyperf", "timeit", "-p1", "-n1", "-w0", "-l1", "-q", "-o", "x.json", "pass"),
+        cwd=tmp_path,
+    )
+    assert timed.returncode == 0, timed.stderr
+    assert "isn't ipcbench's: 'timeit'" in _refused("report", "x.json", cwd=tmp_path)
+
+
+def test_report_refuses_the_same_run_twice_and_an_unmeasured_baseline(tmp_path: Path) -> None:
+    path = str(DATA / "run.json")
+    assert "hold the same run" in _refused("report", path, path, cwd=tmp_path)
+    refusal = _refused("report", path, "--baseline", "sysv-shm", cwd=tmp_path)
+    assert "'sysv-shm' is not among the measured" in refusal
+
+
+def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from argparse import Namespace
+
+    from ipcbench.arguments import parser
+    from ipcbench.errors import UsageError
+    from ipcbench.planning import planned
+
+    inet6 = type(get_transport("inet6"))
+    monkeypatch.setattr(inet6, "unavailable", lambda self: "no IPv6 here: ::1 can't be bound")
+    args: Namespace = parser().parse_args(["compare"])
+    plan = planned(args, "ipcbench compare")
+    assert isinstance(plan.run, Run)
+    assert "inet6" not in {case.transport for case in plan.run.cases}
+    assert list(plan.notes) == ["inet6 is left out: no IPv6 here: ::1 can't be bound"]
+    with pytest.raises(UsageError, match="inet6 can't run here: no IPv6 here"):
+        planned(parser().parse_args(["compare", "inet6"]), "ipcbench compare inet6")

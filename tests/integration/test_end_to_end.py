@@ -1,0 +1,203 @@
+import csv
+import io
+import json
+import os
+import pty
+import sys
+from pathlib import Path
+
+import pyperf
+import pytest
+
+from ipcbench.analysis import frame, store
+from ipcbench.host import allowed_cpus
+from ipcbench.transports import TRANSPORTS
+from tests.command import QUICK, environment, ipcbench, run
+
+DATA = Path(__file__).parent.parent / "data"
+BENCH_SCRIPTS = ("latency", "throughput")
+RUNNABLE = [t.name for t in TRANSPORTS if t.unavailable() is None]
+
+
+def test_compare_measures_shows_and_saves(tmp_path: Path) -> None:
+    arguments = ("--sizes=64", "-o", "run.json", "--csv", "run.csv", "--seed=5")
+    done = ipcbench("compare", *arguments, *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Latency (round trip), 64 B" in done.stdout
+    assert "Throughput (one way, delivered), 64 B" in done.stdout
+    assert "null (floor)" in done.stdout
+    assert "seed 5; timed " in done.stdout
+    assert "saved: run.json and run.csv" in done.stderr
+
+    launches = frame.launches(store.load(tmp_path / "run.json"))
+    assert sorted(launches["transport"].unique()) == sorted(RUNNABLE)
+    mechanisms = launches[launches["role"] == "mechanism"]
+    assert (mechanisms["messages_checked"] > 0).all()
+    assert (launches["command"] == f"ipcbench compare {' '.join(arguments + QUICK)}").all()
+    if launches["placement"].iloc[0] == "cross-core":
+        assert (mechanisms["cpu_client"] != mechanisms["cpu_server"]).all()
+        for side in ("client", "server"):
+            pinned = mechanisms[f"cpu_{side}"].astype(int).astype(str)
+            assert (mechanisms[f"cpus_seen_{side}"] == pinned).all()
+
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "run.csv").read_text())))
+    assert len(rows) == 2 * len(RUNNABLE)
+    assert tuple(rows[0]) == frame.CASE_COLUMNS
+
+
+def test_report_makes_the_same_tables_and_csv_again(tmp_path: Path) -> None:
+    options = ("-o", "run.json", "--csv", "run.csv")
+    compared = ipcbench("compare", "unix", "pipe", "--sizes=64", *options, *QUICK, cwd=tmp_path)
+    reported = ipcbench("report", "run.json", "--csv", "again.csv", cwd=tmp_path)
+    assert reported.returncode == compared.returncode == 0, reported.stderr
+    assert reported.stdout == compared.stdout
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "run.csv").read_bytes()
+
+
+def test_csv_on_stdout_is_csv_alone(tmp_path: Path) -> None:
+    done = ipcbench("report", str(DATA / "run.json"), "--csv", "-", cwd=tmp_path)
+    assert done.stdout == (DATA / "run.csv").read_text(encoding="utf-8")
+    assert "Latency (round trip)" in done.stderr
+
+
+def test_without_o_json_and_csv_go_to_the_default_place(tmp_path: Path) -> None:
+    done = ipcbench("compare", "pipe", "--sizes=64", "--workloads=latency", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "results").glob("*/*/*"))
+    assert names == ["compare.csv", "compare.json"]
+
+
+def test_both_ends_may_share_one_cpu(tmp_path: Path) -> None:
+    cpu = allowed_cpus()[0]
+    done = ipcbench(
+        *("compare", "pipe", "--sizes=64", f"--cpus={cpu},{cpu}", "-o", "run.json", *QUICK),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "64 B, same-core, python loop" in done.stdout
+
+
+def test_a_message_larger_than_a_pipe_goes_through(tmp_path: Path) -> None:
+    done = ipcbench("compare", "--sizes=1m", "-o", "run.json", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", BENCH_SCRIPTS)
+def test_a_bench_script_asks_its_question(name: str, tmp_path: Path) -> None:
+    script = str(Path.cwd() / "bench" / f"{name}.py")
+    helped = run(script, "--help", cwd=tmp_path)
+    assert helped.returncode == 0
+    assert helped.stdout.startswith(f"usage: {name}.py")
+    assert "?\n" in helped.stdout
+    done = run(script, "pipe", "--sizes=64", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "results").glob("*/*/*"))
+    assert names == [f"{name}.csv", f"{name}.json"]
+
+
+def test_the_worker_is_a_plain_pyperf_program(tmp_path: Path) -> None:
+    module = ("-m", "ipcbench.measure.worker")
+    assert "--rigorous" in run(*module, "--help").stdout
+    options = ("-p2", "-n2", "-w1", "--min-time=0.001", "-q", "-o", "case.json")
+    done = run(*module, "latency/pipe/64", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    bench = pyperf.Benchmark.load(str(tmp_path / "case.json"))
+    assert bench.get_name() == "latency/pipe/64/python/cross-core"
+    assert bench.get_metadata()["transport"] == "pipe"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["latency/pip/64"], "unknown transport 'pip'; did you mean 'pipe'?"),
+        (["latency/pipe"], "is not a case"),
+        (["latency/pipe/64", "--cpus=0,4095"], "CPU 4095 can't be used here"),
+    ],
+)
+def test_the_worker_refuses_bad_input_in_one_line(
+    arguments: list[str], says: str, tmp_path: Path
+) -> None:
+    done = run("-m", "ipcbench.measure.worker", *arguments, "--worker", "-l1", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [["show"], ["stats"], ["hist"], ["check"], ["dump"], ["metadata"], ["compare_to", "run.json"]],
+    ids=lambda tool: tool[0],
+)
+def test_pyperfs_own_tools_read_a_result_file(tool: list[str]) -> None:
+    done = run("-m", "pyperf", tool[0], "run.json", *tool[1:], cwd=DATA)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_result_file_names_no_host_and_no_path() -> None:
+    text = (DATA / "run.json").read_text(encoding="utf-8")
+    assert os.uname().nodename not in json.loads(text)["metadata"].values()
+    assert "hostname" not in text
+    assert "/root" not in text
+    assert "/home" not in text
+
+
+def test_list_says_of_each_transport_whether_it_can_run(tmp_path: Path) -> None:
+    done = ipcbench("list", cwd=tmp_path)
+    assert done.returncode == 0
+    firsts = [line.split()[:2] for line in done.stdout.splitlines() if not line.startswith(" ")]
+    expected = [[t.name, "no" if t.unavailable() else "yes"] for t in TRANSPORTS]
+    assert firsts == expected
+
+
+def test_a_reader_that_closes_stdout_early_gets_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-m", "ipcbench", "report", str(DATA / "run.json")],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        timeout=60,
+    )
+    os.close(writer)
+    assert done.stderr == b""
+
+
+def _in_terminal(*arguments: str, extra: dict[str, str]) -> str:
+    """What a command writes into a terminal of its own."""
+    import subprocess
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ipcbench", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment({"TERM": "xterm-256color", "COLUMNS": "80", **extra}),
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65536):
+            seen += part
+    except OSError:
+        pass  # EIO: the last writer is gone (Linux)
+    os.close(ours)
+    process.wait(30)
+    return seen.decode()
+
+
+def test_a_terminal_gets_colour_unless_no_color_is_set() -> None:
+    report = ("report", str(DATA / "run.json"))
+    assert "\x1b[" in _in_terminal(*report, extra={})
+    plain = _in_terminal(*report, extra={"NO_COLOR": "1"})
+    assert "\x1b" not in plain
+    assert "Latency (round trip)" in plain
+
+
+def test_progress_in_a_terminal_with_no_color_has_no_control_codes(tmp_path: Path) -> None:
+    path = str(tmp_path / "run.json")
+    arguments = ("compare", "pipe", "--sizes=64", "-o", path, *QUICK)
+    assert "\x1b" not in _in_terminal(*arguments, extra={"NO_COLOR": "1"})

@@ -1,0 +1,98 @@
+"""A launcher that replays launches, so that driver, statistics and reporters are tested exactly."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pyperf
+
+from ipcbench.analysis.store import Results
+from ipcbench.case import Case
+from ipcbench.errors import LaunchFailed
+from ipcbench.measure.driver import Metadata, Run, execute
+
+RUN_METADATA: Metadata = {
+    "run_id": "feed",
+    "seed": 7,
+    "baseline": "inet",
+    "command": "ipcbench compare",
+    "machine": "test-cpu-2cpu-kvm",
+    "cpu_model": "Test CPU",
+    "cpu_count": 2,
+    "virtualisation": "kvm",
+    "governor": "none",
+    "kernel": "Linux 6.0",
+    "python": "CPython 3.11.0",
+}
+
+
+Recorded = Mapping[Case, Sequence[Sequence[float] | str]]
+"""For each case, the values of its launches, or the reason why one fails."""
+
+
+def launch(case: Case, values: Sequence[float], loops: int = 100) -> pyperf.Benchmark:
+    """One launch of a case as a worker would have written it."""
+    metadata = {
+        "name": case.id,
+        "unit": "second",
+        "loops": loops,
+        "date": "2026-11-24 06:00:00.000000",
+        "ipcbench_version": "0.1.0",
+        "role": "control" if case.transport == "null" else "mechanism",
+        "messages_checked": 0 if case.transport == "null" else 34,
+        "hostname": "secret-host",
+        "python_executable": "/home/somebody/python",
+    }
+    run = pyperf.Run(values, warmups=[(loops, 1e-5)], metadata=metadata, collect_metadata=False)
+    return pyperf.Benchmark([run])
+
+
+class Replay:
+    """Answers each launch of a case with its next recorded values, or fails as recorded."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self._to_come = {case: list(launches) for case, launches in recorded.items()}
+        self.calls: list[tuple[str, str]] = []
+
+    def calibrate(self, case: Case) -> int:
+        self.calls.append(("calibrate", case.id))
+        if self._to_come[case][:1] == ["no calibration"]:
+            raise LaunchFailed("no calibration")
+        return 100
+
+    def measure(self, case: Case, messages: int) -> pyperf.Benchmark:
+        self.calls.append(("measure", case.id))
+        recorded = self._to_come[case].pop(0)
+        if isinstance(recorded, str):
+            raise LaunchFailed(recorded)
+        return launch(case, recorded, messages)
+
+
+class Silent:
+    """An observer that notes what it was told."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[Case, int, str]] = []
+        self.launched_ids: list[tuple[str, int]] = []
+
+    def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
+        self.planned = (len(cases), rounds)
+
+    def launching(self, case: Case, round_number: int) -> None:
+        self.current = (case, round_number)
+
+    def launched(self, case: Case, round_number: int, took_s: float) -> None:
+        self.launched_ids.append((case.id, round_number))
+
+    def failed(self, case: Case, round_number: int, reason: str) -> None:
+        self.failures.append((case, round_number, reason))
+
+
+def replayed(
+    recorded: Recorded,
+    rounds: int,
+    save: Callable[[Results], None] = lambda _: None,
+) -> tuple[Results, Replay, Silent]:
+    """The results of a run over recorded launches, with the launcher and observer it used."""
+    results, launcher, observer = Results(), Replay(recorded), Silent()
+    run = Run(list(recorded), rounds, 7, 0.0, 0.6, RUN_METADATA)
+    execute(run, launcher, results, save, observer)
+    return results, launcher, observer

@@ -1,0 +1,66 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipcbench.case import PLACEMENTS, WORKLOADS, Case, plan, shuffled
+from ipcbench.errors import UsageError
+
+CASES = st.builds(
+    Case,
+    workload=st.sampled_from(WORKLOADS),
+    transport=st.from_regex(r"[a-z][a-z0-9-]*", fullmatch=True),
+    message_size_bytes=st.integers(min_value=1, max_value=2**40),
+    placement=st.sampled_from(PLACEMENTS),
+)
+
+
+def test_an_id_names_all_five_parts() -> None:
+    assert Case("latency", "unix", 1024).id == "latency/unix/1k/python/cross-core"
+
+
+@given(CASES)
+def test_a_case_survives_its_id(case: Case) -> None:
+    assert Case.parse(case.id) == case
+
+
+def test_loop_and_placement_may_be_left_out() -> None:
+    assert Case.parse("throughput/pipe/64") == Case("throughput", "pipe", 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("unix", "is not a case"),
+        ("latency//64", "is not a case"),
+        ("latency/unix/64/python/free/more", "is not a case"),
+        ("latencies/unix/64", "did you mean 'latency'"),
+        ("latency/unix/64/pyton", "did you mean 'python'"),
+        ("latency/unix/64/python/crosscore", "did you mean 'cross-core'"),
+        ("latency/unix/0", "'0'"),
+    ],
+)
+def test_a_bad_id_says_what_is_wrong(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Case.parse(text)
+
+
+def test_a_plan_holds_every_combination_once_in_table_order() -> None:
+    cases = plan(["unix", "pipe"], ["latency", "throughput"], [64, 1024])
+    assert [case.id.removesuffix("/python/cross-core") for case in cases] == [
+        "latency/unix/64",
+        "latency/pipe/64",
+        "latency/unix/1k",
+        "latency/pipe/1k",
+        "throughput/unix/64",
+        "throughput/pipe/64",
+        "throughput/unix/1k",
+        "throughput/pipe/1k",
+    ]
+
+
+def test_a_round_is_a_permutation_that_seed_and_number_decide() -> None:
+    cases = plan(["unix", "pipe", "inet"], WORKLOADS, [64, 1024, 4096])
+    first, again, second = (shuffled(cases, 3, number) for number in (1, 1, 2))
+    assert first == again
+    assert first != second
+    assert sorted(first) == sorted(second) == sorted(cases)

@@ -1,0 +1,59 @@
+from ipcbench.analysis import store
+from ipcbench.analysis.store import Results
+from ipcbench.case import Case, shuffled
+from tests.replay import replayed
+
+UNIX, PIPE, INET = (Case("latency", name, 64) for name in ("unix", "pipe", "inet"))
+
+
+def test_each_case_is_calibrated_once_then_launched_once_a_round_in_the_seeds_order() -> None:
+    recorded = {case: [[1e-5]] * 3 for case in (UNIX, PIPE, INET)}
+    _, launcher, observer = replayed(recorded, rounds=3)
+    expected = [("calibrate", case.id) for case in recorded]
+    for number in (1, 2, 3):
+        expected += [("measure", case.id) for case in shuffled(list(recorded), 7, number)]
+    assert launcher.calls == expected
+    assert observer.planned == (3, 3)
+
+
+def test_the_file_is_saved_after_every_launch() -> None:
+    saved: list[int] = []
+
+    def save(results: Results) -> None:
+        assert results.suite is not None
+        saved.append(sum(bench.get_nrun() for bench in results.suite))
+
+    replayed({UNIX: [[1e-5]] * 2, PIPE: [[1e-5]] * 2}, rounds=2, save=save)
+    assert saved == [1, 2, 3, 4]
+
+
+def test_a_failed_launch_gives_up_its_case_and_goes_on_with_the_others() -> None:
+    results, launcher, observer = replayed({UNIX: [[1e-5]] * 3, PIPE: [[1e-5], "it broke"]}, 3)
+    assert results.unmeasured[PIPE.id].reason == "round 2: it broke"
+    assert observer.failures == [(PIPE, 2, "it broke")]
+    assert launcher.calls.count(("measure", PIPE.id)) == 2
+    assert launcher.calls.count(("measure", UNIX.id)) == 3
+
+
+def test_a_case_that_cant_be_calibrated_is_never_launched() -> None:
+    results, launcher, _ = replayed({UNIX: [[1e-5]], PIPE: ["no calibration"]}, rounds=1)
+    assert results.unmeasured[PIPE.id].reason == "calibration: no calibration"
+    assert ("measure", PIPE.id) not in launcher.calls
+
+
+def test_every_launch_records_its_round_and_the_runs_facts() -> None:
+    results, _, _ = replayed({UNIX: [[1e-5]] * 2}, rounds=2)
+    assert results.suite is not None
+    launches = results.suite.get_benchmark(UNIX.id).get_runs()
+    assert [launch.get_metadata()["round"] for launch in launches] == [1, 2]
+    assert all(launch.get_metadata()["seed"] == 7 for launch in launches)
+
+
+def test_a_save_that_fails_loses_nothing_measured() -> None:
+    saves: list[str] = []
+
+    def save(results: Results) -> None:
+        saves.append(store.dumps(results))
+
+    results, _, _ = replayed({UNIX: [[1e-5], [2e-5]]}, rounds=2, save=save)
+    assert store.dumps(results) == saves[-1]

@@ -1,0 +1,118 @@
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from ipcbench.analysis import frame, store
+from ipcbench.analysis.store import Results
+from ipcbench.case import Case
+from ipcbench.reporters import console, csv_file, table
+from ipcbench.reporters.columns import ratio_text
+from ipcbench.reporters.progress import BarProgress, PlainProgress, TimeLeft
+from tests.replay import replayed
+
+DATA = Path(__file__).parent.parent / "data"
+INET, UNIX = Case("latency", "inet", 64), Case("latency", "unix", 64)
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(scope="module")
+def stored() -> Results:
+    """A real run, recorded once."""
+    return store.load(DATA / "run.json")
+
+
+def _text(results: Results) -> str:
+    stream = io.StringIO()
+    cases, launches = frame.cases(results), frame.launches(results)
+    parts = (*table.tables(cases), *table.reasons(cases), *table.footer(launches))
+    console.show(parts, stream)
+    return stream.getvalue()
+
+
+def test_the_tables_of_a_stored_run_are_exactly_these(stored: Results) -> None:
+    assert _text(stored) == (DATA / "run.txt").read_text(encoding="utf-8")
+
+
+def test_the_csv_of_a_stored_run_is_exactly_this(stored: Results) -> None:
+    assert csv_file.csv_text(frame.cases(stored)) == (DATA / "run.csv").read_text(encoding="utf-8")
+
+
+def test_tables_fit_80_columns_and_hold_no_control_codes(stored: Results) -> None:
+    text = _text(stored)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+
+
+def test_the_csv_opens_in_pandas_with_numbers_as_numbers(stored: Results) -> None:
+    read = pd.read_csv(io.StringIO(csv_file.csv_text(frame.cases(stored))))
+    assert tuple(read.columns) == frame.CASE_COLUMNS
+    assert read["time_median_s"].dtype == "float64"
+    assert read["launches_count"].dtype.kind in "if"
+
+
+def test_a_failed_case_shows_its_status_and_its_reason_below() -> None:
+    results, _, _ = replayed({INET: [[1e-5]], UNIX: ["[bold]boom[/bold]"]}, rounds=1)
+    text = _text(results)
+    assert "│ unix      │     failed │" in text
+    assert "failed: latency/unix/64/python/cross-core: round 1: [bold]boom[/bold]" in text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (0.5, "2.00x faster"),
+        (1.36, "1.36x slower"),
+        (1.0, "1.00x"),
+        (1.004, "1.00x"),
+        (0.999, "1.00x"),
+    ],
+)
+def test_a_ratio_says_in_words_which_way_it_goes(ratio: float, text: str) -> None:
+    assert ratio_text(ratio) == text
+
+
+def test_time_left_counts_each_case_by_its_own_launches() -> None:
+    left = TimeLeft([INET, UNIX], 3, 0.5)
+    assert left.seconds() == pytest.approx(3.0)
+    left.launched(INET, 1.0)
+    assert left.seconds() == pytest.approx(2 * 1.0 + 3 * 1.0)
+    left.launched(UNIX, 0.2)
+    assert left.seconds() == pytest.approx(2 * 1.0 + 2 * 0.2)
+    left.gave_up(INET)
+    assert left.seconds() == pytest.approx(0.4)
+
+
+def test_without_a_terminal_progress_is_plain_lines() -> None:
+    terminal, long = Console(file=io.StringIO(), width=60), "a long reason " * 10 + "."
+    with PlainProgress(terminal) as progress:
+        progress.began([INET, UNIX], 2, 0.5)
+        for round_number in (0, 1, 2):
+            for case in (INET, UNIX):
+                progress.launching(case, round_number)
+                progress.launched(case, round_number, 0.5)
+        progress.failed(INET, 2, long)
+    assert isinstance(terminal.file, io.StringIO)
+    assert terminal.file.getvalue().splitlines() == [
+        "2 cases, 2 rounds",
+        "calibrating, 2 s left",
+        "round 1 of 2, 2 s left",
+        "round 2 of 2, 1 s left",
+        f"failed: {INET.id}: {long}",
+    ]
+
+
+def test_in_a_terminal_one_line_tells_round_time_and_case() -> None:
+    terminal = Console(file=io.StringIO(), width=100, force_terminal=True)
+    with BarProgress(terminal) as progress:
+        progress.began([INET], 1, 0.5)
+        progress.launching(INET, 1)
+    assert isinstance(terminal.file, io.StringIO)
+    assert "round 1/1" in terminal.file.getvalue()
+    assert INET.id in terminal.file.getvalue()

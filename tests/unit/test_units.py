@@ -1,0 +1,105 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipcbench import units
+from ipcbench.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("64", 64), ("1k", 1024), ("64K", 65536), ("1m", 1048576), (" 2g ", 2147483648)],
+)
+def test_a_size_is_read_with_k_as_1024(text: str, size: int) -> None:
+    assert units.parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "0k", "-1", "1.5", "abc", "10t", "", "64kb", "1 k", "٣", "1e3"]
+)
+def test_anything_else_is_no_size_and_the_error_quotes_it(text: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(repr(text.strip()))):
+        units.parse_size(text)
+
+
+@given(st.integers(min_value=1, max_value=2**50))
+def test_a_size_survives_being_written_and_read(size: int) -> None:
+    assert units.parse_size(units.format_size(size)) == size
+
+
+def test_a_list_of_sizes_keeps_its_order() -> None:
+    assert units.parse_sizes("64k, 1k,64") == (65536, 1024, 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "empty"), ("1k,1k", "twice"), ("1k,1024", "twice"), ("1k,", "''"), ("1k,0", "'0'")],
+)
+def test_a_bad_list_of_sizes_says_what_is_wrong(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(says)):
+        units.parse_sizes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30), ("30s", 30), ("50ms", 0.05), ("2m", 120), ("1.5s", 1.5)]
+)
+def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
+    assert units.parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["0", "-1s", "1h", "fast", "", "1e9s", "nan", "inf"])
+def test_a_bad_duration_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="write it like"):
+        units.parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (4.412e-05, "44.1 µs"),
+        (9.996e-07, "1.00 µs"),
+        (9.99e-07, "999 ns"),
+        (6.8e-08, "68.0 ns"),
+        (0.25, "250 ms"),
+        (12.0, "12.0 s"),
+        (3e-10, "0.30 ns"),
+    ],
+)
+def test_a_time_shows_three_digits_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert units.display_time(seconds) == text
+
+
+@given(st.floats(min_value=1e-9, max_value=1e4))
+def test_a_shown_time_is_the_time_within_its_digits(seconds: float) -> None:
+    number, unit = units.display_time(seconds).split()
+    factor = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
+    assert float(number.replace(",", "")) * factor == pytest.approx(seconds, rel=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(64, "64 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (1048576, "1 MiB"), (65537, "64 KiB")],
+)
+def test_a_size_for_people(size: int, text: str) -> None:
+    assert units.display_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(22_650, "22.6k/s"), (999.9, "1.00k/s"), (12.3, "12.3/s"), (2e9, "2.00G/s")]
+)
+def test_a_rate_for_people(rate: float, text: str) -> None:
+    assert units.display_rate(rate) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.034, "3.4%"), (0.34, "34%"), (0.0, "0.0%")])
+def test_a_share_for_people(share: float, text: str) -> None:
+    assert units.display_percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(45.4, "45 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s")]
+)
+def test_a_time_left_for_people(seconds: float, text: str) -> None:
+    assert units.display_left(seconds) == text
