@@ -41,13 +41,22 @@ def parser() -> Parser:
     )
     main.add_argument("--version", action="version", version=f"ipcbench {__version__}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = "every transport, and whether it can run here"
-    commands.add_parser("list", help=listing, description=f"Lists {listing}.")
-    comparing = "measure transports against each other"
-    compare = commands.add_parser("compare", help=comparing, description=f"{comparing}.")
+    commands.add_parser(
+        "list",
+        help="every transport, and whether it can run here",
+        description="Lists every transport, what it is, and whether it can run here.",
+    )
+    compare = commands.add_parser(
+        "compare",
+        help="measure transports against each other",
+        description="Measures transports against each other, then shows and saves the results.",
+    )
     add_compare_arguments(compare)
-    reporting = "tables and CSV from stored results, without measuring"
-    report = commands.add_parser("report", help=reporting, description=f"Makes {reporting}.")
+    report = commands.add_parser(
+        "report",
+        help="tables and CSV from stored results",
+        description="Makes the tables and the CSV of stored results again, without measuring.",
+    )
     report.add_argument("files", nargs="+", type=Path, metavar="FILE", help="result files (JSON)")
     _add_report_arguments(report)
     _add_force(report)

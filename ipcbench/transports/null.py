@@ -32,7 +32,7 @@ class Null(Transport):
 
     name = "null"
     summary = "moves nothing: the floor, the loop's own cost"
-    waits = "never"
+    waits = "never waits"
     is_control = True
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:

@@ -165,7 +165,7 @@ class SysvShm(Transport):
 
     name = "sysv-shm"
     summary = "System V shared memory, copied in and out"
-    waits = "sleeps on a System V semaphore"
+    waits = "sleeps on a semaphore"
 
     def unavailable(self) -> str | None:
         if sysv_ipc is None:

@@ -37,7 +37,7 @@ class Unix(Transport):
     """AF_UNIX, SOCK_STREAM."""
 
     name = "unix"
-    summary = "UNIX domain stream socket (AF_UNIX), through a socket file"
+    summary = "UNIX domain stream socket, met at a socket file"
     waits = "blocks in recv"
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:

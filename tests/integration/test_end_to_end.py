@@ -147,6 +147,7 @@ def test_list_says_of_each_transport_whether_it_can_run(tmp_path: Path) -> None:
     firsts = [line.split()[:2] for line in done.stdout.splitlines() if not line.startswith(" ")]
     expected = [[t.name, "no" if t.unavailable() else "yes"] for t in TRANSPORTS]
     assert firsts == expected
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_a_reader_that_closes_stdout_early_gets_no_traceback() -> None:
