@@ -109,7 +109,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     much.add_argument(
         "--values",
         type=_whole("--values", at_least=1),
-        default=8,
+        default=7,
         metavar="N",
         help="timed batches in each launch (default: %(default)s)",
     )

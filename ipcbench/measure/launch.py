@@ -35,7 +35,7 @@ _MOST_STDERR_BYTES = 64 * 1024
 class Effort:
     """How much is measured in each launch."""
 
-    values: int = 6
+    values: int = 7
     warmups: int = 1
     min_time_s: float = 0.05
     """What one batch should take."""

@@ -28,7 +28,7 @@ def stored() -> Results:
     return store.load(DATA / "run.json")
 
 
-def _text(results: Results) -> str:
+def text_of(results: Results) -> str:
     stream = io.StringIO()
     cases, launches = frame.cases(results), frame.launches(results)
     parts = (*table.tables(cases), *table.reasons(cases), *table.footer(launches))
@@ -37,7 +37,7 @@ def _text(results: Results) -> str:
 
 
 def test_the_tables_of_a_stored_run_are_exactly_these(stored: Results) -> None:
-    assert _text(stored) == (DATA / "run.txt").read_text(encoding="utf-8")
+    assert text_of(stored) == (DATA / "run.txt").read_text(encoding="utf-8")
 
 
 def test_the_csv_of_a_stored_run_is_exactly_this(stored: Results) -> None:
@@ -45,7 +45,7 @@ def test_the_csv_of_a_stored_run_is_exactly_this(stored: Results) -> None:
 
 
 def test_tables_fit_80_columns_and_hold_no_control_codes(stored: Results) -> None:
-    text = _text(stored)
+    text = text_of(stored)
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
 
@@ -59,7 +59,7 @@ def test_the_csv_opens_in_pandas_with_numbers_as_numbers(stored: Results) -> Non
 
 def test_a_failed_case_shows_its_status_and_its_reason_below() -> None:
     results, _, _ = replayed({INET: [[1e-5]], UNIX: ["[bold]boom[/bold]"]}, rounds=1)
-    text = _text(results)
+    text = text_of(results)
     assert "│ unix      │     failed │" in text
     assert "failed: latency/unix/64/python/cross-core: round 1: [bold]boom[/bold]" in text
 

@@ -1,0 +1,41 @@
+"""The documents say what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ipcbench import errors
+from ipcbench.analysis import frame, store
+from ipcbench.transports import TRANSPORTS
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUOTED = sorted(set(re.findall(r"\]\((results/[^)]+\.json)\)", README)))
+
+
+@pytest.mark.parametrize("column", frame.CASE_COLUMNS)
+def test_the_readme_explains_every_column_of_the_csv(column: str) -> None:
+    assert f"`{column}`" in README
+
+
+@pytest.mark.parametrize("name", [transport.name for transport in TRANSPORTS])
+def test_the_readme_says_what_each_transport_is(name: str) -> None:
+    assert f"\n| `{name}` |" in README
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)} == codes
+
+
+@pytest.mark.parametrize("path", QUOTED)
+def test_the_readmes_tables_come_from_committed_results(path: str) -> None:
+    from tests.unit.test_reporters import text_of
+
+    tables = text_of(store.load(ROOT / path)).split("\n\n")
+    assert any(table.strip() in README for table in tables)
+
+
+def test_the_readme_quotes_results() -> None:
+    assert QUOTED
