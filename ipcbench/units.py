@@ -5,7 +5,6 @@ These functions read what a person types and write what a person reads.
 """
 
 import re
-from collections.abc import Sequence
 
 from ipcbench.errors import UsageError
 
@@ -104,9 +103,9 @@ def three_digits(number: float) -> str:
     return f"{number:,.{decimals}f}"
 
 
-def join_sizes(sizes: Sequence[int]) -> str:
-    """The list as it is typed: `64,1k`."""
-    return ",".join(format_size(size) for size in sizes)
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count of things for people: `1 round`, `5 rounds`, `2 launches`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _trim(number: float) -> str:

@@ -138,7 +138,7 @@ def _measured(
         "time_lower_quartile_s": across.lower_quartile,
         "time_upper_quartile_s": across.upper_quartile,
         "time_max_s": across.most,
-        "spread_ratio": across.relative_iqr,
+        "spread_ratio": across.relative_iqr if len(group) > 1 else None,
         "timed_s": float(group["timed_s"].sum()),
     }
     if case.workload == "throughput":

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from ipcbench.case import Case
-from ipcbench.units import display_left
+from ipcbench.units import counted, display_left
 
 
 class TimeLeft:
@@ -61,7 +61,7 @@ class PlainProgress:
     def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
         self._rounds = rounds
         self._left = TimeLeft(cases, rounds, expected_launch_s)
-        self._say(f"{len(cases)} cases, {rounds} rounds")
+        self._say(f"{counted(len(cases), 'case')}, {counted(rounds, 'round')}")
 
     def launching(self, case: Case, round_number: int) -> None:
         if round_number == self._round:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ipcbench import units
 from ipcbench.reporters.columns import table_columns
+from ipcbench.units import counted
 
 _TITLES = {"latency": "Latency (round trip)", "throughput": "Throughput (one way, delivered)"}
 _FLOOR_NOTE = "floor"
@@ -61,7 +62,7 @@ def footer(launches: pd.DataFrame) -> Iterator[RenderableType]:
         yield Text(f"{model}, {count} CPUs, {virtualisation}; {kernel}; {python}")
         yield Text(_effort_line(group))
     yield Text(
-        f"payload checks passed in all {len(launches)} launches:"
+        f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
     )
 
@@ -71,6 +72,6 @@ def _effort_line(group: pd.DataFrame) -> str:
     seeds = ", ".join(str(seed) for seed in dict.fromkeys(group["seed"]))
     wall_s = group.groupby("run_id")["run_elapsed_s"].max().sum()
     return (
-        f"{rounds} rounds, {len(group)} launches, seed {seeds};"
+        f"{counted(rounds, 'round')}, {counted(len(group), 'launch', 'launches')}, seed {seeds};"
         f" timed {group['timed_s'].sum():.1f} s of {wall_s:.1f} s"
     )

@@ -67,6 +67,11 @@ def test_a_case_with_a_failed_launch_has_a_reason_and_no_number() -> None:
     assert row.isna()["time_median_s"]
 
 
+def test_one_launch_tells_no_spread() -> None:
+    cases = frame.cases(replayed({INET: [[1e-5, 2e-5]]}, rounds=1)[0])
+    assert cases["spread_ratio"].isna().all()
+
+
 def test_throughput_is_delivered_messages_and_bytes_and_a_control_delivers_none() -> None:
     cases = frame.cases(replayed({STREAM: [[1e-6]], STREAM_NULL: [[1e-8]]}, rounds=1)[0])
     stream, control = cases.to_dict("records")
