@@ -5,4 +5,4 @@ import sys
 from ipcbench.__main__ import ask
 
 if __name__ == "__main__":
-    sys.exit(ask(__doc__, "latency", workloads="latency", sizes="64,1k,64k", rounds=8))
+    sys.exit(ask(__doc__, "latency", workloads="latency", sizes="64,1k,64k", rounds=10))

@@ -102,14 +102,14 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     much.add_argument(
         "--rounds",
         type=_whole("--rounds", at_least=1),
-        default=5,
+        default=7,
         metavar="N",
         help="launches of each case (default: %(default)s)",
     )
     much.add_argument(
         "--values",
         type=_whole("--values", at_least=1),
-        default=7,
+        default=10,
         metavar="N",
         help="timed batches in each launch (default: %(default)s)",
     )
@@ -123,7 +123,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     much.add_argument(
         "--min-time",
         type=units.parse_duration,
-        default="50ms",
+        default="25ms",
         metavar="TIME",
         help="what a batch should take (default: %(default)s)",
     )
@@ -155,6 +155,12 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument(
         "--baseline", metavar="TRANSPORT", help="what ratios are against (default: inet)"
+    )
+    parser.add_argument(
+        "--percentiles", action="store_true", help="also show percentiles of single round trips"
+    )
+    parser.add_argument(
+        "--details", action="store_true", help="also show what a message costs in CPU time"
     )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"

@@ -67,11 +67,13 @@ def _list() -> int:
 
 
 def _report(args: Namespace) -> int:
-    from ipcbench.analysis import store
+    from ipcbench.analysis import frame, store
 
     csv = _checked_csv(args)
     results = store.merge([(str(path), store.load(path)) for path in args.files])
-    _show(results, args.baseline, csv)
+    if args.baseline is not None:
+        frame.check_baseline(results, args.baseline)
+    _show(results, args, args.baseline, csv)
     return EXIT_OK
 
 
@@ -106,7 +108,7 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
     if results.is_empty:
         _say("nothing was measured")
     else:
-        _show(results, plan.baseline, csv)
+        _show(results, args, plan.baseline, csv)
     if output is not None and results.suite is not None:
         _say(
             f"saved: {output}" + (f" and {csv.name}" if csv and csv.parent == output.parent else "")
@@ -117,23 +119,29 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
     return EXIT_CASES_FAILED if failed else EXIT_OK
 
 
-def _show(results: "Results", baseline: str | None, csv: Path | None) -> None:
+def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path | None) -> None:
     """Prints the tables and writes the CSV; tables go to stderr where the CSV takes stdout."""
     from ipcbench.analysis import frame, store
-    from ipcbench.reporters import console, csv_file, table
+    from ipcbench.reporters import console, csv_file
+    from ipcbench.reporters.summary import summary
 
-    cases, launches = frame.cases(results, baseline), frame.launches(results)
+    noise_floor = 0.0
     csv_on_stdout = csv is not None and str(csv) == outputs.STDOUT
-    console.show(
-        [*table.tables(cases), *table.reasons(cases), *table.footer(launches)],
-        sys.stderr if csv_on_stdout else sys.stdout,
+    parts = summary(
+        results,
+        baseline,
+        noise_floor=noise_floor,
+        percentiles=args.percentiles,
+        details=args.details,
     )
-    if csv is not None:
-        text = csv_file.csv_text(cases)
-        if csv_on_stdout:
-            sys.stdout.write(text)
-        else:
-            store.write_atomically(csv, text)
+    console.show(parts, sys.stderr if csv_on_stdout else sys.stdout)
+    if csv is None:
+        return
+    text = csv_file.csv_text(frame.cases(results, baseline, noise_floor))
+    if csv_on_stdout:
+        sys.stdout.write(text)
+    else:
+        store.write_atomically(csv, text)
 
 
 def _checked_outputs(args: Namespace, question: str) -> tuple[Path | None, Path | None]:

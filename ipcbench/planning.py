@@ -20,7 +20,7 @@ from ipcbench.units import display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8
 """Message-sized pieces of memory a pair may hold at once: private buffers, ring, digests' input."""
-_LAUNCH_OVERHEAD_S = 0.2
+_LAUNCH_OVERHEAD_S = 0.15
 _SEEDS = 2**32
 _DEFAULT_BASELINE = "inet"
 _VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")

@@ -1,6 +1,6 @@
 """A launcher that replays launches, so that driver, statistics and reporters are tested exactly."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyperf
 
@@ -50,20 +50,25 @@ class Replay:
 
     def __init__(self, recorded: Recorded) -> None:
         self._to_come = {case: list(launches) for case, launches in recorded.items()}
+        self.together = 2
         self.calls: list[tuple[str, str]] = []
 
-    def calibrate(self, case: Case) -> int:
-        self.calls.append(("calibrate", case.id))
-        if self._to_come[case][:1] == ["no calibration"]:
-            raise LaunchFailed("no calibration")
-        return 100
+    def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
+        for case in cases:
+            self.calls.append(("calibrate", case.id))
+            fails = self._to_come[case][:1] == ["no calibration"]
+            yield LaunchFailed("no calibration") if fails else 100
 
-    def measure(self, case: Case, messages: int) -> pyperf.Benchmark:
-        self.calls.append(("measure", case.id))
-        recorded = self._to_come[case].pop(0)
-        if isinstance(recorded, str):
-            raise LaunchFailed(recorded)
-        return launch(case, recorded, messages)
+    def measure(
+        self, launches: Sequence[tuple[Case, int]]
+    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+        for case, messages in launches:
+            self.calls.append(("measure", case.id))
+            recorded = self._to_come[case].pop(0)
+            if isinstance(recorded, str):
+                yield LaunchFailed(recorded)
+            else:
+                yield launch(case, recorded, messages)
 
 
 class Silent:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from ipcbench.analysis.stats import paired_ratio, spread
+from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.analysis.stats import Ratio, median_interval, paired_ratio, spread, verdicts
 from ipcbench.analysis.store import Results
+from ipcbench.analysis.warnings import flags_by_case, objections
 from ipcbench.case import WORKLOADS, Case
 from ipcbench.errors import UsageError
 
@@ -34,6 +36,28 @@ CONTEXT = (
 )
 """Metadata of a launch that stands beside its case's numbers."""
 
+PERCENTILES = {
+    "round_trip_min_s": 0.0,
+    "round_trip_p50_s": 0.5,
+    "round_trip_p90_s": 0.9,
+    "round_trip_p99_s": 0.99,
+    "round_trip_p99_9_s": 0.999,
+    "round_trip_max_s": 1.0,
+}
+"""Columns for single round trips of the sampled bursts, and the share each is the percentile of."""
+
+COSTS = tuple(
+    f"{what}_{side}_{unit}"
+    for side in ("client", "server")
+    for what, unit in (
+        ("cpu_user", "s_per_message"),
+        ("cpu_system", "s_per_message"),
+        ("voluntary_switches", "per_message"),
+        ("involuntary_switches", "per_message"),
+    )
+)
+"""What a message cost each end while batches were timed: medians over launches."""
+
 CASE_COLUMNS = (
     "case",
     *Case._fields,
@@ -50,12 +74,22 @@ CASE_COLUMNS = (
     "time_lower_quartile_s",
     "time_upper_quartile_s",
     "time_max_s",
+    "time_interval_low_s",
+    "time_interval_high_s",
     "spread_ratio",
     "baseline",
     "time_to_baseline_ratio",
+    "time_to_baseline_low_ratio",
+    "time_to_baseline_high_ratio",
+    "p_value",
+    "verdict",
     "throughput_messages_per_s",
     "throughput_bytes_per_s",
+    *PERCENTILES,
+    "round_trip_samples_count",
+    *COSTS,
     "timed_s",
+    "flags",
     *CONTEXT,
 )
 """The columns of `cases`, all of them always there, in order."""
@@ -81,37 +115,48 @@ def launches(results: Results) -> pd.DataFrame:
                     "values_count": len(launch.values),
                     "messages_count": len(launch.values) * batch,
                     "timed_s": sum(launch.values) * batch,
+                    "last_to_first_ratio": launch.values[-1] / launch.values[0],
                 }
             )
     return pd.DataFrame(rows)
 
 
-def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
+def cases(results: Results, baseline: str | None = None, noise_floor: float = 0.0) -> pd.DataFrame:
     """One row a case with the columns CASE_COLUMNS, in the order of the tables.
 
     That is by workload, size, placement and loop; then what was measured, fastest first; then
     controls; then what has no number. A case that failed has none even if some of its launches
     have. Ratios are against the same case over `baseline`, by default the one the run was made
-    with. UsageError if that transport wasn't in the run at all; where it failed, there is no ratio.
+    with; where that has no number, there is no ratio.
+
+    `noise_floor` is the share by which equal cases differ on this machine; within it the verdict
+    is `~`. Verdicts of one table (a workload, size, placement and loop) are judged together.
     """
     table = launches(results)
     every = {} if table.empty else {str(name): group for name, group in table.groupby("case")}
     groups = {name: group for name, group in every.items() if name not in results.unmeasured}
     if baseline is None and groups:
         baseline = str(table["baseline"].iloc[-1])
-    elif baseline is not None:
-        _check_tried(baseline, results)
-    rows = [_measured(Case.parse(name), group, groups, baseline) for name, group in groups.items()]
+    ratios = _ratios(groups, baseline)
+    said = _verdicts(ratios, noise_floor)
+    rows = [
+        _measured(Case.parse(name), group) | _compared(baseline, ratios.get(name), said.get(name))
+        for name, group in groups.items()
+    ]
     rows += [
         {"case": item.case.id, "role": "mechanism", "status": item.status, "reason": item.reason}
         | item.case._asdict()
         for item in results.unmeasured.values()
     ]
+    flags = flags_by_case(objections(results, table))
+    for row in rows:
+        row["flags"] = flags.get(row["case"])
     rows.sort(key=_table_order)
     return pd.DataFrame(rows, columns=list(CASE_COLUMNS)).convert_dtypes()
 
 
-def _check_tried(baseline: str, results: Results) -> None:
+def check_baseline(results: Results, baseline: str) -> None:
+    """UsageError unless this transport is in the results, measured or at least tried."""
     measured = [Case.parse(bench.get_name()) for bench in results.suite or ()]
     tried = {case.transport for case in measured}
     tried |= {item.case.transport for item in results.unmeasured.values()}
@@ -120,10 +165,20 @@ def _check_tried(baseline: str, results: Results) -> None:
         raise UsageError(f"baseline {baseline!r} is not among the measured: {names}")
 
 
-def _measured(
-    case: Case, group: pd.DataFrame, groups: Mapping[str, pd.DataFrame], baseline: str | None
-) -> dict[str, Any]:
-    across = spread(group["time_s"].tolist())
+def histogram_of(group: pd.DataFrame) -> Histogram | None:
+    """All sampled round trips of these launches together; None where none were sampled."""
+    if HISTOGRAM_KEY not in group:
+        return None
+    merged: Histogram | None = None
+    for text in group[HISTOGRAM_KEY].dropna():
+        one = Histogram.parse(text)
+        merged = one if merged is None else merged.merged(one)
+    return merged
+
+
+def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
+    times = group["time_s"].tolist()
+    across, interval = spread(times), median_interval(times)
     row: dict[str, Any] = case._asdict() | {
         "case": case.id,
         "role": group["role"].iloc[0],
@@ -141,16 +196,71 @@ def _measured(
         "spread_ratio": across.relative_iqr if len(group) > 1 else None,
         "timed_s": float(group["timed_s"].sum()),
     }
+    if interval is not None:
+        row["time_interval_low_s"], row["time_interval_high_s"] = interval
     if case.workload == "throughput":
         row["throughput_messages_per_s"] = 1 / across.median
         if row["role"] == "mechanism":
             row["throughput_bytes_per_s"] = case.message_size_bytes / across.median
-    if baseline is not None and row["role"] == "mechanism":
-        other = groups.get(case._replace(transport=baseline).id)
-        if other is not None:
-            row["baseline"] = baseline
-            row["time_to_baseline_ratio"] = paired_ratio(_by_round(group), _by_round(other))
-    return row | {name: group[name].iloc[0] for name in CONTEXT if name in group}
+    row |= {name: group[name].median() for name in COSTS if name in group}
+    row |= {name: group[name].iloc[0] for name in CONTEXT if name in group}
+    return row | _percentiles(group)
+
+
+def _percentiles(group: pd.DataFrame) -> dict[str, Any]:
+    histogram = histogram_of(group)
+    if histogram is None:
+        return {}
+    row: dict[str, Any] = {"round_trip_samples_count": histogram.total}
+    for name, share in PERCENTILES.items():
+        if share == 0.0:
+            row[name] = histogram.least_ns * 1e-9
+        elif share == 1.0:
+            row[name] = histogram.most_ns * 1e-9
+        elif histogram.supports(share):
+            row[name] = histogram.percentile_ns(share) * 1e-9
+    return row
+
+
+def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[str, Ratio]:
+    """Each mechanism's ratio to the baseline of its table, by the case's id."""
+    ratios: dict[str, Ratio] = {}
+    for name, group in groups.items():
+        if baseline is None or group["role"].iloc[0] == "control":
+            continue
+        other = groups.get(Case.parse(name)._replace(transport=baseline).id)
+        ratio = None if other is None else paired_ratio(_by_round(group), _by_round(other))
+        if ratio is not None:
+            ratios[name] = ratio
+    return ratios
+
+
+def _verdicts(ratios: Mapping[str, Ratio], noise_floor: float) -> dict[str, str | None]:
+    """The verdicts, table by table; the baseline against itself is no comparison."""
+    tables: dict[Case, list[str]] = {}
+    for name, ratio in ratios.items():
+        if not (ratio.estimate == 1 and ratio.p_value == 1):
+            tables.setdefault(Case.parse(name)._replace(transport=""), []).append(name)
+    said: dict[str, str | None] = {}
+    for names in tables.values():
+        judged = verdicts([ratios[name] for name in names], noise_floor)
+        said |= dict(zip(names, judged, strict=True))
+    return said
+
+
+def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) -> dict[str, Any]:
+    if ratio is None:
+        return {}
+    row: dict[str, Any] = {
+        "baseline": baseline,
+        "time_to_baseline_ratio": ratio.estimate,
+        "p_value": ratio.p_value,
+        "verdict": verdict,
+    }
+    if ratio.interval is not None:
+        row["time_to_baseline_low_ratio"] = ratio.interval.low
+        row["time_to_baseline_high_ratio"] = ratio.interval.high
+    return row
 
 
 def _by_round(group: pd.DataFrame) -> dict[object, float]:

@@ -1,14 +1,18 @@
 """Runs a plan: calibrates each case once, then rounds of shuffled launches, saving after each."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import pyperf
 
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case, shuffled
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.launch import Launcher
+
+_T = TypeVar("_T")
 
 Metadata = dict[str, int | float | str]
 
@@ -56,45 +60,64 @@ def execute(
     Whatever ends it early, `results` and the last save hold every finished launch.
     """
     observer.began(run.cases, run.rounds, run.expected_launch_s)
-    messages = _calibrated(run, launcher, results, observer)
-    for round_number in range(1, run.rounds + 1):
-        for case in shuffled(list(messages), run.seed, round_number):
-            began = time.monotonic()
-            observer.launching(case, round_number)
-            try:
-                bench = launcher.measure(case, messages[case])
-            except LaunchFailed as failure:
-                _give_up(case, round_number, str(failure), results, observer)
-                del messages[case]
-                save(results)
-                continue
-            ended = time.monotonic()
-            facts: Metadata = {"round": round_number, "run_elapsed_s": ended - run.started_s}
-            results.add_launch(bench, run.metadata | facts)
-            save(results)
-            observer.launched(case, round_number, ended - began)
-
-
-def _calibrated(
-    run: Run, launcher: Launcher, results: Results, observer: Observer
-) -> dict[Case, int]:
-    """Messages a batch, for each case that could be calibrated."""
     messages: dict[Case, int] = {}
-    for case in run.cases:
-        began = time.monotonic()
-        observer.launching(case, 0)
-        try:
-            messages[case] = launcher.calibrate(case)
-        except LaunchFailed as failure:
-            _give_up(case, 0, str(failure), results, observer)
+    for case, outcome, _ in _asked(run.cases, 0, launcher.calibrate, launcher.together, observer):
+        if isinstance(outcome, LaunchFailed):
+            results.add_unmeasured(case, "failed", f"calibration: {outcome}")
         else:
-            observer.launched(case, 0, time.monotonic() - began)
-    return messages
+            messages[case] = outcome
+    for round_number in range(1, run.rounds + 1):
+        _one_round(run, round_number, messages, launcher, results, save, observer)
 
 
-def _give_up(
-    case: Case, round_number: int, reason: str, results: Results, observer: Observer
+def _one_round(
+    run: Run,
+    round_number: int,
+    messages: dict[Case, int],
+    launcher: Launcher,
+    results: Results,
+    save: Callable[[Results], None],
+    observer: Observer,
 ) -> None:
-    where = f"round {round_number}" if round_number else "calibration"
-    results.add_unmeasured(case, "failed", f"{where}: {reason}")
-    observer.failed(case, round_number, reason)
+    """One launch of every case that still has `messages`; a case that fails loses them."""
+
+    def measure(group: Sequence[Case]) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+        return launcher.measure([(case, messages[case]) for case in group])
+
+    order = shuffled(list(messages), run.seed, round_number)
+    for case, outcome, ended_s in _asked(order, round_number, measure, launcher.together, observer):
+        if isinstance(outcome, LaunchFailed):
+            results.add_unmeasured(case, "failed", f"round {round_number}: {outcome}")
+            del messages[case]
+        else:
+            facts: Metadata = {"round": round_number, "run_elapsed_s": ended_s - run.started_s}
+            results.add_launch(outcome, run.metadata | facts)
+        save(results)
+
+
+def _asked(
+    cases: Sequence[Case],
+    round_number: int,
+    ask: Callable[[Sequence[Case]], Iterator[_T | LaunchFailed]],
+    together: int,
+    observer: Observer,
+) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
+    """Each case with its outcome and when it came, so many asked for at once."""
+    for start in range(0, len(cases), together):
+        group = cases[start : start + together]
+        outcomes = ask(group)
+        try:
+            for case in group:
+                began_s = time.monotonic()
+                observer.launching(case, round_number)
+                outcome = next(outcomes)
+                ended_s = time.monotonic()
+                if isinstance(outcome, LaunchFailed):
+                    observer.failed(case, round_number, str(outcome))
+                else:
+                    observer.launched(case, round_number, ended_s - began_s)
+                yield case, outcome, ended_s
+        finally:
+            close = getattr(outcomes, "close", None)  # a generator ends what it started
+            if close is not None:
+                close()

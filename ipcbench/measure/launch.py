@@ -1,60 +1,72 @@
-"""Starts one worker a launch, waits for it with a limit, and leaves nothing of it behind."""
+"""Turns cases into launches: real workers, a few started together, one measuring at a time."""
 
 import os
-import select
-import selectors
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import Protocol
 
 import pyperf
 
+from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.host import Cpus
-from ipcbench.measure.process import describe_exit
+from ipcbench.measure.child import Worker
+from ipcbench.measure.process import signals_held_back
 from ipcbench.measure.scratch import Scratch
-from ipcbench.measure.tether import Tether
+from ipcbench.measure.tether import SAMPLES
 
 WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25
 """A calibration doubles its loops until a batch takes this share of the time wanted; the rest
 of the way is a multiplication."""
-_NUDGE_AFTER_S = 0.2
-_SERVER_GONE_LIMIT_S = 4.0
-_EXIT_LIMIT_S = 1.0
-_MOST_STDERR_BYTES = 64 * 1024
+_MOST_TOGETHER = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured in each launch."""
 
-    values: int = 7
+    values: int = 10
     warmups: int = 1
-    min_time_s: float = 0.05
+    min_time_s: float = 0.025
     """What one batch should take."""
     timeout_s: float = 30.0
     """When a launch is given up."""
+    samples: int = 20_000
+    """Single round trips to time in a latency launch; at most one batch of them."""
 
 
 class Launcher(Protocol):
-    """What the driver needs: real workers, or a replay of recorded launches in the tests."""
+    """What the driver needs: real workers, or a replay of recorded launches in the tests.
 
-    def calibrate(self, case: Case) -> int:
-        """Messages a batch so that it takes about the time wanted. Raises LaunchFailed."""
+    Both calls answer for each case in turn, as it is asked for the next answer: with what was
+    measured or with the reason why not. Closing the iterator ends what was started.
+    """
 
-    def measure(self, case: Case, messages: int) -> pyperf.Benchmark:
-        """One launch, as a benchmark of one run. Raises LaunchFailed with the reason."""
+    together: int
+    """How many cases are worth asking for at once."""
+
+    def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
+        """Messages a batch so that it takes about the time wanted."""
+
+    def measure(
+        self, launches: Sequence[tuple[Case, int]]
+    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+        """One launch of each case with so many messages a batch, as a benchmark of one run."""
 
 
 class WorkerLauncher:
-    """Launches real workers, each in a process group and a directory of its own."""
+    """Launches real workers, each in a process group and a directory of its own.
+
+    Starting a worker (the interpreter and pyperf's imports) takes longer than it should measure,
+    but it can be done for several at once on several CPUs. Nobody measures before all of them
+    wait for their turn, and a worker that waits does nothing: it sleeps in a read.
+    """
 
     def __init__(
         self, scratch: Scratch, cpus: dict[Placement, Cpus | None], effort: Effort
@@ -62,133 +74,78 @@ class WorkerLauncher:
         self._scratch = scratch
         self._cpus = cpus
         self._effort = effort
+        self.together = min(_MOST_TOGETHER, os.cpu_count() or 1)
 
-    def calibrate(self, case: Case) -> int:
+    def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
         enough = self._effort.min_time_s * _CALIBRATION_SHARE
-        bench = self._run(
-            case, "--calibrate-loops", "--warmups=0", "--values=1", f"--min-time={enough!r}"
+        options = ("--calibrate-loops", "--warmups=0", "--values=3", f"--min-time={enough!r}")
+        for outcome in self._launched([(case, options) for case in cases]):
+            yield outcome if isinstance(outcome, LaunchFailed) else self._messages(outcome)
+
+    def measure(
+        self, launches: Sequence[tuple[Case, int]]
+    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+        effort = self._effort
+        counts = (
+            f"--warmups={effort.warmups}",
+            f"--values={effort.values}",
+            f"--samples={effort.samples}",
         )
-        (run,) = bench.get_runs()
-        seconds_per_message: float = run.warmups[-1][1]
+        return self._launched(
+            [(case, (f"--loops={messages}", *counts)) for case, messages in launches]
+        )
+
+    def _messages(self, calibration: pyperf.Benchmark) -> int:
+        """Messages that take the time wanted, by the fastest of the last three batches.
+
+        The first batch to last long enough may do so because the machine was elsewhere: a few
+        milliseconds lost there would make every batch of the run too short.
+        """
+        (run,) = calibration.get_runs()
+        seconds_per_message: float = min(value for _, value in run.warmups[-3:])
         return max(1, round(self._effort.min_time_s / seconds_per_message))
 
-    def measure(self, case: Case, messages: int) -> pyperf.Benchmark:
-        effort = self._effort
-        return self._run(
-            case, f"--loops={messages}", f"--warmups={effort.warmups}", f"--values={effort.values}"
-        )
+    def _launched(
+        self, launches: Sequence[tuple[Case, Sequence[str]]]
+    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+        timeout_s = self._effort.timeout_s
+        with ExitStack() as started:
+            outputs: list[Path] = []
+            workers: list[Worker | LaunchFailed] = []
+            for case, options in launches:
+                directory = started.enter_context(self._scratch.launch())
+                outputs.append(directory / "launch.json")
+                command = self._command(case, options, outputs[-1])
+                try:
+                    with signals_held_back():
+                        workers.append(started.enter_context(Worker(command, self._scratch.held)))
+                except LaunchFailed as failure:
+                    workers.append(failure)
+            for worker in workers:
+                if isinstance(worker, Worker):
+                    worker.wait_until_ready(timeout_s)
+            for worker, output in zip(workers, outputs, strict=True):
+                yield (
+                    worker if isinstance(worker, LaunchFailed) else _run(worker, output, timeout_s)
+                )
 
-    def _run(self, case: Case, *options: str) -> pyperf.Benchmark:
-        with self._scratch.launch() as directory:
-            output = directory / "launch.json"
-            command = [sys.executable, "-P", "-m", WORKER, case.id, "--worker", *options]
-            command += [f"--directory={directory}", f"--output={output}"]
-            cpus = self._cpus[case.placement]
-            if cpus is not None:
-                command.append(f"--cpus={cpus[0]},{cpus[1]}")
-            _await_worker(command, self._scratch.held, self._effort.timeout_s)
-            return _loaded(output)
+    def _command(self, case: Case, options: Sequence[str], output: Path) -> list[str]:
+        command = [sys.executable, "-P", "-m", WORKER, case.id, "--worker", *options]
+        command += [f"--directory={output.parent}", f"--output={output}"]
+        cpus = self._cpus[case.placement]
+        return [*command, f"--cpus={cpus[0]},{cpus[1]}"] if cpus is not None else command
 
 
-def _loaded(output: Path) -> pyperf.Benchmark:
+def _run(worker: Worker, output: Path, timeout_s: float) -> pyperf.Benchmark | LaunchFailed:
     try:
-        return pyperf.Benchmark.load(str(output))
+        worker.run(timeout_s)
+        bench = pyperf.Benchmark.load(str(output))
+        samples = output.parent / SAMPLES
+        if samples.exists():
+            histogram = Histogram.of(array("q", samples.read_bytes()))
+            bench.update_metadata({HISTOGRAM_KEY: str(histogram)})
+        return bench
+    except LaunchFailed as failure:
+        return failure
     except (OSError, ValueError, KeyError) as error:
-        raise LaunchFailed(f"the worker left no readable result: {error}") from error
-
-
-def _await_worker(command: Sequence[str], held: int, timeout_s: float) -> None:
-    """Runs the worker to its end. Raises LaunchFailed with its own reason or with how it ended."""
-    server_watch, server_end = os.pipe()
-    try:
-        tether = Tether(os.getpid(), held, server_end)
-        worker = subprocess.Popen(
-            [*command, f"--tether={tether}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=tether.descriptors,
-            start_new_session=True,
-            # The worker imports exactly what this process would, wherever it was started.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-    except OSError as error:
-        os.close(server_watch)
-        raise LaunchFailed(f"no worker could be started: {error.strerror}") from error
-    finally:
-        os.close(server_end)
-    stderr = cast("IO[bytes]", worker.stderr)
-    try:
-        said, gave_up = _listen(worker, stderr, server_watch, timeout_s)
-    finally:
-        _end_group(worker, stderr, server_watch)
-        os.close(server_watch)
-    if gave_up is not None:
-        raise LaunchFailed(gave_up)
-    if worker.returncode != 0:
-        raise LaunchFailed(_reason(said) or f"the worker {describe_exit(worker.returncode)}")
-
-
-def _listen(
-    worker: subprocess.Popen[bytes], stderr: IO[bytes], server_watch: int, timeout_s: float
-) -> tuple[str, str | None]:
-    """What the worker wrote on stderr until it closed it; or why it was not waited for.
-
-    A client that blocks just after its server's SIGCHLD came would wait for ever (the signal's
-    handler runs between two bytecodes, and none follows). So the driver watches the server too,
-    and repeats the signal until the client has noticed.
-    """
-    said = b""
-    deadline = time.monotonic() + timeout_s
-    server_gone_s: float | None = None
-    with selectors.DefaultSelector() as selector:
-        selector.register(stderr, selectors.EVENT_READ)
-        selector.register(server_watch, selectors.EVENT_READ)
-        while True:
-            now = time.monotonic()
-            if now >= deadline:
-                return "", f"took longer than {timeout_s:g} s (--timeout)"
-            wait = deadline - now
-            if server_gone_s is not None:
-                if now - server_gone_s > _SERVER_GONE_LIMIT_S:
-                    return "", "the server ended and the client didn't"
-                wait = min(wait, _NUDGE_AFTER_S)
-            ready = selector.select(wait)
-            for key, _ in ready:
-                if key.fd == server_watch:
-                    selector.unregister(server_watch)
-                    server_gone_s = time.monotonic()
-                else:
-                    part = os.read(stderr.fileno(), 4096)
-                    if not part:
-                        stderr.close()
-                        return said.decode("utf-8", "replace"), None
-                    said = (said + part)[-_MOST_STDERR_BYTES:]
-            if not ready and server_gone_s is not None:
-                worker.send_signal(signal.SIGCHLD)
-
-
-def _end_group(worker: subprocess.Popen[bytes], stderr: IO[bytes], server_watch: int) -> None:
-    """Gives a finishing worker a moment, kills what is left of its group, and reaps it.
-
-    The group's id is the worker's, so it can't be another's before the worker is reaped.
-    """
-    finished = stderr.closed
-    stderr.close()
-    deadline = time.monotonic() + (_EXIT_LIMIT_S if finished else 0)
-    while os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(0.0005)
-    try:
-        os.killpg(worker.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nobody is left (macOS answers EPERM for a group of zombies)
-    worker.wait()
-    select.select([server_watch], [], [], _EXIT_LIMIT_S)
-
-
-def _reason(said: str) -> str | None:
-    """The worker's last line, without its own name in front."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1].removeprefix(f"{WORKER}: ") if lines else None
+        return LaunchFailed(f"the worker left no readable result: {error}")

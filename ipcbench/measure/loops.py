@@ -5,9 +5,10 @@ Nothing stands between the two clock reads but the work: the endpoint's calls ar
 `receive` promise is in `transports.base`.
 """
 
+from array import array
 from collections.abc import Callable
 from itertools import repeat
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 
 from ipcbench.transports.base import Endpoint
 
@@ -21,6 +22,22 @@ def client_latency(endpoint: Endpoint, messages: int) -> float:
         send()
         receive()
     return perf_counter() - started
+
+
+def client_latency_sampled(endpoint: Endpoint, samples_ns: "array[int]") -> None:
+    """Fills the array with the times of single round trips: one clock read a message.
+
+    A round trip ends where the next begins, so the clock's own cost is in each of them; the
+    `null` transport's samples are that cost and nothing else.
+    """
+    send, receive, clock = endpoint.send, endpoint.receive, perf_counter_ns
+    before = clock()
+    for index in range(len(samples_ns)):
+        send()
+        receive()
+        now = clock()
+        samples_ns[index] = now - before
+        before = now
 
 
 def server_latency(endpoint: Endpoint, messages: int) -> None:

@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import time
+from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
@@ -46,6 +47,9 @@ class Pair:
         self._phase = "set-up"
         self._messages = 0
         self._messages_checked = 0
+        self._messages_timed = 0
+        self._usage = process.Usage()
+        self._server_usage = process.Usage()
         self._client_cpus: set[int | None] = set()
         self._server_cpus: list[int] = []
         self._server_pid: int | None = None
@@ -75,6 +79,14 @@ class Pair:
         """
         return self._guarded(lambda: self._run(messages))
 
+    def sample(self, messages: int) -> "array[int]":
+        """Nanoseconds of so many single round trips; raises as `run` does.
+
+        Only for latency: a message of a one-way stream has no time of its own that the sender
+        could tell.
+        """
+        return self._guarded(lambda: self._sample(messages))
+
     def check(self) -> None:
         """Sends messages that all differ and sees that each came through whole. Untimed.
 
@@ -83,11 +95,14 @@ class Pair:
         if not self._transport.is_control:
             self._guarded(self._verify_each)
 
-    def facts(self) -> dict[str, int | str]:
+    def facts(self) -> dict[str, int | float | str]:
         """What the pair found out about itself, as pyperf metadata: no value is ever empty."""
-        facts: dict[str, int | str] = {"messages_checked": self._messages_checked}
+        facts: dict[str, int | float | str] = {"messages_checked": self._messages_checked}
         for side, values in (("client", self._endpoint.facts), ("server", self._server_facts)):
             facts |= {f"{side}_{name}": value for name, value in values.items()}
+        if self._messages_timed:
+            facts |= self._usage.facts("client", self._messages_timed)
+            facts |= self._server_usage.facts("server", self._messages_timed)
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
         client_cpus = sorted(cpu for cpu in self._client_cpus if cpu is not None)
@@ -147,13 +162,29 @@ class Pair:
     def _run(self, messages: int) -> float:
         self._phase = "timed batch"
         self._payloads.fill(self._endpoint.outgoing)
+        before = process.usage()
         elapsed = self._timed(messages)
+        self._usage = self._usage.added(1, process.usage().added(-1, before))
+        self._messages_timed += messages
         self._client_cpus.add(process.last_cpu())
         if not self._transport.is_control:
             self._phase = "payload check"
             self._messages += messages
             self._verify_batch()
         return elapsed
+
+    def _sample(self, messages: int) -> "array[int]":
+        self._phase = "sampled burst"
+        samples_ns = array("q", bytes(8 * messages))
+        if self._transport.is_control:
+            loops.client_latency_sampled(self._endpoint, samples_ns)
+            return samples_ns
+        self._channel.send("run", messages=messages)
+        self._channel.expect_line(READY)
+        loops.client_latency_sampled(self._endpoint, samples_ns)
+        self._channel.expect_line(RAN)
+        self._messages += messages
+        return samples_ns
 
     def _timed(self, messages: int) -> float:
         endpoint, channel = self._endpoint, self._channel
@@ -176,6 +207,7 @@ class Pair:
         self._channel.send("report")
         report = self._channel.expect("report")
         self._server_cpus = report["cpus"]
+        self._server_usage = process.Usage(*report["usage"])
         if report["messages"] != self._messages:
             raise CheckFailed(
                 f"the client sent {self._messages} messages"

@@ -2,8 +2,12 @@
 
 import ctypes
 import os
+import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from ipcbench.errors import LaunchFailed
 
@@ -12,6 +16,27 @@ _PR_SET_PDEATHSIG = 1
 _STAT_PROCESSOR = 39
 """proc_pid_stat(5): the field, counted from 1, that names the CPU last run on."""
 _STAT_AFTER_NAME = 3
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Inside, a signal that asks to end waits: what is being made is known before it is broken off.
+
+    A process started inside inherits this; `accept_signals` is the first thing it should call.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def accept_signals() -> None:
+    """Lets signals in that the parent held back while it started this process."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def pin(cpu: int | None) -> None:
@@ -36,6 +61,43 @@ def die_with_parent(parent: int) -> None:
     prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+class Usage(NamedTuple):
+    """What a process took of the machine, from getrusage(2)."""
+
+    user_s: float = 0.0
+    system_s: float = 0.0
+    page_faults: int = 0
+    voluntary_switches: int = 0
+    involuntary_switches: int = 0
+
+    def added(self, sign: int, other: "Usage") -> "Usage":
+        """The sum of both (sign 1), or the difference (sign -1)."""
+        return Usage(
+            self.user_s + sign * other.user_s,
+            self.system_s + sign * other.system_s,
+            self.page_faults + sign * other.page_faults,
+            self.voluntary_switches + sign * other.voluntary_switches,
+            self.involuntary_switches + sign * other.involuntary_switches,
+        )
+
+    def facts(self, side: str, messages: int) -> dict[str, int | float | str]:
+        """The same as pyperf metadata, by message where the name says so."""
+        return {
+            f"cpu_user_{side}_s_per_message": self.user_s / messages,
+            f"cpu_system_{side}_s_per_message": self.system_s / messages,
+            f"page_faults_{side}_count": self.page_faults,
+            f"voluntary_switches_{side}_per_message": self.voluntary_switches / messages,
+            f"involuntary_switches_{side}_per_message": self.involuntary_switches / messages,
+        }
+
+
+def usage() -> Usage:
+    """What this process has taken until now; made outside of what is timed."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    faults = used.ru_minflt + used.ru_majflt
+    return Usage(used.ru_utime, used.ru_stime, faults, used.ru_nvcsw, used.ru_nivcsw)
 
 
 def last_cpu() -> int | None:

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
 PREFIX = "ipcbench-"
+_JANITOR_LIMIT_S = 3.0
 _REMOVERS: dict[str, Callable[[int], None]] = {SEMAPHORE_KIND: remove_semaphore}
 
 
@@ -36,7 +38,7 @@ class Scratch:
     @contextmanager
     def launch(self) -> Iterator[Path]:
         """A directory of its own for one launch, swept when the launch is over."""
-        directory = self.directory / "launch"
+        directory = self.directory / secrets.token_hex(4)
         directory.mkdir(mode=0o700)
         try:
             yield directory
@@ -63,7 +65,14 @@ def scratch() -> Iterator[Scratch]:
         raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
     finally:
         os.close(write_end)
-        os.waitpid(janitor, 0)
+        _await_janitor(janitor)
+
+
+def _await_janitor(janitor: int) -> None:
+    """Returns when the janitor is done, or after a while: it needs nobody to finish its work."""
+    deadline = time.monotonic() + _JANITOR_LIMIT_S
+    while os.waitpid(janitor, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def sweep(directory: Path) -> None:

@@ -46,6 +46,7 @@ class Server:
         self._channel = channel
         self._loop = _LOOPS[case.workload]
         self._messages = 0
+        self._usage = process.Usage()
         self._cpus: set[int | None] = set()
 
     def obey(self) -> None:
@@ -68,9 +69,11 @@ class Server:
 
     def _run(self, messages: int) -> None:
         channel, loop, endpoint = self._channel, self._loop, self._endpoint
+        before = process.usage()
         channel.send_line(READY)
         loop(endpoint, messages)
         channel.send_line(RAN)
+        self._usage = self._usage.added(1, process.usage().added(-1, before))
         self._messages += messages
         self._cpus.add(process.last_cpu())
 
@@ -92,6 +95,7 @@ class Server:
             "report",
             messages=self._messages,
             digest=digest(self._endpoint.incoming),
+            usage=list(self._usage),
             cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
         )
 

@@ -8,6 +8,14 @@ server is gone, even if the client misses its signal.
 import os
 from typing import NamedTuple, Self
 
+SAMPLES = "samples"
+"""The file in the launch's directory that holds its single round trips: 8-byte nanoseconds."""
+
+READY = b"r"
+GO = b"g"
+_TURN = 0
+"""Standard input is a socket that the driver keeps the other end of."""
+
 
 class Tether(NamedTuple):
     """The driver's process id, and the descriptors of the pipes called `run` and `server`."""
@@ -20,6 +28,15 @@ class Tether(NamedTuple):
     def descriptors(self) -> frozenset[int]:
         """The descriptors that a forked server keeps."""
         return frozenset((self.run, self.server))
+
+    def wait_for_turn(self) -> None:
+        """Tells the driver, on standard input, that this worker is ready, and waits for its turn.
+
+        Raises EOFError if the driver no longer wants it.
+        """
+        os.write(_TURN, READY)
+        if os.read(_TURN, len(GO)) != GO:
+            raise EOFError("the driver gave this launch up")
 
     def leave_to_server(self) -> None:
         """Closes the client's copy of what only the server should hold."""

@@ -18,7 +18,7 @@ from ipcbench.case import Case
 from ipcbench.errors import EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
 from ipcbench.measure import process
 from ipcbench.measure.pair import Pair
-from ipcbench.measure.tether import Tether
+from ipcbench.measure.tether import SAMPLES, Tether
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 
@@ -29,6 +29,7 @@ def main() -> int:
     """The exit code of the worker; a failure is one line on stderr."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
+    process.accept_signals()
     runner = pyperf.Runner(program_args=("-m", MODULE), add_cmdline_args=_repeat_arguments)
     _add_arguments(runner.argparser)
     try:
@@ -50,26 +51,31 @@ class Measurement:
         self._args = args
         self._resources = resources
         self._pair: Pair | None = None
+        self._messages = 0
 
     def time(self, messages: int) -> float:
         """Seconds that a batch of this many messages took."""
         if self._pair is None:
             self._pair = self._started()
-            self._pair.check()
+        self._messages = messages
         return self._pair.run(messages)
 
-    def finish(self) -> dict[str, int | str]:
-        """The launch's last check, then what is known of the pair."""
+    def finish(self) -> dict[str, int | float | str]:
+        """The sampled burst and the launch's last check, then what is known of the pair."""
         if self._pair is None:
             return {}
+        args = self._args
+        if args.samples and self._case.workload == "latency":
+            samples_ns = self._pair.sample(min(args.samples, self._messages))
+            (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
         self._pair.check()
         return self._pair.facts()
 
     def _started(self) -> Pair:
         args, tether = self._args, self._args.tether
         if tether is not None:
-            process.die_with_parent(tether.driver_pid)
             directory = args.directory
+            tether.wait_for_turn()
         else:
             # By hand there is no driver to clean up after this process.
             from ipcbench.measure.scratch import scratch
@@ -80,6 +86,8 @@ class Measurement:
 
 
 def _measure(runner: pyperf.Runner, args: Any) -> None:
+    if args.tether is not None:
+        process.die_with_parent(args.tether.driver_pid)
     case = Case.parse(args.case)
     reason = get_transport(case.transport).unavailable()
     if reason is not None:
@@ -121,6 +129,13 @@ def _add_arguments(parser: Any) -> None:
         help="CPUs of the client and the server (default: chosen for the case's placement)",
     )
     parser.add_argument("--directory", type=Path, help="private directory; for the driver")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="single round trips to time, at most one batch of them; for the driver",
+    )
     parser.add_argument("--tether", type=Tether.parse, help="what ties to the driver; for it alone")
 
 

@@ -21,40 +21,92 @@ SAME_RATIO_TEXT = "1.00x"
 class Column:
     """One column of a table."""
 
-    key: str
-    """The column of the frame that the value is taken from."""
     title: str
-    text: Callable[[Any], str]
+    keys: tuple[str, ...]
+    """The columns of the frame that the text is made of; without the first there is none."""
+    text: Callable[..., str]
     is_number: bool = True
 
     def show(self, row: Row) -> str:
         """The text for one case; empty where it has no such value."""
-        value = row[self.key]
-        return "" if bool(pd.isna(value)) else self.text(value)
+        values = [None if bool(pd.isna(row[key])) else row[key] for key in self.keys]
+        return "" if values[0] is None else self.text(*values)
 
 
-def ratio_text(time_ratio: float) -> str:
-    """A ratio of times in words, so that nobody must know which way is better: `1.36x faster`."""
+def ratio_text(time_ratio: float, verdict: str | None = None) -> str:
+    """A ratio of times in words, so that nobody must know which way is better.
+
+    `1.36x faster` and `1.20x slower` are verdicts; `~ 1.02x slower` is within what chance does;
+    without a verdict (too few launches) the words stand behind a question mark.
+    """
     faster = time_ratio < 1
     factor = f"{units.three_digits(1 / time_ratio if faster else time_ratio)}x"
-    if factor == SAME_RATIO_TEXT:
-        return factor
-    return f"{factor} {'faster' if faster else 'slower'}"
+    words = factor if factor == SAME_RATIO_TEXT else f"{factor} {'faster' if faster else 'slower'}"
+    if verdict == "~":
+        return f"~ {words}"
+    return words if verdict is not None or time_ratio == 1 else f"? {words}"
 
 
-_TRANSPORT = Column("transport", "transport", str, is_number=False)
-_SPREAD = Column("spread_ratio", "spread", units.display_percent)
+def interval_text(low: float, high: float, time_ratio: float) -> str:
+    """The ratio's interval, the same way round as `ratio_text` tells the ratio."""
+    if time_ratio == low == high:
+        return ""
+    if time_ratio < 1:
+        low, high = 1 / high, 1 / low
+    return f"{units.three_digits(low)}-{units.three_digits(high)}"
 
 
 def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
     """The columns of a workload's tables, left to right."""
-    versus = Column("time_to_baseline_ratio", f"vs {baseline}", ratio_text)
+    time = "round trip" if workload == "latency" else "per message"
+    shown = [
+        Column("transport", ("transport",), str, is_number=False),
+        Column(time, ("time_median_s",), units.display_time),
+        Column("spread", ("spread_ratio",), units.display_percent),
+    ]
+    if baseline is not None:
+        ratio = "time_to_baseline_ratio"
+        bounds = ("time_to_baseline_low_ratio", "time_to_baseline_high_ratio", ratio)
+        shown += [
+            Column(f"vs {baseline}", (ratio, "verdict"), ratio_text),
+            Column("95%", bounds, interval_text),
+        ]
     if workload == "latency":
-        shown = (_TRANSPORT, Column("time_median_s", "round trip", units.display_time), _SPREAD)
-        return (*shown, versus) if baseline else shown
-    shown = (_TRANSPORT, Column("time_median_s", "per message", units.display_time), _SPREAD)
-    rates = (
-        Column("throughput_messages_per_s", "messages", units.display_rate),
-        Column("throughput_bytes_per_s", "MiB/s", units.display_bandwidth),
+        return (*shown, Column("p99", ("round_trip_p99_s",), units.display_time))
+    return (
+        *shown,
+        Column("messages", ("throughput_messages_per_s",), units.display_rate),
+        Column("MiB/s", ("throughput_bytes_per_s",), units.display_bandwidth),
     )
-    return (*shown, *((versus,) if baseline else ()), *rates)
+
+
+PERCENTILE_COLUMNS = (
+    Column("transport", ("transport",), str, is_number=False),
+    Column("n", ("round_trip_samples_count",), lambda count: f"{count:,}"),
+    *(
+        Column(title, (f"round_trip_{key}_s",), units.display_time)
+        for title, key in (
+            ("min", "min"),
+            ("p50", "p50"),
+            ("p90", "p90"),
+            ("p99", "p99"),
+            ("p99.9", "p99_9"),
+            ("max", "max"),
+        )
+    ),
+)
+"""The columns of the tables of single round trips."""
+
+COST_COLUMNS = (
+    Column("transport", ("transport",), str, is_number=False),
+    *(
+        Column(f"{side} {title}", (f"{key}_{side}_{unit}",), text)
+        for side in ("client", "server")
+        for title, key, unit, text in (
+            ("user", "cpu_user", "s_per_message", units.display_time),
+            ("system", "cpu_system", "s_per_message", units.display_time),
+            ("switches", "voluntary_switches", "per_message", units.three_digits),
+        )
+    ),
+)
+"""The columns of the tables of what a message costs."""

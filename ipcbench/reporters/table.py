@@ -1,48 +1,48 @@
 """The tables that a person reads, as rich renderables. Prints nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
+from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
-from ipcbench.reporters.columns import table_columns
+from ipcbench.reporters.columns import (
+    COST_COLUMNS,
+    PERCENTILE_COLUMNS,
+    Column,
+    table_columns,
+)
 from ipcbench.units import counted
 
 _TITLES = {"latency": "Latency (round trip)", "throughput": "Throughput (one way, delivered)"}
-_FLOOR_NOTE = "floor"
+_TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
 def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """A table for each workload, size, placement and loop of `analysis.frame.cases`."""
-    keys = ["workload", "message_size_bytes", "placement", "loop"]
-    for _, group in cases.groupby(keys, sort=False):
-        first = group.iloc[0]
-        size = units.display_size(first["message_size_bytes"])
-        title = f"{_TITLES[first['workload']]}, {size}, {first['placement']}, {first['loop']} loop"
-        yield Text(title, style="bold")
-        yield _table(first["workload"], group)
-        yield Text()
+    for _, group in cases.groupby(_TABLE_KEYS, sort=False):
+        workload = str(group["workload"].iloc[0])
+        baselines = group["baseline"].dropna()
+        columns = table_columns(workload, None if baselines.empty else str(baselines.iloc[0]))
+        yield from _titled(_TITLES[workload], group, columns)
 
 
-def _table(workload: str, group: pd.DataFrame) -> Table:
-    baselines = group["baseline"].dropna()
-    columns = table_columns(workload, None if baselines.empty else str(baselines.iloc[0]))
-    table = Table()
-    for column in columns:
-        table.add_column(column.title, justify="right" if column.is_number else "left")
-    for row in group.to_dict("records"):
-        if row["status"] == "measured":
-            name, *rest = (column.show(row) for column in columns)
-            control = row["role"] == "control"
-            label = f"{name} ({_FLOOR_NOTE})" if control else name
-            table.add_row(escape(label), *map(escape, rest), style="dim" if control else None)
-        else:
-            table.add_row(escape(row["transport"]), row["status"], *[""] * (len(columns) - 2))
-    return table
+def percentile_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+    """Single round trips, one table where `tables` has one for latency."""
+    sampled = cases[cases["round_trip_samples_count"].notna()]
+    for _, group in sampled.groupby(_TABLE_KEYS, sort=False):
+        yield from _titled("Single round trips (sampled)", group, PERCENTILE_COLUMNS)
+
+
+def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+    """CPU time and context switches a message, one table where `tables` has one."""
+    for _, group in cases[cases["status"] == "measured"].groupby(_TABLE_KEYS, sort=False):
+        title = f"Cost of a message, {group['workload'].iloc[0]}"
+        yield from _titled(title, group, COST_COLUMNS)
 
 
 def reasons(cases: pd.DataFrame) -> Iterator[RenderableType]:
@@ -51,7 +51,15 @@ def reasons(cases: pd.DataFrame) -> Iterator[RenderableType]:
         yield Text(f"{row['status']}: {row['case']}: {row['reason']}")
 
 
-def footer(launches: pd.DataFrame) -> Iterator[RenderableType]:
+def warnings(sentences: Iterable[str]) -> Iterator[RenderableType]:
+    """A line for each warning."""
+    for sentence in sentences:
+        yield Text(f"warning: {sentence}", style="yellow")
+
+
+def footer(
+    launches: pd.DataFrame, cases: pd.DataFrame, noise_floor: float = 0.0
+) -> Iterator[RenderableType]:
     """The lines that say what the numbers above rest on."""
     if launches.empty:
         return
@@ -65,6 +73,35 @@ def footer(launches: pd.DataFrame) -> Iterator[RenderableType]:
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
     )
+    compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
+    if (compared & cases["verdict"].isna()).any():
+        yield Text("?: too few launches for a verdict; it takes 6 (--rounds)")
+    if (cases["verdict"] == "~").any():
+        floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
+        yield Text(f"~: no difference that chance or this machine's noise{floor} can't explain")
+
+
+def _titled(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Iterator[RenderableType]:
+    first = group.iloc[0]
+    size = units.display_size(first["message_size_bytes"])
+    yield Text(f"{title}, {size}, {first['placement']}, {first['loop']} loop", style="bold")
+    yield _table(group, columns)
+    yield Text()
+
+
+def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column.title, justify="right" if column.is_number else "left")
+    for row in group.to_dict("records"):
+        if row["status"] == "measured":
+            name, *rest = (column.show(row) for column in columns)
+            control = row["role"] == "control"
+            label = f"{name} (floor)" if control else name
+            table.add_row(escape(label), *map(escape, rest), style="dim" if control else None)
+        else:
+            table.add_row(escape(row["transport"]), row["status"], *[""] * (len(columns) - 2))
+    return table
 
 
 def _effort_line(group: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ import pytest
 from ipcbench import errors
 from ipcbench.analysis import frame, store
 from ipcbench.transports import TRANSPORTS
+from tests.unit.test_reporters import text_of
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,11 +31,15 @@ def test_the_readme_lists_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize("path", QUOTED)
-def test_the_readmes_tables_come_from_committed_results(path: str) -> None:
-    from tests.unit.test_reporters import text_of
-
-    tables = text_of(store.load(ROOT / path)).split("\n\n")
-    assert any(table.strip() in README for table in tables)
+def test_the_readmes_tables_come_from_committed_results(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = "\n".join(line.rstrip() for line in text_of(store.load(ROOT / path)).splitlines())
+    parts = text.split("\n\n")
+    (wanted,) = re.findall(rf"<!-- from {re.escape(path)}: ([0-9 ]+) -->", README)
+    for number in wanted.split():
+        assert parts[int(number) - 1].strip() in README
 
 
 def test_the_readme_quotes_results() -> None:

@@ -48,8 +48,9 @@ def test_another_baseline_may_be_asked_for_but_must_have_been_measured() -> None
     results, _, _ = replayed({INET: [[1e-5]], UNIX: [[2e-5]]}, rounds=1)
     cases = frame.cases(results, "unix").set_index("transport")
     assert cases.loc["inet", "time_to_baseline_ratio"] == pytest.approx(0.5)
+    assert frame.cases(results, "pipe")["time_to_baseline_ratio"].isna().all()
     with pytest.raises(UsageError, match="'pipe' is not among the measured: "):
-        frame.cases(results, "pipe")
+        frame.check_baseline(results, "pipe")
 
 
 def test_where_the_baseline_failed_there_is_no_ratio_and_no_error() -> None:

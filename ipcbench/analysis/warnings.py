@@ -1,0 +1,198 @@
+"""What a careful reader would object to, as data: each a rule, a sentence, and what to do.
+
+A rule looks at the launches of one case and answers with a sentence, or with nothing. It knows
+what the user did already and doesn't advise it again.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pandas as pd
+
+from ipcbench.analysis.store import Results
+from ipcbench.units import counted, display_percent
+
+_UNSTABLE = 0.10
+_DRIFT = 0.10
+_MODES_APART = 1.25
+_MOST_FAULTS_A_VALUE = 10
+_MOST_INVOLUNTARY = 0.05
+_MANY_ROUNDS = 20
+_FEWEST = 6
+"""Launches below which a shape isn't told from chance."""
+
+
+class Objection(NamedTuple):
+    """One objection to one case."""
+
+    flag: str
+    case: str
+    says: str
+
+
+class Rule(NamedTuple):
+    """The name of a flag, and what raises it."""
+
+    flag: str
+    says: Callable[[pd.DataFrame], str | None]
+
+
+def objections(results: Results, launches: pd.DataFrame) -> list[Objection]:
+    """All that is to be said against the cases that have a number, case by case."""
+    if launches.empty:
+        return []
+    return [
+        objection
+        for name, group in launches.groupby("case", sort=False)
+        if name not in results.unmeasured
+        for objection in _of_case(str(name), group)
+    ]
+
+
+def summarised(found: list[Objection]) -> list[str]:
+    """A sentence a flag: the first case's, and how many more there are."""
+    lines = []
+    for flag in dict.fromkeys(warning.flag for warning in found):
+        same = [warning for warning in found if warning.flag == flag]
+        more = f" (and {counted(len(same) - 1, 'more case')})" if len(same) > 1 else ""
+        lines.append(f"{flag}: {same[0].case}: {same[0].says}{more}")
+    return lines
+
+
+def flags_by_case(found: list[Objection]) -> dict[str, str]:
+    """The flags of each case, as the CSV has them: `unstable;bimodal`."""
+    flags: dict[str, list[str]] = {}
+    for warning in found:
+        flags.setdefault(warning.case, []).append(warning.flag)
+    return {case: ";".join(names) for case, names in flags.items()}
+
+
+def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
+    mechanism = group["role"].iloc[0] == "mechanism"
+    for rule in RULES:
+        says = rule.says(group) if mechanism else None
+        if says is not None:
+            yield Objection(rule.flag, name, says)
+
+
+def _unstable(group: pd.DataFrame) -> str | None:
+    if len(group) < _FEWEST:
+        return None
+    lower, upper = group["time_s"].quantile([0.25, 0.75])
+    share = (upper - lower) / group["time_s"].median()
+    if share <= _UNSTABLE:
+        return None
+    advice = (
+        "this machine is not quiet: try another time"
+        if len(group) >= _MANY_ROUNDS
+        else "try more --rounds or a quieter machine"
+    )
+    return f"half of its launches spread over {display_percent(share)}; {advice}"
+
+
+def _bimodal(group: pd.DataFrame) -> str | None:
+    """Two clusters, each with a quarter of the launches, further apart than either is wide."""
+    times = sorted(group["time_s"])
+    least = max(2, len(times) // 4)
+    if len(times) < _FEWEST + 2:
+        return None
+    for cut in range(least, len(times) - least + 1):
+        low, high = times[:cut], times[cut:]
+        widest = max(low[-1] / low[0], high[-1] / high[0])
+        gap = high[0] / low[-1]
+        if gap > _MODES_APART and gap > widest:
+            ratio = statistics.median(high) / statistics.median(low)
+            return (
+                f"its launches have two modes {ratio:.2f}x apart;"
+                " neither is the median: read the launches in the JSON"
+            )
+    return None
+
+
+def _drift(group: pd.DataFrame) -> str | None:
+    if len(group) < _FEWEST:
+        return None
+    ordered = group.sort_values(["run_elapsed_s"])["time_s"].tolist()
+    third = len(ordered) // 3
+    early, late = ordered[:third], ordered[-third:]
+    change = statistics.median(late) / statistics.median(early) - 1
+    apart = max(early) < min(late) or min(early) > max(late)
+    if abs(change) <= _DRIFT or not apart:
+        return None
+    way = "slower" if change > 0 else "faster"
+    return (
+        f"became {display_percent(abs(change))} {way} from the first rounds to the last;"
+        " ratios are paired by round, times are not"
+    )
+
+
+def _warming(group: pd.DataFrame) -> str | None:
+    change = statistics.median(group["last_to_first_ratio"]) - 1
+    if len(group) < _FEWEST or abs(change) <= _DRIFT:
+        return None
+    way = "slower" if change > 0 else "faster"
+    return (
+        f"its batches become {display_percent(abs(change))} {way} within a launch;"
+        " try more --warmups"
+    )
+
+
+def _wrong_cpu(group: pd.DataFrame) -> str | None:
+    for side in ("client", "server"):
+        if f"cpus_seen_{side}" not in group or f"cpu_{side}" not in group:
+            continue
+        pinned = group[f"cpu_{side}"].astype("Int64").astype(str)
+        seen = group[f"cpus_seen_{side}"]
+        strayed = (pinned != seen) & seen.notna() & group[f"cpu_{side}"].notna()
+        if strayed.any():
+            wanted, got = pinned[strayed].iloc[0], seen[strayed].iloc[0]
+            return f"its {side} was pinned to CPU {wanted} and ran on {got}; try other --cpus"
+    return None
+
+
+def _faults(group: pd.DataFrame) -> str | None:
+    for side in ("client", "server"):
+        key = f"page_faults_{side}_count"
+        if key not in group:
+            continue
+        each = (group[key] / group["values_count"]).median()
+        if each > _MOST_FAULTS_A_VALUE:
+            return (
+                f"{each:.0f} page faults a batch in its {side};"
+                " the time holds the kernel's mapping of memory too: free memory, or fewer bytes"
+            )
+    return None
+
+
+def _crowded(group: pd.DataFrame) -> str | None:
+    for side in ("client", "server"):
+        key = f"involuntary_switches_{side}_per_message"
+        if key in group and (share := group[key].median()) > _MOST_INVOLUNTARY:
+            return (
+                f"its {side} was pushed off its CPU in {display_percent(share)} of messages;"
+                " end other work, or try other --cpus"
+            )
+    return None
+
+
+def _loaded(group: pd.DataFrame) -> str | None:
+    if "load_avg_1min" not in group or "cpu_count" not in group:
+        return None
+    load, cpus = group["load_avg_1min"].max(), int(group["cpu_count"].iloc[0])
+    if load <= cpus:
+        return None
+    return f"the load average reached {load:.1f} on {cpus} CPUs; end other work"
+
+
+RULES = (
+    Rule("unstable", _unstable),
+    Rule("bimodal", _bimodal),
+    Rule("drift", _drift),
+    Rule("warming", _warming),
+    Rule("wrong-cpu", _wrong_cpu),
+    Rule("page-faults", _faults),
+    Rule("crowded", _crowded),
+    Rule("load", _loaded),
+)
+"""Every flag, in the order in which they are told."""

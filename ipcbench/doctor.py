@@ -1,0 +1,303 @@
+"""What `ipcbench doctor` says: is this machine fit to be measured, and what would make it so.
+
+Most checks read /proc and /sys below a root; a file that is missing is a finding, never an error.
+What belongs to this process (its CPUs, clock, descriptors, temporary folder) is asked of the
+system, whatever the root. `python -m pyperf system show` adds what it alone looks at: perf's
+sampling rate, address space randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full
+and the power cable. It is run as a program, since as a library it prints and exits.
+"""
+
+import os
+import re
+import resource
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
+from typing import Literal, NamedTuple
+
+from ipcbench import host
+from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
+from ipcbench.measure.scratch import PREFIX
+from ipcbench.transports import TRANSPORTS
+from ipcbench.units import counted, display_size, display_time, three_digits
+
+Level = Literal["ok", "note", "warn", "fatal"]
+"""As it should be; worth knowing; makes numbers worse than need be; nothing can be measured."""
+Verdict = tuple[Level, str, str | None]
+"""What a check answers: the level, what was found, and a remedy (dropped where it is `ok`)."""
+
+_CPU = "sys/devices/system/cpu"
+_CLOCK = "sys/devices/system/clocksource/clocksource0"
+_SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit")
+"""Clock sources that can't be read without a system call (vdso(7))."""
+_CLOCK_READS = 5000
+_COARSE_S = 1e-6
+_BUSY_SHARE, _QUIET_SHARE = 0.5, 0.1
+"""Load for each CPU above which a measured one will have company, and below which hardly."""
+_FEWEST_DESCRIPTORS = 64
+"""What a run and a launch hold at once, with room to spare."""
+_NO_LIMIT = 2**62
+"""The kernel's default for shmmax is just under 2**64: no limit in all but name (shmget(2))."""
+_SCRATCH = re.compile(re.escape(PREFIX) + "[0-9a-f]{12}")
+"""What a run names its directory; a wider pattern could advise away somebody's own files."""
+_PYPERF = (sys.executable, "-P", "-m", "pyperf", "system")
+_PYPERF_LIMIT_S = 10.0
+_MOST_PYPERF_LINES = 5
+_CHECKED_HERE = ("CPU scaling governor:", "Turbo Boost", "Linux scheduler: Use isolcpus=")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found, in one line, and the command that would mend it where there is one."""
+
+    topic: str
+    level: Level
+    says: str
+    remedy: str | None = None
+
+
+class Limit(NamedTuple):
+    """A sysctl, what it bounds, and the smallest value that is in nobody's way."""
+
+    topic: str
+    sysctl: str
+    bounds: str
+    comfortable: int
+    counts: str | None = None  # what, where it isn't bytes
+    word: int = 0  # which of the file's numbers
+
+
+# Comfortable is the kernel's default or, where this is less, room for messages of 64 KiB.
+LIMITS = (
+    Limit("pipe", "fs.pipe-max-size", "most a pipe can be made to hold", 1024**2),
+    Limit("SysV message", "kernel.msgmax", "largest message of a queue", 64 * 1024),
+    Limit("SysV queue", "kernel.msgmnb", "most a queue holds", 128 * 1024),
+    Limit("SysV segment", "kernel.shmmax", "largest segment", 64 * 1024**2),
+    Limit("SysV sets", "kernel.sem", "most semaphores at once", 128, counts="set", word=3),
+    Limit("POSIX queue", "fs.mqueue.msg_max", "most a queue holds", 10, counts="message"),
+    Limit("POSIX msg", "fs.mqueue.msgsize_max", "largest message of a queue", 64 * 1024),
+    Limit("receive max", "net.core.rmem_max", "largest SO_RCVBUF", 212992),
+    Limit("send max", "net.core.wmem_max", "largest SO_SNDBUF", 212992),
+    Limit("receive", "net.core.rmem_default", "SO_RCVBUF unless set", 212992),
+    Limit("send", "net.core.wmem_default", "SO_SNDBUF unless set", 212992),
+)
+
+
+def examine(root: Path = Path("/")) -> list[Finding]:
+    """Everything found; takes as long as pyperf's own check, at most 10 s."""
+    findings = [_finding(topic, check, root) for topic, check in CHECKS]
+    reasons = [(transport.name, transport.unavailable()) for transport in TRANSPORTS]
+    findings += [Finding(name, "note", f"can't run: {why}") for name, why in reasons if why]
+    return findings + (_pyperf() if root == Path("/") else [])  # it knows no other root
+
+
+def render(findings: Iterable[Finding]) -> list[str]:
+    """A line for each finding, and an indented one for its remedy."""
+    lines = []
+    for found in findings:
+        lines.append(f"{found.level:5} {found.topic:12} {found.says}")
+        if found.remedy is not None:
+            lines.append(f"      try: {found.remedy}")
+    return lines
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """0 unless something found makes measuring impossible."""
+    return EXIT_CASES_FAILED if any(f.level == "fatal" for f in findings) else EXIT_OK
+
+
+def _finding(topic: str, check: Callable[[Path], Verdict], root: Path) -> Finding:
+    """What the check found; it may index and convert freely, for what isn't there ends here."""
+    try:
+        level, says, remedy = check(root)
+    except (LookupError, ValueError):
+        matters = topic in ("governor", "turbo") and host.machine().virtualisation == "bare-metal"
+        return Finding(topic, "warn" if matters else "note", "not shown by this system")
+    return Finding(topic, level, says, None if level == "ok" else remedy)
+
+
+def _read(root: Path, pattern: str) -> list[str]:
+    """The text of each file that there is and that may be read."""
+    texts = []
+    for path in sorted(root.glob(pattern)):
+        try:
+            texts.append(path.read_text(encoding="utf-8", errors="replace").strip())
+        except OSError:
+            continue
+    return texts
+
+
+def _cores(root: Path) -> Verdict:
+    siblings = _read(root, f"{_CPU}/cpu[0-9]*/topology/thread_siblings_list")
+    cores, cpus, example = len(set(siblings)), len(siblings), max(siblings, key=len)
+    smt = f"{cpus} CPUs by SMT ({example} share one)" if cores < cpus else "no SMT"
+    says = f"{counted(cores, 'core')}, {smt}"
+    if cores == 1:
+        return "warn", f"{says}: the two ends can't have a core each", None
+    return "ok" if cores == cpus else "note", says, f"echo off | sudo tee /{_CPU}/smt/control"
+
+
+def _allowed(_root: Path) -> Verdict:
+    allowed, cpus = len(host.allowed_cpus()), os.cpu_count() or 1
+    says = f"this process may use {allowed} of {counted(cpus, 'CPU')}"
+    remedy = f"taskset -c 0-{cpus - 1} ipcbench compare" if cpus > 1 else None
+    return "ok" if allowed > 1 else "warn", says, remedy
+
+
+def _governor(root: Path) -> Verdict:
+    governors = sorted(set(_read(root, f"{_CPU}/cpu[0-9]*/cpufreq/scaling_governor")))
+    if governors[0] == governors[-1] == "performance":
+        return "ok", "performance", None
+    says = f"{' and '.join(governors)}: a CPU's frequency follows its load"
+    return "warn", says, "sudo cpupower frequency-set -g performance"
+
+
+def _turbo(root: Path) -> Verdict:
+    intel = (root / _CPU / "intel_pstate").exists()
+    name, off = ("intel_pstate/no_turbo", "1") if intel else ("cpufreq/boost", "0")
+    if _read(root, f"{_CPU}/{name}")[0] == off:
+        return "ok", "off", None
+    says = "on: a CPU's frequency depends on heat and on the other cores"
+    return "warn", says, f"echo {off} | sudo tee /{_CPU}/{name}"
+
+
+def _isolated(root: Path) -> Verdict:
+    if cpus := _read(root, f"{_CPU}/isolated")[0]:
+        return "ok", f"CPUs {cpus}; to measure there: taskset -c {cpus} ipcbench compare", None
+    return "note", "no CPUs: other work may run on the measured ones", None
+
+
+def _machine(_root: Path) -> Verdict:
+    kind = host.machine().virtualisation
+    if kind == "bare-metal":
+        return "ok", kind, None
+    return "note", f"virtual ({kind}): the host may take a CPU away at any time", None
+
+
+def _clock(root: Path) -> Verdict:
+    source = "".join(_read(root, f"{_CLOCK}/current_clocksource")) or "unknown source"
+    reads = [time.perf_counter_ns() for _ in range(_CLOCK_READS)]
+    steps = [late - early for early, late in pairwise(reads) if late > early]
+    step_s = min(steps, default=float("inf")) / 1e9
+    says = f"{source}, smallest step {display_time(step_s)} in {_CLOCK_READS} reads"
+    fine = step_s <= _COARSE_S and source not in _SLOW_CLOCKS
+    others = {*" ".join(_read(root, f"{_CLOCK}/available_clocksource")).split()} - {source}
+    remedy = f"echo tsc | sudo tee /{_CLOCK}/current_clocksource" if "tsc" in others else None
+    return "ok" if fine else "warn", says, remedy
+
+
+def _load(root: Path) -> Verdict:
+    load, cpus = float(_read(root, "proc/loadavg")[0].split()[0]), os.cpu_count() or 1
+    says = f"{three_digits(load)} in the last minute, on {counted(cpus, 'CPU')}"
+    if load > cpus * _BUSY_SHARE:
+        return "warn", f"{says}: wait for quiet", "top -o %CPU"
+    return "note" if load > cpus * _QUIET_SHARE else "ok", says, None
+
+
+def _swap(root: Path) -> Verdict:
+    rows = re.findall(r"(\w+): +([0-9]+) kB", _read(root, "proc/meminfo")[0])
+    sizes = {name: int(number) * 1024 for name, number in rows}  # its kB is a KiB (proc(5))
+    used = sizes["SwapTotal"] - sizes["SwapFree"]
+    says = f"{display_size(used)} of {display_size(sizes['SwapTotal'])} in use"
+    fits = used < sizes["MemAvailable"]
+    return "warn" if used else "ok", says, "sudo swapoff -a" if fits else None
+
+
+def _limit(limit: Limit, root: Path) -> Verdict:
+    words = _read(root, f"proc/sys/{limit.sysctl.replace('.', '/')}")[0].split()
+    value = int(words[limit.word])
+    shown = counted(value, limit.counts) if limit.counts else display_size(value)
+    says = f"{limit.bounds}: {'no limit' if value > _NO_LIMIT else shown} ({limit.sysctl})"
+    words[limit.word] = str(limit.comfortable)
+    remedy = f"sudo sysctl -w {shlex.quote(f'{limit.sysctl}=' + ' '.join(words))}"
+    return "ok" if value >= limit.comfortable else "note", says, remedy
+
+
+def _descriptors(_root: Path) -> Verdict:
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return "ok", "no limit", None
+    says = f"{counted(soft, 'open file')} at most"
+    return "ok" if soft >= _FEWEST_DESCRIPTORS else "warn", says, "ulimit -n 1024"
+
+
+def _leftovers(_root: Path) -> Verdict:
+    try:
+        folder = Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return "fatal", "no temporary folder can be written", 'export TMPDIR="$HOME"'
+    paths = sorted(folder.glob(f"{PREFIX}*"))
+    left = [str(path) for path in paths if _SCRATCH.fullmatch(path.name) and path.is_dir()]
+    if not left:
+        return "ok", f"none in {folder}", None
+    found = counted(len(left), "directory", "directories")
+    says = f"{found} in {folder}, of a run that was cut off unless one is going on now"
+    return "note", says, shlex.join(["rm", "-r", *left])
+
+
+def _transports(_root: Path) -> Verdict:
+    can = [transport for transport in TRANSPORTS if transport.unavailable() is None]
+    says = f"{len(can)} of {len(TRANSPORTS)} can run"
+    if all(transport.is_control for transport in can):
+        return "fatal", f"{says}, and none that moves a message", None
+    return "ok", says, None
+
+
+def _pyperf() -> list[Finding]:
+    try:
+        output = _pyperf_output()
+    except (OSError, TimeoutExpired):
+        output = ""
+    if "System state" not in output:
+        return [Finding("pyperf", "note", "its own check of the system gave no answer")]
+    remedy = f"sudo {shlex.join([*_PYPERF, 'tune'])}"
+    findings = [
+        Finding("pyperf", "note", line, None if "kernel parameter" in line else remedy)
+        for line in pyperf_advice(output)
+    ]
+    return findings or [Finding("pyperf", "ok", "its own check of the system adds nothing")]
+
+
+def pyperf_advice(output: str) -> list[str]:
+    """The first lines of advice and errors in what `pyperf system show` writes."""
+    lines = []
+    for title, body in pairwise(output.split("\n\n")):
+        if title.startswith(("Advices\n", "Errors\n")):
+            lines += [line for line in body.splitlines() if not line.startswith(_CHECKED_HERE)]
+    return lines[:_MOST_PYPERF_LINES]
+
+
+def _pyperf_output() -> str:
+    command = [*_PYPERF, "show"]
+    with Popen(command, stdout=PIPE, stderr=DEVNULL, start_new_session=True) as program:
+        try:
+            return program.communicate(timeout=_PYPERF_LIMIT_S)[0].decode(errors="replace")
+        finally:
+            if program.poll() is None:
+                os.killpg(program.pid, signal.SIGKILL)  # with the programs that it asks
+
+
+CHECKS: tuple[tuple[str, Callable[[Path], Verdict]], ...] = (
+    ("cores", _cores),
+    ("CPUs", _allowed),
+    ("governor", _governor),
+    ("turbo", _turbo),
+    ("isolated", _isolated),
+    ("machine", _machine),
+    ("clock", _clock),
+    ("load", _load),
+    ("swap", _swap),
+    *((limit.topic, partial(_limit, limit)) for limit in LIMITS),
+    ("descriptors", _descriptors),
+    ("leftovers", _leftovers),
+    ("transports", _transports),
+)
+"""What each check is about, in the order of the findings."""

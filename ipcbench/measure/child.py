@@ -1,0 +1,144 @@
+"""One worker process as the driver sees it: started, told when it is its turn, watched, ended."""
+
+import os
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import IO, Self, cast
+
+from ipcbench.errors import LaunchFailed
+from ipcbench.measure.process import describe_exit
+from ipcbench.measure.tether import GO, Tether
+
+_NUDGE_AFTER_S = 0.2
+_SERVER_GONE_LIMIT_S = 4.0
+_EXIT_LIMIT_S = 1.0
+_MOST_STDERR_BYTES = 64 * 1024
+
+
+class Worker:
+    """A worker in a process group of its own. Use as a context manager: it ends with the block.
+
+    It imports what it needs, says that it is ready on the socket that is its standard input, and
+    waits there for its turn. So several can start at once, and one measures at a time.
+    """
+
+    def __init__(self, command: Sequence[str], held: int) -> None:
+        """Starts it. `held` is the scratch directory's descriptor. Raises LaunchFailed."""
+        self._turn, theirs = socket.socketpair()
+        self._server_watch, server_end = os.pipe()
+        try:
+            tether = Tether(os.getpid(), held, server_end)
+            self._process = subprocess.Popen(
+                [*command, f"--tether={tether}"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=tuple(tether.descriptors),
+                start_new_session=True,
+                # The worker imports exactly what this process would, wherever it was started.
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        except OSError as error:
+            self._turn.close()
+            os.close(self._server_watch)
+            raise LaunchFailed(f"no worker could be started: {error.strerror}") from error
+        finally:
+            theirs.close()
+            os.close(server_end)
+        self._stderr = cast("IO[bytes]", self._process.stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_group()
+        self._turn.close()
+        os.close(self._server_watch)
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Returns once it waits for its turn, or has ended, or took too long; `run` tells which."""
+        select.select([self._turn], [], [], timeout_s)
+
+    def run(self, timeout_s: float) -> None:
+        """Gives it its turn and waits for its end. Raises LaunchFailed with what went wrong."""
+        try:
+            self._turn.sendall(GO)
+        except OSError:
+            pass  # it ended already; how is found out below
+        said, gave_up = self._listen(timeout_s)
+        self._end_group()
+        if gave_up is not None:
+            raise LaunchFailed(gave_up)
+        if self._process.returncode != 0:
+            how = f"the worker {describe_exit(self._process.returncode)}"
+            raise LaunchFailed(_reason(said) or how)
+
+    def _listen(self, timeout_s: float) -> tuple[str, str | None]:
+        """What it wrote on stderr until it closed it; or why it was not waited for.
+
+        A client that blocks just after its server's SIGCHLD came would wait for ever (the signal's
+        handler runs between two bytecodes, and none follows). So the driver watches the server
+        too, and repeats the signal until the client has noticed.
+        """
+        said = b""
+        deadline = time.monotonic() + timeout_s
+        server_gone_s: float | None = None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stderr, selectors.EVENT_READ)
+            selector.register(self._server_watch, selectors.EVENT_READ)
+            while True:
+                now = time.monotonic()
+                if now >= deadline:
+                    return "", f"took longer than {timeout_s:g} s (--timeout)"
+                wait = deadline - now
+                if server_gone_s is not None:
+                    if now - server_gone_s > _SERVER_GONE_LIMIT_S:
+                        return "", "the server ended and the client didn't"
+                    wait = min(wait, _NUDGE_AFTER_S)
+                ready = selector.select(wait)
+                for key, _ in ready:
+                    if key.fd == self._server_watch:
+                        selector.unregister(self._server_watch)
+                        server_gone_s = time.monotonic()
+                    else:
+                        part = os.read(self._stderr.fileno(), 4096)
+                        if not part:
+                            self._stderr.close()
+                            return said.decode("utf-8", "replace"), None
+                        said = (said + part)[-_MOST_STDERR_BYTES:]
+                if not ready and server_gone_s is not None:
+                    self._process.send_signal(signal.SIGCHLD)
+
+    def _end_group(self) -> None:
+        """Gives a finishing worker a moment, kills what is left of its group, and reaps it.
+
+        The group's id is the worker's, so it can't be another's before the worker is reaped.
+        """
+        process = self._process
+        if process.returncode is not None:
+            return
+        finished = self._stderr.closed
+        self._stderr.close()
+        deadline = time.monotonic() + (_EXIT_LIMIT_S if finished else 0)
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.0005)
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # nobody is left (macOS answers EPERM for a group of zombies)
+        process.wait()
+        select.select([self._server_watch], [], [], _EXIT_LIMIT_S)
+
+
+def _reason(said: str) -> str | None:
+    """The worker's last line, without its own name in front."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1].rpartition(".worker: ")[2] if lines else None
