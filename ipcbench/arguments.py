@@ -17,6 +17,8 @@ exit codes:
   1    internal error
   2    usage: something asked for can't be done as written
   3    some cases failed or were invalid
+  4    a --fail-if gate tripped
+  5    the precision asked for was not reached
   130  interrupted; what was measured is saved and shown
 """
 
@@ -58,8 +60,44 @@ def parser() -> Parser:
         description="Makes the tables and the CSV of stored results again, without measuring.",
     )
     report.add_argument("files", nargs="+", type=Path, metavar="FILE", help="result files (JSON)")
+    report.add_argument(
+        "--hgrm",
+        type=Path,
+        metavar="FILE",
+        help="write single round trips for HdrHistogram plotters",
+    )
     _add_report_arguments(report)
     _add_force(report)
+    diff = commands.add_parser(
+        "diff",
+        help="what changed between two runs",
+        description="Compares two runs case by case; a --fail-if gate answers with exit code 4.",
+    )
+    diff.add_argument("old", type=Path, metavar="OLD", help="result file (JSON)")
+    diff.add_argument("new", type=Path, metavar="NEW", help="result file (JSON)")
+    diff.add_argument(
+        "--fail-if",
+        dest="gates",
+        action="append",
+        default=[],
+        metavar="GATE",
+        help="a change that must not be, like 'latency>5%%' or 'throughput<-10%%'",
+    )
+    selftest = commands.add_parser(
+        "selftest",
+        help="how far this tool can be trusted on this machine",
+        description="Measures the tool on this machine with things whose truth is known.",
+    )
+    selftest.add_argument("--quick", action="store_true", help="under 3 minutes instead of 15")
+    selftest.add_argument("--json", action="store_true", help="print the report as JSON")
+    selftest.add_argument(
+        "--seed", type=_whole("--seed", at_least=0), metavar="N", help="of orders and tries"
+    )
+    commands.add_parser(
+        "doctor",
+        help="whether this machine is fit to be measured",
+        description="Says what on this machine bounds or disturbs measuring, and what mends it.",
+    )
     return main
 
 
@@ -99,19 +137,45 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         help="CPUs of the client and the server (default: two different cores)",
     )
     much = parser.add_argument_group("how much is measured")
+    preset = much.add_mutually_exclusive_group()
+    preset.add_argument(
+        "--quick",
+        dest="preset",
+        action="store_const",
+        const="quick",
+        help="little: 6 rounds of 3 batches of 10 ms",
+    )
+    preset.add_argument(
+        "--rigorous",
+        dest="preset",
+        action="store_const",
+        const="rigorous",
+        help="much: 20 rounds of 10 batches of 50 ms",
+    )
+    much.add_argument(
+        "--budget",
+        type=units.parse_duration,
+        metavar="TIME",
+        help="as many rounds as fit, for example 60s",
+    )
+    much.add_argument(
+        "--target",
+        type=units.parse_percent,
+        metavar="SHARE",
+        help="go on until every ratio's interval is within this, for example 2%%, or the budget"
+        " (by default 5m) ends",
+    )
     much.add_argument(
         "--rounds",
         type=_whole("--rounds", at_least=1),
-        default=7,
         metavar="N",
-        help="launches of each case (default: %(default)s)",
+        help="launches of each case (default: 7)",
     )
     much.add_argument(
         "--values",
         type=_whole("--values", at_least=1),
-        default=10,
         metavar="N",
-        help="timed batches in each launch (default: %(default)s)",
+        help="timed batches in each launch (default: 10)",
     )
     much.add_argument(
         "--warmups",
@@ -123,9 +187,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     much.add_argument(
         "--min-time",
         type=units.parse_duration,
-        default="25ms",
         metavar="TIME",
-        help="what a batch should take (default: %(default)s)",
+        help="what a batch should take (default: 25ms)",
     )
     much.add_argument(
         "--timeout",
@@ -148,6 +211,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="result file, a pyperf JSON (default: a new file in results/, with a CSV)",
     )
+    out.add_argument("--save", metavar="NAME", help="also keep the run as a named baseline")
+    out.add_argument("--against", metavar="NAME", help="then compare with a named baseline")
     _add_report_arguments(out)
     _add_force(out)
 

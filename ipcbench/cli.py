@@ -6,18 +6,18 @@ needs them, so that help and mistakes are answered at once.
 
 import os
 import shlex
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from ipcbench import host, outputs
 from ipcbench.arguments import parser, question_parser
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
+    EXIT_GATE_TRIPPED,
+    EXIT_IMPRECISE,
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -25,9 +25,11 @@ from ipcbench.errors import (
     IpcbenchError,
     UsageError,
 )
+from ipcbench.interrupts import interruptible
 from ipcbench.transports import TRANSPORTS
 
 if TYPE_CHECKING:
+    from ipcbench.analysis.diff import Gate
     from ipcbench.analysis.store import Results
 
 _DEBUG = "IPCBENCH_DEBUG"
@@ -49,14 +51,18 @@ def ask(question: str | None, name: str, *, workloads: str, sizes: str, rounds: 
 
 
 def _run(args: Namespace, command: list[str]) -> int:
-    if args.command == "list":
-        return _list()
-    if args.command == "report":
-        return _report(args)
-    return _compare(args, command, "compare")
+    if args.command == "compare":
+        return _compare(args, command, "compare")
+    return {
+        "list": _list,
+        "report": _report,
+        "diff": _diff,
+        "doctor": _doctor,
+        "selftest": _selftest,
+    }[args.command](args)
 
 
-def _list() -> int:
+def _list(_: Namespace) -> int:
     for transport in TRANSPORTS:
         reason = transport.unavailable()
         state = "no " if reason else "yes"
@@ -66,19 +72,81 @@ def _list() -> int:
     return EXIT_OK
 
 
+def _doctor(_: Namespace) -> int:
+    from ipcbench import doctor
+
+    findings = doctor.examine()
+    print("\n".join(doctor.render(findings)))
+    return doctor.exit_code(findings)
+
+
+def _selftest(args: Namespace) -> int:
+    import secrets
+
+    from ipcbench import selftest
+    from ipcbench.analysis import store
+    from ipcbench.measure.scratch import scratch
+    from ipcbench.reporters.console import progress
+
+    size = selftest.QUICK if args.quick else selftest.FULL
+    seed = secrets.randbelow(2**32) if args.seed is None else args.seed
+    with interruptible(), scratch() as private, progress() as observer:
+        report = selftest.examine(size, private, observer, seed)
+    path = outputs.selftest_path(host.machine().slug)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = selftest.as_json(report, seed)
+    store.write_atomically(path, text)
+    _say(f"saved: {path}; compare and diff use its noise floor from now on")
+    print(text if args.json else "\n".join(selftest.render(report)))
+    return EXIT_OK if report.proved else EXIT_CASES_FAILED
+
+
 def _report(args: Namespace) -> int:
     from ipcbench.analysis import frame, store
+    from ipcbench.reporters.hgrm import hgrm_texts
 
     csv = _checked_csv(args)
     results = store.merge([(str(path), store.load(path)) for path in args.files])
     if args.baseline is not None:
         frame.check_baseline(results, args.baseline)
+    if args.hgrm is not None:
+        for path, text in hgrm_texts(frame.launches(results), args.hgrm).items():
+            store.write_atomically(outputs.checked_output(path, force=args.force), text)
+            _say(f"written: {path}")
     _show(results, args, args.baseline, csv)
     return EXIT_OK
 
 
+def _diff(args: Namespace) -> int:
+    from ipcbench.analysis import store
+    from ipcbench.analysis.diff import parse_gate
+
+    gates = [parse_gate(text) for text in args.gates]
+    tripped = _show_diff(store.load(args.old), store.load(args.new), gates)
+    return EXIT_GATE_TRIPPED if tripped else EXIT_OK
+
+
+def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> bool:
+    """Prints what changed; whether a gate tripped, each of which is a line on stderr."""
+    from ipcbench.analysis.diff import compare_runs
+    from ipcbench.reporters import console
+    from ipcbench.reporters.diff_table import diff_parts, gate_line
+
+    comparison = compare_runs(old, new, outputs.noise_floor(host.machine().slug).between_runs)
+    console.show(diff_parts(comparison), sys.stdout)
+    tripped = [
+        gate_line(gate.text, change)
+        for gate in gates
+        for change in comparison.changes
+        if gate.tripped_by(change)
+    ]
+    for line in tripped:
+        _say(f"gate tripped: {line}")
+    return bool(tripped)
+
+
 def _compare(args: Namespace, command: list[str], question: str) -> int:
-    from ipcbench.analysis.store import Results
+    from ipcbench.analysis import store
     from ipcbench.measure import driver
     from ipcbench.measure.launch import WorkerLauncher
     from ipcbench.measure.scratch import scratch
@@ -87,15 +155,17 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
 
     plan = planned(args, shlex.join(command))
     output, csv = _checked_outputs(args, question)
+    kept = None if args.save is None else _checked_baseline(args)
+    against = None if args.against is None else store.load(outputs.known_baseline(args.against))
     for note in plan.notes:
         _say(note)
 
-    results = Results()
+    results = store.Results()
     for case, reason in plan.impossible:
         results.add_unmeasured(case, "n/a", reason)
     save = _saver(output)
     interrupted: Interrupted | None = None
-    with _signals_interrupt():
+    with interruptible():
         try:
             with scratch() as private, progress() as observer:
                 launcher = WorkerLauncher(private, plan.cpus, plan.effort)
@@ -103,20 +173,43 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
         except Interrupted as signalled:
             interrupted = signalled
 
-    if interrupted is not None:
-        _say(f"{interrupted}; the table is of what was measured until then")
-    if results.is_empty:
-        _say("nothing was measured")
-    else:
-        _show(results, args, plan.baseline, csv)
-    if output is not None and results.suite is not None:
-        _say(
-            f"saved: {output}" + (f" and {csv.name}" if csv and csv.parent == output.parent else "")
-        )
-    if interrupted is not None:
-        return EXIT_INTERRUPTED
-    failed = any(item.status == "failed" for item in results.unmeasured.values())
-    return EXIT_CASES_FAILED if failed else EXIT_OK
+        if interrupted is not None:
+            _say(f"{interrupted}; the table is of what was measured until then")
+        if results.is_empty:
+            _say("nothing was measured")
+        else:
+            _show(results, args, plan.baseline, csv)
+            _keep(results, kept, against)
+        if output is not None and results.suite is not None:
+            beside = f" and {csv.name}" if csv and csv.parent == output.parent else ""
+            _say(f"saved: {output}{beside}")
+        if interrupted is not None:
+            return EXIT_INTERRUPTED
+        return _verdict_on(results, plan.target, plan.baseline)
+
+
+def _keep(results: "Results", kept: Path | None, against: "Results | None") -> None:
+    """Saves the named baseline, and compares with one, as far as that was asked for."""
+    if kept is not None:
+        _saver(kept)(results)
+        _say(f"kept: {kept}")
+    if against is not None:
+        _show_diff(against, results)
+
+
+def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
+    """The exit code of a run that came to its end."""
+    from ipcbench.analysis.precision import precision
+
+    if any(item.status == "failed" for item in results.unmeasured.values()):
+        return EXIT_CASES_FAILED
+    found = None if target is None else precision(results, baseline)
+    if target is None or (found is not None and found.reaches(target)):
+        return EXIT_OK
+    width = "unknown" if found is None or found.half_width is None else f"{found.half_width:.1%}"
+    where = f" ({found.case})" if found is not None else ""
+    _say(f"the precision of {target:.1%} was not reached: the widest is {width}{where}")
+    return EXIT_IMPRECISE
 
 
 def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path | None) -> None:
@@ -125,7 +218,7 @@ def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path |
     from ipcbench.reporters import console, csv_file
     from ipcbench.reporters.summary import summary
 
-    noise_floor = 0.0
+    noise_floor = outputs.noise_floor(host.machine().slug).within_run
     csv_on_stdout = csv is not None and str(csv) == outputs.STDOUT
     parts = summary(
         results,
@@ -169,6 +262,13 @@ def _checked_csv(args: Namespace) -> Path | None:
     return outputs.checked_output(csv, force=args.force)
 
 
+def _checked_baseline(args: Namespace) -> Path:
+    path = outputs.baseline_path(args.save)
+    if path.exists() and not args.force:
+        raise UsageError(f"baseline {args.save!r} exists already; add --force to replace it")
+    return path
+
+
 def _saver(output: Path | None) -> "Callable[[Results], None]":
     from ipcbench.analysis import store
 
@@ -180,27 +280,6 @@ def _saver(output: Path | None) -> "Callable[[Results], None]":
         store.save(results, output)
 
     return save
-
-
-class _signals_interrupt:  # noqa: N801  (reads as a sentence after `with`)
-    """Inside, SIGINT, SIGTERM and SIGHUP raise Interrupted once; from then on they are ignored."""
-
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __enter__(self) -> None:
-        for number in self._SIGNALS:
-            signal.signal(number, self._interrupt)
-
-    def __exit__(self, *_: object) -> None:
-        for number in self._SIGNALS:
-            if signal.getsignal(number) == self._interrupt:
-                signal.signal(number, signal.SIG_DFL)
-
-    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
-        # What follows (ending a worker, a last save, the table) is short and must not be cut.
-        for other in self._SIGNALS:
-            signal.signal(other, signal.SIG_IGN)
-        raise Interrupted(f"interrupted by {signal.Signals(number).name}")
 
 
 def _answer(command: Callable[[], int]) -> int:

@@ -1,9 +1,12 @@
 """Where results go: the files a user names, checked before any launch, or the default place."""
 
+import json
 import os
+import re
 import subprocess
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from ipcbench import __version__
 from ipcbench.errors import UsageError
@@ -43,6 +46,44 @@ def default_output(machine_slug: str, question: str) -> Path:
         if not path.exists() and not path.with_suffix(".csv").exists():
             return path
         number += 1
+
+
+class NoiseFloor(NamedTuple):
+    """By how much equal things differ on a machine, as shares; 0 where nobody has measured it."""
+
+    within_run: float = 0.0
+    between_runs: float = 0.0
+
+
+def selftest_path(machine_slug: str) -> Path:
+    """Where `ipcbench selftest` leaves what it found about this kind of machine."""
+    return Path(RESULTS_FOLDER) / machine_slug / "selftest.json"
+
+
+def noise_floor(machine_slug: str) -> NoiseFloor:
+    """The noise floor that the last selftest found; zeros where there is none that can be read."""
+    try:
+        found = json.loads(selftest_path(machine_slug).read_text(encoding="utf-8"))["noise_floor"]
+        return NoiseFloor(float(found["within_run_ratio"]), float(found["between_runs_ratio"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return NoiseFloor()
+
+
+def baseline_path(name: str) -> Path:
+    """The file of a named baseline, `results/baselines/NAME.json`; UsageError for a bad name."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
+        raise UsageError(f"baseline name {name!r} can't be a file's; use letters, digits, . _ -")
+    return Path(RESULTS_FOLDER) / "baselines" / f"{name}.json"
+
+
+def known_baseline(name: str) -> Path:
+    """The file of a baseline that was saved; UsageError with those that were otherwise."""
+    path = baseline_path(name)
+    if not path.exists():
+        known = sorted(other.stem for other in path.parent.glob("*.json"))
+        there = f"there are: {', '.join(known)}" if known else "none was saved here"
+        raise UsageError(f"there is no baseline {name!r}; {there} (save one with --save {name})")
+    return path
 
 
 def code_version() -> str:

@@ -1,29 +1,51 @@
 """From arguments to a run: everything that can be wrong is said here, before the first launch."""
 
+import math
 import secrets
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import NamedTuple
 
 import psutil
 
 from ipcbench import host
+from ipcbench.analysis.precision import precision
+from ipcbench.analysis.store import Results
 from ipcbench.case import Case, Placement, plan
-from ipcbench.errors import UsageError
+from ipcbench.errors import UsageError, unknown_name
 from ipcbench.host import Cpus
 from ipcbench.measure.driver import Run
 from ipcbench.measure.launch import Effort
 from ipcbench.transports import TRANSPORTS, get_transport
-from ipcbench.units import display_size, format_size
+from ipcbench.units import counted, display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8
 """Message-sized pieces of memory a pair may hold at once: private buffers, ring, digests' input."""
 _LAUNCH_OVERHEAD_S = 0.15
+_CALIBRATION_S = 0.2
+_TARGET_BUDGET_S = 300.0
+"""How long `--target` goes on where no budget is given."""
 _SEEDS = 2**32
 _DEFAULT_BASELINE = "inet"
 _VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
+
+
+class Preset(NamedTuple):
+    """How much is measured where the options don't say."""
+
+    rounds: int
+    values: int
+    min_time_s: float
+
+
+PRESETS = {
+    "quick": Preset(6, 3, 0.01),
+    "default": Preset(7, 10, 0.025),
+    "rigorous": Preset(20, 10, 0.05),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +58,15 @@ class Plan:
     baseline: str
     impossible: Sequence[tuple[Case, str]]
     """Cases that can't exist here, with the reason: n/a in every table."""
+    target: float | None
+    """How exact every ratio is wanted, as a share."""
     notes: Sequence[str]
     """What the user should know of what was left out."""
 
 
 def planned(args: Namespace, command: str) -> Plan:
     """The plan for these arguments. Raises UsageError for whatever can't be done."""
+    started_s = time.monotonic()
     names, notes = _transports(args.transports)
     _check_memory(args.sizes)
     placement = host.placement_of(args.cpus) if args.cpus else host.default_placement()
@@ -54,18 +79,56 @@ def planned(args: Namespace, command: str) -> Plan:
         for case in cases
     ]
     impossible = [(case, reason) for case, reason in limits if reason is not None]
-    effort = Effort(args.values, args.warmups, args.min_time, args.timeout)
+    preset = PRESETS[args.preset or "default"]
+    effort = Effort(
+        args.values or preset.values,
+        args.warmups,
+        args.min_time or preset.min_time_s,
+        args.timeout,
+    )
+    possible = [case for case, reason in limits if reason is None]
+    launch_s = (effort.values + effort.warmups + 1) * effort.min_time_s + _LAUNCH_OVERHEAD_S
+    rounds, deadline_s = args.rounds or preset.rounds, None
+    if args.budget is not None or args.target is not None:
+        budget_s = args.budget or _TARGET_BUDGET_S
+        rounds = args.rounds or _rounds_that_fit(budget_s, len(possible), launch_s)
+        deadline_s = started_s + budget_s
+        notes.append(f"up to {counted(rounds, 'round')} of {counted(len(possible), 'case')} fit")
     seed = secrets.randbelow(_SEEDS) if args.seed is None else args.seed
     run = Run(
-        cases=[case for case, reason in limits if reason is None],
-        rounds=args.rounds,
+        cases=possible,
+        rounds=rounds,
         seed=seed,
-        started_s=time.monotonic(),
-        expected_launch_s=(effort.values + effort.warmups) * effort.min_time_s + _LAUNCH_OVERHEAD_S,
+        started_s=started_s,
+        expected_launch_s=launch_s,
         metadata=_run_metadata(seed, baseline, command),
+        deadline_s=deadline_s,
+        enough=_reached(args.target, baseline),
     )
     cpus = {placement: host.placement_cpus(placement, args.cpus)}
-    return Plan(run, effort, cpus, baseline, impossible, notes)
+    return Plan(run, effort, cpus, baseline, impossible, args.target, notes)
+
+
+def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:
+    round_s = cases * launch_s
+    rounds = int((budget_s - cases * _CALIBRATION_S) / round_s)
+    if rounds < 1:
+        needed_s = math.ceil(cases * _CALIBRATION_S + round_s)
+        raise UsageError(
+            f"a budget of {budget_s:g} s fits no round of {counted(cases, 'case')};"
+            f" one takes about {round_s:.0f} s: give at least {needed_s}s, or fewer cases"
+        )
+    return rounds
+
+
+def _reached(target: float | None, baseline: str) -> Callable[[Results], bool]:
+    """Whether results are as exact as the target; without one, never."""
+
+    def reached(results: Results) -> bool:
+        found = None if target is None else precision(results, baseline)
+        return found is not None and target is not None and found.reaches(target)
+
+    return reached
 
 
 def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -74,7 +137,10 @@ def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
     Asked for by name, a transport that can't run is an error; by default it is left out. The
     controls are always measured.
     """
+    known = [transport.name for transport in TRANSPORTS]
     for name in asked:
+        if name not in known:
+            raise unknown_name("transport", name, known)
         reason = get_transport(name).unavailable()
         if reason is not None:
             raise UsageError(f"{name} can't run here: {reason}")

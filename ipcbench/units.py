@@ -12,6 +12,7 @@ _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE)
 _DURATION_FACTORS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -95,6 +96,20 @@ def display_percent(share: float) -> str:
     """A share for people: 0.034 is `3.4%`, 0.34 is `34%`."""
     percent = share * 100
     return f"{percent:.1f}%" if percent < 9.95 else f"{percent:.0f}%"
+
+
+def display_change(share: float) -> str:
+    """A change for people, with its sign: 0.034 is `+3.4%`, -0.34 is `-34%`."""
+    percent = share * 100
+    return f"{percent:+.1f}%" if abs(percent) < 9.95 else f"{percent:+.0f}%"
+
+
+def parse_percent(text: str) -> float:
+    """The share meant by `2%` or `0.5%`; UsageError unless it is above 0."""
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"{text.strip()!r} is not a share above 0; write it like 2%")
+    return float(match[1]) / 100
 
 
 def three_digits(number: float) -> str:

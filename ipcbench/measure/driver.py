@@ -30,6 +30,10 @@ class Run:
     """What a launch should take; for the time left before there was one."""
     metadata: Metadata = field(default_factory=dict)
     """Facts that hold for every launch of the run."""
+    deadline_s: float | None = None
+    """When to have ended, on the monotonic clock: no round is begun that wouldn't fit."""
+    enough: Callable[[Results], bool] = field(default=lambda _: False)
+    """Asked after each round: whether what is known suffices."""
 
 
 class Observer(Protocol):
@@ -67,7 +71,14 @@ def execute(
         else:
             messages[case] = outcome
     for round_number in range(1, run.rounds + 1):
+        began_s = time.monotonic()
         _one_round(run, round_number, messages, launcher, results, save, observer)
+        ended_s = time.monotonic()
+        next_would_end_s = ended_s + (ended_s - began_s)
+        if run.deadline_s is not None and next_would_end_s > run.deadline_s:
+            return
+        if run.enough(results):
+            return
 
 
 def _one_round(

@@ -55,6 +55,12 @@ def _refused(*arguments: str, cwd: Path) -> str:
         (["--csv", "there.json"], "there.json exists already; add --force"),
         (["-o", "new.json", "--csv", "new.json"], "both name new.json"),
         (["-o", "-"], "for stdout use --csv -"),
+        (["--target", "0%"], "'0%' is not a share above 0"),
+        (["--target=-5%"], "'-5%' is not a share above 0"),
+        (["--target", "0"], "'0' is not a share above 0; write it like 2%"),
+        (["--budget", "1s"], "a budget of 1 s fits no round of 24 cases"),
+        (["--against", "none"], "there is no baseline 'none'; none was saved here"),
+        (["--save", "../x"], "baseline name '../x' can't be a file's"),
         (["--no-such-option"], "unrecognized arguments: --no-such-option; see ipcbench"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -99,6 +105,20 @@ def test_report_refuses_the_same_run_twice_and_an_unmeasured_baseline(tmp_path: 
     assert "hold the same run" in _refused("report", path, path, cwd=tmp_path)
     refusal = _refused("report", path, "--baseline", "sysv-shm", cwd=tmp_path)
     assert "'sysv-shm' is not among the measured" in refusal
+
+
+@pytest.mark.parametrize("gate", ["latency=5", "latency>5", "rtt>5%"])
+def test_diff_refuses_an_unreadable_gate(gate: str, tmp_path: Path) -> None:
+    path = str(DATA / "run.json")
+    refusal = _refused("diff", path, path, "--fail-if", gate, cwd=tmp_path)
+    assert f"gate '{gate}' can't be read" in refusal
+
+
+def test_diff_refuses_a_file_of_another_format(tmp_path: Path) -> None:
+    text = (DATA / "run.json").read_text(encoding="utf-8")
+    (tmp_path / "later.json").write_text(text.replace('"ipcbench_format":1', '"ipcbench_format":2'))
+    refusal = _refused("diff", str(DATA / "run.json"), "later.json", cwd=tmp_path)
+    assert "has format 2; this ipcbench reads format 1" in refusal
 
 
 def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(

@@ -10,6 +10,7 @@ import pyperf
 import pytest
 
 from ipcbench.analysis import frame, store
+from ipcbench.case import Case
 from ipcbench.host import allowed_cpus
 from ipcbench.transports import TRANSPORTS
 from tests.command import QUICK, environment, ipcbench, run
@@ -202,3 +203,80 @@ def test_progress_in_a_terminal_with_no_color_has_no_control_codes(tmp_path: Pat
     path = str(tmp_path / "run.json")
     arguments = ("compare", "pipe", "--sizes=64", "-o", path, *QUICK)
     assert "\x1b" not in _in_terminal(*arguments, extra={"NO_COLOR": "1"})
+
+
+SLOWED = {"pipe+20us": "pipe"}
+
+
+def _renamed(path: Path, target: Path) -> None:
+    """Stores a run of the slowed pipe as if it were the pipe."""
+    text = path.read_text(encoding="utf-8")
+    for delayed, name in SLOWED.items():
+        text = text.replace(f"/{delayed}/", f"/{name}/").replace(f'"{delayed}"', f'"{name}"')
+    target.write_text(text, encoding="utf-8")
+
+
+def _measured(transport: str, path: Path) -> None:
+    """Six launches of a transport on one core, by the driver itself."""
+    from ipcbench.measure.driver import Run, execute
+    from ipcbench.measure.launch import Effort, WorkerLauncher
+    from ipcbench.measure.scratch import scratch
+    from tests.replay import RUN_METADATA, Silent
+
+    case = Case("latency", transport, 64, placement="same-core")
+    cpu = allowed_cpus()[0]
+    results = store.Results()
+    with scratch() as private:
+        effort = Effort(values=2, warmups=1, min_time_s=0.005)
+        launcher = WorkerLauncher(private, {"same-core": (cpu, cpu)}, effort)
+        metadata = RUN_METADATA | {"run_id": transport, "baseline": transport}
+        run = Run([case], 6, 1, 0.0, 0.3, metadata)
+        execute(run, launcher, results, lambda _: None, Silent())
+    store.save(results, path)
+
+
+def test_a_slowed_run_trips_a_gate_and_an_equal_one_does_not(tmp_path: Path) -> None:
+    _measured("pipe", tmp_path / "old.json")
+    _measured("pipe+20us", tmp_path / "slowed.json")
+    _renamed(tmp_path / "slowed.json", tmp_path / "new.json")
+    gates = ("--fail-if", "latency>5%", "--fail-if", "throughput<-10%")
+    slower = ipcbench("diff", "old.json", "new.json", *gates, cwd=tmp_path)
+    assert slower.returncode == 4, slower.stderr
+    assert "gate tripped: latency>5%: latency/pipe/64/python/same-core: +" in slower.stderr
+    assert "slower" in slower.stdout
+    same = ipcbench("diff", "old.json", "old.json", *gates, cwd=tmp_path)
+    assert same.returncode == 0, same.stderr
+    assert "0 of 1 case changed" in same.stdout
+
+
+def test_a_named_baseline_is_kept_and_compared_with(tmp_path: Path) -> None:
+    measured = ("pipe", "--sizes=64", "--workloads=latency", *QUICK)
+    kept = ipcbench("compare", *measured, "-o", "a.json", "--save", "main", cwd=tmp_path)
+    assert kept.returncode == 0, kept.stderr
+    assert (tmp_path / "results/baselines/main.json").exists()
+    again = ipcbench("compare", *measured, "-o", "b.json", "--against", "main", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "latency pipe 64" in again.stdout
+
+
+def test_a_target_that_isnt_reached_is_exit_5_and_said(tmp_path: Path) -> None:
+    options = ("pipe", "unix", "--sizes=64", "--workloads=latency", "-o", "run.json", *QUICK)
+    done = ipcbench("compare", *options, "--target=0.001%", "--budget=20s", cwd=tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert "was not reached" in done.stderr
+
+
+def test_percentiles_costs_and_hgrm_are_made_from_a_stored_run(tmp_path: Path) -> None:
+    path = str(DATA / "run.json")
+    done = ipcbench("report", path, "--percentiles", "--details", "--hgrm", "r.hgrm", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Single round trips (sampled), 64 B" in done.stdout
+    assert "Cost of a message, throughput, 64 KiB" in done.stdout
+    text = (tmp_path / "r-unix-64-python-cross-core.hgrm").read_text()
+    assert "#[Max" in text
+
+
+def test_doctor_answers_for_this_machine(tmp_path: Path) -> None:
+    done = ipcbench("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(line[:5].strip() in {"ok", "note", "warn", ""} for line in done.stdout.splitlines())

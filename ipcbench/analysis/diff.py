@@ -1,0 +1,143 @@
+"""Two runs against each other: what changed from OLD to NEW, and which gates it trips."""
+
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
+from ipcbench.analysis.store import Results
+from ipcbench.case import WORKLOADS, Case, Workload
+from ipcbench.errors import UsageError
+
+_GATE = re.compile(r"\s*(latency|throughput)\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_SAME = ("machine", "kernel", "python", "ipcbench_version")
+"""What must be equal in both files for a difference to be the code's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One case in both runs."""
+
+    case: Case
+    old_s: float
+    new_s: float
+    ratio: Ratio
+    """NEW's time over OLD's: below 1 is faster."""
+    verdict: Verdict | None
+
+    @property
+    def moved(self) -> float:
+        """The change of what the workload is about, as a share: time, or messages a second."""
+        return _as_change(self.ratio.estimate, self.case.workload)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of `moved`; None for too few launches."""
+        if self.ratio.interval is None:
+            return None
+        bounds = sorted(_as_change(bound, self.case.workload) for bound in self.ratio.interval)
+        return Interval(*bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that can be said of two runs together."""
+
+    changes: Sequence[Change]
+    only_old: Sequence[str]
+    only_new: Sequence[str]
+    cautions: Sequence[str]
+    """Sentences on what differs beside the code."""
+
+
+class Gate(NamedTuple):
+    """A limit that a change must not be beyond: `latency>5%`, `throughput<-10%`."""
+
+    text: str
+    workload: Workload
+    above: bool
+    limit: float
+
+    def tripped_by(self, change: Change) -> bool:
+        """Whether the whole interval of the change lies beyond the limit."""
+        if change.case.workload != self.workload or change.interval is None:
+            return False
+        low, high = change.interval
+        return low > self.limit if self.above else high < self.limit
+
+
+def parse_gate(text: str) -> Gate:
+    """The gate written like `latency>5%`; UsageError otherwise."""
+    match = _GATE.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"gate {text!r} can't be read; write it like 'latency>5%' or 'throughput<-10%'"
+        )
+    workload: Workload = "latency" if match[1] == "latency" else "throughput"
+    return Gate(text.strip(), workload, match[2] == ">", float(match[3]) / 100)
+
+
+def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> Comparison:
+    """What changed from OLD to NEW, in the order of the tables.
+
+    The launches of two runs have no rounds in common; they are paired by their place, which
+    cancels nothing but lets the same interval be used. All changes are judged together.
+    """
+    before, after = _times(old), _times(new)
+    both = sorted(before.keys() & after.keys(), key=_order)
+    ratios = [paired_ratio(_by_place(after[case]), _by_place(before[case])) for case in both]
+    said = verdicts(ratios, noise_floor)
+    changes = [
+        Change(
+            case, statistics.median(before[case]), statistics.median(after[case]), ratio, verdict
+        )
+        for case, ratio, verdict in zip(both, ratios, said, strict=True)
+        if ratio is not None
+    ]
+    only_old, only_new = (
+        [case.id for case in sorted(mine.keys() - others.keys(), key=_order)]
+        for mine, others in ((before, after), (after, before))
+    )
+    return Comparison(changes, only_old, only_new, _cautions(old, new))
+
+
+def _times(results: Results) -> dict[Case, list[float]]:
+    """The launches of each mechanism that has a number: the medians of their values, in order."""
+    return {
+        Case.parse(bench.get_name()): [statistics.median(run.values) for run in bench.get_runs()]
+        for bench in results.suite or ()
+        if bench.get_name() not in results.unmeasured
+        and bench.get_metadata().get("role") != "control"
+    }
+
+
+def _by_place(times: Sequence[float]) -> Mapping[int, float]:
+    return dict(enumerate(times))
+
+
+def _as_change(time_ratio: float, workload: Workload) -> float:
+    return time_ratio - 1 if workload == "latency" else 1 / time_ratio - 1
+
+
+def _order(case: Case) -> tuple[int, int, str, str, str]:
+    place = WORKLOADS.index(case.workload)
+    return place, case.message_size_bytes, case.placement, case.loop, case.transport
+
+
+def _cautions(old: Results, new: Results) -> list[str]:
+    cautions = []
+    for fact in _SAME:
+        before, after = _facts(old, fact), _facts(new, fact)
+        if before != after:
+            cautions.append(f"{fact} differs: {', '.join(before)} and {', '.join(after)}")
+    placements = [{case.placement for case in _times(results)} for results in (old, new)]
+    if placements[0] != placements[1]:
+        cautions.append("the placements differ: cases are compared only where they are the same")
+    return cautions
+
+
+def _facts(results: Results, name: str) -> list[str]:
+    launches = (run for bench in results.suite or () for run in bench.get_runs())
+    return sorted({str(launch.get_metadata().get(name, "unknown")) for launch in launches})

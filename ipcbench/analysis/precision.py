@@ -1,0 +1,51 @@
+"""How exactly a run knows its ratios so far: what decides when `--target` has been reached."""
+
+import statistics
+from typing import NamedTuple
+
+from ipcbench.analysis.stats import Interval, median_interval, paired_ratio
+from ipcbench.analysis.store import Results
+from ipcbench.case import Case
+
+
+class Precision(NamedTuple):
+    """The least exact of what was asked for."""
+
+    case: str
+    half_width: float | None
+    """The interval's wider half as a share of the estimate; None: too few launches for one."""
+
+    def reaches(self, target: float) -> bool:
+        """Whether everything is at least as exact as this share."""
+        return self.half_width is not None and self.half_width <= target
+
+
+def precision(results: Results, baseline: str) -> Precision | None:
+    """The widest interval of all ratios; of times, where there is no ratio. None without a case."""
+    launches = {
+        Case.parse(bench.get_name()): {
+            run.get_metadata()["round"]: statistics.median(run.values) for run in bench.get_runs()
+        }
+        for bench in results.suite or ()
+        if bench.get_name() not in results.unmeasured
+        and bench.get_metadata().get("role") != "control"
+    }
+    found = []
+    for case, times in launches.items():
+        other = launches.get(case._replace(transport=baseline))
+        if other is times and len(launches) > 1:
+            continue  # a baseline against itself is always exact
+        if other is None or other is times:
+            center: float = statistics.median(times.values())
+            interval = median_interval(list(times.values()))
+        else:
+            ratio = paired_ratio(times, other)
+            center, interval = (ratio.estimate, ratio.interval) if ratio else (1.0, None)
+        found.append(Precision(case.id, _half_width(center, interval)))
+    return max(found, key=lambda one: (one.half_width is None, one.half_width or 0), default=None)
+
+
+def _half_width(center: float, interval: Interval | None) -> float | None:
+    if interval is None:
+        return None
+    return max(interval.high / center - 1, 1 - interval.low / center)

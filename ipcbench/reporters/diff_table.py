@@ -1,0 +1,55 @@
+"""What changed between two runs, as a person reads it. Prints nothing."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ipcbench.analysis.diff import Change, Comparison
+from ipcbench.units import counted, display_change, display_time, format_size
+
+
+def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
+    """Cautions on top, then a row a case, then what only one of the files holds."""
+    for caution in comparison.cautions:
+        yield Text(f"caution: {caution}", style="yellow")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("case", "old", "new", "change", "95%", "verdict"):
+        table.add_column(title, justify="left" if title in {"case", "verdict"} else "right")
+    for change in comparison.changes:
+        table.add_row(*map(escape, _cells(change)))
+    yield table
+    yield Text()
+    yield Text("change: of the round trip (latency), of messages a second (throughput)")
+    decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
+    yield Text(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
+    for name, where in (("OLD", comparison.only_old), ("NEW", comparison.only_new)):
+        for case in where:
+            yield Text(f"only in {name}: {case}")
+
+
+def gate_line(gate: str, change: Change) -> str:
+    """What a tripped gate says."""
+    return f"{gate}: {change.case.id}: {display_change(change.moved)} (95%: {_interval(change)})"
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    case = change.case
+    name = f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}"
+    return (
+        f"{name} {case.placement}",
+        display_time(change.old_s),
+        display_time(change.new_s),
+        display_change(change.moved),
+        _interval(change),
+        change.verdict or "?",
+    )
+
+
+def _interval(change: Change) -> str:
+    if change.interval is None:
+        return ""
+    return f"{display_change(change.interval.low)} to {display_change(change.interval.high)}"

@@ -1,0 +1,31 @@
+"""Single round trips in the percentile text that public HdrHistogram plotters read."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ipcbench.analysis.frame import histogram_of
+from ipcbench.analysis.histogram import percentile_lines
+from ipcbench.case import Case
+from ipcbench.errors import UsageError
+from ipcbench.units import format_size
+
+
+def hgrm_texts(launches: pd.DataFrame, path: Path) -> dict[Path, str]:
+    """The file's text for each sampled case; with several cases, each gets a name of its own.
+
+    `run.hgrm` becomes `run-unix-1k-python-cross-core.hgrm`. UsageError if nothing was sampled.
+    """
+    groups = {} if launches.empty else dict(list(launches.groupby("case", sort=False)))
+    histograms = {str(name): histogram_of(group) for name, group in groups.items()}
+    sampled = {name: histogram for name, histogram in histograms.items() if histogram is not None}
+    if not sampled:
+        raise UsageError("no single round trips were sampled; --hgrm needs a latency run")
+    texts = {}
+    for name, histogram in sampled.items():
+        case = Case.parse(name)
+        size = format_size(case.message_size_bytes)
+        suffix = f"-{case.transport}-{size}-{case.loop}-{case.placement}"
+        own = path.with_name(f"{path.stem}{suffix}{path.suffix}") if len(sampled) > 1 else path
+        texts[own] = "\n".join(percentile_lines(histogram)) + "\n"
+    return texts

@@ -1,0 +1,373 @@
+"""Measures the tool on this machine: how often it errs, what it finds, what it costs.
+
+Everything goes through the whole pipeline (driver, workers, result files, frames, verdicts), on
+transports whose truth is known: one transport under several names, and one with a known delay.
+"""
+
+import json
+import math
+import random
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+from ipcbench import host
+from ipcbench.analysis import frame
+from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
+from ipcbench.analysis.store import Results
+from ipcbench.case import Case, Placement
+from ipcbench.errors import UsageError
+from ipcbench.measure.driver import Metadata, Observer, Run, execute
+from ipcbench.measure.launch import Effort, WorkerLauncher
+from ipcbench.measure.scratch import Scratch
+from ipcbench.transports import get_transport
+from ipcbench.units import display_percent, display_time
+
+DELAYS_NS = (500, 1_000, 2_000, 5_000, 20_000, 100_000)
+PROVED_DELAYS_NS = (5_000, 20_000, 100_000)
+"""The delays that must be found again within DELAY_TOLERANCE."""
+DELAY_TOLERANCE = 0.05
+MOST_FALSE = 0.05
+_BASES = ("unix", "inet", "inet6", "pipe", "sysv-shm")
+_COMPARISONS_A_TABLE = 10
+_ROUNDS = 7
+_EFFORT = Effort(values=3, warmups=1, min_time_s=0.01, samples=0)
+_DELAY_EFFORT = Effort(values=5, warmups=1, min_time_s=0.01, samples=2_000)
+_SIZE_BYTES = 64
+_TRIES = 400
+_TRY_S = 30.0
+_DETECTED = 19 / 20
+_FLOOR_SHARE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much the selftest does."""
+
+    repeats: int
+    placements: int
+    bases: int
+    delay_rounds: int
+
+
+FULL = Size(repeats=2, placements=2, bases=5, delay_rounds=40)
+QUICK = Size(repeats=1, placements=1, bases=3, delay_rounds=16)
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A known delay, and what was found of it."""
+
+    known_s: float
+    found_s: float
+    low_s: float
+    high_s: float
+    round_trip_ratio: float
+    """The delay as a share of the round trip that it was added to."""
+    detected_ratio: float
+    """In which share of tries of 30 s it was found."""
+
+    @property
+    def error(self) -> float:
+        """How far off what was found is, as a share of what is known."""
+        return abs(self.found_s / self.known_s - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the selftest found; times in seconds, shares as ratios."""
+
+    comparisons: int
+    false_verdicts: int
+    within_run_floor: float
+    between_runs_floor: float
+    delays: Sequence[Delay]
+    loop_s: float
+    clock_s: float
+    pipe_round_trip_s: float
+    took_s: float
+
+    @property
+    def false_share(self) -> float:
+        """False verdicts among all comparisons of equal things."""
+        return self.false_verdicts / self.comparisons
+
+    @property
+    def sensitivity(self) -> Delay | None:
+        """The smallest slow-down that was found in at least 19 of 20 tries of 30 s."""
+        found = (delay for delay in self.delays if delay.detected_ratio >= _DETECTED)
+        return min(found, key=lambda delay: delay.known_s, default=None)
+
+    @property
+    def proved(self) -> bool:
+        """Whether the tool keeps its promises on this machine."""
+        return self.false_share <= MOST_FALSE and all(
+            delay.error <= DELAY_TOLERANCE
+            for delay in self.delays
+            if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
+        )
+
+
+class Bench:
+    """Runs tables of cases as `compare` does."""
+
+    def __init__(self, scratch: Scratch, observer: Observer, seed: int) -> None:
+        self._scratch = scratch
+        self._observer = observer
+        self._seed = seed
+        self._number = 0
+
+    def run(self, cases: Sequence[Case], rounds: int, effort: Effort) -> Results:
+        """The results of these cases. UsageError if one of them failed."""
+        self._number += 1
+        placement = cases[0].placement
+        cpus = {placement: host.placement_cpus(placement)}
+        machine = host.machine()
+        metadata: Metadata = {
+            "run_id": str(self._number),
+            "baseline": cases[0].transport,
+            "seed": self._seed,
+            "machine": machine.slug,
+        }
+        run = Run(cases, rounds, self._seed + self._number, time.monotonic(), 0.3, metadata)
+        results = Results()
+        launcher = WorkerLauncher(self._scratch, cpus, effort)
+        execute(run, launcher, results, lambda _: None, self._observer)
+        for failed in results.unmeasured.values():
+            raise UsageError(f"the selftest can't go on: {failed.case.id}: {failed.reason}")
+        return results
+
+
+def examine(size: Size, scratch: Scratch, observer: Observer, seed: int) -> Report:
+    """Everything the selftest finds. Raises UsageError where this machine can't run it."""
+    began_s = time.monotonic()
+    bench = Bench(scratch, observer, seed)
+    tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(size)]
+    judged = [verdict for results in tables for verdict in _verdicts(results)]
+    floors = noise_floors(tables)
+    delayed = bench.run(_delay_cases(), size.delay_rounds, _DELAY_EFFORT)
+    times = _times(delayed)
+    null, plain = (times[name] for name in ("null", "pipe"))
+    return Report(
+        comparisons=len(judged),
+        false_verdicts=sum(verdict in {"faster", "slower"} for verdict in judged),
+        within_run_floor=floors[0],
+        between_runs_floor=floors[1],
+        delays=[
+            found_delay(delay_ns, times[_delayed_name(delay_ns)], plain, floors[0], seed)
+            for delay_ns in DELAYS_NS
+        ],
+        loop_s=statistics.median(null.values()),
+        clock_s=_clock_cost_s(delayed, statistics.median(null.values())),
+        pipe_round_trip_s=statistics.median(plain.values()),
+        took_s=time.monotonic() - began_s,
+    )
+
+
+def _equal_cases(size: Size) -> Iterator[list[Case]]:
+    """Tables of one transport under many names: whatever differs in them is noise."""
+    placements: tuple[Placement, ...] = ("same-core", host.default_placement())
+    runnable = [name for name in _BASES if get_transport(name).unavailable() is None]
+    for _ in range(size.repeats):
+        for placement in dict.fromkeys(placements[-size.placements :]):
+            for base in runnable[: size.bases]:
+                yield [
+                    Case("latency", f"{base}@{number}", _SIZE_BYTES, placement=placement)
+                    for number in range(_COMPARISONS_A_TABLE + 1)
+                ]
+
+
+def _delay_cases() -> list[Case]:
+    names = ("pipe", "null", *map(_delayed_name, DELAYS_NS))
+    return [Case("latency", name, _SIZE_BYTES, placement="same-core") for name in names]
+
+
+def _delayed_name(delay_ns: int) -> str:
+    return f"pipe+{delay_ns}ns"
+
+
+def _verdicts(results: Results) -> list[str | None]:
+    """The verdicts on a table of equal things; the baseline itself has none."""
+    cases = frame.cases(results)
+    compared = cases[cases["transport"] != cases["baseline"]]
+    return [str(verdict) for verdict in compared["verdict"]]
+
+
+def noise_floors(tables: Sequence[Results]) -> tuple[float, float]:
+    """By how much equal things differed, within runs and between them, as shares.
+
+    Within runs: the names of a table in pairs, all pairs' launches of all its repeats in one ratio,
+    so that what is left is not the luck of a few launches. Between runs: the medians of a name in
+    one repeat and the next. Of each, what 95 % stay within.
+    """
+    repeats: dict[tuple[str, str], list[dict[str, dict[object, float]]]] = {}
+    for results in tables:
+        first = Case.parse(next(iter(results.suite or ())).get_name())
+        base = first.transport.partition("@")[0]
+        repeats.setdefault((base, first.placement), []).append(_times(results))
+    within, between = [], []
+    for same in repeats.values():
+        names = sorted(same[0])
+        ratio = paired_ratio(_pooled(same, names[0::2]), _pooled(same, names[1::2]))
+        within.append(abs(math.log(ratio.estimate)) if ratio else 0.0)
+        for earlier, later in pairwise(same):
+            between += [
+                abs(math.log(statistics.median(later[n].values()) / statistics.median(e.values())))
+                for n, e in earlier.items()
+            ]
+    return _floor(within), _floor(between)
+
+
+def _pooled(
+    tables: Sequence[Mapping[str, Mapping[object, float]]], names: Sequence[str]
+) -> dict[object, float]:
+    """All launches of these names in all repeats, each under its repeat, place and round."""
+    return {
+        (repeat, place, key): time_s
+        for repeat, table in enumerate(tables)
+        for place, name in enumerate(names)
+        for key, time_s in table[name].items()
+    }
+
+
+def _floor(differences: Sequence[float]) -> float:
+    if not differences:
+        return 0.0
+    ordered = sorted(differences)
+    return math.exp(ordered[math.ceil(_FLOOR_SHARE * len(ordered)) - 1]) - 1
+
+
+def found_delay(
+    delay_ns: int,
+    slowed: Mapping[object, float],
+    plain: Mapping[object, float],
+    noise_floor: float,
+    seed: int,
+) -> Delay:
+    """What was found of a delay, from launches paired by round, and how surely.
+
+    A try draws as many of the recorded rounds, with replacement, as a run of both cases would
+    have in 30 s, but never more than were recorded.
+    """
+    differences = [slowed[key] - plain[key] for key in plain.keys() & slowed.keys()]
+    found = statistics.median(differences)
+    interval = median_interval(differences)
+    rounds = min(len(differences), int(_TRY_S / (2 * _launch_s())))
+    keys = sorted(plain.keys() & slowed.keys(), key=repr)
+    draws, detected = random.Random(seed), 0
+    for _ in range(_TRIES):
+        drawn = list(enumerate(draws.choices(keys, k=rounds)))
+        ratio = paired_ratio(
+            {place: slowed[key] for place, key in drawn},
+            {place: plain[key] for place, key in drawn},
+        )
+        detected += verdicts([ratio], noise_floor) == ["slower"]
+    return Delay(
+        known_s=delay_ns * 1e-9,
+        found_s=found,
+        low_s=interval.low if interval else found,
+        high_s=interval.high if interval else found,
+        round_trip_ratio=delay_ns * 1e-9 / statistics.median(plain.values()),
+        detected_ratio=detected / _TRIES,
+    )
+
+
+def _launch_s() -> float:
+    """About what a launch takes, start included."""
+    batches = _DELAY_EFFORT.values + _DELAY_EFFORT.warmups
+    return batches * _DELAY_EFFORT.min_time_s + 0.15
+
+
+def _times(results: Results) -> dict[str, dict[object, float]]:
+    """The launches of each transport by their round: seconds."""
+    return {
+        Case.parse(bench.get_name()).transport: {
+            run.get_metadata()["round"]: statistics.median(run.values) for run in bench.get_runs()
+        }
+        for bench in results.suite or ()
+    }
+
+
+def _clock_cost_s(results: Results, loop_s: float) -> float:
+    """What one clock read adds to a sampled message: `null` sampled, less `null`'s loop."""
+    launches = frame.launches(results)
+    merged = None
+    for text in launches[launches["transport"] == "null"][HISTOGRAM_KEY].dropna():
+        one = Histogram.parse(text)
+        merged = one if merged is None else merged.merged(one)
+    return max(0.0, merged.percentile_ns(0.5) * 1e-9 - loop_s) if merged else 0.0
+
+
+def as_json(report: Report, seed: int) -> str:
+    """The report for machines: base units, and the noise floor that `compare` will use."""
+    machine = host.machine()
+    data = asdict(report) | {
+        "format": 1,
+        "seed": seed,
+        "proved": report.proved,
+        "false_ratio": report.false_share,
+        "noise_floor": {
+            "within_run_ratio": report.within_run_floor,
+            "between_runs_ratio": report.between_runs_floor,
+        },
+        "machine": machine._asdict(),
+    }
+    return json.dumps(data, indent=2) + "\n"
+
+
+def render(report: Report) -> list[str]:
+    """The report for people."""
+    machine = host.machine()
+    where = f"{machine.cpu_model}, {machine.cpu_count} CPUs, {machine.virtualisation}"
+    equal = (
+        f"equal things: {report.false_verdicts} false verdicts in {report.comparisons} comparisons"
+        f" ({display_percent(report.false_share)}, at most {display_percent(MOST_FALSE)})"
+    )
+    loops = display_percent(2 * report.loop_s / report.pipe_round_trip_s)
+    floors = (display_percent(report.within_run_floor), display_percent(report.between_runs_floor))
+    facts = (
+        f"smallest slow-down found in 19 of 20 tries of 30 s: {_sensitivity(report)}",
+        f"noise floor: {floors[0]} within a run, {floors[1]} between runs",
+        (
+            f"the loop: {display_time(report.loop_s)} a message (null); both ends' loops are {loops}"
+            " of a 64 B pipe round trip on one core"
+        ),
+        f"a clock read: {display_time(report.clock_s)}, once a message in the sampled burst",
+        f"took {report.took_s:.0f} s",
+    )
+    return [
+        f"{where}; {machine.kernel}; {machine.python}",
+        "",
+        _line(report.false_share <= MOST_FALSE, equal),
+        *(
+            _line(delay.error <= DELAY_TOLERANCE, _delay_text(delay))
+            for delay in report.delays
+            if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
+        ),
+        *(f"{'':5} {fact}" for fact in facts),
+    ]
+
+
+def _delay_text(delay: Delay) -> str:
+    return (
+        f"known delay of {display_time(delay.known_s)}: found {display_time(delay.found_s)}"
+        f" ({display_time(max(0.0, delay.low_s))} to {display_time(delay.high_s)}),"
+        f" off by {display_percent(delay.error)}"
+    )
+
+
+def _sensitivity(report: Report) -> str:
+    finest = report.sensitivity
+    if finest is None:
+        return f"none of up to {display_time(DELAYS_NS[-1] * 1e-9)}"
+    return (
+        f"{display_time(finest.known_s)} on a round trip of"
+        f" {display_time(report.pipe_round_trip_s)}, {display_percent(finest.round_trip_ratio)}"
+    )
+
+
+def _line(holds: bool, text: str) -> str:
+    return f"{'ok' if holds else 'FAILS':5} {text}"

@@ -1,0 +1,96 @@
+"""Any transport whose server dawdles for a known time: what `ipcbench selftest` must find again."""
+
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workload, Workspace
+
+_CALIBRATION_CALLS = 20_000
+_CORRECTIONS = 3
+
+
+class DelayedLink(Link):
+    """Another link, whose server waits after each message it received."""
+
+    def __init__(self, link: Link, delay_ns: int) -> None:
+        self._link = link
+        self._delay_ns = delay_ns
+
+    def client(self) -> Endpoint:
+        return self._link.client()
+
+    def server(self) -> Endpoint:
+        endpoint = self._link.server()
+        endpoint.receive = delayed(endpoint.receive, calibrated_wait(self._delay_ns))
+        return endpoint
+
+    def keep_only(self, side: Side) -> None:
+        self._link.keep_only(side)
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class Delayed(Transport):
+    """A transport with a delay at its server; not listed, made by `get_transport`."""
+
+    name = "delayed"
+    summary = "another transport whose server busy-waits a known time"
+    waits = "as the other one"
+
+    def __init__(self, transport: Transport, delay_ns: int) -> None:
+        self._transport = transport
+        self._delay_ns = delay_ns
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        link = self._transport.link(message_size_bytes, workload, workspace)
+        return DelayedLink(link, self._delay_ns)
+
+
+def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
+    """A receive that takes longer by what the wait takes, its own call included."""
+
+    def receive_and_wait() -> None:
+        receive()
+        wait()
+
+    return receive_and_wait
+
+
+def calibrated_wait(delay_ns: int) -> Callable[[], None]:
+    """A busy wait that, called through `delayed`, adds so many nanoseconds on average.
+
+    What the calls and the clock take is measured here and now and left out of the wait.
+    """
+    plain_ns = _mean_ns(_nothing)
+    target_ns = float(delay_ns)
+    for _ in range(_CORRECTIONS):
+        added_ns = _mean_ns(delayed(_nothing, busy_wait(round(target_ns)))) - plain_ns
+        target_ns = max(0.0, target_ns + delay_ns - added_ns)
+    return busy_wait(round(target_ns))
+
+
+def busy_wait(duration_ns: int) -> Callable[[], None]:
+    """A call that returns when the clock has gone on by so many nanoseconds."""
+
+    def wait() -> None:
+        end = perf_counter_ns() + duration_ns
+        while perf_counter_ns() < end:
+            pass
+
+    return wait
+
+
+def _mean_ns(call: Callable[[], None]) -> float:
+    calls = range(_CALIBRATION_CALLS // 10)
+    means = []
+    for _ in range(5):
+        began = perf_counter_ns()
+        for _ in calls:
+            call()
+        means.append((perf_counter_ns() - began) / len(calls))
+    return sorted(means)[len(means) // 2]
+
+
+def _nothing() -> None:
+    """What there is to receive while the wait is calibrated."""

@@ -1,0 +1,68 @@
+from argparse import Namespace
+
+import pytest
+
+from ipcbench.analysis.precision import precision
+from ipcbench.arguments import parser
+from ipcbench.case import Case
+from ipcbench.errors import UsageError
+from ipcbench.planning import planned
+from tests.replay import Recorded, replayed
+
+INET, UNIX, NULL = (Case("latency", name, 64) for name in ("inet", "unix", "null"))
+
+
+def _plan(*arguments: str) -> Namespace:
+    return parser().parse_args(["compare", *arguments])
+
+
+def test_the_widest_ratio_counts_and_baseline_and_controls_dont() -> None:
+    recorded: Recorded = {
+        INET: [[1.0]] * 8,
+        UNIX: [[0.5 * x] for x in (1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.02, 0.98)],
+        NULL: [[1e-9 * x] for x in (1, 9, 1, 9, 1, 9, 1, 9)],
+    }
+    found = precision(replayed(recorded, 8)[0], "inet")
+    assert found is not None
+    assert found.case == UNIX.id
+    assert found.half_width is not None
+    assert 0.02 < found.half_width < 0.1
+    assert found.reaches(0.1)
+    assert not found.reaches(0.01)
+
+
+def test_too_few_launches_reach_no_target() -> None:
+    found = precision(replayed({INET: [[1.0]] * 3, UNIX: [[1.0]] * 3}, 3)[0], "inet")
+    assert found is not None
+    assert not found.reaches(0.5)
+
+
+def test_a_single_transport_is_judged_by_its_own_time() -> None:
+    found = precision(replayed({UNIX: [[1.0]] * 6}, 6)[0], "unix")
+    assert found is not None
+    assert found.half_width == 0.0
+
+
+def test_a_budget_plans_the_rounds_that_fit_and_says_so() -> None:
+    plan = planned(_plan("unix", "--sizes=64", "--workloads=latency", "--budget=60s"), "x")
+    assert plan.run.rounds > 20
+    assert plan.run.deadline_s is not None
+    assert any(f"up to {plan.run.rounds} rounds of 2 cases" in note for note in plan.notes)
+
+
+def test_a_budget_in_which_no_round_fits_says_what_would() -> None:
+    sizes = ",".join(map(str, range(1, 11)))
+    with pytest.raises(UsageError, match=r"1 s fits no round of \d+ cases; one takes .* give at"):
+        planned(_plan(f"--sizes={sizes}", "--budget=1s"), "x")
+
+
+def test_presets_fill_what_the_options_leave_open() -> None:
+    quick = planned(_plan("unix", "--quick"), "x")
+    assert (quick.run.rounds, quick.effort.values, quick.effort.min_time_s) == (6, 3, 0.01)
+    mixed = planned(_plan("unix", "--rigorous", "--rounds=2"), "x")
+    assert (mixed.run.rounds, mixed.effort.min_time_s) == (2, 0.05)
+
+
+def test_a_name_that_only_the_selftest_knows_cant_be_compared() -> None:
+    with pytest.raises(UsageError, match="unknown transport 'unix@1'; did you mean 'unix'"):
+        planned(_plan("unix@1"), "x")

@@ -1,0 +1,84 @@
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ipcbench.analysis import frame
+from ipcbench.analysis.warnings import flags_by_case, objections, summarised
+from ipcbench.case import Case
+from tests.replay import replayed
+
+UNIX = Case("latency", "unix", 64)
+
+
+def _flags(times: list[float], **columns: Any) -> dict[str, str]:
+    """The flags of a case with these launches; columns replace its metadata."""
+    results, _, _ = replayed({UNIX: [[time] for time in times]}, rounds=len(times))
+    launches = frame.launches(results)
+    for name, value in columns.items():
+        launches[name] = value
+    return {objection.flag: objection.says for objection in objections(results, launches)}
+
+
+QUIET = [1.0, 1.01, 0.99, 1.0, 1.01, 0.99, 1.0, 1.0]
+
+
+def test_a_quiet_case_is_not_objected_to() -> None:
+    assert _flags(QUIET) == {}
+
+
+def test_spread_launches_are_unstable_and_the_advice_knows_what_was_done() -> None:
+    wild = [1.0, 1.3, 0.8, 1.2, 0.9, 1.1, 1.25, 0.85]
+    assert "more --rounds" in _flags(wild)["unstable"]
+    assert "more --rounds" not in _flags(wild * 3)["unstable"]
+
+
+def test_two_modes_are_told_from_one() -> None:
+    both = [1.0, 2.0, 1.01, 2.01, 0.99, 1.99, 1.0, 2.0]
+    assert "two modes 2.00x apart" in _flags(both)["bimodal"]
+    assert "bimodal" not in _flags([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7])
+
+
+def test_a_case_that_becomes_slower_from_round_to_round_drifts() -> None:
+    rising = [1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.4]
+    assert "slower from the first rounds to the last" in _flags(rising)["drift"]
+    assert "drift" not in _flags(QUIET)
+
+
+def test_batches_that_slow_down_within_a_launch_ask_for_warm_up() -> None:
+    assert "more --warmups" in _flags(QUIET, last_to_first_ratio=1.3)["warming"]
+
+
+def test_an_end_that_ran_elsewhere_is_named() -> None:
+    strayed = {"cpu_client": 0, "cpus_seen_client": "0,1", "cpu_server": 1, "cpus_seen_server": "1"}
+    assert _flags(QUIET, **strayed)["wrong-cpu"].startswith(
+        "its client was pinned to CPU 0 and ran on 0,1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "flag"),
+    [
+        ("page_faults_server_count", 500, "page-faults"),
+        ("involuntary_switches_client_per_message", 0.2, "crowded"),
+        ("load_avg_1min", 3.5, "load"),
+    ],
+)
+def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: str) -> None:
+    assert list(_flags(QUIET, **{column: value})) == [flag]
+
+
+def test_the_foot_says_each_flag_once_and_the_csv_has_all_of_a_case() -> None:
+    other = Case("latency", "pipe", 64)
+    wild = [[1.0], [2.0], [1.01], [2.01], [0.99], [1.99], [1.0], [2.0]]
+    results, _, _ = replayed({UNIX: wild, other: wild}, rounds=8)
+    found = objections(results, frame.launches(results))
+    assert [line.partition(":")[0] for line in summarised(found)] == ["unstable", "bimodal"]
+    assert all("(and 1 more case)" in line for line in summarised(found))
+    assert flags_by_case(found) == {UNIX.id: "unstable;bimodal", other.id: "unstable;bimodal"}
+    assert frame.cases(results)["flags"].tolist() == ["unstable;bimodal"] * 2
+
+
+def test_no_launches_no_objections() -> None:
+    results, _, _ = replayed({UNIX: ["boom"]}, rounds=1)
+    assert objections(results, pd.DataFrame()) == []
