@@ -150,19 +150,19 @@ def examine(size: Size, scratch: Scratch, observer: Observer, seed: int) -> Repo
     floors = noise_floors(tables)
     delayed = bench.run(_delay_cases(), size.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
-    null, plain = (times[name] for name in ("null", "pipe"))
+    null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
         comparisons=len(judged),
         false_verdicts=sum(verdict in {"faster", "slower"} for verdict in judged),
         within_run_floor=floors[0],
         between_runs_floor=floors[1],
         delays=[
-            found_delay(delay_ns, times[_delayed_name(delay_ns)], plain, floors[0], seed)
+            found_delay(delay_ns, times[_delayed_name(delay_ns)], undelayed, floors[0], seed)
             for delay_ns in DELAYS_NS
         ],
         loop_s=statistics.median(null.values()),
         clock_s=_clock_cost_s(delayed, statistics.median(null.values())),
-        pipe_round_trip_s=statistics.median(plain.values()),
+        pipe_round_trip_s=statistics.median(pipe.values()),
         took_s=time.monotonic() - began_s,
     )
 
@@ -181,7 +181,8 @@ def _equal_cases(size: Size) -> Iterator[list[Case]]:
 
 
 def _delay_cases() -> list[Case]:
-    names = ("pipe", "null", *map(_delayed_name, DELAYS_NS))
+    """A pipe whose server waits, not at all or for so long: what differs is the waiting alone."""
+    names = ("pipe", "null", *map(_delayed_name, (0, *DELAYS_NS)))
     return [Case("latency", name, _SIZE_BYTES, placement="same-core") for name in names]
 
 
@@ -332,7 +333,7 @@ def render(report: Report) -> list[str]:
         f"smallest slow-down found in 19 of 20 tries of 30 s: {_sensitivity(report)}",
         f"noise floor: {floors[0]} within a run, {floors[1]} between runs",
         (
-            f"the loop: {display_time(report.loop_s)} a message (null); both ends' loops are {loops}"
+            f"the loop: {display_time(report.loop_s)} a message (null); both ends' are {loops}"
             " of a 64 B pipe round trip on one core"
         ),
         f"a clock read: {display_time(report.clock_s)}, once a message in the sampled burst",

@@ -58,11 +58,15 @@ def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[
 
 
 def calibrated_wait(delay_ns: int) -> Callable[[], None]:
-    """A busy wait that, called through `delayed`, adds so many nanoseconds on average.
+    """A busy wait that takes so many nanoseconds longer, on average, than one of 0 does.
 
-    What the calls and the clock take is measured here and now and left out of the wait.
+    That is the delay's truth: what the calls and the first clock read cost, which depends on how
+    cold the caches are, is in both and cancels. How far the last clock read overshoots is measured
+    here and now and left out of the wait.
     """
-    plain_ns = _mean_ns(_nothing)
+    if delay_ns == 0:
+        return busy_wait(0)
+    plain_ns = _mean_ns(delayed(_nothing, busy_wait(0)))
     target_ns = float(delay_ns)
     for _ in range(_CORRECTIONS):
         added_ns = _mean_ns(delayed(_nothing, busy_wait(round(target_ns)))) - plain_ns
