@@ -128,11 +128,12 @@ def _diff(args: Namespace) -> int:
 
 def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> bool:
     """Prints what changed; whether a gate tripped, each of which is a line on stderr."""
-    from ipcbench.analysis.diff import compare_runs
+    from ipcbench.analysis.diff import compare_runs, machine_of
     from ipcbench.reporters import console
     from ipcbench.reporters.diff_table import diff_parts, gate_line
 
-    comparison = compare_runs(old, new, outputs.noise_floor(host.machine().slug).between_runs)
+    floor = outputs.noise_floor(machine_of(new)).between_runs
+    comparison = compare_runs(old, new, floor)
     console.show(diff_parts(comparison), sys.stdout)
     tripped = [
         gate_line(gate.text, change)
@@ -218,19 +219,17 @@ def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path |
     from ipcbench.reporters import console, csv_file
     from ipcbench.reporters.summary import summary
 
-    noise_floor = outputs.noise_floor(host.machine().slug).within_run
     csv_on_stdout = csv is not None and str(csv) == outputs.STDOUT
     parts = summary(
         results,
         baseline,
-        noise_floor=noise_floor,
         percentiles=args.percentiles,
         details=args.details,
     )
     console.show(parts, sys.stderr if csv_on_stdout else sys.stdout)
     if csv is None:
         return
-    text = csv_file.csv_text(frame.cases(results, baseline, noise_floor))
+    text = csv_file.csv_text(frame.cases(results, baseline))
     if csv_on_stdout:
         sys.stdout.write(text)
     else:

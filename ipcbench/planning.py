@@ -19,6 +19,7 @@ from ipcbench.errors import UsageError, unknown_name
 from ipcbench.host import Cpus
 from ipcbench.measure.driver import Run
 from ipcbench.measure.launch import Effort
+from ipcbench.outputs import noise_floor
 from ipcbench.transports import TRANSPORTS, get_transport
 from ipcbench.units import counted, display_size, format_size
 
@@ -189,6 +190,7 @@ def _run_metadata(seed: int, baseline: str, command: str) -> dict[str, int | flo
         "baseline": baseline,
         "command": command,
         "machine": machine.slug,
+        "noise_floor_ratio": noise_floor(machine.slug).within_run,
         "cpu_model": machine.cpu_model,
         "virtualisation": machine.virtualisation,
         "governor": machine.governor,

@@ -50,6 +50,8 @@ class Comparison:
     only_new: Sequence[str]
     cautions: Sequence[str]
     """Sentences on what differs beside the code."""
+    noise_floor: float
+    """The share by which equal things differ between runs; within it a verdict is `~`."""
 
 
 class Gate(NamedTuple):
@@ -100,7 +102,12 @@ def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> Compar
         [case.id for case in sorted(mine.keys() - others.keys(), key=_order)]
         for mine, others in ((before, after), (after, before))
     )
-    return Comparison(changes, only_old, only_new, _cautions(old, new))
+    return Comparison(changes, only_old, only_new, _cautions(old, new), noise_floor)
+
+
+def machine_of(results: Results) -> str:
+    """The slug of the machine a run was made on; `unknown` for a run without a number."""
+    return next(iter(_facts(results, "machine")), "unknown")
 
 
 def _times(results: Results) -> dict[Case, list[float]]:

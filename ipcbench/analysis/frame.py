@@ -121,7 +121,14 @@ def launches(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cases(results: Results, baseline: str | None = None, noise_floor: float = 0.0) -> pd.DataFrame:
+def noise_floor_of(launches: pd.DataFrame) -> float:
+    """The noise floor within a run, a share, that was known when the run was made; 0 without."""
+    if "noise_floor_ratio" not in launches:
+        return 0.0
+    return float(launches["noise_floor_ratio"].max())
+
+
+def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     """One row a case with the columns CASE_COLUMNS, in the order of the tables.
 
     That is by workload, size, placement and loop; then what was measured, fastest first; then
@@ -129,8 +136,8 @@ def cases(results: Results, baseline: str | None = None, noise_floor: float = 0.
     have. Ratios are against the same case over `baseline`, by default the one the run was made
     with; where that has no number, there is no ratio.
 
-    `noise_floor` is the share by which equal cases differ on this machine; within it the verdict
-    is `~`. Verdicts of one table (a workload, size, placement and loop) are judged together.
+    Verdicts of one table (a workload, size, placement and loop) are judged together, and against
+    the noise floor that the run was made with.
     """
     table = launches(results)
     every = {} if table.empty else {str(name): group for name, group in table.groupby("case")}
@@ -138,7 +145,7 @@ def cases(results: Results, baseline: str | None = None, noise_floor: float = 0.
     if baseline is None and groups:
         baseline = str(table["baseline"].iloc[-1])
     ratios = _ratios(groups, baseline)
-    said = _verdicts(ratios, noise_floor)
+    said = _verdicts(ratios, noise_floor_of(table))
     rows = [
         _measured(Case.parse(name), group) | _compared(baseline, ratios.get(name), said.get(name))
         for name, group in groups.items()

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench.analysis.diff import Change, Comparison
-from ipcbench.units import counted, display_change, display_time, format_size
+from ipcbench.units import counted, display_change, display_percent, display_time, format_size
 
 
 def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
@@ -25,6 +25,9 @@ def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
     yield Text()
     yield Text("change: of the round trip (latency), of messages a second (throughput)")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
+    if comparison.noise_floor:
+        floor = display_percent(comparison.noise_floor)
+        yield Text(f"~: within chance, or within this machine's noise floor between runs ({floor})")
     yield Text(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
     for name, where in (("OLD", comparison.only_old), ("NEW", comparison.only_new)):
         for case in where:

@@ -14,17 +14,16 @@ def summary(
     results: Results,
     baseline: str | None = None,
     *,
-    noise_floor: float = 0.0,
     percentiles: bool = False,
     details: bool = False,
 ) -> Iterator[RenderableType]:
     """Tables, then reasons, then what the numbers rest on, then warnings."""
-    cases, launches = frame.cases(results, baseline, noise_floor), frame.launches(results)
+    cases, launches = frame.cases(results, baseline), frame.launches(results)
     yield from table.tables(cases)
     if percentiles:
         yield from table.percentile_tables(cases)
     if details:
         yield from table.cost_tables(cases)
     yield from table.reasons(cases)
-    yield from table.footer(launches, cases, noise_floor)
+    yield from table.footer(launches, cases)
     yield from table.warnings(summarised(objections(results, launches)))

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
+from ipcbench.analysis.frame import noise_floor_of
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
     PERCENTILE_COLUMNS,
@@ -57,9 +58,7 @@ def warnings(sentences: Iterable[str]) -> Iterator[RenderableType]:
         yield Text(f"warning: {sentence}", style="yellow")
 
 
-def footer(
-    launches: pd.DataFrame, cases: pd.DataFrame, noise_floor: float = 0.0
-) -> Iterator[RenderableType]:
+def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[RenderableType]:
     """The lines that say what the numbers above rest on."""
     if launches.empty:
         return
@@ -77,6 +76,7 @@ def footer(
     if (compared & cases["verdict"].isna()).any():
         yield Text("?: too few launches for a verdict; it takes 6 (--rounds)")
     if (cases["verdict"] == "~").any():
+        noise_floor = noise_floor_of(launches)
         floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
         yield Text(f"~: no difference that chance or this machine's noise{floor} can't explain")
 

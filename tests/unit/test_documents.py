@@ -12,7 +12,7 @@ from tests.unit.test_reporters import text_of
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-QUOTED = sorted(set(re.findall(r"\]\((results/[^)]+\.json)\)", README)))
+QUOTED = sorted(set(re.findall(r"<!-- from (results/\S+\.json):", README)))
 
 
 @pytest.mark.parametrize("column", frame.CASE_COLUMNS)
@@ -44,3 +44,8 @@ def test_the_readmes_tables_come_from_committed_results(
 
 def test_the_readme_quotes_results() -> None:
     assert QUOTED
+
+
+def test_the_readmes_selftest_is_the_committed_one() -> None:
+    (path,) = set(re.findall(r"\]\((results/\S+/selftest)\.json\)", README))
+    assert (ROOT / f"{path}.txt").read_text(encoding="utf-8").strip() in README

@@ -31,6 +31,7 @@ ALLOWED = {
     "ipcbench.measure": {"measure", "transports", "case", "errors", "host", ""},
     "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
     "ipcbench.planning": {
+        "outputs",
         "analysis",
         "case",
         "errors",
