@@ -175,7 +175,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         "--values",
         type=_whole("--values", at_least=1),
         metavar="N",
-        help="timed batches in each launch (default: 10)",
+        help="timed batches in each launch (default: 9)",
     )
     much.add_argument(
         "--warmups",

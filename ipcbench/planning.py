@@ -44,7 +44,7 @@ class Preset(NamedTuple):
 
 PRESETS = {
     "quick": Preset(6, 3, 0.01),
-    "default": Preset(7, 10, 0.025),
+    "default": Preset(7, 9, 0.025),
     "rigorous": Preset(20, 10, 0.05),
 }
 

@@ -31,7 +31,7 @@ _MOST_TOGETHER = 4
 class Effort:
     """How much is measured in each launch."""
 
-    values: int = 10
+    values: int = 9
     warmups: int = 1
     min_time_s: float = 0.025
     """What one batch should take."""

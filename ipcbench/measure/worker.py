@@ -4,6 +4,7 @@ The driver runs it once a launch with `--worker`; by hand it is a plain pyperf p
 all of pyperf's options. It is the client of the pair. It loads no pandas, rich or numpy.
 """
 
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -151,4 +152,7 @@ def _interrupt(signum: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is closed: taking the interpreter apart would only cost each launch time

@@ -1,6 +1,6 @@
 """What changed between two runs, as a person reads it. Prints nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import RenderableType
@@ -16,13 +16,10 @@ def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
     """Cautions on top, then a row a case, then what only one of the files holds."""
     for caution in comparison.cautions:
         yield Text(f"caution: {caution}", style="yellow")
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("case", "old", "new", "change", "95%", "verdict"):
-        table.add_column(title, justify="left" if title in {"case", "verdict"} else "right")
-    for change in comparison.changes:
-        table.add_row(*map(escape, _cells(change)))
-    yield table
-    yield Text()
+    for placement in dict.fromkeys(change.case.placement for change in comparison.changes):
+        yield Text(f"NEW against OLD, {placement}", style="bold")
+        yield _table([one for one in comparison.changes if one.case.placement == placement])
+        yield Text()
     yield Text("change: of the round trip (latency), of messages a second (throughput)")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
     if comparison.noise_floor:
@@ -34,6 +31,15 @@ def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
             yield Text(f"only in {name}: {case}")
 
 
+def _table(changes: Sequence[Change]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("case", "old", "new", "change", "95%", "verdict"):
+        table.add_column(title, justify="left" if title in {"case", "verdict"} else "right")
+    for change in changes:
+        table.add_row(*map(escape, _cells(change)))
+    return table
+
+
 def gate_line(gate: str, change: Change) -> str:
     """What a tripped gate says."""
     return f"{gate}: {change.case.id}: {display_change(change.moved)} (95%: {_interval(change)})"
@@ -41,9 +47,8 @@ def gate_line(gate: str, change: Change) -> str:
 
 def _cells(change: Change) -> tuple[str, ...]:
     case = change.case
-    name = f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}"
     return (
-        f"{name} {case.placement}",
+        f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}",
         display_time(change.old_s),
         display_time(change.new_s),
         display_change(change.moved),

@@ -68,6 +68,11 @@ def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: 
     assert list(_flags(QUIET, **{column: value})) == [flag]
 
 
+def test_ends_on_one_core_push_each_other_off_and_that_is_no_objection() -> None:
+    crowd = {"involuntary_switches_client_per_message": 0.5, "placement": "same-core"}
+    assert _flags(QUIET, **crowd) == {}
+
+
 def test_the_foot_says_each_flag_once_and_the_csv_has_all_of_a_case() -> None:
     other = Case("latency", "pipe", 64)
     wild = [[1.0], [2.0], [1.01], [2.01], [0.99], [1.99], [1.0], [2.0]]
