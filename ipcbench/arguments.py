@@ -117,7 +117,12 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TRANSPORT",
         help=f"what to measure: {names} (default: all that can run here)",
     )
-    what = parser.add_argument_group("what is measured")
+    _add_cases(parser.add_argument_group("what is measured"))
+    _add_effort(parser.add_argument_group("how much is measured"))
+    _add_results(parser.add_argument_group("results"))
+
+
+def _add_cases(what: "argparse._ArgumentGroup") -> None:
     what.add_argument(
         "--sizes",
         type=units.parse_sizes,
@@ -136,7 +141,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="C,S",
         help="CPUs of the client and the server (default: two different cores)",
     )
-    much = parser.add_argument_group("how much is measured")
+
+
+def _add_effort(much: "argparse._ArgumentGroup") -> None:
     preset = much.add_mutually_exclusive_group()
     preset.add_argument(
         "--quick",
@@ -203,7 +210,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the order of launches (default: chosen, and recorded)",
     )
-    out = parser.add_argument_group("results")
+
+
+def _add_results(out: "argparse._ArgumentGroup") -> None:
     out.add_argument(
         "-o",
         "--output",

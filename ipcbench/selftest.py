@@ -37,7 +37,7 @@ _ROUNDS = 7
 _EFFORT = Effort(values=3, warmups=1, min_time_s=0.01, samples=0)
 _DELAY_EFFORT = Effort(values=5, warmups=1, min_time_s=0.01, samples=2_000)
 _SIZE_BYTES = 64
-_TRIES = 400
+_TRIES = 100
 _TRY_S = 30.0
 _DETECTED = 19 / 20
 _FLOOR_SHARE = 0.95

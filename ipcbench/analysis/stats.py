@@ -24,7 +24,7 @@ CONFIDENCE = 0.95
 FEWEST_LAUNCHES = 6
 """Below this even [least, most] covers a median less often than 95 % (5 launches: 93.75 %)."""
 FALSE_DISCOVERY_RATE = 0.05
-_BISECTIONS = 40
+_BISECTIONS = 25
 
 
 class Spread(NamedTuple):

@@ -1,12 +1,15 @@
 """Any transport whose server dawdles for a known time: what `ipcbench selftest` must find again."""
 
 from collections.abc import Callable
+from itertools import repeat
+from statistics import median
 from time import perf_counter_ns
 
 from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workload, Workspace
 
-_CALIBRATION_CALLS = 20_000
-_CORRECTIONS = 3
+_PROBE_NS = 2_000
+_CALLS = 500
+_REPEATS = 9
 
 
 class DelayedLink(Link):
@@ -61,17 +64,15 @@ def calibrated_wait(delay_ns: int) -> Callable[[], None]:
     """A busy wait that takes so many nanoseconds longer, on average, than one of 0 does.
 
     That is the delay's truth: what the calls and the first clock read cost, which depends on how
-    cold the caches are, is in both and cancels. How far the last clock read overshoots is measured
-    here and now and left out of the wait.
+    cold the caches are, is in both and cancels. By how much the last clock read overshoots, which
+    doesn't depend on the delay, is measured here and now on a short one and left out of the wait.
     """
     if delay_ns == 0:
         return busy_wait(0)
-    plain_ns = _mean_ns(delayed(_nothing, busy_wait(0)))
-    target_ns = float(delay_ns)
-    for _ in range(_CORRECTIONS):
-        added_ns = _mean_ns(delayed(_nothing, busy_wait(round(target_ns)))) - plain_ns
-        target_ns = max(0.0, target_ns + delay_ns - added_ns)
-    return busy_wait(round(target_ns))
+    probe_ns = min(delay_ns, _PROBE_NS)
+    undelayed_ns = _mean_ns(delayed(_nothing, busy_wait(0)))
+    added_ns = _mean_ns(delayed(_nothing, busy_wait(probe_ns))) - undelayed_ns
+    return busy_wait(max(0, round(delay_ns - (added_ns - probe_ns))))
 
 
 def busy_wait(duration_ns: int) -> Callable[[], None]:
@@ -86,14 +87,14 @@ def busy_wait(duration_ns: int) -> Callable[[], None]:
 
 
 def _mean_ns(call: Callable[[], None]) -> float:
-    calls = range(_CALIBRATION_CALLS // 10)
+    """What a call takes: the median of a few means."""
     means = []
-    for _ in range(5):
+    for _ in range(_REPEATS):
         began = perf_counter_ns()
-        for _ in calls:
+        for _ in repeat(None, _CALLS):
             call()
-        means.append((perf_counter_ns() - began) / len(calls))
-    return sorted(means)[len(means) // 2]
+        means.append((perf_counter_ns() - began) / _CALLS)
+    return median(means)
 
 
 def _nothing() -> None:

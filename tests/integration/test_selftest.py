@@ -1,0 +1,37 @@
+"""A small selftest for real: everything through the driver, workers, files and verdicts."""
+
+import json
+
+import pytest
+
+from ipcbench import selftest
+from ipcbench.measure.scratch import scratch
+from tests.replay import Silent
+
+SMALL = selftest.Size(repeats=1, placements=1, bases=1, delay_rounds=6)
+
+
+@pytest.fixture(scope="module")
+def report() -> selftest.Report:
+    """What a small selftest finds here."""
+    with scratch() as private:
+        return selftest.examine(SMALL, private, Silent(), seed=1)
+
+
+def test_every_equal_thing_is_judged_and_every_delay_looked_for(report: selftest.Report) -> None:
+    assert report.comparisons == 10
+    assert [round(delay.known_s * 1e9) for delay in report.delays] == list(selftest.DELAYS_NS)
+    assert report.within_run_floor >= 0
+    assert 0 < report.loop_s < report.pipe_round_trip_s
+
+
+def test_a_delay_much_longer_than_the_round_trip_is_found(report: selftest.Report) -> None:
+    longest = report.delays[-1]
+    assert longest.error < 0.25
+    assert longest.low_s <= longest.found_s <= longest.high_s
+
+
+def test_the_report_is_json_and_lines(report: selftest.Report) -> None:
+    data = json.loads(selftest.as_json(report, seed=1))
+    assert set(data["noise_floor"]) == {"within_run_ratio", "between_runs_ratio"}
+    assert any("false verdicts in 10 comparisons" in line for line in selftest.render(report))
