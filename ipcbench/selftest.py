@@ -15,7 +15,6 @@ from itertools import pairwise
 
 from ipcbench import host
 from ipcbench.analysis import frame
-from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case, Placement
@@ -295,10 +294,7 @@ def _times(results: Results) -> dict[str, dict[object, float]]:
 def _clock_cost_s(results: Results, loop_s: float) -> float:
     """What one clock read adds to a sampled message: `null` sampled, less `null`'s loop."""
     launches = frame.launches(results)
-    merged = None
-    for text in launches[launches["transport"] == "null"][HISTOGRAM_KEY].dropna():
-        one = Histogram.parse(text)
-        merged = one if merged is None else merged.merged(one)
+    merged = frame.histogram_of(launches[launches["transport"] == "null"])
     return max(0.0, merged.percentile_ns(0.5) * 1e-9 - loop_s) if merged else 0.0
 
 

@@ -51,6 +51,7 @@ class Replay:
     def __init__(self, recorded: Recorded) -> None:
         self._to_come = {case: list(launches) for case, launches in recorded.items()}
         self.together = 2
+        self.closed = 0
         self.calls: list[tuple[str, str]] = []
 
     def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
@@ -62,13 +63,16 @@ class Replay:
     def measure(
         self, launches: Sequence[tuple[Case, int]]
     ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
-        for case, messages in launches:
-            self.calls.append(("measure", case.id))
-            recorded = self._to_come[case].pop(0)
-            if isinstance(recorded, str):
-                yield LaunchFailed(recorded)
-            else:
-                yield launch(case, recorded, messages)
+        try:
+            for case, messages in launches:
+                self.calls.append(("measure", case.id))
+                recorded = self._to_come[case].pop(0)
+                if isinstance(recorded, str):
+                    yield LaunchFailed(recorded)
+                else:
+                    yield launch(case, recorded, messages)
+        finally:
+            self.closed += 1
 
 
 class Silent:

@@ -1,7 +1,8 @@
 """Runs a plan: calibrates each case once, then rounds of shuffled launches, saving after each."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -65,11 +66,13 @@ def execute(
     """
     observer.began(run.cases, run.rounds, run.expected_launch_s)
     messages: dict[Case, int] = {}
-    for case, outcome, _ in _asked(run.cases, 0, launcher.calibrate, launcher.together, observer):
-        if isinstance(outcome, LaunchFailed):
-            results.add_unmeasured(case, "failed", f"calibration: {outcome}")
-        else:
-            messages[case] = outcome
+    asked = _asked(run.cases, 0, launcher.calibrate, launcher.together, observer)
+    with closing(asked):
+        for case, outcome, _ in asked:
+            if isinstance(outcome, LaunchFailed):
+                results.add_unmeasured(case, "failed", f"calibration: {outcome}")
+            else:
+                messages[case] = outcome
     for round_number in range(1, run.rounds + 1):
         began_s = time.monotonic()
         _one_round(run, round_number, messages, launcher, results, save, observer)
@@ -96,14 +99,16 @@ def _one_round(
         return launcher.measure([(case, messages[case]) for case in group])
 
     order = shuffled(list(messages), run.seed, round_number)
-    for case, outcome, ended_s in _asked(order, round_number, measure, launcher.together, observer):
-        if isinstance(outcome, LaunchFailed):
-            results.add_unmeasured(case, "failed", f"round {round_number}: {outcome}")
-            del messages[case]
-        else:
-            facts: Metadata = {"round": round_number, "run_elapsed_s": ended_s - run.started_s}
-            results.add_launch(outcome, run.metadata | facts)
-        save(results)
+    asked = _asked(order, round_number, measure, launcher.together, observer)
+    with closing(asked):  # a save that fails must not leave the workers that wait their turn
+        for case, outcome, ended_s in asked:
+            if isinstance(outcome, LaunchFailed):
+                results.add_unmeasured(case, "failed", f"round {round_number}: {outcome}")
+                del messages[case]
+            else:
+                facts: Metadata = {"round": round_number, "run_elapsed_s": ended_s - run.started_s}
+                results.add_launch(outcome, run.metadata | facts)
+            save(results)
 
 
 def _asked(
@@ -112,7 +117,7 @@ def _asked(
     ask: Callable[[Sequence[Case]], Iterator[_T | LaunchFailed]],
     together: int,
     observer: Observer,
-) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
+) -> Generator[tuple[Case, _T | LaunchFailed, float], None, None]:
     """Each case with its outcome and when it came, so many asked for at once."""
     for start in range(0, len(cases), together):
         group = cases[start : start + together]

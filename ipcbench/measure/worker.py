@@ -66,7 +66,7 @@ class Measurement:
         if self._pair is None:
             return {}
         args = self._args
-        if args.samples and self._case.workload == "latency":
+        if args.samples and args.directory and self._case.workload == "latency":
             samples_ns = self._pair.sample(min(args.samples, self._messages))
             (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
         self._pair.check()

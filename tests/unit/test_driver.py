@@ -1,7 +1,11 @@
+import pytest
+
 from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case, shuffled
-from tests.replay import replayed
+from ipcbench.errors import ResultsError
+from ipcbench.measure.driver import Run, execute
+from tests.replay import RUN_METADATA, Replay, Silent, replayed
 
 UNIX, PIPE, INET = (Case("latency", name, 64) for name in ("unix", "pipe", "inet"))
 
@@ -57,3 +61,16 @@ def test_a_save_that_fails_loses_nothing_measured() -> None:
 
     results, _, _ = replayed({UNIX: [[1e-5], [2e-5]]}, rounds=2, save=save)
     assert store.dumps(results) == saves[-1]
+
+
+def test_a_save_that_fails_ends_what_was_started_at_once() -> None:
+    def save(_: Results) -> None:
+        raise ResultsError("the disk is full")
+
+    launcher = Replay({UNIX: [[1e-5]], PIPE: [[1e-5]]})
+    run = Run([UNIX, PIPE], 1, 7, 0.0, 0.6, RUN_METADATA)
+    with pytest.raises(ResultsError) as caught:
+        execute(run, launcher, Results(), save, Silent())
+    # The traceback, still held, keeps every frame alive: only closing ends the launches.
+    assert caught.traceback
+    assert launcher.closed == 1
