@@ -166,11 +166,16 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
         results.add_unmeasured(case, "n/a", reason)
     save = _saver(output)
     interrupted: Interrupted | None = None
-    with interruptible():
+    with interruptible() as signals:
+
+        def saved(results: "Results") -> None:
+            save(results)
+            signals.check()
+
         try:
             with scratch() as private, progress() as observer:
                 launcher = WorkerLauncher(private, plan.cpus, plan.effort)
-                driver.execute(plan.run, launcher, results, save, observer)
+                driver.execute(plan.run, launcher, results, saved, observer)
         except Interrupted as signalled:
             interrupted = signalled
 

@@ -2,6 +2,7 @@
 
 import signal
 from types import FrameType
+from typing import Self
 
 from ipcbench.errors import Interrupted
 
@@ -14,9 +15,22 @@ class interruptible:  # noqa: N801  (reads as an adjective after `with`)
     What follows the first (ending a worker, a last save, the table) is short and must not be cut.
     """
 
-    def __enter__(self) -> None:
+    def __init__(self) -> None:
+        self._asked_by: int | None = None
+
+    def __enter__(self) -> Self:
         for number in _SIGNALS:
             signal.signal(number, self._interrupt)
+        return self
+
+    def check(self) -> None:
+        """Raises Interrupted again if a signal came: called where the run could go on.
+
+        The handler raises wherever the program happens to be, which may be inside somebody else's
+        code that catches all exceptions; a signal must not be lost there.
+        """
+        if self._asked_by is not None:
+            raise _interrupted_by(self._asked_by)
 
     def __exit__(self, *_: object) -> None:
         for number in _SIGNALS:
@@ -26,4 +40,9 @@ class interruptible:  # noqa: N801  (reads as an adjective after `with`)
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         for other in _SIGNALS:
             signal.signal(other, signal.SIG_IGN)
-        raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+        self._asked_by = number
+        raise _interrupted_by(number)
+
+
+def _interrupted_by(number: int) -> Interrupted:
+    return Interrupted(f"interrupted by {signal.Signals(number).name}")
