@@ -84,11 +84,26 @@ def plan(
     )
 
 
-def shuffled(cases: Sequence[Case], seed: int, round_number: int) -> list[Case]:
-    """The order of one round: the same for the same seed and round, whatever came before."""
+def shuffled_groups(
+    cases: Sequence[Case], seed: int, round_number: int, most: int
+) -> list[list[Case]]:
+    """The order of one round: the same for the same seed and round, whatever came before.
+
+    Cases that a table compares (of one workload, size and placement) come in one group, whose
+    batches are to alternate; a table of more than `most` cases is cut into groups of like size.
+    """
     order = list(cases)
     random.Random(f"{seed}/{round_number}").shuffle(order)
-    return order
+    tables: dict[tuple[Workload, int, Placement], list[Case]] = {}
+    for case in order:
+        key = (case.workload, case.message_size_bytes, case.placement)
+        tables.setdefault(key, []).append(case)
+    return [group for table in tables.values() for group in _in_groups(table, most)]
+
+
+def _in_groups(table: list[Case], most: int) -> list[list[Case]]:
+    count = -(-len(table) // most)
+    return [table[start::count] for start in range(count)]
 
 
 def _one_of(kind: str, text: str, known: tuple[_Name, ...]) -> _Name:

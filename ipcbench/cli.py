@@ -90,8 +90,8 @@ def _selftest(args: Namespace) -> int:
 
     size = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
-    with interruptible(), scratch() as private, progress() as observer:
-        report = selftest.examine(size, private, observer, seed)
+    with interruptible() as signals, scratch() as private, progress() as observer:
+        report = selftest.examine(size, private, observer, seed, signals.check)
     path = outputs.selftest_path(host.machine().slug)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = selftest.as_json(report, seed)
@@ -147,6 +147,8 @@ def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> 
 
 
 def _compare(args: Namespace, command: list[str], question: str) -> int:
+    from dataclasses import replace
+
     from ipcbench.analysis import store
     from ipcbench.measure import driver
     from ipcbench.measure.launch import WorkerLauncher
@@ -175,7 +177,8 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
         try:
             with scratch() as private, progress() as observer:
                 launcher = WorkerLauncher(private, plan.cpus, plan.effort)
-                driver.execute(plan.run, launcher, results, saved, observer)
+                run = replace(plan.run, check=signals.check)
+                driver.execute(run, launcher, results, saved, observer)
         except Interrupted as signalled:
             interrupted = signalled
 

@@ -18,7 +18,7 @@ from ipcbench.case import Case, Placement, plan
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.host import Cpus
 from ipcbench.measure.driver import Run
-from ipcbench.measure.launch import Effort
+from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import noise_floor
 from ipcbench.transports import TRANSPORTS, get_transport
 from ipcbench.units import counted, display_size, format_size
@@ -69,7 +69,7 @@ def planned(args: Namespace, command: str) -> Plan:
     """The plan for these arguments. Raises UsageError for whatever can't be done."""
     started_s = time.monotonic()
     names, notes = _transports(args.transports)
-    _check_memory(args.sizes)
+    together = _together(args.sizes)
     placement = host.placement_of(args.cpus) if args.cpus else host.default_placement()
     if placement == "same-core" and not args.cpus:
         notes.append("only one CPU can be used: both ends run on it")
@@ -86,6 +86,7 @@ def planned(args: Namespace, command: str) -> Plan:
         args.warmups,
         args.min_time or preset.min_time_s,
         args.timeout,
+        together=together,
     )
     possible = [case for case, reason in limits if reason is None]
     launch_s = (effort.values + effort.warmups + 1) * effort.min_time_s + _LAUNCH_OVERHEAD_S
@@ -102,7 +103,7 @@ def planned(args: Namespace, command: str) -> Plan:
         seed=seed,
         started_s=started_s,
         expected_launch_s=launch_s,
-        metadata=_run_metadata(seed, baseline, command),
+        metadata=_run_metadata(seed, baseline, command) | _target_metadata(args.target),
         deadline_s=deadline_s,
         enough=_reached(args.target, baseline),
     )
@@ -171,7 +172,8 @@ def _baseline(asked: str | None, names: Sequence[str]) -> str:
     return asked
 
 
-def _check_memory(sizes: Sequence[int]) -> None:
+def _together(sizes: Sequence[int]) -> int:
+    """How many pairs may exist at once. UsageError where memory doesn't hold even one."""
     available = psutil.virtual_memory().available
     for size in sizes:
         needed = size * _BUFFERS_PER_MESSAGE
@@ -180,6 +182,11 @@ def _check_memory(sizes: Sequence[int]) -> None:
                 f"messages of {format_size(size)} need {display_size(needed)} of memory"
                 f" and {display_size(available)} is free; choose a smaller size"
             )
+    return max(1, min(MOST_TOGETHER, available // (2 * max(sizes) * _BUFFERS_PER_MESSAGE)))
+
+
+def _target_metadata(target: float | None) -> dict[str, int | float | str]:
+    return {} if target is None else {"target_ratio": target}
 
 
 def _run_metadata(seed: int, baseline: str, command: str) -> dict[str, int | float | str]:

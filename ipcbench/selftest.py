@@ -9,7 +9,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
@@ -113,7 +113,10 @@ class Report:
 class Bench:
     """Runs tables of cases as `compare` does."""
 
-    def __init__(self, scratch: Scratch, observer: Observer, seed: int) -> None:
+    def __init__(
+        self, scratch: Scratch, observer: Observer, seed: int, check: Callable[[], None]
+    ) -> None:
+        self._check = check
         self._scratch = scratch
         self._observer = observer
         self._seed = seed
@@ -131,7 +134,15 @@ class Bench:
             "seed": self._seed,
             "machine": machine.slug,
         }
-        run = Run(cases, rounds, self._seed + self._number, time.monotonic(), 0.3, metadata)
+        run = Run(
+            cases,
+            rounds,
+            self._seed + self._number,
+            time.monotonic(),
+            0.3,
+            metadata,
+            check=self._check,
+        )
         results = Results()
         launcher = WorkerLauncher(self._scratch, cpus, effort)
         execute(run, launcher, results, lambda _: None, self._observer)
@@ -140,10 +151,15 @@ class Bench:
         return results
 
 
-def examine(size: Size, scratch: Scratch, observer: Observer, seed: int) -> Report:
-    """Everything the selftest finds. Raises UsageError where this machine can't run it."""
+def examine(
+    size: Size, scratch: Scratch, observer: Observer, seed: int, check: Callable[[], None]
+) -> Report:
+    """Everything the selftest finds. Raises UsageError where this machine can't run it.
+
+    `check` is called now and then, and raises what should end it.
+    """
     began_s = time.monotonic()
-    bench = Bench(scratch, observer, seed)
+    bench = Bench(scratch, observer, seed, check)
     tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(size)]
     judged = [verdict for results in tables for verdict in _verdicts(results)]
     floors = noise_floors(tables)

@@ -54,23 +54,23 @@ class Replay:
         self.closed = 0
         self.calls: list[tuple[str, str]] = []
 
-    def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
+    def calibrate(self, cases: Sequence[Case]) -> Iterator[tuple[Case, int | LaunchFailed]]:
         for case in cases:
             self.calls.append(("calibrate", case.id))
             fails = self._to_come[case][:1] == ["no calibration"]
-            yield LaunchFailed("no calibration") if fails else 100
+            yield case, LaunchFailed("no calibration") if fails else 100
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
-    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         try:
             for case, messages in launches:
                 self.calls.append(("measure", case.id))
                 recorded = self._to_come[case].pop(0)
                 if isinstance(recorded, str):
-                    yield LaunchFailed(recorded)
+                    yield case, LaunchFailed(recorded)
                 else:
-                    yield launch(case, recorded, messages)
+                    yield case, launch(case, recorded, messages)
         finally:
             self.closed += 1
 
@@ -85,8 +85,8 @@ class Silent:
     def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
         self.planned = (len(cases), rounds)
 
-    def launching(self, case: Case, round_number: int) -> None:
-        self.current = (case, round_number)
+    def launching(self, cases: Sequence[Case], round_number: int) -> None:
+        self.current = (cases, round_number)
 
     def launched(self, case: Case, round_number: int, took_s: float) -> None:
         self.launched_ids.append((case.id, round_number))

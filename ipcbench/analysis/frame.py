@@ -1,13 +1,13 @@
 """The tidy pandas frames that every reporter reads: one row a launch, and one row a case."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
-from ipcbench.analysis.stats import Ratio, median_interval, paired_ratio, spread, verdicts
+from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import flags_by_case, objections
 from ipcbench.case import WORKLOADS, Case
@@ -96,10 +96,10 @@ CASE_COLUMNS = (
 
 
 def launches(results: Results) -> pd.DataFrame:
-    """One row a launch: the case's fields, `case`, `time_s`, counts, and all of its metadata.
+    """One row a launch: the case's fields, `case`, its times, counts, and all of its metadata.
 
     `time_s` is the median of the launch's values: seconds a round trip (latency) or a message
-    (throughput). `timed_s` is how long the clock ran for those values.
+    (throughput), which are in `batches_s`. `timed_s` is how long the clock ran for those values.
     """
     rows = []
     for bench in results.suite or ():
@@ -112,6 +112,7 @@ def launches(results: Results) -> pd.DataFrame:
                 | {
                     "case": case.id,
                     "time_s": statistics.median(launch.values),
+                    "batches_s": launch.values,
                     "values_count": len(launch.values),
                     "messages_count": len(launch.values) * batch,
                     "timed_s": sum(launch.values) * batch,
@@ -236,7 +237,7 @@ def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[st
         if baseline is None or group["role"].iloc[0] == "control":
             continue
         other = groups.get(Case.parse(name)._replace(transport=baseline).id)
-        ratio = None if other is None else paired_ratio(_by_round(group), _by_round(other))
+        ratio = None if other is None else alternating_ratio(_by_round(group), _by_round(other))
         if ratio is not None:
             ratios[name] = ratio
     return ratios
@@ -270,11 +271,10 @@ def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) ->
     return row
 
 
-def _by_round(group: pd.DataFrame) -> dict[object, float]:
-    """The launch of each round; rounds of different runs are different rounds."""
-    return dict(
-        zip(zip(group["run_id"], group["round"], strict=True), group["time_s"], strict=True)
-    )
+def _by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
+    """The batches of each round's launch; rounds of different runs are different rounds."""
+    rounds = zip(group["run_id"], group["round"], strict=True)
+    return dict(zip(rounds, group["batches_s"], strict=True))
 
 
 def _table_order(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 import statistics
 from typing import NamedTuple
 
-from ipcbench.analysis.stats import Interval, median_interval, paired_ratio
+from ipcbench.analysis.stats import Interval, alternating_ratio, median_interval
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 
@@ -21,28 +21,35 @@ class Precision(NamedTuple):
 
 
 def precision(results: Results, baseline: str) -> Precision | None:
-    """The widest interval of all ratios; of times, where there is no ratio. None without a case."""
+    """The least exact of all cases; None without a case."""
+    found = precisions(results, baseline)
+    return max(found, key=lambda one: (one.half_width is None, one.half_width or 0), default=None)
+
+
+def precisions(results: Results, baseline: str) -> list[Precision]:
+    """How wide the interval of each case's ratio is; of its time, where there is no ratio."""
     launches = {
         Case.parse(bench.get_name()): {
-            run.get_metadata()["round"]: statistics.median(run.values) for run in bench.get_runs()
+            run.get_metadata()["round"]: run.values for run in bench.get_runs()
         }
         for bench in results.suite or ()
         if bench.get_name() not in results.unmeasured
         and bench.get_metadata().get("role") != "control"
     }
     found = []
-    for case, times in launches.items():
+    for case, batches in launches.items():
         other = launches.get(case._replace(transport=baseline))
-        if other is times and len(launches) > 1:
+        if other is batches and len(launches) > 1:
             continue  # a baseline against itself is always exact
-        if other is None or other is times:
-            center: float = statistics.median(times.values())
-            interval = median_interval(list(times.values()))
+        if other is None or other is batches:
+            times = [statistics.median(launch) for launch in batches.values()]
+            center: float = statistics.median(times)
+            interval = median_interval(times)
         else:
-            ratio = paired_ratio(times, other)
+            ratio = alternating_ratio(batches, other)
             center, interval = (ratio.estimate, ratio.interval) if ratio else (1.0, None)
         found.append(Precision(case.id, _half_width(center, interval)))
-    return max(found, key=lambda one: (one.half_width is None, one.half_width or 0), default=None)
+    return found
 
 
 def _half_width(center: float, interval: Interval | None) -> float | None:

@@ -81,10 +81,33 @@ def paired_ratio(case: Mapping[_Round, float], baseline: Mapping[_Round, float])
 
     Both map a round to its launch. Pairing by round cancels the machine's slow drift.
     """
-    rounds = sorted(case.keys() & baseline.keys(), key=repr)
-    if not rounds:
+    return _ratio([log(case[key] / baseline[key]) for key in case.keys() & baseline.keys()])
+
+
+def alternating_ratio(
+    case: Mapping[_Round, Sequence[float]], baseline: Mapping[_Round, Sequence[float]]
+) -> Ratio | None:
+    """The same for launches whose batches took turns; both map a round to its launch's batches.
+
+    A round's ratio is the median over its turns of one batch against the other of that turn,
+    which cancels what the machine does for as little as a turn; where the counts of batches
+    differ, the ratio of their medians.
+    """
+    rounds = case.keys() & baseline.keys()
+    return _ratio([_log_ratio(case[key], baseline[key]) for key in rounds])
+
+
+def _log_ratio(case: Sequence[float], baseline: Sequence[float]) -> float:
+    if len(case) != len(baseline):
+        return log(statistics.median(case) / statistics.median(baseline))
+    return statistics.median(log(one / other) for one, other in zip(case, baseline, strict=True))
+
+
+def _ratio(unordered_logs: Sequence[float]) -> Ratio | None:
+    """What these logarithms of rounds' ratios say together; None for none."""
+    if not unordered_logs:
         return None
-    logs = sorted(log(case[key] / baseline[key]) for key in rounds)
+    logs = sorted(unordered_logs)
     estimate = exp(statistics.median(logs))
     interval = median_interval(logs)
     if interval is None:

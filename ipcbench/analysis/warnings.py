@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.store import Results
 from ipcbench.units import counted, display_percent
 
@@ -42,6 +43,27 @@ def objections(results: Results, launches: pd.DataFrame) -> list[Objection]:
     """All that is to be said against the cases that have a number, case by case."""
     if launches.empty:
         return []
+    return [*_imprecise(results, launches), *_of_cases(results, launches)]
+
+
+def _imprecise(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
+    """What is less exact than `--target` asked for."""
+    target = launches["target_ratio"].max() if "target_ratio" in launches else None
+    if target is None or pd.isna(target):
+        return
+    for one in precisions(results, str(launches["baseline"].iloc[-1])):
+        if not one.reaches(target):
+            width = "unknown" if one.half_width is None else display_percent(one.half_width)
+            asked = display_percent(target)
+            yield Objection(
+                "imprecise",
+                one.case,
+                f"its interval's half width is {width} and {asked} was asked for;"
+                " give it a larger --budget",
+            )
+
+
+def _of_cases(results: Results, launches: pd.DataFrame) -> list[Objection]:
     return [
         objection
         for name, group in launches.groupby("case", sort=False)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import IO, Self, cast
 
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.process import describe_exit
-from ipcbench.measure.tether import GO, Tether
+from ipcbench.measure.process import describe_exit, signals_held_back
+from ipcbench.measure.tether import GO, READY, Tether
 
 _NUDGE_AFTER_S = 0.2
 _SERVER_GONE_LIMIT_S = 4.0
@@ -24,12 +24,17 @@ _MOST_STDERR_BYTES = 64 * 1024
 class Worker:
     """A worker in a process group of its own. Use as a context manager: it ends with the block.
 
-    It imports what it needs, says that it is ready on the socket that is its standard input, and
-    waits there for its turn. So several can start at once, and one measures at a time.
+    It imports what it needs, asks for a turn on the socket that is its standard input, and waits
+    there; a turn is one batch, then it asks again. So several can start at once and take turns.
     """
 
-    def __init__(self, command: Sequence[str], held: int) -> None:
-        """Starts it. `held` is the scratch directory's descriptor. Raises LaunchFailed."""
+    def __init__(self, command: Sequence[str], held: int, timeout_s: float) -> None:
+        """Starts it. `held` is the scratch directory's descriptor. Raises LaunchFailed.
+
+        All its turns together may take `timeout_s`.
+        """
+        self._timeout_s = self._left_s = timeout_s
+        self._said = b""
         self._turn, theirs = socket.socketpair()
         self._server_watch, server_end = os.pipe()
         try:
@@ -61,68 +66,85 @@ class Worker:
         self._turn.close()
         os.close(self._server_watch)
 
-    def wait_until_ready(self, timeout_s: float) -> None:
-        """Returns once it waits for its turn, or has ended, or took too long; `run` tells which."""
-        select.select([self._turn], [], [], timeout_s)
+    def wait_until_ready(self) -> None:
+        """Returns once it waits for a turn, or has ended, or took too long; `turn` tells which."""
+        select.select([self._turn], [], [], self._timeout_s)
 
-    def run(self, timeout_s: float) -> None:
-        """Gives it its turn and waits for its end. Raises LaunchFailed with what went wrong."""
+    def turn(self) -> bool:
+        """Gives it a turn and waits for its end: whether it asks for another.
+
+        Raises LaunchFailed with what went wrong.
+        """
+        began_s = time.monotonic()
         try:
-            self._turn.sendall(GO)
+            if self._turn.recv(len(READY)) == READY:
+                self._turn.sendall(GO)
         except OSError:
             pass  # it ended already; how is found out below
-        said, gave_up = self._listen(timeout_s)
+        ended, gave_up = self._listen()
+        self._left_s -= time.monotonic() - began_s
+        if not ended and gave_up is None:
+            return True
         self._end_group()
         if gave_up is not None:
             raise LaunchFailed(gave_up)
         if self._process.returncode != 0:
             how = f"the worker {describe_exit(self._process.returncode)}"
-            raise LaunchFailed(_reason(said) or how)
+            raise LaunchFailed(_reason(self._said.decode("utf-8", "replace")) or how)
+        return False
 
-    def _listen(self, timeout_s: float) -> tuple[str, str | None]:
-        """What it wrote on stderr until it closed it; or why it was not waited for.
+    def _listen(self) -> tuple[bool, str | None]:
+        """Whether it closed its stderr before it asked for a turn; or why it was not waited for.
 
         A client that blocks just after its server's SIGCHLD came would wait for ever (the signal's
         handler runs between two bytecodes, and none follows). So the driver watches the server
         too, and repeats the signal until the client has noticed.
         """
-        said = b""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + self._left_s
         server_gone_s: float | None = None
         with selectors.DefaultSelector() as selector:
             selector.register(self._stderr, selectors.EVENT_READ)
             selector.register(self._server_watch, selectors.EVENT_READ)
+            selector.register(self._turn, selectors.EVENT_READ)
             while True:
                 now = time.monotonic()
                 if now >= deadline:
-                    return "", f"took longer than {timeout_s:g} s (--timeout)"
+                    return False, f"took longer than {self._timeout_s:g} s (--timeout)"
                 wait = deadline - now
                 if server_gone_s is not None:
                     if now - server_gone_s > _SERVER_GONE_LIMIT_S:
-                        return "", "the server ended and the client didn't"
+                        return False, "the server ended and the client didn't"
                     wait = min(wait, _NUDGE_AFTER_S)
                 ready = selector.select(wait)
                 for key, _ in ready:
-                    if key.fd == self._server_watch:
+                    if key.fileobj is self._turn:
+                        if self._turn.recv(len(READY), socket.MSG_PEEK):
+                            return False, None
+                        selector.unregister(self._turn)
+                    elif key.fd == self._server_watch:
                         selector.unregister(self._server_watch)
                         server_gone_s = time.monotonic()
                     else:
                         part = os.read(self._stderr.fileno(), 4096)
                         if not part:
                             self._stderr.close()
-                            return said.decode("utf-8", "replace"), None
-                        said = (said + part)[-_MOST_STDERR_BYTES:]
+                            return True, None
+                        self._said = (self._said + part)[-_MOST_STDERR_BYTES:]
                 if not ready and server_gone_s is not None:
                     self._process.send_signal(signal.SIGCHLD)
 
     def _end_group(self) -> None:
         """Gives a finishing worker a moment, kills what is left of its group, and reaps it.
 
-        The group's id is the worker's, so it can't be another's before the worker is reaped.
+        The group's id is the worker's, so it can't be another's before the worker is reaped. A
+        signal that asks to end must not come between the reaping and its being known.
         """
+        with signals_held_back():
+            if self._process.returncode is None:
+                self._end_and_reap()
+
+    def _end_and_reap(self) -> None:
         process = self._process
-        if process.returncode is not None:
-            return
         finished = self._stderr.closed
         self._stderr.close()
         deadline = time.monotonic() + (_EXIT_LIMIT_S if finished else 0)

@@ -1,4 +1,7 @@
-"""Runs a plan: calibrates each case once, then rounds of shuffled launches, saving after each."""
+"""Runs a plan: calibrates each case once, then rounds of shuffled launches, saving after each.
+
+Cases that a table compares are launched together and take turns; see `launch.WorkerLauncher`.
+"""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -9,7 +12,7 @@ from typing import Protocol, TypeVar
 import pyperf
 
 from ipcbench.analysis.store import Results
-from ipcbench.case import Case, shuffled
+from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.launch import Launcher
 
@@ -35,6 +38,8 @@ class Run:
     """When to have ended, on the monotonic clock: no round is begun that wouldn't fit."""
     enough: Callable[[Results], bool] = field(default=lambda _: False)
     """Asked after each round: whether what is known suffices."""
+    check: Callable[[], None] = field(default=lambda: None)
+    """Called before each group of launches: raises what should end the run."""
 
 
 class Observer(Protocol):
@@ -43,11 +48,11 @@ class Observer(Protocol):
     def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
         """These cases are about to be calibrated, then launched once a round."""
 
-    def launching(self, case: Case, round_number: int) -> None:
-        """A launch begins; round 0 calibrates."""
+    def launching(self, cases: Sequence[Case], round_number: int) -> None:
+        """Launches of these cases begin, and will take turns; round 0 calibrates."""
 
     def launched(self, case: Case, round_number: int, took_s: float) -> None:
-        """A launch ended well."""
+        """A launch ended well; it took its share of the time since `launching`."""
 
     def failed(self, case: Case, round_number: int, reason: str) -> None:
         """A launch yielded no number; the case is given up."""
@@ -66,7 +71,7 @@ def execute(
     """
     observer.began(run.cases, run.rounds, run.expected_launch_s)
     messages: dict[Case, int] = {}
-    asked = _asked(run.cases, 0, launcher.calibrate, launcher.together, observer)
+    asked = _asked(run, run.cases, 0, launcher.calibrate, launcher.together, observer)
     with closing(asked):
         for case, outcome, _ in asked:
             if isinstance(outcome, LaunchFailed):
@@ -95,11 +100,11 @@ def _one_round(
 ) -> None:
     """One launch of every case that still has `messages`; a case that fails loses them."""
 
-    def measure(group: Sequence[Case]) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+    def measure(group: Sequence[Case]) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         return launcher.measure([(case, messages[case]) for case in group])
 
-    order = shuffled(list(messages), run.seed, round_number)
-    asked = _asked(order, round_number, measure, launcher.together, observer)
+    cases = [case for case in run.cases if case in messages]
+    asked = _asked(run, cases, round_number, measure, launcher.together, observer)
     with closing(asked):  # a save that fails must not leave the workers that wait their turn
         for case, outcome, ended_s in asked:
             if isinstance(outcome, LaunchFailed):
@@ -112,26 +117,26 @@ def _one_round(
 
 
 def _asked(
+    run: Run,
     cases: Sequence[Case],
     round_number: int,
-    ask: Callable[[Sequence[Case]], Iterator[_T | LaunchFailed]],
+    ask: Callable[[Sequence[Case]], Iterator[tuple[Case, _T | LaunchFailed]]],
     together: int,
     observer: Observer,
 ) -> Generator[tuple[Case, _T | LaunchFailed, float], None, None]:
-    """Each case with its outcome and when it came, so many asked for at once."""
-    for start in range(0, len(cases), together):
-        group = cases[start : start + together]
+    """Each case with its outcome and when it came; what is compared is asked for at once."""
+    for group in shuffled_groups(cases, run.seed, round_number, together):
+        run.check()
+        began_s = time.monotonic()
+        observer.launching(group, round_number)
         outcomes = ask(group)
         try:
-            for case in group:
-                began_s = time.monotonic()
-                observer.launching(case, round_number)
-                outcome = next(outcomes)
+            for case, outcome in outcomes:
                 ended_s = time.monotonic()
                 if isinstance(outcome, LaunchFailed):
                     observer.failed(case, round_number, str(outcome))
                 else:
-                    observer.launched(case, round_number, ended_s - began_s)
+                    observer.launched(case, round_number, (ended_s - began_s) / len(group))
                 yield case, outcome, ended_s
         finally:
             close = getattr(outcomes, "close", None)  # a generator ends what it started

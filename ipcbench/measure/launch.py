@@ -1,6 +1,5 @@
-"""Turns cases into launches: real workers, a few started together, one measuring at a time."""
+"""Turns cases into launches: real workers, a table's started together, measuring by turns."""
 
-import os
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,8 @@ WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25
 """A calibration doubles its loops until a batch takes this share of the time wanted; the rest
 of the way is a multiplication."""
-_MOST_TOGETHER = 4
+MOST_TOGETHER = 12
+"""The cases of a usual table; a waiting pair holds about 30 MB and its buffers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +39,36 @@ class Effort:
     """When a launch is given up."""
     samples: int = 20_000
     """Single round trips to time in a latency launch; at most one batch of them."""
+    together: int = MOST_TOGETHER
+    """How many pairs may take turns."""
 
 
 class Launcher(Protocol):
     """What the driver needs: real workers, or a replay of recorded launches in the tests.
 
-    Both calls answer for each case in turn, as it is asked for the next answer: with what was
-    measured or with the reason why not. Closing the iterator ends what was started.
+    Both calls answer for each case, as soon as it is done: with what was measured or with the
+    reason why not. Closing the iterator ends what was started.
     """
 
     together: int
-    """How many cases are worth asking for at once."""
+    """How many cases may be asked for at once."""
 
-    def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
+    def calibrate(self, cases: Sequence[Case]) -> Iterator[tuple[Case, int | LaunchFailed]]:
         """Messages a batch so that it takes about the time wanted."""
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
-    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         """One launch of each case with so many messages a batch, as a benchmark of one run."""
 
 
 class WorkerLauncher:
     """Launches real workers, each in a process group and a directory of its own.
 
-    Starting a worker (the interpreter and pyperf's imports) takes longer than it should measure,
-    but it can be done for several at once on several CPUs. Nobody measures before all of them
-    wait for their turn, and a worker that waits does nothing: it sleeps in a read.
+    The workers asked for at once start together, which keeps every CPU busy with imports, and
+    then take turns, a batch each, until all have their values. So cases that are compared meet
+    the same moments of the machine: a neighbour that slows it for a second slows all of them.
+    One measures at a time; a worker that waits does nothing, it sleeps in a read.
     """
 
     def __init__(
@@ -74,17 +77,18 @@ class WorkerLauncher:
         self._scratch = scratch
         self._cpus = cpus
         self._effort = effort
-        self.together = min(_MOST_TOGETHER, os.cpu_count() or 1)
+        self.together = effort.together
 
-    def calibrate(self, cases: Sequence[Case]) -> Iterator[int | LaunchFailed]:
+    def calibrate(self, cases: Sequence[Case]) -> Iterator[tuple[Case, int | LaunchFailed]]:
         enough = self._effort.min_time_s * _CALIBRATION_SHARE
         options = ("--calibrate-loops", "--warmups=0", "--values=3", f"--min-time={enough!r}")
-        for outcome in self._launched([(case, options) for case in cases]):
-            yield outcome if isinstance(outcome, LaunchFailed) else self._messages(outcome)
+        for case, outcome in self._launched([(case, options) for case in cases]):
+            failed = isinstance(outcome, LaunchFailed)
+            yield case, outcome if failed else self._messages(outcome)
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
-    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
+    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         effort = self._effort
         counts = (
             f"--warmups={effort.warmups}",
@@ -107,27 +111,31 @@ class WorkerLauncher:
 
     def _launched(
         self, launches: Sequence[tuple[Case, Sequence[str]]]
-    ) -> Iterator[pyperf.Benchmark | LaunchFailed]:
-        timeout_s = self._effort.timeout_s
+    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         with ExitStack() as started:
-            outputs: list[Path] = []
-            workers: list[Worker | LaunchFailed] = []
+            workers: dict[Case, tuple[Worker, Path]] = {}
             for case, options in launches:
                 directory = started.enter_context(self._scratch.launch())
-                outputs.append(directory / "launch.json")
-                command = self._command(case, options, outputs[-1])
+                output = directory / "launch.json"
+                command = self._command(case, options, output)
                 try:
                     with signals_held_back():
-                        workers.append(started.enter_context(Worker(command, self._scratch.held)))
+                        worker = Worker(command, self._scratch.held, self._effort.timeout_s)
+                        workers[case] = started.enter_context(worker), output
                 except LaunchFailed as failure:
-                    workers.append(failure)
-            for worker in workers:
-                if isinstance(worker, Worker):
-                    worker.wait_until_ready(timeout_s)
-            for worker, output in zip(workers, outputs, strict=True):
-                yield (
-                    worker if isinstance(worker, LaunchFailed) else _run(worker, output, timeout_s)
-                )
+                    yield case, failure
+            for worker, _ in workers.values():
+                worker.wait_until_ready()
+            while workers:
+                for case, (worker, output) in list(workers.items()):
+                    try:
+                        if worker.turn():
+                            continue
+                        outcome: pyperf.Benchmark | LaunchFailed = _result(output)
+                    except LaunchFailed as failure:
+                        outcome = failure
+                    del workers[case]
+                    yield case, outcome
 
     def _command(self, case: Case, options: Sequence[str], output: Path) -> list[str]:
         command = [sys.executable, "-P", "-m", WORKER, case.id, "--worker", *options]
@@ -136,16 +144,14 @@ class WorkerLauncher:
         return [*command, f"--cpus={cpus[0]},{cpus[1]}"] if cpus is not None else command
 
 
-def _run(worker: Worker, output: Path, timeout_s: float) -> pyperf.Benchmark | LaunchFailed:
+def _result(output: Path) -> pyperf.Benchmark:
+    """What a worker left: its file, with its samples as a histogram. Raises LaunchFailed."""
     try:
-        worker.run(timeout_s)
         bench = pyperf.Benchmark.load(str(output))
         samples = output.parent / SAMPLES
         if samples.exists():
             histogram = Histogram.of(array("q", samples.read_bytes()))
             bench.update_metadata({HISTOGRAM_KEY: str(histogram)})
         return bench
-    except LaunchFailed as failure:
-        return failure
     except (OSError, ValueError, KeyError) as error:
-        return LaunchFailed(f"the worker left no readable result: {error}")
+        raise LaunchFailed(f"the worker left no readable result: {error}") from error

@@ -72,6 +72,12 @@ class Pair:
         except PeerDied:
             self.close()  # the server's death broke into the first try; it is told only once
 
+    def wait_for_turn(self) -> None:
+        """Lets the pairs that are measured against this one have their batches; raises as `run`."""
+        if self._tether is not None:
+            self._phase = "wait for its turn"
+            self._guarded(self._tether.wait_for_turn)
+
     def run(self, messages: int) -> float:
         """Seconds that one timed batch took; checks, untimed, that its payload got through.
 

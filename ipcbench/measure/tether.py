@@ -30,7 +30,7 @@ class Tether(NamedTuple):
         return frozenset((self.run, self.server))
 
     def wait_for_turn(self) -> None:
-        """Tells the driver, on standard input, that this worker is ready, and waits for its turn.
+        """Tells the driver, on standard input, that this worker wants a turn, and waits for it.
 
         Raises EOFError if the driver no longer wants it.
         """

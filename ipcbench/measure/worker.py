@@ -55,9 +55,11 @@ class Measurement:
         self._messages = 0
 
     def time(self, messages: int) -> float:
-        """Seconds that a batch of this many messages took."""
+        """Seconds that a batch of this many messages took, measured when it is its turn."""
         if self._pair is None:
             self._pair = self._started()
+        else:
+            self._pair.wait_for_turn()
         self._messages = messages
         return self._pair.run(messages)
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from ipcbench.case import Case
-from ipcbench.units import counted, display_left
+from ipcbench.units import counted, display_left, format_size
 
 
 class TimeLeft:
@@ -63,7 +63,7 @@ class PlainProgress:
         self._left = TimeLeft(cases, rounds, expected_launch_s)
         self._say(f"{counted(len(cases), 'case')}, {counted(rounds, 'round')}")
 
-    def launching(self, case: Case, round_number: int) -> None:
+    def launching(self, cases: Sequence[Case], round_number: int) -> None:
         if round_number == self._round:
             return
         self._round = round_number
@@ -113,15 +113,22 @@ class BarProgress(PlainProgress):
         self._left = TimeLeft(cases, rounds, expected_launch_s)
         self._bar.update(self._task, total=len(cases) * (rounds + 1))
 
-    def launching(self, case: Case, round_number: int) -> None:
+    def launching(self, cases: Sequence[Case], round_number: int) -> None:
         self._bar.update(
             self._task,
             phase=f"round {round_number}/{self._rounds}" if round_number else "calibrating",
             left=display_left(self._left.seconds()),
-            case=case.id,
+            case=_what(cases),
             refresh=True,
         )
 
     def launched(self, case: Case, round_number: int, took_s: float) -> None:
         super().launched(case, round_number, took_s)
         self._bar.advance(self._task)
+
+
+def _what(cases: Sequence[Case]) -> str:
+    """What a group of launches has in common, and how many it is."""
+    case = cases[0]
+    size = format_size(case.message_size_bytes)
+    return f"{case.workload} {size} {case.placement}, {counted(len(cases), 'case')}"

@@ -56,22 +56,24 @@ def _eventually(
     raise AssertionError("never appeared")
 
 
-def _worker(driver: int) -> psutil.Process | None:
+def _worker(driver: int, case: str) -> psutil.Process | None:
+    """The worker that measures a case whose id holds this."""
     for child in psutil.Process(driver).children():
-        if "ipcbench.measure.worker" in " ".join(child.cmdline()):
+        command = child.cmdline()
+        if "ipcbench.measure.worker" in command and any(case in word for word in command):
             return child
     return None
 
 
-def _server(driver: int) -> psutil.Process | None:
-    worker = _worker(driver)
+def _server(driver: int, case: str) -> psutil.Process | None:
+    worker = _worker(driver, case)
     children = worker.children() if worker else []
     return children[0] if children else None
 
 
-def _busy_server(driver: int) -> psutil.Process | None:
+def _busy_server(driver: int, case: str) -> psutil.Process | None:
     """The server once it has worked: it is past the hand-shake and inside a batch."""
-    server = _server(driver)
+    server = _server(driver, case)
     if server is None or sum(server.cpu_times()[:2]) < 0.05:
         return None
     return server
@@ -100,11 +102,45 @@ def test_a_killed_server_fails_its_case_with_the_reason(
 ) -> None:
     options = (name, "--sizes=64", f"--workloads={workload}")
     with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
-        server = _eventually(lambda: _busy_server(driver.pid))
+        server = _eventually(lambda: _busy_server(driver.pid, f"/{name}/"))
         server.kill()
         failure = _failure_told(driver)
-    # Calibration's batches double, with a check after each: nearly all time is in the batches.
-    assert re.search("the server was killed by SIGKILL in the (timed batch|payload check)", failure)
+    # Calibration's batches double, with a check after each and turns between them.
+    phase = "(timed batch|payload check|wait for its turn)"
+    assert re.search(f"the server was killed by SIGKILL in the {phase}", failure)
+
+
+def test_a_server_killed_while_its_pair_waits_for_a_turn_is_told_as_that(tmp_path: Path) -> None:
+    options = ("pipe", "unix", "--sizes=64", "--workloads=latency", "--rounds=1", "--values=2")
+    with _comparing(*options, "--min-time=500ms", cwd=tmp_path) as driver:
+        _eventually(lambda: _launching(driver.pid))
+        waiting = _eventually(lambda: _waiting_server(driver.pid))
+        case = next(word for word in waiting.cmdline() if word.startswith("latency/"))
+        waiting.kill()
+        out, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 3
+    reason = "round 1: the server was killed by SIGKILL in the wait for its turn"
+    assert f"{case.split('/')[1]}" in out
+    assert reason in " ".join(out.split())
+
+
+def _launching(driver: int) -> psutil.Process | None:
+    """A worker that measures, when calibration is over."""
+    worker = _worker(driver, "latency/")
+    return worker if worker and any("--loops=" in word for word in worker.cmdline()) else None
+
+
+def _waiting_server(driver: int) -> psutil.Process | None:
+    """The server of a mechanism that has had a turn and sleeps while another has one."""
+    for name in ("pipe", "unix"):
+        server = _busy_server(driver, f"/{name}/")
+        if server is None:
+            continue
+        before = sum(server.cpu_times()[:2])
+        time.sleep(0.2)
+        if sum(server.cpu_times()[:2]) == before:
+            return server
+    return None
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
@@ -112,8 +148,8 @@ def test_a_killed_worker_fails_its_case_and_takes_its_server_along(
     name: str, tmp_path: Path
 ) -> None:
     with _comparing(name, "--sizes=64", "--workloads=latency", *SLOW, cwd=tmp_path) as driver:
-        server = _eventually(lambda: _busy_server(driver.pid))
-        worker = _eventually(lambda: _worker(driver.pid))
+        server = _eventually(lambda: _busy_server(driver.pid, f"/{name}/"))
+        worker = _eventually(lambda: _worker(driver.pid, f"/{name}/"))
         worker.kill()
         failure = _failure_told(driver)
         assert psutil.wait_procs([server], LIMIT_S)[1] == []
@@ -124,8 +160,8 @@ def test_a_killed_worker_fails_its_case_and_takes_its_server_along(
 def test_a_killed_driver_takes_all_along(name: str, tmp_path: Path) -> None:
     with _comparing(name, "--sizes=64", *SLOW, cwd=tmp_path) as driver:
         processes = [
-            _eventually(lambda: _busy_server(driver.pid)),
-            _eventually(lambda: _worker(driver.pid)),
+            _eventually(lambda: _busy_server(driver.pid, f"/{name}/")),
+            _eventually(lambda: _worker(driver.pid, f"/{name}/")),
         ]
         driver.kill()
         assert psutil.wait_procs(processes, LIMIT_S)[1] == []
@@ -166,7 +202,7 @@ def test_a_server_killed_later_keeps_earlier_launches_and_shows_no_number(tmp_pa
     with _comparing(*options, "--min-time=100ms", cwd=tmp_path) as driver:
         while "latency/pipe" not in (path.read_text() if path.exists() else ""):
             assert driver.poll() is None
-        victim = _eventually(lambda: _pipe_server(driver.pid))
+        victim = _eventually(lambda: _server(driver.pid, "latency/pipe/"))
         os.kill(victim.pid, signal.SIGKILL)
         out, _ = driver.communicate(timeout=60)
     assert driver.returncode == 3
@@ -177,17 +213,10 @@ def test_a_server_killed_later_keeps_earlier_launches_and_shows_no_number(tmp_pa
     assert results.suite.get_benchmark("latency/pipe/64/python/cross-core").get_nrun() >= 1
 
 
-def _pipe_server(driver: int) -> psutil.Process | None:
-    worker = _worker(driver)
-    if worker is None or not any("latency/pipe" in word for word in worker.cmdline()):
-        return None
-    return _server(driver)
-
-
 def test_a_stopped_server_ends_with_the_launch_time_limit(tmp_path: Path) -> None:
     options = ("unix", "--sizes=64", "--workloads=latency", "--min-time=60s", "--timeout=1s")
     with _comparing(*options, "--rounds=1", cwd=tmp_path) as driver:
-        server = _eventually(lambda: _server(driver.pid))
+        server = _eventually(lambda: _server(driver.pid, "/unix/"))
         server.suspend()
         out, _ = driver.communicate(timeout=30)
     assert driver.returncode == 3

@@ -15,7 +15,7 @@ SMALL = selftest.Size(repeats=1, placements=1, bases=1, delay_rounds=6)
 def report() -> selftest.Report:
     """What a small selftest finds here."""
     with scratch() as private:
-        return selftest.examine(SMALL, private, Silent(), seed=1)
+        return selftest.examine(SMALL, private, Silent(), 1, lambda: None)
 
 
 def test_every_equal_thing_is_judged_and_every_delay_looked_for(report: selftest.Report) -> None:

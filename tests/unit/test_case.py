@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.case import PLACEMENTS, WORKLOADS, Case, plan, shuffled
+from ipcbench.case import PLACEMENTS, WORKLOADS, Case, plan, shuffled_groups
 from ipcbench.errors import UsageError
 
 CASES = st.builds(
@@ -60,7 +60,18 @@ def test_a_plan_holds_every_combination_once_in_table_order() -> None:
 
 def test_a_round_is_a_permutation_that_seed_and_number_decide() -> None:
     cases = plan(["unix", "pipe", "inet"], WORKLOADS, [64, 1024, 4096])
-    first, again, second = (shuffled(cases, 3, number) for number in (1, 1, 2))
+    first, again, second = (
+        [case for group in shuffled_groups(cases, 3, number, 4) for case in group]
+        for number in (1, 1, 2)
+    )
     assert first == again
     assert first != second
     assert sorted(first) == sorted(second) == sorted(cases)
+
+
+def test_what_a_table_compares_is_one_group_unless_it_is_too_large() -> None:
+    cases = plan(["unix", "pipe", "inet"], WORKLOADS, [64, 1024])
+    for group in shuffled_groups(cases, 3, 1, most=3):
+        assert len(group) == 3
+        assert len({(case.workload, case.message_size_bytes) for case in group}) == 1
+    assert sorted(map(len, shuffled_groups(cases, 3, 1, most=2))) == [1, 1, 1, 1, 2, 2, 2, 2]

@@ -2,7 +2,7 @@ import pytest
 
 from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
-from ipcbench.case import Case, shuffled
+from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import ResultsError
 from ipcbench.measure.driver import Run, execute
 from tests.replay import RUN_METADATA, Replay, Silent, replayed
@@ -13,9 +13,11 @@ UNIX, PIPE, INET = (Case("latency", name, 64) for name in ("unix", "pipe", "inet
 def test_each_case_is_calibrated_once_then_launched_once_a_round_in_the_seeds_order() -> None:
     recorded = {case: [[1e-5]] * 3 for case in (UNIX, PIPE, INET)}
     _, launcher, observer = replayed(recorded, rounds=3)
-    expected = [("calibrate", case.id) for case in recorded]
-    for number in (1, 2, 3):
-        expected += [("measure", case.id) for case in shuffled(list(recorded), 7, number)]
+    expected = []
+    for number in range(4):
+        call = "measure" if number else "calibrate"
+        for group in shuffled_groups(list(recorded), 7, number, launcher.together):
+            expected += [(call, case.id) for case in group]
     assert launcher.calls == expected
     assert observer.planned == (3, 3)
 

@@ -108,7 +108,7 @@ def test_without_a_terminal_progress_is_plain_lines() -> None:
         progress.began([INET, UNIX], 2, 0.5)
         for round_number in (0, 1, 2):
             for case in (INET, UNIX):
-                progress.launching(case, round_number)
+                progress.launching([case], round_number)
                 progress.launched(case, round_number, 0.5)
         progress.failed(INET, 2, long)
     assert isinstance(terminal.file, io.StringIO)
@@ -121,11 +121,11 @@ def test_without_a_terminal_progress_is_plain_lines() -> None:
     ]
 
 
-def test_in_a_terminal_one_line_tells_round_time_and_case() -> None:
+def test_in_a_terminal_one_line_tells_round_time_and_cases() -> None:
     terminal = Console(file=io.StringIO(), width=100, force_terminal=True)
     with BarProgress(terminal) as progress:
         progress.began([INET], 1, 0.5)
-        progress.launching(INET, 1)
+        progress.launching([INET], 1)
     assert isinstance(terminal.file, io.StringIO)
     assert "round 1/1" in terminal.file.getvalue()
-    assert INET.id in terminal.file.getvalue()
+    assert "latency 64 cross-core, 1 case" in terminal.file.getvalue()

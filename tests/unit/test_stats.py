@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ipcbench.analysis.stats import (
     Interval,
     Ratio,
+    alternating_ratio,
     discovery_limit,
     median_interval,
     paired_ratio,
@@ -152,3 +153,19 @@ def test_benjamini_and_hochbergs_own_example() -> None:
     ]
     assert discovery_limit(p_values) == 0.0095
     assert discovery_limit([]) == 0.0
+
+
+def test_batches_that_took_turns_are_compared_turn_by_turn() -> None:
+    # The machine is three times slower for two turns of five: no median of batches is untouched.
+    baseline = {r: [1.0, 1.1, 3.3, 3.0, 1.0] for r in range(6)}
+    case = {r: [2.0, 2.2, 6.6, 6.0, 2.0] for r in range(6)}
+    ratio = alternating_ratio(case, baseline)
+    assert ratio is not None
+    assert ratio.interval is not None
+    assert (ratio.estimate, *ratio.interval) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_different_counts_of_batches_are_compared_by_their_medians() -> None:
+    ratio = alternating_ratio({1: [4.0, 6.0, 5.0]}, {1: [1.0, 3.0]})
+    assert ratio is not None
+    assert ratio.estimate == pytest.approx(2.5)

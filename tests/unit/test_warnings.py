@@ -87,3 +87,10 @@ def test_the_foot_says_each_flag_once_and_the_csv_has_all_of_a_case() -> None:
 def test_no_launches_no_objections() -> None:
     results, _, _ = replayed({UNIX: ["boom"]}, rounds=1)
     assert objections(results, pd.DataFrame()) == []
+
+
+def test_what_is_less_exact_than_asked_for_is_said() -> None:
+    spread = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.02, 0.98]
+    assert "1.0% was asked for" in _flags(spread, target_ratio=0.01)["imprecise"]
+    assert "imprecise" not in _flags(spread, target_ratio=0.2)
+    assert "imprecise" not in _flags(spread)
