@@ -6,10 +6,12 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # A plain .pth line instead of an import hook: the hook costs every worker 20 ms at its start.
 EDITABLE := --config-settings editable_mode=compat --editable
-PACKAGE := pyproject.toml ipcbench/__init__.py
+PACKAGE := pyproject.toml setup.py ipcbench/__init__.py ipcbench/measure/native.c
+CC ?= cc
+STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench test check format wheel clean help
+.PHONY: bench bench-reference test check format wheel clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## measure all transports, print the tables, write results/<machine>/<date>-<commit>/
@@ -18,10 +20,22 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 	if [ $$status -ne 130 ]; then $(PY) bench/throughput.py || status=$$?; fi; \
 	exit $$status
 
+bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program
+	$(PY) bench/reference/alternate.py build/pingpong
+
+build/pingpong: bench/reference/pingpong.c
+	@mkdir -p build
+	$(CC) $(STRICT) $< -o $@
+
 test: $(VENV)/.installed-test ## run the tests
 	$(PY) -m pytest
 
-check: $(VENV)/.installed-dev ## format, lint and types
+check: $(VENV)/.installed-dev ## format, lint and types; C without warnings, where there is a compiler
+	@if command -v $(CC) >/dev/null; then \
+		$(CC) $(STRICT) -Wno-cast-function-type -fsyntax-only \
+			-I"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+			ipcbench/measure/native.c && $(CC) $(STRICT) -fsyntax-only bench/reference/pingpong.c; \
+	else echo "no $(CC): the C sources are not checked"; fi
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
@@ -34,11 +48,12 @@ wheel: $(VENV)/.installed-dev ## build dist/ipcbench-*.whl
 	$(PY) -m build --wheel --outdir dist .
 
 clean: ## remove all that make made, but not results
+	rm -f ipcbench/measure/_native*.so
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -5,4 +5,15 @@ import sys
 from ipcbench.__main__ import ask
 
 if __name__ == "__main__":
-    sys.exit(ask(__doc__, "throughput", workloads="throughput", sizes="64,1k,64k", rounds=10))
+    sys.exit(
+        ask(
+            __doc__,
+            "throughput",
+            workloads="throughput",
+            sizes="64,1k,64k",
+            loops="python,native",
+            placements="same-core,cross-core",
+            rounds=8,
+            min_time="10ms",
+        )
+    )

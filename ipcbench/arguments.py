@@ -4,12 +4,22 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from ipcbench import __version__, host, units
-from ipcbench.case import WORKLOADS, Workload, parse_workload
+from ipcbench.case import (
+    DEFAULT_LOOP,
+    LOOPS,
+    PLACEMENTS,
+    WORKLOADS,
+    parse_loop,
+    parse_placement,
+    parse_workload,
+)
 from ipcbench.errors import UsageError
 from ipcbench.transports import TRANSPORTS
+
+_Name = TypeVar("_Name", bound=str)
 
 EPILOG = """\
 exit codes:
@@ -111,11 +121,12 @@ def question_parser(question: str) -> Parser:
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of anything that measures."""
     names = ", ".join(transport.name for transport in TRANSPORTS)
+    usual = ", ".join(transport.name for transport in TRANSPORTS if transport.is_default)
     parser.add_argument(
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help=f"what to measure: {names} (default: all that can run here)",
+        help=f"what to measure: {names} (default: {usual})",
     )
     _add_cases(parser.add_argument_group("what is measured"))
     _add_effort(parser.add_argument_group("how much is measured"))
@@ -136,10 +147,29 @@ def _add_cases(what: "argparse._ArgumentGroup") -> None:
         help="latency: full round trip; throughput: one-way stream (default: %(default)s)",
     )
     what.add_argument(
+        "--loop",
+        dest="loops",
+        type=_loops,
+        default=DEFAULT_LOOP,
+        help=f"who runs the timed loop: {', '.join(LOOPS)} or both (default: %(default)s)",
+    )
+    what.add_argument(
+        "--placement",
+        dest="placements",
+        type=_placements,
+        default=(),
+        help=f"where both ends run: {', '.join(PLACEMENTS)} (default: cross-core)",
+    )
+    what.add_argument(
         "--cpus",
         type=host.parse_cpus,
         metavar="C,S",
-        help="CPUs of the client and the server (default: two different cores)",
+        help="CPUs of the client and the server (default: chosen for the placement)",
+    )
+    what.add_argument(
+        "--matrix",
+        action="store_true",
+        help="round trips of one transport over every pair of CPUs",
     )
 
 
@@ -245,16 +275,26 @@ def _add_force(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
-def _workloads(text: str) -> tuple[Workload, ...]:
-    chosen: list[Workload] = []
-    for part in text.split(","):
-        if not part.strip():
-            raise UsageError("the list of workloads has an empty name; write latency,throughput")
-        workload = parse_workload(part.strip())
-        if workload in chosen:
-            raise UsageError(f"workload {workload!r} is named twice; name it once")
-        chosen.append(workload)
-    return tuple(chosen)
+def _listed(kind: str, example: str, parse: Callable[[str], _Name]) -> Callable[[str], Any]:
+    """Reads a list of different names with commas; UsageError for anything else."""
+
+    def read(text: str) -> tuple[_Name, ...]:
+        chosen: list[_Name] = []
+        for part in text.split(","):
+            if not part.strip():
+                raise UsageError(f"the list of {kind}s has an empty name; write {example}")
+            name = parse(part.strip())
+            if name in chosen:
+                raise UsageError(f"{kind} {name!r} is named twice; name it once")
+            chosen.append(name)
+        return tuple(chosen)
+
+    return read
+
+
+_workloads = _listed("workload", "latency,throughput", parse_workload)
+_loops = _listed("loop", "python,native", parse_loop)
+_placements = _listed("placement", "same-core,cross-core", parse_placement)
 
 
 def _whole(option: str, *, at_least: int) -> Callable[[str], int]:

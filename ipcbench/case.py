@@ -1,6 +1,7 @@
 """What is measured: a case, and the plan that orders all cases of a run. Pure."""
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self, TypeVar, get_args
 
@@ -8,14 +9,17 @@ from ipcbench.errors import UsageError, unknown_name
 from ipcbench.units import format_size, parse_size
 
 Workload = Literal["latency", "throughput"]
-Loop = Literal["python"]
-Placement = Literal["same-core", "smt", "cross-core", "cross-socket", "free"]
+Loop = Literal["python", "native"]
+Placement = str
+"""One of PLACEMENTS, or `cpus-2-3`: the client on CPU 2 and the server on CPU 3."""
 
 _Name = TypeVar("_Name", bound=str)
 
 WORKLOADS: tuple[Workload, ...] = get_args(Workload)
 LOOPS: tuple[Loop, ...] = get_args(Loop)
-PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+PLACEMENTS: tuple[Placement, ...] = ("same-core", "smt", "cross-core", "cross-socket", "free")
+
+_CPUS = re.compile(r"cpus-([0-9]{1,5})-([0-9]{1,5})")
 
 DEFAULT_LOOP: Loop = "python"
 DEFAULT_PLACEMENT: Placement = "cross-core"
@@ -57,13 +61,34 @@ class Case(NamedTuple):
             transport,
             parse_size(size),
             _one_of("loop", loop, LOOPS),
-            _one_of("placement", placement, PLACEMENTS),
+            parse_placement(placement),
         )
 
 
 def parse_workload(text: str) -> Workload:
     """The workload of this name; UsageError with the nearest known one otherwise."""
     return _one_of("workload", text, WORKLOADS)
+
+
+def parse_loop(text: str) -> Loop:
+    """The loop of this name; UsageError with the nearest known one otherwise."""
+    return _one_of("loop", text, LOOPS)
+
+
+def parse_placement(text: str) -> Placement:
+    """The placement of this name; UsageError with the nearest known one otherwise."""
+    return text if placement_of_cpus(text) else _one_of("placement", text, PLACEMENTS)
+
+
+def cpus_placement(client: int, server: int) -> Placement:
+    """The placement that names both CPUs."""
+    return f"cpus-{client}-{server}"
+
+
+def placement_of_cpus(placement: Placement) -> tuple[int, int] | None:
+    """The CPUs that a placement names; None where it names none."""
+    match = _CPUS.fullmatch(placement)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def plan(
@@ -89,8 +114,9 @@ def shuffled_groups(
 ) -> list[list[Case]]:
     """The order of one round: the same for the same seed and round, whatever came before.
 
-    Cases that a table compares (of one workload, size and placement) come in one group, whose
-    batches are to alternate; a table of more than `most` cases is cut into groups of like size.
+    The batches of a group's launches are to alternate. Cases that a table compares (of one
+    workload, size and placement) come in one group; small tables share one of up to `most` cases,
+    and a table of more is cut into groups of like size.
     """
     order = list(cases)
     random.Random(f"{seed}/{round_number}").shuffle(order)
@@ -98,12 +124,14 @@ def shuffled_groups(
     for case in order:
         key = (case.workload, case.message_size_bytes, case.placement)
         tables.setdefault(key, []).append(case)
-    return [group for table in tables.values() for group in _in_groups(table, most)]
-
-
-def _in_groups(table: list[Case], most: int) -> list[list[Case]]:
-    count = -(-len(table) // most)
-    return [table[start::count] for start in range(count)]
+    groups: list[list[Case]] = []
+    for table in tables.values():
+        if groups and len(groups[-1]) + len(table) <= most:
+            groups[-1] += table
+        else:
+            count = -(-len(table) // most)
+            groups += [table[start::count] for start in range(count)]
+    return groups
 
 
 def _one_of(kind: str, text: str, known: tuple[_Name, ...]) -> _Name:

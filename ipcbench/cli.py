@@ -26,6 +26,7 @@ from ipcbench.errors import (
     UsageError,
 )
 from ipcbench.interrupts import interruptible
+from ipcbench.measure import native
 from ipcbench.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _answer(lambda: _run(parser().parse_args(given), ["ipcbench", *given]))
 
 
-def ask(question: str | None, name: str, *, workloads: str, sizes: str, rounds: int) -> int:
+def ask(question: str | None, name: str, **defaults: str | int) -> int:
     """Runs a bench script: `compare` with these defaults, its results called `name`."""
     given = sys.argv[1:]
     script = question_parser(question or name)
-    script.set_defaults(workloads=workloads, sizes=sizes, rounds=rounds)
+    script.set_defaults(**defaults)
     command = [f"bench/{name}.py", *given]
     return _answer(lambda: _compare(script.parse_args(given), command, name))
 
@@ -66,9 +67,11 @@ def _list(_: Namespace) -> int:
     for transport in TRANSPORTS:
         reason = transport.unavailable()
         state = "no " if reason else "yes"
-        print(f"{transport.name:10}{state} {transport.summary}; {transport.waits}")
+        print(f"{transport.name:15}{state} {transport.summary}; {transport.waits}")
         if reason:
-            print(f"{'':14}can't run here: {reason}")
+            print(f"{'':19}can't run here: {reason}")
+    missing = native.unavailable()
+    print(f"{'native loop':15}" + (f"no  {missing}" if missing else "yes the timed loops in C"))
     return EXIT_OK
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ipcbench.case import Placement
+from ipcbench.case import Placement, cpus_placement, placement_of_cpus
 from ipcbench.errors import UsageError
 
 Cpus = tuple[int, int]
@@ -62,7 +62,17 @@ def parse_cpus(text: str) -> Cpus:
     match = re.fullmatch(r"\s*([0-9]+)\s*,\s*([0-9]+)\s*", text)
     if match is None:
         raise UsageError(f"CPUs {text!r} are not two numbers; write them like 0,1 (client,server)")
-    cpus = int(match[1]), int(match[2])
+    return checked_cpus((int(match[1]), int(match[2])))
+
+
+def all_placements() -> list[Placement]:
+    """Every pair of CPUs that may be used, each pair once, a CPU with itself too."""
+    cpus = allowed_cpus()
+    return [cpus_placement(one, other) for one in cpus for other in cpus if one <= other]
+
+
+def checked_cpus(cpus: Cpus) -> Cpus:
+    """These CPUs. UsageError unless both may be used."""
     allowed = allowed_cpus()
     for cpu in cpus:
         if cpu not in allowed:
@@ -98,6 +108,9 @@ def placement_cpus(placement: Placement, chosen: Cpus | None = None) -> Cpus | N
         return chosen
     if placement == "free":
         return None
+    named = placement_of_cpus(placement)
+    if named is not None:
+        return checked_cpus(named)
     pair = _pair_of(placement)
     if pair is None:
         raise UsageError(

@@ -1,6 +1,7 @@
 """From arguments to a run: everything that can be wrong is said here, before the first launch."""
 
 import math
+import os
 import secrets
 import time
 from argparse import Namespace
@@ -14,9 +15,10 @@ import psutil
 from ipcbench import host
 from ipcbench.analysis.precision import precision
 from ipcbench.analysis.store import Results
-from ipcbench.case import Case, Placement, plan
+from ipcbench.case import Case, Loop, Placement, plan
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.host import Cpus
+from ipcbench.measure import native
 from ipcbench.measure.driver import Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import noise_floor
@@ -70,17 +72,20 @@ def planned(args: Namespace, command: str) -> Plan:
     started_s = time.monotonic()
     names, notes = _transports(args.transports)
     together = _together(args.sizes)
-    placement = host.placement_of(args.cpus) if args.cpus else host.default_placement()
-    if placement == "same-core" and not args.cpus:
-        notes.append("only one CPU can be used: both ends run on it")
+    if args.matrix:
+        _check_matrix(args)
+        names = list(args.transports)
+    loops, without = _loops(args.loops)
+    cpus, elsewhere = _placements(args)
+    notes += without + elsewhere
     baseline = _baseline(args.baseline, names)
-    cases = plan(names, args.workloads, args.sizes, placements=(placement,))
     limits = [
-        (case, get_transport(case.transport).limit(case.message_size_bytes, case.workload))
-        for case in cases
+        (case, _limit(case, cpus[case.placement]))
+        for case in plan(names, args.workloads, args.sizes, loops, tuple(cpus))
+        if case.workload in get_transport(case.transport).workloads
     ]
     impossible = [(case, reason) for case, reason in limits if reason is not None]
-    preset = PRESETS[args.preset or "default"]
+    preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
     effort = Effort(
         args.values or preset.values,
         args.warmups,
@@ -107,7 +112,6 @@ def planned(args: Namespace, command: str) -> Plan:
         deadline_s=deadline_s,
         enough=_reached(args.target, baseline),
     )
-    cpus = {placement: host.placement_cpus(placement, args.cpus)}
     return Plan(run, effort, cpus, baseline, impossible, args.target, notes)
 
 
@@ -150,7 +154,8 @@ def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
             raise UsageError(f"transport {name!r} is named twice; name it once")
     names, notes = [], []
     for transport in TRANSPORTS:
-        if asked and transport.name not in asked and not transport.is_control:
+        wanted = transport.name in asked if asked else transport.is_default
+        if not wanted and not transport.is_control:
             continue
         reason = transport.unavailable()
         if reason is None:
@@ -158,6 +163,60 @@ def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             notes.append(f"{transport.name} is left out: {reason}")
     return names, notes
+
+
+def _loops(asked: Sequence[Loop]) -> tuple[list[Loop], list[str]]:
+    """The loops to measure, and notes on what is left out. UsageError if none is left."""
+    reason = native.unavailable() if "native" in asked else None
+    loops = [loop for loop in asked if loop != "native" or reason is None]
+    if not loops:
+        raise UsageError(f"no native loop here: {reason}; or use --loop python")
+    return loops, [f"the native loop is left out: {reason}"] if reason else []
+
+
+def _placements(args: Namespace) -> tuple[dict[Placement, Cpus | None], list[str]]:
+    """The CPUs of each placement, and notes on what is left out. UsageError if none is left."""
+    if args.cpus:
+        if args.placements or args.matrix:
+            raise UsageError("--cpus names one pair of CPUs; leave --placement and --matrix out")
+        return {host.placement_of(args.cpus): args.cpus}, []
+    if not args.placements and not args.matrix:
+        placement = host.default_placement()
+        alone = ["only one CPU can be used: both ends run on it"]
+        return {placement: host.placement_cpus(placement)}, alone * (placement == "same-core")
+    wanted = host.all_placements() if args.matrix else args.placements
+    cpus: dict[Placement, Cpus | None] = {}
+    missing: list[UsageError] = []
+    for placement in wanted:
+        try:
+            cpus[placement] = host.placement_cpus(placement)
+        except UsageError as error:
+            missing.append(error)
+    if not cpus:
+        raise missing[0]
+    return cpus, [f"a placement is left out: {error}" for error in missing]
+
+
+def _check_matrix(args: Namespace) -> None:
+    if len(args.transports) != 1:
+        raise UsageError("--matrix takes one transport; write for example: compare pipe --matrix")
+    if args.placements:
+        raise UsageError("--matrix takes every pair of CPUs; leave --placement out")
+    args.workloads = tuple(name for name in args.workloads if name == "latency")
+    if not args.workloads:
+        raise UsageError("--matrix is of round trips; leave --workloads out")
+
+
+def _limit(case: Case, cpus: Cpus | None) -> str | None:
+    """Why there can't be such a case here; None if there can."""
+    transport = get_transport(case.transport)
+    if transport.spins and (cpus[0] == cpus[1] if cpus else len(host.allowed_cpus()) == 1):
+        return (
+            "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
+        )
+    return transport.loop_limit(case.loop) or transport.limit(
+        case.message_size_bytes, case.workload
+    )
 
 
 def _baseline(asked: str | None, names: Sequence[str]) -> str:
@@ -197,6 +256,7 @@ def _run_metadata(seed: int, baseline: str, command: str) -> dict[str, int | flo
         "baseline": baseline,
         "command": command,
         "machine": machine.slug,
+        "load_before_run": os.getloadavg()[0],
         "noise_floor_ratio": noise_floor(machine.slug).within_run,
         "cpu_model": machine.cpu_model,
         "virtualisation": machine.virtualisation,

@@ -31,6 +31,8 @@ def run(
     )
 
 
-def ipcbench(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+def ipcbench(
+    *arguments: str, cwd: Path = ROOT, extra: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """The finished `ipcbench ARGUMENTS`."""
-    return run("-m", "ipcbench", *arguments, cwd=cwd)
+    return run("-m", "ipcbench", *arguments, cwd=cwd, extra=extra)

@@ -36,7 +36,7 @@ def launch(case: Case, values: Sequence[float], loops: int = 100) -> pyperf.Benc
         "loops": loops,
         "date": "2026-11-24 06:00:00.000000",
         "ipcbench_version": "0.1.0",
-        "role": "control" if case.transport == "null" else "mechanism",
+        "role": "floor" if case.transport == "null" else "mechanism",
         "messages_checked": 0 if case.transport == "null" else 34,
         "hostname": "secret-host",
         "python_executable": "/home/somebody/python",

@@ -116,7 +116,7 @@ def _times(results: Results) -> dict[Case, list[float]]:
         Case.parse(bench.get_name()): [statistics.median(run.values) for run in bench.get_runs()]
         for bench in results.suite or ()
         if bench.get_name() not in results.unmeasured
-        and bench.get_metadata().get("role") != "control"
+        and bench.get_metadata().get("role") == "mechanism"
     }
 
 

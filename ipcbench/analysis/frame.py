@@ -21,7 +21,7 @@ CONTEXT = (
     "client_so_sndbuf_bytes",
     "server_so_rcvbuf_bytes",
     "client_pipe_size_bytes",
-    "client_segment_size_bytes",
+    "client_shared_memory_size_bytes",
     "client_ring_slots_count",
     "machine",
     "cpu_model",
@@ -83,6 +83,10 @@ CASE_COLUMNS = (
     "time_to_baseline_high_ratio",
     "p_value",
     "verdict",
+    "time_over_native_s",
+    "time_to_native_ratio",
+    "time_to_native_low_ratio",
+    "time_to_native_high_ratio",
     "throughput_messages_per_s",
     "throughput_bytes_per_s",
     *PERCENTILES,
@@ -148,7 +152,9 @@ def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     ratios = _ratios(groups, baseline)
     said = _verdicts(ratios, noise_floor_of(table))
     rows = [
-        _measured(Case.parse(name), group) | _compared(baseline, ratios.get(name), said.get(name))
+        _measured(Case.parse(name), group)
+        | _compared(baseline, ratios.get(name), said.get(name))
+        | _python_tax(Case.parse(name), groups)
         for name, group in groups.items()
     ]
     rows += [
@@ -234,7 +240,7 @@ def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[st
     """Each mechanism's ratio to the baseline of its table, by the case's id."""
     ratios: dict[str, Ratio] = {}
     for name, group in groups.items():
-        if baseline is None or group["role"].iloc[0] == "control":
+        if baseline is None or group["role"].iloc[0] != "mechanism":
             continue
         other = groups.get(Case.parse(name)._replace(transport=baseline).id)
         ratio = None if other is None else alternating_ratio(_by_round(group), _by_round(other))
@@ -271,6 +277,24 @@ def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) ->
     return row
 
 
+def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """What the loop in Python adds to the same case with the loop in C, where both were run."""
+    native = groups.get(case._replace(loop="native").id)
+    if case.loop != "python" or native is None:
+        return {}
+    group = groups[case.id]
+    ratio = alternating_ratio(_by_round(group), _by_round(native))
+    if ratio is None:
+        return {}
+    row = {
+        "time_over_native_s": group["time_s"].median() - native["time_s"].median(),
+        "time_to_native_ratio": ratio.estimate,
+    }
+    if ratio.interval is not None:
+        row["time_to_native_low_ratio"], row["time_to_native_high_ratio"] = ratio.interval
+    return row
+
+
 def _by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
     """The batches of each round's launch; rounds of different runs are different rounds."""
     rounds = zip(group["run_id"], group["round"], strict=True)
@@ -284,6 +308,6 @@ def _table_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["placement"],
         row["loop"],
         row["status"] != "measured",
-        row["role"] == "control",
+        row["role"] != "mechanism",
         row.get("time_median_s", 0.0),
     )

@@ -34,7 +34,7 @@ def precisions(results: Results, baseline: str) -> list[Precision]:
         }
         for bench in results.suite or ()
         if bench.get_name() not in results.unmeasured
-        and bench.get_metadata().get("role") != "control"
+        and bench.get_metadata().get("role") == "mechanism"
     }
     found = []
     for case, batches in launches.items():

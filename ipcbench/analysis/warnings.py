@@ -12,6 +12,7 @@ import pandas as pd
 
 from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.store import Results
+from ipcbench.case import Case
 from ipcbench.units import counted, display_percent
 
 _UNSTABLE = 0.10
@@ -20,6 +21,9 @@ _MODES_APART = 1.25
 _MOST_FAULTS_A_VALUE = 10
 _MOST_INVOLUNTARY = 0.05
 _MANY_ROUNDS = 20
+_MOST_LOAD = 0.5
+_SURELY_FASTER = 1.1
+_CONTROLS = ("null", "memcpy")
 _FEWEST = 6
 """Launches below which a shape isn't told from chance."""
 
@@ -43,7 +47,28 @@ def objections(results: Results, launches: pd.DataFrame) -> list[Objection]:
     """All that is to be said against the cases that have a number, case by case."""
     if launches.empty:
         return []
-    return [*_imprecise(results, launches), *_of_cases(results, launches)]
+    return [
+        *_imprecise(results, launches),
+        *_suspect(results, launches),
+        *_of_cases(results, launches),
+    ]
+
+
+def _suspect(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
+    """What moved messages faster than one copy of them takes: something was not moved."""
+    medians = launches.groupby("case")["time_s"].median()
+    for name in medians.index:
+        case = Case.parse(str(name))
+        ceiling = medians.get(case._replace(transport="memcpy").id)
+        if ceiling is None or case.workload != "throughput" or name in results.unmeasured:
+            continue
+        if case.transport not in _CONTROLS and medians[name] < ceiling / _SURELY_FASTER:
+            yield Objection(
+                "suspect",
+                case.id,
+                f"it is {ceiling / medians[name]:.2f}x as fast as one copy of the payload;"
+                " don't believe it before you know why",
+            )
 
 
 def _imprecise(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
@@ -201,12 +226,13 @@ def _crowded(group: pd.DataFrame) -> str | None:
 
 
 def _loaded(group: pd.DataFrame) -> str | None:
-    if "load_avg_1min" not in group or "cpu_count" not in group:
+    if "load_before_run" not in group or "cpu_count" not in group:
         return None
-    load, cpus = group["load_avg_1min"].max(), int(group["cpu_count"].iloc[0])
-    if load <= cpus:
+    # Of the time before the run: the run itself starts a dozen processes at once.
+    load, cpus = group["load_before_run"].max(), int(group["cpu_count"].iloc[0])
+    if load <= _MOST_LOAD * cpus:
         return None
-    return f"the load average reached {load:.1f} on {cpus} CPUs; end other work"
+    return f"the load average was {load:.1f} on {cpus} CPUs before the run; end other work"
 
 
 RULES = (

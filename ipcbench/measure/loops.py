@@ -9,8 +9,25 @@ from array import array
 from collections.abc import Callable
 from itertools import repeat
 from time import perf_counter, perf_counter_ns
+from typing import NamedTuple, TypeAlias
 
 from ipcbench.transports.base import Endpoint
+
+Samples: TypeAlias = "array[int]"
+"""Of type `q`: nanoseconds."""
+
+Acknowledged = Callable[[], object]
+"""Returns when the receiver says that it has the last message."""
+
+
+class Loops(NamedTuple):
+    """The five loops in one language; each function here says what it does."""
+
+    client_latency: Callable[[Endpoint, int], float]
+    client_latency_sampled: Callable[[Endpoint, Samples], None]
+    server_latency: Callable[[Endpoint, int], None]
+    client_throughput: Callable[[Endpoint, int, Acknowledged], float]
+    server_throughput: Callable[[Endpoint, int], None]
 
 
 def client_latency(endpoint: Endpoint, messages: int) -> float:
@@ -24,7 +41,7 @@ def client_latency(endpoint: Endpoint, messages: int) -> float:
     return perf_counter() - started
 
 
-def client_latency_sampled(endpoint: Endpoint, samples_ns: "array[int]") -> None:
+def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
     """Fills the array with the times of single round trips: one clock read a message.
 
     A round trip ends where the next begins, so the clock's own cost is in each of them; the
@@ -48,9 +65,7 @@ def server_latency(endpoint: Endpoint, messages: int) -> None:
         send()
 
 
-def client_throughput(
-    endpoint: Endpoint, messages: int, acknowledged: Callable[[], object]
-) -> float:
+def client_throughput(endpoint: Endpoint, messages: int, acknowledged: Acknowledged) -> float:
     """Seconds from the first message to the receiver's acknowledgement of the last."""
     send = endpoint.send
     batch = repeat(None, messages)
@@ -66,3 +81,12 @@ def server_throughput(endpoint: Endpoint, messages: int) -> None:
     receive = endpoint.receive
     for _ in repeat(None, messages):
         receive()
+
+
+PYTHON = Loops(
+    client_latency,
+    client_latency_sampled,
+    server_latency,
+    client_throughput,
+    server_throughput,
+)

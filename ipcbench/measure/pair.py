@@ -18,8 +18,10 @@ from typing import Self, TypeVar
 from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
 from ipcbench.host import Cpus
-from ipcbench.measure import loops, process
+from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
+from ipcbench.measure.loops import Loops, Samples
+from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
@@ -57,6 +59,7 @@ class Pair:
         self._link: Link | None = None
         self._channel: Channel
         self._endpoint: Endpoint
+        self._loops: Loops
 
     def __enter__(self) -> Self:
         try:
@@ -85,7 +88,7 @@ class Pair:
         """
         return self._guarded(lambda: self._run(messages))
 
-    def sample(self, messages: int) -> "array[int]":
+    def sample(self, messages: int) -> Samples:
         """Nanoseconds of so many single round trips; raises as `run` does.
 
         Only for latency: a message of a one-way stream has no time of its own that the sender
@@ -159,7 +162,7 @@ class Pair:
             self._tether.leave_to_server()
         process.pin(client_cpu)
         self._link.keep_only("client")
-        self._endpoint = self._link.client()
+        self._endpoint, self._loops = driven_by(case.loop, self._link.client())
         hello = self._channel.expect("hello")
         if hello["message_size_bytes"] != case.message_size_bytes:
             raise CheckFailed(f"the server expects messages of {hello['message_size_bytes']} bytes")
@@ -179,21 +182,21 @@ class Pair:
             self._verify_batch()
         return elapsed
 
-    def _sample(self, messages: int) -> "array[int]":
+    def _sample(self, messages: int) -> Samples:
         self._phase = "sampled burst"
         samples_ns = array("q", bytes(8 * messages))
         if self._transport.is_control:
-            loops.client_latency_sampled(self._endpoint, samples_ns)
+            self._loops.client_latency_sampled(self._endpoint, samples_ns)
             return samples_ns
         self._channel.send("run", messages=messages)
         self._channel.expect_line(READY)
-        loops.client_latency_sampled(self._endpoint, samples_ns)
+        self._loops.client_latency_sampled(self._endpoint, samples_ns)
         self._channel.expect_line(RAN)
         self._messages += messages
         return samples_ns
 
     def _timed(self, messages: int) -> float:
-        endpoint, channel = self._endpoint, self._channel
+        endpoint, loops, channel = self._endpoint, self._loops, self._channel
         throughput = self._case.workload == "throughput"
         if self._transport.is_control:
             if throughput:

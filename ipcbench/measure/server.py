@@ -5,12 +5,11 @@ import signal
 from typing import NoReturn
 
 from ipcbench.case import Case
-from ipcbench.measure import loops, process
+from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
+from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import digest
 from ipcbench.transports.base import Endpoint, Link
-
-_LOOPS = {"latency": loops.server_latency, "throughput": loops.server_throughput}
 
 
 def serve(
@@ -42,9 +41,10 @@ class Server:
 
     def __init__(self, case: Case, endpoint: Endpoint, channel: Channel) -> None:
         self._case = case
-        self._endpoint = endpoint
+        self._endpoint, loops = driven_by(case.loop, endpoint)
         self._channel = channel
-        self._loop = _LOOPS[case.workload]
+        latency = case.workload == "latency"
+        self._loop = loops.server_latency if latency else loops.server_throughput
         self._messages = 0
         self._usage = process.Usage()
         self._cpus: set[int | None] = set()

@@ -113,7 +113,7 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
 def _describe(case: Case) -> dict[str, int | str]:
     return {
         "ipcbench_version": __version__,
-        "role": "control" if get_transport(case.transport).is_control else "mechanism",
+        "role": get_transport(case.transport).role,
         "workload": case.workload,
         "transport": case.transport,
         "message_size_bytes": case.message_size_bytes,

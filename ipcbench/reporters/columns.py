@@ -110,3 +110,17 @@ COST_COLUMNS = (
     ),
 )
 """The columns of the tables of what a message costs."""
+
+TAX_COLUMNS = (
+    Column("transport", ("transport",), str, is_number=False),
+    Column("native", ("native_median_s",), units.display_time),
+    Column("python", ("time_median_s",), units.display_time),
+    Column("Python tax", ("time_over_native_s",), lambda tax: f"{tax * 1e9:+,.0f} ns"),
+    Column("ratio", ("time_to_native_ratio",), lambda ratio: f"{units.three_digits(ratio)}x"),
+    Column(
+        "95%",
+        ("time_to_native_low_ratio", "time_to_native_high_ratio"),
+        lambda low, high: f"{units.three_digits(low)}-{units.three_digits(high)}",
+    ),
+)
+"""The columns of the tables of what the loop in Python adds."""

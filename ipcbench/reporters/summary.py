@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from ipcbench.analysis import frame
 from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import objections, summarised
-from ipcbench.reporters import table
+from ipcbench.reporters import matrix, table
 
 
 def summary(
@@ -19,7 +19,9 @@ def summary(
 ) -> Iterator[RenderableType]:
     """Tables, then reasons, then what the numbers rest on, then warnings."""
     cases, launches = frame.cases(results, baseline), frame.launches(results)
-    yield from table.tables(cases)
+    yield from table.tables(cases[~matrix.is_part(cases)])
+    yield from table.tax_tables(cases)
+    yield from matrix.matrices(cases)
     if percentiles:
         yield from table.percentile_tables(cases)
     if details:

@@ -14,12 +14,14 @@ from ipcbench.analysis.frame import noise_floor_of
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
     PERCENTILE_COLUMNS,
+    TAX_COLUMNS,
     Column,
     table_columns,
 )
 from ipcbench.units import counted
 
 _TITLES = {"latency": "Latency (round trip)", "throughput": "Throughput (one way, delivered)"}
+_CONTROLS = {"floor": "floor", "ceiling": "top"}
 _TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
@@ -30,6 +32,20 @@ def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
         baselines = group["baseline"].dropna()
         columns = table_columns(workload, None if baselines.empty else str(baselines.iloc[0]))
         yield from _titled(_TITLES[workload], group, columns)
+
+
+def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+    """What the loop in Python costs beside the one in C, where both were measured."""
+    both = cases[cases["time_to_native_ratio"].notna()]
+    native = cases[cases["loop"] == "native"].set_index("case")["time_median_s"]
+    for _, group in both.groupby(_TABLE_KEYS, sort=False):
+        ids = group["case"].str.replace("/python/", "/native/")
+        workload = group["workload"].iloc[0]
+        yield from _titled(
+            f"Python tax, {_TITLES[workload].lower()}",
+            group.assign(native_median_s=native.reindex(ids).to_numpy()),
+            TAX_COLUMNS,
+        )
 
 
 def percentile_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
@@ -47,9 +63,11 @@ def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
 
 
 def reasons(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """A line for each case that has no number."""
-    for row in cases[cases["status"] != "measured"].to_dict("records"):
-        yield Text(f"{row['status']}: {row['case']}: {row['reason']}")
+    """A line for each reason why a case has no number."""
+    without = cases[cases["status"] != "measured"]
+    for (status, reason), group in without.groupby(["status", "reason"], sort=False):
+        more = f" (and {counted(len(group) - 1, 'more case')})" if len(group) > 1 else ""
+        yield Text(f"{status}: {group['case'].iloc[0]}: {reason}{more}")
 
 
 def warnings(sentences: Iterable[str]) -> Iterator[RenderableType]:
@@ -84,7 +102,8 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[RenderableTy
 def _titled(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Iterator[RenderableType]:
     first = group.iloc[0]
     size = units.display_size(first["message_size_bytes"])
-    yield Text(f"{title}, {size}, {first['placement']}, {first['loop']} loop", style="bold")
+    loop = "" if columns is TAX_COLUMNS else f", {first['loop']} loop"
+    yield Text(f"{title}, {size}, {first['placement']}{loop}", style="bold")
     yield _table(group, columns)
     yield Text()
 
@@ -96,8 +115,8 @@ def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
     for row in group.to_dict("records"):
         if row["status"] == "measured":
             name, *rest = (column.show(row) for column in columns)
-            control = row["role"] == "control"
-            label = f"{name} (floor)" if control else name
+            control = row["role"] != "mechanism"
+            label = f"{name} ({_CONTROLS[row['role']]})" if control else name
             table.add_row(escape(label), *map(escape, rest), style="dim" if control else None)
         else:
             table.add_row(escape(row["transport"]), row["status"], *[""] * (len(columns) - 2))

@@ -11,9 +11,10 @@ from ipcbench.transports.base import Transport
 from ipcbench.transports.delayed import Delayed
 from ipcbench.transports.inet import Inet
 from ipcbench.transports.inet6 import Inet6
+from ipcbench.transports.memcpy import Memcpy
 from ipcbench.transports.null import Null
 from ipcbench.transports.pipe import Pipe
-from ipcbench.transports.sysv_shm import SysvShm
+from ipcbench.transports.sysv_shm import SysvShm, SysvShmSpin
 from ipcbench.transports.unix import Unix
 
 _VARIANT = re.compile(
@@ -26,6 +27,8 @@ TRANSPORTS: tuple[Transport, ...] = (
     Inet6(),
     Pipe(),
     SysvShm(),
+    SysvShmSpin(),
+    Memcpy(),
     Null(),
 )
 

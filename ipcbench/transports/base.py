@@ -20,10 +20,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 Workload = Literal["latency", "throughput"]
 Side = Literal["client", "server"]
+Loop = Literal["python", "native"]
+Role = Literal["mechanism", "floor", "ceiling"]
+"""Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
 LEDGER = "made"
 """The file in a workspace that lists what outlives a process; see `Workspace.note`."""
@@ -31,6 +34,61 @@ LEDGER = "made"
 
 class Unavailable(Exception):
     """This link can't be made on this machine now; the message says why and what would help."""
+
+
+class StreamShape(NamedTuple):
+    """Descriptors of a byte stream."""
+
+    kind: Literal["stream"]
+    reader: int
+    writer: int
+    is_socket: bool
+
+
+class CounterShape(NamedTuple):
+    """A counter that one end raises and the other waits to lower.
+
+    `where` is a semaphore set (semop), a descriptor (eventfd), or the offset in the shared memory
+    of a 32-bit word that counts how often it was raised (spin, futex).
+    """
+
+    kind: Literal["semop", "eventfd", "spin", "futex"]
+    where: int
+
+
+class DirectionShape(NamedTuple):
+    """One way through shared memory: slots from this offset on, that many bytes apart."""
+
+    offset: int
+    stride: int
+    slots: int
+    filled: CounterShape
+    free: CounterShape | None
+
+
+class SlotsShape(NamedTuple):
+    """Slots in shared memory; None where nothing is sent or received."""
+
+    kind: Literal["slots"]
+    memory: memoryview
+    sends: DirectionShape | None
+    receives: DirectionShape | None
+
+
+class NothingShape(NamedTuple):
+    """Nothing is moved."""
+
+    kind: Literal["nothing"]
+
+
+class CopyShape(NamedTuple):
+    """`send` copies outgoing to incoming."""
+
+    kind: Literal["copy"]
+
+
+Shape = StreamShape | SlotsShape | NothingShape | CopyShape
+"""What an endpoint is to the loop in C (measure/native.c)."""
 
 
 class Workspace:
@@ -68,7 +126,7 @@ class Endpoint:
     the same buffer at the server of a latency link, which so sends back what it received.
     """
 
-    __slots__ = ("_close", "facts", "incoming", "outgoing", "receive", "send")
+    __slots__ = ("_close", "facts", "incoming", "outgoing", "receive", "send", "shape")
 
     def __init__(
         self,
@@ -79,6 +137,7 @@ class Endpoint:
         incoming: memoryview,
         facts: Mapping[str, int],
         close: Callable[[], None],
+        shape: Shape | None = None,
     ) -> None:
         self.send = send
         self.receive = receive
@@ -86,6 +145,8 @@ class Endpoint:
         self.incoming = incoming
         self.facts = facts
         """Effective sizes of buffers, in bytes, by a name that ends in its unit."""
+        self.shape = shape
+        """The same endpoint for the loop in C; None where only Python can drive it."""
         self._close: Callable[[], None] | None = close
 
     def close(self) -> None:
@@ -93,7 +154,7 @@ class Endpoint:
         close, self._close = self._close, None
         if close is not None:
             # The closures hold views of mappings that can't be unmapped while they live.
-            del self.send, self.receive
+            del self.send, self.receive, self.shape
             close()
 
 
@@ -128,8 +189,18 @@ class Transport(ABC):
     """One line for `ipcbench list`: what it is."""
     waits: ClassVar[str]
     """How the reader waits for a message: it changes the number more than the mechanism does."""
-    is_control: ClassVar[bool] = False
-    """A control measures the harness: its loop runs in the client alone and no payload arrives."""
+    role: ClassVar[Role] = "mechanism"
+    workloads: ClassVar[tuple[Workload, ...]] = ("latency", "throughput")
+    """What a pair can do over it."""
+    spins: ClassVar[bool] = False
+    """A reader that spins takes whole scheduler slices from a sender on the same CPU."""
+    is_default: ClassVar[bool] = True
+    """Whether it is measured where none is named."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether its loop runs in the client alone, and no payload arrives anywhere."""
+        return self.role != "mechanism"
 
     def unavailable(self) -> str | None:
         """Why this transport can't be used here and what would help; None where it can."""
@@ -137,6 +208,10 @@ class Transport(ABC):
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
         """Why this message can't be sent whole, naming the limit and its value; None if it can."""
+        return None
+
+    def loop_limit(self, loop: Loop) -> str | None:
+        """Why this loop can't drive it; None if it can."""
         return None
 
     @abstractmethod

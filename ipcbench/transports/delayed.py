@@ -5,7 +5,7 @@ from itertools import repeat
 from statistics import median
 from time import perf_counter_ns
 
-from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workload, Workspace
+from ipcbench.transports.base import Endpoint, Link, Loop, Side, Transport, Workload, Workspace
 
 _PROBE_NS = 2_000
 _CALLS = 500
@@ -44,6 +44,9 @@ class Delayed(Transport):
     def __init__(self, transport: Transport, delay_ns: int) -> None:
         self._transport = transport
         self._delay_ns = delay_ns
+
+    def loop_limit(self, loop: Loop) -> str | None:
+        return None if loop == "python" else "a known delay is waited for in Python only"
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         link = self._transport.link(message_size_bytes, workload, workspace)

@@ -1,6 +1,14 @@
 """Moves nothing: what the timed loop itself costs, shown as a row and never subtracted."""
 
-from ipcbench.transports.base import Endpoint, Link, Transport, Workload, Workspace, buffer_pair
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    NothingShape,
+    Transport,
+    Workload,
+    Workspace,
+    buffer_pair,
+)
 
 
 class NullLink(Link):
@@ -18,6 +26,7 @@ class NullLink(Link):
             incoming=incoming,
             facts={},
             close=_nothing,
+            shape=NothingShape("nothing"),
         )
 
     def server(self) -> Endpoint:
@@ -33,7 +42,7 @@ class Null(Transport):
     name = "null"
     summary = "moves nothing: the floor, the loop's own cost"
     waits = "never waits"
-    is_control = True
+    role = "floor"
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return NullLink(message_size_bytes)

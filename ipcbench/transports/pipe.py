@@ -12,6 +12,7 @@ from ipcbench.transports.base import (
     Endpoint,
     Link,
     Side,
+    StreamShape,
     Transport,
     Workload,
     Workspace,
@@ -56,6 +57,7 @@ class PipeLink(Link):
             incoming=incoming,
             facts=_pipe_size(writer),
             close=lambda: self._close_side(side),
+            shape=StreamShape("stream", reader.fileno(), writer.fileno(), is_socket=False),
         )
 
     def _close_side(self, side: Side) -> None:

@@ -9,9 +9,10 @@ import mmap
 import socket
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import Endpoint, Link, Side, Workload, buffer_pair
+from ipcbench.transports.base import Endpoint, Link, Side, StreamShape, Workload, buffer_pair
 
 Count = Callable[[memoryview], int | None]
 """A `read` into or `write` from a view; returns the bytes moved, 0 or None at the end."""
@@ -84,9 +85,6 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
     recv_into, sendall, wait_all = connection.recv_into, connection.sendall, socket.MSG_WAITALL
     after = Tails(incoming).after
 
-    def send() -> None:
-        sendall(outgoing)
-
     def receive() -> None:
         moved = recv_into(incoming, size_bytes, wait_all)
         while moved != size_bytes:
@@ -96,7 +94,7 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
             moved += more
 
     return Endpoint(
-        send=send,
+        send=partial(sendall, outgoing),
         receive=receive,
         outgoing=outgoing,
         incoming=incoming,
@@ -105,6 +103,7 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
             "so_rcvbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
         },
         close=connection.close,
+        shape=StreamShape("stream", connection.fileno(), connection.fileno(), is_socket=True),
     )
 
 

@@ -1,4 +1,4 @@
-"""What `transports.base` promises, for every transport that is listed.
+"""What `transports.base` promises, for every transport that is listed, driven by every loop.
 
 A transport in TRANSPORTS is tested here the moment it is listed. Rules about messages run in two
 threads of this process; rules about a death run in real processes.
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.case import WORKLOADS, Case, Workload
+from ipcbench.case import LOOPS, WORKLOADS, Case, Loop, Workload
 from ipcbench.errors import PeerDied
+from ipcbench.measure import native
+from ipcbench.measure.native import driven_by
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
 from ipcbench.measure.scratch import outstanding
@@ -29,24 +31,28 @@ PATIENCE_S = 20
 MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
 
 
-def _runnable(transport: Transport) -> Transport:
-    reason = transport.unavailable()
+def _runnable(transport: Transport, loop: Loop = "python") -> Transport:
+    reason = transport.unavailable() or transport.loop_limit(loop)
+    if reason is None and loop == "native":
+        reason = native.unavailable()
     if reason is not None:
-        pytest.skip(f"{transport.name}: {reason}")
+        pytest.skip(f"{transport.name}, {loop} loop: {reason}")
     return transport
 
 
 @contextmanager
 def _joined(
-    transport: Transport, size: int, workload: Workload, directory: Path
+    transport: Transport, size: int, workload: Workload, directory: Path, loop: Loop = "python"
 ) -> Iterator[tuple[Endpoint, Endpoint]]:
     """Client and server endpoints of one link, both in this process."""
-    link = _runnable(transport).link(size, workload, Workspace(directory))
+    if workload not in transport.workloads:
+        pytest.skip(f"{transport.name} has no {workload}")
+    link = _runnable(transport, loop).link(size, workload, Workspace(directory))
     try:
         with ThreadPoolExecutor(1) as pool:
             accepting = pool.submit(link.server)
-            client = link.client()
-            server = accepting.result(PATIENCE_S)
+            client, _ = driven_by(loop, link.client())
+            server, _ = driven_by(loop, accepting.result(PATIENCE_S))
         yield client, server
         client.close()
         server.close()
@@ -83,12 +89,19 @@ def mechanism(request: pytest.FixtureRequest) -> Transport:
     return chosen
 
 
+@pytest.fixture(params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> Loop:
+    """Every loop."""
+    chosen: Loop = request.param
+    return chosen
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_round_trips_bring_back_what_was_sent(
-    mechanism: Transport, size: int, tmp_path: Path
+    mechanism: Transport, loop: Loop, size: int, tmp_path: Path
 ) -> None:
     payloads = Payloads()
-    with _joined(mechanism, size, "latency", tmp_path) as (client, server):
+    with _joined(mechanism, size, "latency", tmp_path, loop) as (client, server):
 
         def echo() -> None:
             for _ in range(MESSAGES):
@@ -106,13 +119,13 @@ def test_round_trips_bring_back_what_was_sent(
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_stream_arrives_whole_and_in_order(
-    mechanism: Transport, size: int, tmp_path: Path
+    mechanism: Transport, loop: Loop, size: int, tmp_path: Path
 ) -> None:
     sent: list[bytes] = []
     received: list[bytes] = []
     payloads = Payloads()
     count = MESSAGES if size > 4096 else MESSAGES * 10  # more than any ring has slots
-    with _joined(mechanism, size, "throughput", tmp_path) as (client, server):
+    with _joined(mechanism, size, "throughput", tmp_path, loop) as (client, server):
 
         def drain() -> None:
             for _ in range(count):
@@ -129,10 +142,10 @@ def test_a_stream_arrives_whole_and_in_order(
 
 
 def test_a_sender_waits_for_a_slow_receiver_and_nothing_is_dropped(
-    mechanism: Transport, tmp_path: Path
+    mechanism: Transport, loop: Loop, tmp_path: Path
 ) -> None:
     size, count = 65_536, 100  # 6.4 MiB: more than any of them buffers by default
-    with _joined(mechanism, size, "throughput", tmp_path) as (client, server):
+    with _joined(mechanism, size, "throughput", tmp_path, loop) as (client, server):
 
         def pour() -> None:
             for number in range(count):
@@ -151,9 +164,9 @@ def test_a_sender_waits_for_a_slow_receiver_and_nothing_is_dropped(
 
 
 def test_the_server_of_a_latency_link_sends_back_its_own_buffer(
-    mechanism: Transport, tmp_path: Path
+    mechanism: Transport, loop: Loop, tmp_path: Path
 ) -> None:
-    with _joined(mechanism, 64, "latency", tmp_path) as (client, server):
+    with _joined(mechanism, 64, "latency", tmp_path, loop) as (client, server):
         server.incoming[:] = b"x" * 64
         assert server.outgoing == server.incoming
         client.incoming[:] = b"y" * 64
@@ -162,9 +175,9 @@ def test_the_server_of_a_latency_link_sends_back_its_own_buffer(
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_buffers_are_of_the_exact_size_and_facts_name_their_unit(
-    transport: Transport, workload: Workload, tmp_path: Path
+    transport: Transport, loop: Loop, workload: Workload, tmp_path: Path
 ) -> None:
-    with _joined(transport, 1000, workload, tmp_path) as ends:
+    with _joined(transport, 1000, workload, tmp_path, loop) as ends:
         for end in ends:
             assert len(end.outgoing) == len(end.incoming) == 1000
             assert all(name.endswith(("_bytes", "_count")) for name in end.facts)
@@ -173,9 +186,9 @@ def test_buffers_are_of_the_exact_size_and_facts_name_their_unit(
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_closing_twice_is_allowed_and_nothing_stays(
-    transport: Transport, workload: Workload, tmp_path: Path
+    transport: Transport, loop: Loop, workload: Workload, tmp_path: Path
 ) -> None:
-    with _joined(transport, 64, workload, tmp_path) as (client, server):
+    with _joined(transport, 64, workload, tmp_path, loop) as (client, server):
         for end in (client, server, client, server):
             end.close()
     link = transport.link(64, workload, Workspace(tmp_path))
@@ -201,9 +214,9 @@ def test_the_summary_and_the_wait_are_one_line_each(
 @pytest.mark.parametrize("workload", WORKLOADS)
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
 def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
-    mechanism: Transport, workload: Workload, stop: signal.Signals, tmp_path: Path
+    mechanism: Transport, loop: Loop, workload: Workload, stop: signal.Signals, tmp_path: Path
 ) -> None:
-    case = Case(workload, _runnable(mechanism).name, 64, placement="free")
+    case = Case(workload, _runnable(mechanism, loop).name, 64, loop, "free")
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(10)
         server = pair._server_pid
@@ -212,19 +225,21 @@ def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
         killer.start()
         # More messages than any mechanism moves in the time that the kill takes.
         with pytest.raises(PeerDied, match=f"was killed by {stop.name} in the timed batch"):
-            pair.run(500_000_000)
+            pair.run(50_000_000_000)
         killer.join()
 
 
-def test_the_clients_death_ends_the_server(mechanism: Transport, tmp_path: Path) -> None:
-    case = Case("latency", _runnable(mechanism).name, 64, placement="free")
+def test_the_clients_death_ends_the_server(
+    mechanism: Transport, loop: Loop, tmp_path: Path
+) -> None:
+    case = Case("latency", _runnable(mechanism, loop).name, 64, loop, "free")
     reader, writer = os.pipe()
     client = os.fork()
     if client == 0:
         try:
             with Pair(case, None, Workspace(tmp_path)) as pair:
                 os.write(writer, str(pair._server_pid).encode())
-                pair.run(500_000_000)
+                pair.run(50_000_000_000)
         finally:
             os._exit(1)
     os.close(writer)
@@ -261,6 +276,6 @@ def _remove_noted(directory: Path) -> None:
 
 
 def test_a_link_is_a_link(transport: Transport, tmp_path: Path) -> None:
-    link = _runnable(transport).link(64, "latency", Workspace(tmp_path))
+    link = _runnable(transport).link(64, transport.workloads[0], Workspace(tmp_path))
     assert isinstance(link, Link)
     link.close()

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from ipcbench.analysis import store
-from ipcbench.case import WORKLOADS
-from ipcbench.transports import TRANSPORTS
+from ipcbench.case import LOOPS, WORKLOADS, Loop
+from ipcbench.measure import native
+from ipcbench.transports import TRANSPORTS, get_transport
 from tests.command import environment
 
 LIMIT_S = 5.0
@@ -96,11 +97,16 @@ def _finished_launches(path: Path) -> int:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_a_killed_server_fails_its_case_with_the_reason(
-    name: str, workload: str, tmp_path: Path
+    name: str, loop: Loop, workload: str, tmp_path: Path
 ) -> None:
-    options = (name, "--sizes=64", f"--workloads={workload}")
+    if reason := get_transport(name).loop_limit(loop) or (
+        native.unavailable() if loop == "native" else None
+    ):
+        pytest.skip(reason)
+    options = (name, "--sizes=64", f"--workloads={workload}", f"--loop={loop}")
     with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
         server = _eventually(lambda: _busy_server(driver.pid, f"/{name}/"))
         server.kill()

@@ -3,21 +3,26 @@ import io
 import json
 import os
 import pty
+import shutil
 import sys
 from pathlib import Path
 
 import pyperf
 import pytest
 
+import ipcbench as ipcbench_package
 from ipcbench.analysis import frame, store
 from ipcbench.case import Case
 from ipcbench.host import allowed_cpus
+from ipcbench.measure import native
 from ipcbench.transports import TRANSPORTS
 from tests.command import QUICK, environment, ipcbench, run
 
 DATA = Path(__file__).parent.parent / "data"
 BENCH_SCRIPTS = ("latency", "throughput")
 RUNNABLE = [t.name for t in TRANSPORTS if t.unavailable() is None]
+USUAL = [t.name for t in TRANSPORTS if t.name in RUNNABLE and t.is_default]
+needs_native = pytest.mark.skipif(native.unavailable() is not None, reason="no native loop here")
 
 
 def test_compare_measures_shows_and_saves(tmp_path: Path) -> None:
@@ -31,7 +36,7 @@ def test_compare_measures_shows_and_saves(tmp_path: Path) -> None:
     assert "saved: run.json and run.csv" in done.stderr
 
     launches = frame.launches(store.load(tmp_path / "run.json"))
-    assert sorted(launches["transport"].unique()) == sorted(RUNNABLE)
+    assert sorted(launches["transport"].unique()) == sorted(USUAL)
     mechanisms = launches[launches["role"] == "mechanism"]
     assert (mechanisms["messages_checked"] > 0).all()
     assert (launches["command"] == f"ipcbench compare {' '.join(arguments + QUICK)}").all()
@@ -280,3 +285,48 @@ def test_doctor_answers_for_this_machine(tmp_path: Path) -> None:
     done = ipcbench("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert all(line[:5].strip() in {"ok", "note", "warn", ""} for line in done.stdout.splitlines())
+
+
+def test_without_the_extension_all_but_the_native_loop_works(tmp_path: Path) -> None:
+    root = Path(ipcbench_package.__file__).parent
+    shutil.copytree(
+        root, tmp_path / "ipcbench", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    here = {"PYTHONPATH": str(tmp_path)}
+    listed = ipcbench("list", cwd=tmp_path, extra=here)
+    assert "native loop    no  the extension wasn't built: install a C compiler" in listed.stdout
+    measured = ("pipe", "--sizes=64", "--workloads=latency", *QUICK, "-o", "run.json")
+    both = ipcbench("compare", *measured, "--loop=python,native", cwd=tmp_path, extra=here)
+    assert both.returncode == 0, both.stderr
+    assert "the native loop is left out: the extension wasn't built" in both.stderr
+    assert "python loop" in both.stdout
+    alone = ipcbench("compare", *measured, "--loop=native", "--force", cwd=tmp_path, extra=here)
+    assert alone.returncode == 2
+    assert "or use --loop python" in alone.stderr
+
+
+@needs_native
+def test_both_loops_of_a_transport_are_paired(tmp_path: Path) -> None:
+    options = ("pipe", "--sizes=64", "--rounds=6", "--values=2", "--min-time=2ms", "-o", "run.json")
+    both = ("--loop=python,native", "--placement=same-core")
+    done = ipcbench("compare", *options, *both, "--csv", "run.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Python tax, latency (round trip), 64 B, same-core" in done.stdout
+    with (tmp_path / "run.csv").open() as file:
+        rows = {row["case"]: row for row in csv.DictReader(file)}
+    python = rows["latency/pipe/64/python/same-core"]
+    # An interpreter in the loop is never faster; by how much it is slower is not for a test.
+    assert float(python["time_to_native_ratio"]) > 1
+    assert rows["latency/pipe/64/native/same-core"]["time_to_native_ratio"] == ""
+    assert rows["throughput/memcpy/64/native/same-core"]["role"] == "ceiling"
+
+
+def test_a_matrix_has_a_round_trip_for_every_pair_of_cpus(tmp_path: Path) -> None:
+    options = ("pipe", "--matrix", "--sizes=64", "--rounds=1", "--values=1", "--min-time=1ms")
+    done = ipcbench("compare", *options, "-o", "run.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Round trip by CPU, pipe, 64 B, python loop" in done.stdout
+    cpus = allowed_cpus()
+    suite = store.load(tmp_path / "run.json").suite
+    assert suite is not None
+    assert len(suite) == len(cpus) * (len(cpus) + 1) / 2

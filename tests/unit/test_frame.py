@@ -89,4 +89,4 @@ def test_throughput_is_delivered_messages_and_bytes_and_a_control_delivers_none(
     assert stream["throughput_messages_per_s"] == pytest.approx(1e6)
     assert stream["throughput_bytes_per_s"] == pytest.approx(1024e6)
     assert cases["throughput_bytes_per_s"].isna()[1]
-    assert control["role"] == "control"
+    assert control["role"] == "floor"

@@ -18,6 +18,7 @@ ALLOWED = {
     "ipcbench.outputs": {"errors", ""},
     "ipcbench.transports.base": set(),
     "ipcbench.transports.stream": {"transports.base"},
+    "ipcbench.transports.slots": {"transports.base"},
     "ipcbench.transports": {"errors", "transports"},
     "ipcbench.analysis.stats": set(),
     "ipcbench.analysis": {"analysis", "case", "errors", "units"},
@@ -96,7 +97,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
 def test_a_transport_knows_no_reporting_and_no_sibling(path: Path) -> None:
     if path.name == "__init__.py":
         return
-    shared = {"ipcbench.transports.base", "ipcbench.transports.stream"}
+    shared = {f"ipcbench.transports.{name}" for name in ("base", "stream", "slots")}
     for name in _imported(path):
         assert name.partition(".")[0] not in {"pyperf", "rich", "pandas", "numpy"}
         assert not name.startswith("ipcbench") or name in shared

@@ -9,7 +9,6 @@ import pytest
 from ipcbench.measure.scratch import PREFIX, outstanding, scratch, sweep
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import LEDGER, Workspace
-from ipcbench.transports.sysv_shm import SysvShmLink
 
 
 def test_a_ledger_names_what_was_made_and_not_taken_back() -> None:
@@ -30,7 +29,7 @@ def test_a_scratch_directory_is_private_and_gone_afterwards() -> None:
 def test_a_sweep_removes_the_semaphores_a_dead_process_noted(tmp_path: Path) -> None:
     if reason := get_transport("sysv-shm").unavailable():
         pytest.skip(reason)
-    link = SysvShmLink(64, "throughput", Workspace(tmp_path))
+    link = get_transport("sysv-shm").link(64, "throughput", Workspace(tmp_path))
     keys = [key for _, key in outstanding((tmp_path / LEDGER).read_text())]
     assert len(keys) == 2
     sweep(tmp_path)

@@ -1,0 +1,734 @@
+/*
+ * The timed loops in C: what loops.py does, on the same endpoints, without the interpreter.
+ *
+ * Written per shape of endpoint, never per transport (ipcbench/transports/base.py lists the
+ * shapes): a transport of a known shape has its native loop without a line here.
+ *
+ * The work of both loops is the same: a message goes from a private buffer of the sender into a
+ * private buffer of the receiver; through shared memory that is one copy in and one copy out.
+ * Between the two clock reads of a batch stands nothing but messages. The GIL is released for the
+ * whole batch. A call that a signal interrupts gives Python's handlers their turn, and is called
+ * again unless one of them raised; a spinning wait does the same now and then.
+ */
+
+#define _GNU_SOURCE
+#define Py_LIMITED_API 0x030b0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+/* How often a spinning wait looks for signals: about once a millisecond. */
+#define SPINS_BETWEEN_SIGNALS (1u << 14)
+
+/* What a step of a loop comes to. */
+enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3 };
+
+/* ---- A counter that one end raises and the other end waits to lower. ------------------------ */
+
+typedef enum { NO_COUNTER, SEMOP, EVENTFD, SPIN, FUTEX } counter_kind;
+
+typedef struct {
+    counter_kind kind;
+    int id;                  /* SEMOP: the set; EVENTFD: the descriptor */
+    _Atomic uint32_t *word;  /* SPIN, FUTEX: how often it was raised; the next word: who sleeps */
+    uint32_t mine;           /* SPIN: how often this end raised it; or, FUTEX too, lowered it */
+} counter;
+
+/* ---- A side of a link. --------------------------------------------------------------------- */
+
+typedef struct {
+    char *slots, *next, *end;
+    size_t stride;
+    counter filled;
+    counter free;
+} direction;
+
+typedef struct endpoint {
+    PyObject_HEAD
+    bool is_open;
+    Py_buffer outgoing_view, incoming_view, memory_view;
+    char *outgoing, *incoming;
+    size_t size;
+    int (*send)(struct endpoint *);
+    int (*receive)(struct endpoint *);
+    int reader, writer;
+    direction sends, receives;
+    PyThreadState *thread;
+    size_t moved;            /* of the message that the stream's end cut short */
+} endpoint;
+
+/* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
+static int handle_signals(endpoint *self)
+{
+    PyEval_RestoreThread(self->thread);
+    int raised = PyErr_CheckSignals();
+    self->thread = PyEval_SaveThread();
+    return raised ? RAISED : DONE;
+}
+
+/* After a call that returned -1: DONE to call it again, else what became of it. */
+static int after_failure(endpoint *self)
+{
+    return errno == EINTR ? handle_signals(self) : FAILED;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield" ::: "memory");
+#endif
+}
+
+/* ---- Shape "stream": descriptors of a byte stream. ------------------------------------------ */
+
+#define WHOLE(call, buffer)                                                                        \
+    size_t moved = 0;                                                                              \
+    while (moved != self->size) {                                                                  \
+        char *rest = (buffer) + moved;                                                             \
+        ssize_t more = call;                                                                       \
+        if (more > 0) {                                                                            \
+            moved += (size_t)more;                                                                 \
+        } else if (more == 0) {                                                                    \
+            self->moved = moved;                                                                   \
+            return ENDED;                                                                          \
+        } else {                                                                                   \
+            int outcome = after_failure(self);                                                     \
+            if (outcome != DONE)                                                                   \
+                return outcome;                                                                    \
+        }                                                                                          \
+    }                                                                                              \
+    return DONE
+
+static int send_to_socket(endpoint *self)
+{
+    WHOLE(send(self->writer, rest, self->size - moved, MSG_NOSIGNAL), self->outgoing);
+}
+
+static int receive_from_socket(endpoint *self)
+{
+    WHOLE(recv(self->reader, rest, self->size - moved, MSG_WAITALL), self->incoming);
+}
+
+static int send_to_pipe(endpoint *self)
+{
+    WHOLE(write(self->writer, rest, self->size - moved), self->outgoing);
+}
+
+static int receive_from_pipe(endpoint *self)
+{
+    WHOLE(read(self->reader, rest, self->size - moved), self->incoming);
+}
+
+/* ---- Shape "slots": slots in shared memory, and counters that say which are filled. --------- */
+
+static int semaphore_add(endpoint *self, int id, short change)
+{
+    struct sembuf operation = {.sem_num = 0, .sem_op = change, .sem_flg = 0};
+    while (semop(id, &operation, 1) == -1) {
+        int outcome = after_failure(self);
+        if (outcome != DONE)
+            return outcome;
+    }
+    return DONE;
+}
+
+static int eventfd_move(endpoint *self, int descriptor, bool raises)
+{
+    uint64_t one = 1;
+    while ((raises ? write(descriptor, &one, sizeof one) : read(descriptor, &one, sizeof one)) ==
+           -1) {
+        int outcome = after_failure(self);
+        if (outcome != DONE)
+            return outcome;
+    }
+    return DONE;
+}
+
+#ifdef __linux__
+/* futex(2). Not FUTEX_PRIVATE: the word is shared by two processes. */
+static long futex(_Atomic uint32_t *word, int operation, uint32_t value)
+{
+    return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
+}
+#endif
+
+static int raise_in_kernel(endpoint *self, counter *counter)
+{
+    switch (counter->kind) {
+    case SEMOP:
+        return semaphore_add(self, counter->id, 1);
+    case EVENTFD:
+        return eventfd_move(self, counter->id, true);
+#ifdef __linux__
+    case FUTEX:
+        atomic_fetch_add(counter->word, 1);
+        if (atomic_load(counter->word + 1) && futex(counter->word, FUTEX_WAKE, 1) == -1)
+            return FAILED;
+        return DONE;
+#endif
+    default:
+        return DONE;
+    }
+}
+
+static int spin_until_raised(endpoint *self, counter *counter)
+{
+    uint32_t spins = 0;
+    while (atomic_load_explicit(counter->word, memory_order_acquire) == counter->mine) {
+        relax();
+        if (++spins == SPINS_BETWEEN_SIGNALS) {
+            spins = 0;
+            int outcome = handle_signals(self);
+            if (outcome != DONE)
+                return outcome;
+        }
+    }
+    counter->mine++;
+    return DONE;
+}
+
+#ifdef __linux__
+static int sleep_until_raised(endpoint *self, counter *counter)
+{
+    while (atomic_load(counter->word) == counter->mine) {
+        atomic_store(counter->word + 1, 1);
+        long slept = futex(counter->word, FUTEX_WAIT, counter->mine);
+        if (slept == -1 && errno != EAGAIN) {
+            int outcome = after_failure(self);
+            if (outcome != DONE)
+                return outcome;
+        }
+    }
+    atomic_store(counter->word + 1, 0);
+    counter->mine++;
+    return DONE;
+}
+#endif
+
+static int lower_in_kernel(endpoint *self, counter *counter)
+{
+    switch (counter->kind) {
+    case SEMOP:
+        return semaphore_add(self, counter->id, -1);
+    case EVENTFD:
+        return eventfd_move(self, counter->id, false);
+#ifdef __linux__
+    case FUTEX:
+        return sleep_until_raised(self, counter);
+#endif
+    default:
+        return DONE;
+    }
+}
+
+/* Spinning comes first: it alone is so fast that finding out what else to do would show. */
+
+static inline int counter_raise(endpoint *self, counter *counter)
+{
+    if (counter->kind != SPIN)
+        return raise_in_kernel(self, counter);
+    /* One end alone raises a counter, so it need not even read it. */
+    atomic_store_explicit(counter->word, ++counter->mine, memory_order_release);
+    return DONE;
+}
+
+static inline int counter_lower(endpoint *self, counter *counter)
+{
+    if (counter->kind != SPIN)
+        return lower_in_kernel(self, counter);
+    return spin_until_raised(self, counter);
+}
+
+static inline char *next_slot(direction *way)
+{
+    char *slot = way->next;
+    way->next += way->stride;
+    if (way->next == way->end)
+        way->next = way->slots;
+    return slot;
+}
+
+static int send_into_slot(endpoint *self)
+{
+    direction *way = &self->sends;
+    int outcome = way->free.kind == NO_COUNTER ? DONE : counter_lower(self, &way->free);
+    if (outcome != DONE)
+        return outcome;
+    memcpy(next_slot(way), self->outgoing, self->size);
+    return counter_raise(self, &way->filled);
+}
+
+static int receive_from_slot(endpoint *self)
+{
+    direction *way = &self->receives;
+    int outcome = counter_lower(self, &way->filled);
+    if (outcome != DONE)
+        return outcome;
+    memcpy(self->incoming, next_slot(way), self->size);
+    return way->free.kind == NO_COUNTER ? DONE : counter_raise(self, &way->free);
+}
+
+/* ---- Shapes "nothing" and "copy": the controls. --------------------------------------------- */
+
+static int do_nothing(endpoint *self)
+{
+    (void)self;
+    return DONE;
+}
+
+static int copy(endpoint *self)
+{
+    memcpy(self->incoming, self->outgoing, self->size);
+    __asm__ __volatile__("" ::: "memory");  /* the next copy must not be folded into this one */
+    return DONE;
+}
+
+static int refuse(endpoint *self)
+{
+    (void)self;
+    errno = EOPNOTSUPP;
+    return FAILED;
+}
+
+/* ---- The loops. ----------------------------------------------------------------------------- */
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int ping(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        if (!(outcome = self->send(self)))
+            outcome = self->receive(self);
+    return outcome;
+}
+
+static int pong(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        if (!(outcome = self->receive(self)))
+            outcome = self->send(self);
+    return outcome;
+}
+
+static int send_all(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        outcome = self->send(self);
+    return outcome;
+}
+
+static int receive_all(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        outcome = self->receive(self);
+    return outcome;
+}
+
+static int ping_sampled(endpoint *self, int64_t *samples_ns, size_t count)
+{
+    int outcome = DONE;
+    int64_t before = now_ns();
+    for (size_t index = 0; index < count && !outcome; index++) {
+        outcome = ping(self, 1);
+        int64_t now = now_ns();
+        samples_ns[index] = now - before;
+        before = now;
+    }
+    return outcome;
+}
+
+/* ---- What Python sees. ---------------------------------------------------------------------- */
+
+/* Raises what a step came to; NULL, for its caller to return. */
+static PyObject *raised(endpoint *self, int outcome)
+{
+    if (outcome == FAILED)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    if (outcome == ENDED)
+        PyErr_Format(PyExc_EOFError, "the stream ended after %zu of %zu bytes", self->moved,
+                     self->size);
+    return NULL;
+}
+
+static bool is_usable(endpoint *self)
+{
+    if (!self->is_open)
+        PyErr_SetString(PyExc_ValueError, "the endpoint is closed");
+    return self->is_open;
+}
+
+/* Runs a loop without the GIL; `started` and `ended` are the clock around it. */
+static int run(endpoint *self, int (*loop)(endpoint *, uint64_t), uint64_t messages,
+               int64_t *started, int64_t *ended)
+{
+    self->thread = PyEval_SaveThread();
+    *started = now_ns();
+    int outcome = loop(self, messages);
+    *ended = now_ns();
+    int failure = errno;
+    PyEval_RestoreThread(self->thread);
+    errno = failure;
+    return outcome;
+}
+
+static PyObject *run_untimed(endpoint *self, int (*loop)(endpoint *, uint64_t), uint64_t messages)
+{
+    int64_t started, ended;
+    if (!is_usable(self))
+        return NULL;
+    int outcome = run(self, loop, messages, &started, &ended);
+    if (outcome != DONE)
+        return raised(self, outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *endpoint_send(endpoint *self, PyObject *unused)
+{
+    (void)unused;
+    return run_untimed(self, send_all, 1);
+}
+
+static PyObject *endpoint_receive(endpoint *self, PyObject *unused)
+{
+    (void)unused;
+    return run_untimed(self, receive_all, 1);
+}
+
+static PyObject *with_messages(endpoint *self, PyObject *count, int (*loop)(endpoint *, uint64_t))
+{
+    uint64_t messages = PyLong_AsUnsignedLongLong(count);
+    return PyErr_Occurred() ? NULL : run_untimed(self, loop, messages);
+}
+
+static PyObject *server_latency(endpoint *self, PyObject *count)
+{
+    return with_messages(self, count, pong);
+}
+
+static PyObject *server_throughput(endpoint *self, PyObject *count)
+{
+    return with_messages(self, count, receive_all);
+}
+
+static PyObject *client_latency(endpoint *self, PyObject *count)
+{
+    int64_t started, ended;
+    uint64_t messages = PyLong_AsUnsignedLongLong(count);
+    if (PyErr_Occurred() || !is_usable(self))
+        return NULL;
+    int outcome = run(self, ping, messages, &started, &ended);
+    if (outcome != DONE)
+        return raised(self, outcome);
+    return PyFloat_FromDouble((double)(ended - started) * 1e-9);
+}
+
+static PyObject *client_latency_sampled(endpoint *self, PyObject *array)
+{
+    Py_buffer samples;
+    if (!is_usable(self) || PyObject_GetBuffer(array, &samples, PyBUF_WRITABLE))
+        return NULL;
+    self->thread = PyEval_SaveThread();
+    int outcome = ping_sampled(self, samples.buf, (size_t)samples.len / sizeof(int64_t));
+    int failure = errno;
+    PyEval_RestoreThread(self->thread);
+    PyBuffer_Release(&samples);
+    errno = failure;
+    if (outcome != DONE)
+        return raised(self, outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *client_throughput(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages;
+    PyObject *acknowledged;
+    int64_t started, ended;
+    if (!PyArg_ParseTuple(arguments, "KO:client_throughput", &messages, &acknowledged) ||
+        !is_usable(self))
+        return NULL;
+    int outcome = run(self, send_all, messages, &started, &ended);
+    if (outcome != DONE)
+        return raised(self, outcome);
+    PyObject *answer = PyObject_CallObject(acknowledged, NULL);
+    if (answer == NULL)
+        return NULL;
+    Py_DECREF(answer);
+    return PyFloat_FromDouble((double)(now_ns() - started) * 1e-9);
+}
+
+static PyObject *endpoint_close(endpoint *self, PyObject *unused)
+{
+    (void)unused;
+    if (self->is_open) {
+        self->is_open = false;
+        PyBuffer_Release(&self->outgoing_view);
+        PyBuffer_Release(&self->incoming_view);
+        PyBuffer_Release(&self->memory_view);  /* no harm where there is none */
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- Making an endpoint of its shape. ------------------------------------------------------- */
+
+/* Where `bytes` from this offset lie inside the shared memory; NULL with ValueError otherwise. */
+static char *inside(endpoint *self, Py_ssize_t offset, size_t bytes)
+{
+    size_t size = (size_t)self->memory_view.len;
+    if (offset < 0 || (size_t)offset > size || bytes > size - (size_t)offset) {
+        PyErr_Format(PyExc_ValueError, "%zu bytes at %zd are outside of %zu", bytes, offset, size);
+        return NULL;
+    }
+    return (char *)self->memory_view.buf + offset;
+}
+
+static const struct {
+    const char *name;
+    counter_kind kind;
+} COUNTERS[] = {
+    {"semop", SEMOP},
+    {"eventfd", EVENTFD},
+    {"spin", SPIN},
+#ifdef __linux__
+    {"futex", FUTEX},
+#endif
+};
+
+/* A counter from (kind, where), or none at all from None; `raises` says what this end does. */
+static int parse_counter(endpoint *self, PyObject *shape, bool raises, counter *into)
+{
+    const char *name;
+    Py_ssize_t where;
+    if (shape == Py_None)
+        return 0;
+    if (!PyArg_ParseTuple(shape, "sn;a counter is (kind, where)", &name, &where))
+        return -1;
+    for (size_t index = 0; index < sizeof COUNTERS / sizeof *COUNTERS; index++)
+        if (!strcmp(name, COUNTERS[index].name))
+            into->kind = COUNTERS[index].kind;
+    switch (into->kind) {
+    case NO_COUNTER:
+        PyErr_Format(PyExc_ValueError, "unknown kind of counter '%s'", name);
+        return -1;
+    case SPIN:
+    case FUTEX:
+        into->word = (_Atomic uint32_t *)(void *)inside(self, where, 2 * sizeof(uint32_t));
+        if (into->word == NULL)
+            return -1;
+        into->mine = raises ? atomic_load(into->word) : 0;
+        return 0;
+    default:
+        into->id = (int)where;
+        return 0;
+    }
+}
+
+/* A way through shared memory, or none at all from None. */
+static int parse_direction(endpoint *self, PyObject *shape, bool sends, direction *into)
+{
+    Py_ssize_t offset, stride;
+    unsigned int count;
+    PyObject *filled, *free_slots;
+    if (shape == Py_None)
+        return 0;
+    if (!PyArg_ParseTuple(shape, "nnIOO;a direction is (offset, stride, slots, filled, free)",
+                          &offset, &stride, &count, &filled, &free_slots))
+        return -1;
+    if (stride < 0 || count == 0 || (size_t)stride < self->size) {
+        PyErr_SetString(PyExc_ValueError, "slots must be as large as a message");
+        return -1;
+    }
+    into->stride = (size_t)stride;
+    into->next = into->slots = inside(self, offset, into->stride * count);
+    into->end = into->slots + into->stride * count;
+    if (into->slots == NULL || parse_counter(self, filled, sends, &into->filled))
+        return -1;
+    return parse_counter(self, free_slots, !sends, &into->free);
+}
+
+static int take_stream(endpoint *self, PyObject *shape)
+{
+    int is_socket;
+    if (!PyArg_ParseTuple(shape, "Oiip;a stream is ('stream', reader, writer, is_socket)",
+                          &(PyObject *){NULL}, &self->reader, &self->writer, &is_socket))
+        return -1;
+    self->send = is_socket ? send_to_socket : send_to_pipe;
+    self->receive = is_socket ? receive_from_socket : receive_from_pipe;
+    return 0;
+}
+
+static int take_slots(endpoint *self, PyObject *shape)
+{
+    PyObject *memory, *sends, *receives;
+    if (!PyArg_ParseTuple(shape, "OOOO;slots are ('slots', memory, sends, receives)",
+                          &(PyObject *){NULL}, &memory, &sends, &receives) ||
+        PyObject_GetBuffer(memory, &self->memory_view, PyBUF_WRITABLE) ||
+        parse_direction(self, sends, true, &self->sends) ||
+        parse_direction(self, receives, false, &self->receives))
+        return -1;
+    self->send = sends == Py_None ? refuse : send_into_slot;
+    self->receive = receives == Py_None ? refuse : receive_from_slot;
+    return 0;
+}
+
+static int take_nothing(endpoint *self, PyObject *shape)
+{
+    (void)shape;
+    self->send = self->receive = do_nothing;
+    return 0;
+}
+
+static int take_copy(endpoint *self, PyObject *shape)
+{
+    (void)shape;
+    self->send = copy;
+    self->receive = do_nothing;
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*take)(endpoint *, PyObject *);
+} SHAPES[] = {
+    {"stream", take_stream},
+    {"slots", take_slots},
+    {"nothing", take_nothing},
+    {"copy", take_copy},
+};
+
+static int take_shape(endpoint *self, PyObject *shape)
+{
+    PyObject *kind = PyTuple_GetItem(shape, 0);
+    if (kind == NULL)
+        return -1;
+    for (size_t index = 0; index < sizeof SHAPES / sizeof *SHAPES; index++)
+        if (PyUnicode_Check(kind) && !PyUnicode_CompareWithASCIIString(kind, SHAPES[index].name))
+            return SHAPES[index].take(self, shape);
+    PyErr_Format(PyExc_ValueError, "unknown shape of endpoint %R", kind);
+    return -1;
+}
+
+static int endpoint_init(endpoint *self, PyObject *arguments, PyObject *keywords)
+{
+    PyObject *shape, *outgoing, *incoming;
+    if (keywords != NULL && PyDict_Size(keywords)) {
+        PyErr_SetString(PyExc_TypeError, "Endpoint takes no keywords");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(arguments, "O!OO:Endpoint", &PyTuple_Type, &shape, &outgoing, &incoming))
+        return -1;
+    if (self->is_open) {
+        PyErr_SetString(PyExc_ValueError, "the endpoint is open already");
+        return -1;
+    }
+    if (PyObject_GetBuffer(outgoing, &self->outgoing_view, PyBUF_WRITABLE))
+        return -1;
+    if (PyObject_GetBuffer(incoming, &self->incoming_view, PyBUF_WRITABLE)) {
+        PyBuffer_Release(&self->outgoing_view);
+        return -1;
+    }
+    self->is_open = true;
+    self->outgoing = self->outgoing_view.buf;
+    self->incoming = self->incoming_view.buf;
+    self->size = (size_t)self->outgoing_view.len;
+    if (self->incoming_view.len != self->outgoing_view.len) {
+        PyErr_SetString(PyExc_ValueError, "both buffers must be of the message's size");
+        return -1;
+    }
+    return take_shape(self, shape);
+}
+
+static void endpoint_dealloc(endpoint *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    Py_XDECREF(endpoint_close(self, NULL));
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef ENDPOINT_METHODS[] = {
+    {"send", (PyCFunction)endpoint_send, METH_NOARGS, "Sends all of `outgoing`."},
+    {"receive", (PyCFunction)endpoint_receive, METH_NOARGS, "Fills all of `incoming`."},
+    {"client_latency", (PyCFunction)client_latency, METH_O, "See loops.client_latency."},
+    {"client_latency_sampled", (PyCFunction)client_latency_sampled, METH_O,
+     "See loops.client_latency_sampled."},
+    {"server_latency", (PyCFunction)server_latency, METH_O, "See loops.server_latency."},
+    {"client_throughput", (PyCFunction)client_throughput, METH_VARARGS,
+     "See loops.client_throughput."},
+    {"server_throughput", (PyCFunction)server_throughput, METH_O, "See loops.server_throughput."},
+    {"close", (PyCFunction)endpoint_close, METH_NOARGS, "Lets go of all buffers; allowed twice."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot ENDPOINT_SLOTS[] = {
+    {Py_tp_doc, "Endpoint(shape, outgoing, incoming): a side of a link, driven in C."},
+    {Py_tp_init, endpoint_init},
+    {Py_tp_dealloc, endpoint_dealloc},
+    {Py_tp_methods, ENDPOINT_METHODS},
+    {0, NULL},
+};
+
+static PyType_Spec ENDPOINT_SPEC = {
+    .name = "ipcbench.measure._native.Endpoint",
+    .basicsize = sizeof(endpoint),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = ENDPOINT_SLOTS,
+};
+
+static int add_types(PyObject *module)
+{
+    PyObject *type = PyType_FromSpec(&ENDPOINT_SPEC);
+    if (type == NULL)
+        return -1;
+    int added = PyModule_AddObjectRef(module, "Endpoint", type);
+    Py_DECREF(type);
+    return added;
+}
+
+static PyModuleDef_Slot MODULE_SLOTS[] = {
+    {Py_mod_exec, add_types},
+    {0, NULL},
+};
+
+static PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "ipcbench.measure._native",
+    .m_doc = "The timed loops in C; ipcbench.measure.native is their Python side.",
+    .m_slots = MODULE_SLOTS,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModuleDef_Init(&MODULE);
+}

@@ -1,0 +1,59 @@
+"""Copies the payload once inside one process: the ceiling that no mechanism's throughput beats."""
+
+from ipcbench.transports.base import (
+    CopyShape,
+    Endpoint,
+    Link,
+    Transport,
+    Workload,
+    Workspace,
+    buffer_pair,
+)
+
+_WHOLE = slice(None)
+
+
+class MemcpyLink(Link):
+    """Joins two buffers of one process."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+
+    def client(self) -> Endpoint:
+        outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
+
+        def send() -> None:
+            incoming[_WHOLE] = outgoing
+
+        return Endpoint(
+            send=send,
+            receive=_nothing,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={},
+            close=_nothing,
+            shape=CopyShape("copy"),
+        )
+
+    def server(self) -> Endpoint:
+        return self.client()
+
+    def close(self) -> None:
+        _nothing()
+
+
+class Memcpy(Transport):
+    """One copy of the payload and nothing else."""
+
+    name = "memcpy"
+    summary = "copies the payload once in one process: the ceiling"
+    waits = "never waits"
+    role = "ceiling"
+    workloads = ("throughput",)
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return MemcpyLink(message_size_bytes)
+
+
+def _nothing() -> None:
+    """What there is to receive, and to close."""
