@@ -1,7 +1,6 @@
 """From arguments to a run: everything that can be wrong is said here, before the first launch."""
 
 import math
-import os
 import secrets
 import time
 from argparse import Namespace
@@ -32,6 +31,8 @@ _CALIBRATION_S = 0.2
 _TARGET_BUDGET_S = 300.0
 """How long `--target` goes on where no budget is given."""
 _SEEDS = 2**32
+_LOOK_S = 0.2
+"""How long is looked, before a run, whether others use the CPUs."""
 _DEFAULT_BASELINE = "inet"
 _VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
 
@@ -256,7 +257,7 @@ def _run_metadata(seed: int, baseline: str, command: str) -> dict[str, int | flo
         "baseline": baseline,
         "command": command,
         "machine": machine.slug,
-        "load_before_run": os.getloadavg()[0],
+        "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
         "noise_floor_ratio": noise_floor(machine.slug).within_run,
         "cpu_model": machine.cpu_model,
         "virtualisation": machine.virtualisation,

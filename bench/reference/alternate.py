@@ -5,6 +5,7 @@ loops take turns, a batch each, on the same CPUs, so that all three meet the sam
 machine. Every round starts all processes anew. Needs two CPUs for the cases on two cores.
 """
 
+import io
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ipcbench import host, outputs
-from ipcbench.analysis.stats import Ratio, alternating_ratio
+from ipcbench.analysis.stats import Interval, Ratio, alternating_ratio
 from ipcbench.case import Case
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.scratch import scratch
@@ -149,7 +150,9 @@ def _table(found: list[Found]) -> Table:
         table.add_column(title, justify="right")
     for one in found:
         table.add_row(
-            one.case.replace("/native", ""),
+            one.case.replace("/native", "")
+            .replace("throughput", "thr.")
+            .replace("latency", "lat."),
             display_time(one.reference_s),
             display_time(one.native_s),
             *_shown(one.native_to_reference),
@@ -164,8 +167,40 @@ def _shown(ratio: Ratio) -> tuple[str, str]:
     return f"{three_digits(ratio.estimate)}x", f"{three_digits(low)}-{three_digits(high)}"
 
 
+def _text(found: list[Found], machine: str) -> str:
+    """The table and what it rests on, 100 columns wide."""
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(_table(found))
+    sampled = found[0].sampled_to_native
+    if sampled is not None:
+        added, bounds = _shown(sampled)
+        console.print(f"\n{found[0].case}: {added} ({bounds}) with a clock read a message")
+    console.print(
+        f"{machine}\n{ROUNDS} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms",
+        highlight=False,
+    )
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def _stored(path: Path) -> tuple[list[Found], str]:
+    """What an earlier run wrote."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    found = []
+    for one in stored["cases"]:
+        ratios = {
+            key: Ratio(value[0], Interval(*value[1]), value[2])
+            for key, value in one.items()
+            if isinstance(value, list)
+        }
+        found.append(Found(**(one | ratios)))
+    return found, stored["machine"]
+
+
 def main() -> int:
     """Measures, prints the table, and writes reference.json beside the other results."""
+    if sys.argv[1] == "--show":
+        print(_text(*_stored(Path(sys.argv[2]))))
+        return 0
     program = Path(sys.argv[1])
     # Before the first pair: this process is a client then, and pinned.
     placements = {case.placement: host.placement_cpus(case.placement) for case in CASES}
@@ -173,22 +208,16 @@ def main() -> int:
     for case in CASES:
         print(case.id, file=sys.stderr, flush=True)
         found.append(measured(case, program, placements[case.placement] or (0, 0)))
-    machine = host.machine()
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print(_table(found))
-    sampled = found[0].sampled_to_native
-    if sampled is not None:
-        added, bounds = _shown(sampled)
-        console.print(f"\n{found[0].case}: {added} ({bounds}) with a clock read a message")
-    console.print(
-        f"{machine.cpu_model}, {machine.cpu_count} CPUs, {machine.virtualisation};"
-        f" {machine.kernel}; {machine.python}\n"
-        f"{ROUNDS} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms",
-        highlight=False,
+    facts = host.machine()
+    machine = (
+        f"{facts.cpu_model}, {facts.cpu_count} CPUs, {facts.virtualisation};"
+        f" {facts.kernel}; {facts.python}"
     )
-    path = outputs.default_output(machine.slug, "reference")
+    print(_text(found, machine))
+    path = outputs.default_output(facts.slug, "reference")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
+    stored = {"machine": machine, "cases": [asdict(one) for one in found]}
+    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(f"saved: {path}", file=sys.stderr)
     return 0
 

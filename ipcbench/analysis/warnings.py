@@ -21,7 +21,7 @@ _MODES_APART = 1.25
 _MOST_FAULTS_A_VALUE = 10
 _MOST_INVOLUNTARY = 0.05
 _MANY_ROUNDS = 20
-_MOST_LOAD = 0.5
+_MOST_BUSY = 0.1
 _SURELY_FASTER = 1.1
 _CONTROLS = ("null", "memcpy")
 _FEWEST = 6
@@ -226,13 +226,12 @@ def _crowded(group: pd.DataFrame) -> str | None:
 
 
 def _loaded(group: pd.DataFrame) -> str | None:
-    if "load_before_run" not in group or "cpu_count" not in group:
+    if "cpu_busy_before_run_ratio" not in group:
         return None
-    # Of the time before the run: the run itself starts a dozen processes at once.
-    load, cpus = group["load_before_run"].max(), int(group["cpu_count"].iloc[0])
-    if load <= _MOST_LOAD * cpus:
+    busy = group["cpu_busy_before_run_ratio"].max()
+    if busy <= _MOST_BUSY:
         return None
-    return f"the load average was {load:.1f} on {cpus} CPUs before the run; end other work"
+    return f"others used {display_percent(busy)} of the CPUs just before the run; end other work"
 
 
 RULES = (

@@ -125,9 +125,10 @@ def test_samples_are_nanoseconds_of_each_round_trip() -> None:
 
 def _sanitizer(name: str) -> str | None:
     """The path of a sanitizer's library, where the compiler has it."""
+    assert COMPILER is not None
     found = subprocess.run([COMPILER, f"-print-file-name={name}"], capture_output=True, text=True)
     path = found.stdout.strip()
-    return path if os.path.isabs(path) else None
+    return path if Path(path).is_absolute() else None
 
 
 PROGRAM = """

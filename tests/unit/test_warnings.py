@@ -61,7 +61,7 @@ def test_an_end_that_ran_elsewhere_is_named() -> None:
     [
         ("page_faults_server_count", 500, "page-faults"),
         ("involuntary_switches_client_per_message", 0.2, "crowded"),
-        ("load_before_run", 3.5, "load"),
+        ("cpu_busy_before_run_ratio", 0.4, "load"),
     ],
 )
 def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: str) -> None:
