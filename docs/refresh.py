@@ -2,8 +2,8 @@
 
 Run it from the checkout: `.venv/bin/python docs/refresh.py`. A comment names the file and the parts
 of its report (they are separated by empty lines, counted from 1), and the code block after it is
-replaced: `<!-- from results/x.json: 1 3 -->`. All of what bench/reference/alternate.py shows of its own
-results is quoted with `<!-- from results/reference.json: all -->`.
+replaced: `<!-- from results/x.json: 1 3 -->`. All of what bench/reference/alternate.py shows of its
+own results is quoted with `<!-- from results/reference.json: all -->`.
 """
 
 import re

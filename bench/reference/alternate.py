@@ -162,6 +162,11 @@ def _table(found: list[Found]) -> Table:
     return table
 
 
+def _short(case: str) -> str:
+    """A case's id without what all have in common, as narrow as it can be."""
+    return case.replace("/native", "").replace("throughput", "thr.").replace("latency", "lat.")
+
+
 def _shown(ratio: Ratio) -> tuple[str, str]:
     low, high = ratio.interval or (ratio.estimate, ratio.estimate)
     return f"{three_digits(ratio.estimate)}x", f"{three_digits(low)}-{three_digits(high)}"
