@@ -9,15 +9,15 @@ from typing import Any, NoReturn, TypeVar
 from ipcbench import __version__, host, units
 from ipcbench.case import (
     DEFAULT_LOOP,
+    DEFAULT_WORKLOADS,
     LOOPS,
     PLACEMENTS,
-    WORKLOADS,
     parse_loop,
     parse_placement,
     parse_workload,
 )
 from ipcbench.errors import UsageError
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports import TRANSPORTS, groups
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -58,6 +58,12 @@ def parser() -> Parser:
         help="every transport, and whether it can run here",
         description="Lists every transport, what it is, and whether it can run here.",
     )
+    explain = commands.add_parser(
+        "explain",
+        help="what a transport is, and what bounds it on this machine now",
+        description="Tells what a transport is, how its reader waits, what is copied, its limits.",
+    )
+    explain.add_argument("transports", nargs="+", metavar="TRANSPORT", help="a name or a @group")
     compare = commands.add_parser(
         "compare",
         help="measure transports against each other",
@@ -120,13 +126,14 @@ def question_parser(question: str) -> Parser:
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of anything that measures."""
-    names = ", ".join(transport.name for transport in TRANSPORTS)
+    known = ", ".join(f"@{group}" for group in groups())
     usual = ", ".join(transport.name for transport in TRANSPORTS if transport.is_default)
     parser.add_argument(
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help=f"what to measure: {names} (default: {usual})",
+        help="what to measure: names that `ipcbench list` shows, or groups of them:"
+        f" {known} (default: @core, which is {usual})",
     )
     _add_cases(parser.add_argument_group("what is measured"))
     _add_effort(parser.add_argument_group("how much is measured"))
@@ -143,8 +150,9 @@ def _add_cases(what: "argparse._ArgumentGroup") -> None:
     what.add_argument(
         "--workloads",
         type=_workloads,
-        default=",".join(WORKLOADS),
-        help="latency: full round trip; throughput: one-way stream (default: %(default)s)",
+        default=",".join(DEFAULT_WORKLOADS),
+        help="latency: full round trip; throughput: one-way stream; connect: a connection and one"
+        " byte each way (default: %(default)s)",
     )
     what.add_argument(
         "--loop",

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Self, TypeVar, get_args
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.units import format_size, parse_size
 
-Workload = Literal["latency", "throughput"]
+Workload = Literal["latency", "throughput", "connect"]
 Loop = Literal["python", "native"]
 Placement = str
 """One of PLACEMENTS, or `cpus-2-3`: the client on CPU 2 and the server on CPU 3."""
@@ -21,6 +21,7 @@ PLACEMENTS: tuple[Placement, ...] = ("same-core", "smt", "cross-core", "cross-so
 
 _CPUS = re.compile(r"cpus-([0-9]{1,5})-([0-9]{1,5})")
 
+DEFAULT_WORKLOADS: tuple[Workload, ...] = ("latency", "throughput")
 DEFAULT_LOOP: Loop = "python"
 DEFAULT_PLACEMENT: Placement = "cross-core"
 
@@ -59,7 +60,7 @@ class Case(NamedTuple):
         return cls(
             parse_workload(workload),
             transport,
-            parse_size(size),
+            0 if size == "0" else parse_size(size),  # what only signals
             _one_of("loop", loop, LOOPS),
             parse_placement(placement),
         )

@@ -26,8 +26,7 @@ from ipcbench.errors import (
     UsageError,
 )
 from ipcbench.interrupts import interruptible
-from ipcbench.measure import native
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports import chosen
 
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import Gate
@@ -56,6 +55,7 @@ def _run(args: Namespace, command: list[str]) -> int:
         return _compare(args, command, "compare")
     return {
         "list": _list,
+        "explain": _explain,
         "report": _report,
         "diff": _diff,
         "doctor": _doctor,
@@ -64,14 +64,16 @@ def _run(args: Namespace, command: list[str]) -> int:
 
 
 def _list(_: Namespace) -> int:
-    for transport in TRANSPORTS:
-        reason = transport.unavailable()
-        state = "no " if reason else "yes"
-        print(f"{transport.name:15}{state} {transport.summary}; {transport.waits}")
-        if reason:
-            print(f"{'':19}can't run here: {reason}")
-    missing = native.unavailable()
-    print(f"{'native loop':15}" + (f"no  {missing}" if missing else "yes the timed loops in C"))
+    from ipcbench.inventory import listed
+
+    print("\n".join(listed()))
+    return EXIT_OK
+
+
+def _explain(args: Namespace) -> int:
+    from ipcbench.inventory import explained
+
+    print("\n\n".join("\n".join(explained(name)) for name in chosen(args.transports)))
     return EXIT_OK
 
 

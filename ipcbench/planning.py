@@ -14,14 +14,15 @@ import psutil
 from ipcbench import host
 from ipcbench.analysis.precision import precision
 from ipcbench.analysis.store import Results
-from ipcbench.case import Case, Loop, Placement, plan
-from ipcbench.errors import UsageError, unknown_name
+from ipcbench.case import Case, Loop, Placement, Workload, plan
+from ipcbench.errors import UsageError
 from ipcbench.host import Cpus
 from ipcbench.measure import native
 from ipcbench.measure.driver import Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import noise_floor
-from ipcbench.transports import TRANSPORTS, get_transport
+from ipcbench.transports import TRANSPORTS, chosen, get_transport
+from ipcbench.transports.base import CORE
 from ipcbench.units import counted, display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8
@@ -75,15 +76,14 @@ def planned(args: Namespace, command: str) -> Plan:
     together = _together(args.sizes)
     if args.matrix:
         _check_matrix(args)
-        names = list(args.transports)
+        names = chosen(args.transports)
     loops, without = _loops(args.loops)
     cpus, elsewhere = _placements(args)
     notes += without + elsewhere
     baseline = _baseline(args.baseline, names)
     limits = [
         (case, _limit(case, cpus[case.placement]))
-        for case in plan(names, args.workloads, args.sizes, loops, tuple(cpus))
-        if case.workload in get_transport(case.transport).workloads
+        for case in _cases(names, args.workloads, args.sizes, loops, tuple(cpus))
     ]
     impossible = [(case, reason) for case, reason in limits if reason is not None]
     preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
@@ -144,18 +144,14 @@ def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
     Asked for by name, a transport that can't run is an error; by default it is left out. The
     controls are always measured.
     """
-    known = [transport.name for transport in TRANSPORTS]
-    for name in asked:
-        if name not in known:
-            raise unknown_name("transport", name, known)
+    wanted_names = chosen(asked or [f"@{CORE}"])
+    for name in wanted_names:
         reason = get_transport(name).unavailable()
-        if reason is not None:
+        if name in asked and reason is not None:
             raise UsageError(f"{name} can't run here: {reason}")
-        if asked.count(name) > 1:
-            raise UsageError(f"transport {name!r} is named twice; name it once")
     names, notes = [], []
     for transport in TRANSPORTS:
-        wanted = transport.name in asked if asked else transport.is_default
+        wanted = transport.name in wanted_names
         if not wanted and not transport.is_control:
             continue
         reason = transport.unavailable()
@@ -164,6 +160,31 @@ def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             notes.append(f"{transport.name} is left out: {reason}")
     return names, notes
+
+
+def _cases(
+    names: Sequence[str],
+    workloads: Sequence[Workload],
+    sizes: Sequence[int],
+    loops: Sequence[Loop],
+    placements: Sequence[Placement],
+) -> list[Case]:
+    """The cases that make sense: what a transport can do, with the sizes that it can have.
+
+    What only signals has messages of 0 bytes, and a connection exchanges one byte.
+    """
+    cases: dict[Case, None] = {}
+    for case in plan(names, workloads, sizes, loops, placements):
+        transport = get_transport(case.transport)
+        if case.workload not in transport.workloads:
+            continue
+        if not transport.carries_payload:
+            cases[case._replace(message_size_bytes=0)] = None
+        elif case.workload == "connect":
+            cases[case._replace(message_size_bytes=1)] = None
+        else:
+            cases[case] = None
+    return list(cases)
 
 
 def _loops(asked: Sequence[Loop]) -> tuple[list[Loop], list[str]]:
@@ -215,6 +236,8 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
+    if case.loop == "native" and case.workload == "connect":
+        return "connections are made by the loop in Python only"
     return transport.loop_limit(case.loop) or transport.limit(
         case.message_size_bytes, case.workload
     )

@@ -58,6 +58,9 @@ COSTS = tuple(
 )
 """What a message cost each end while batches were timed: medians over launches."""
 
+QUANTITIES = {"latency": "round_trip", "throughput": "message", "connect": "connection"}
+"""What a case's times are of, by its workload."""
+
 CASE_COLUMNS = (
     "case",
     *Case._fields,
@@ -89,6 +92,7 @@ CASE_COLUMNS = (
     "time_to_native_high_ratio",
     "throughput_messages_per_s",
     "throughput_bytes_per_s",
+    "connections_per_s",
     *PERCENTILES,
     "round_trip_samples_count",
     *COSTS,
@@ -197,7 +201,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         "case": case.id,
         "role": group["role"].iloc[0],
         "status": "measured",
-        "quantity": "round_trip" if case.workload == "latency" else "message",
+        "quantity": QUANTITIES[case.workload],
         "launches_count": len(group),
         "values_count": int(group["values_count"].sum()),
         "messages_count": int(group["messages_count"].sum()),
@@ -212,6 +216,8 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
+    if case.workload == "connect":
+        row["connections_per_s"] = 1 / across.median
     if case.workload == "throughput":
         row["throughput_messages_per_s"] = 1 / across.median
         if row["role"] == "mechanism":

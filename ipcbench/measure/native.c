@@ -17,11 +17,13 @@
 #include <Python.h>
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -30,6 +32,7 @@
 
 #ifdef __linux__
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <sys/syscall.h>
 #endif
 
@@ -41,15 +44,16 @@
 #define SPINS_BETWEEN_SIGNALS (1u << 14)
 
 /* What a step of a loop comes to. */
-enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3 };
+enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3, LOST = -4, CUT = -5 };
 
 /* ---- A counter that one end raises and the other end waits to lower. ------------------------ */
 
-typedef enum { NO_COUNTER, SEMOP, EVENTFD, SPIN, FUTEX } counter_kind;
+typedef enum { NO_COUNTER, SEMOP, POSIX_SEM, EVENTFD, SPIN, FUTEX } counter_kind;
 
 typedef struct {
     counter_kind kind;
     int id;                  /* SEMOP: the set; EVENTFD: the descriptor */
+    sem_t *semaphore;        /* POSIX_SEM */
     _Atomic uint32_t *word;  /* SPIN, FUTEX: how often it was raised; the next word: who sleeps */
     uint32_t mine;           /* SPIN: how often this end raised it; or, FUTEX too, lowered it */
 } counter;
@@ -75,6 +79,9 @@ typedef struct endpoint {
     direction sends, receives;
     PyThreadState *thread;
     size_t moved;            /* of the message that the stream's end cut short */
+    bool numbers;            /* DATAGRAM: this end writes a number over the first bytes */
+    uint64_t sent, received, due, got;
+    uint32_t half_window, credit, uncredited;
 } endpoint;
 
 /* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
@@ -154,6 +161,16 @@ static int semaphore_add(endpoint *self, int id, short change)
     return DONE;
 }
 
+static int posix_semaphore_move(endpoint *self, sem_t *semaphore, bool raises)
+{
+    while ((raises ? sem_post(semaphore) : sem_wait(semaphore)) == -1) {
+        int outcome = after_failure(self);
+        if (outcome != DONE)
+            return outcome;
+    }
+    return DONE;
+}
+
 static int eventfd_move(endpoint *self, int descriptor, bool raises)
 {
     uint64_t one = 1;
@@ -179,6 +196,8 @@ static int raise_in_kernel(endpoint *self, counter *counter)
     switch (counter->kind) {
     case SEMOP:
         return semaphore_add(self, counter->id, 1);
+    case POSIX_SEM:
+        return posix_semaphore_move(self, counter->semaphore, true);
     case EVENTFD:
         return eventfd_move(self, counter->id, true);
 #ifdef __linux__
@@ -232,6 +251,8 @@ static int lower_in_kernel(endpoint *self, counter *counter)
     switch (counter->kind) {
     case SEMOP:
         return semaphore_add(self, counter->id, -1);
+    case POSIX_SEM:
+        return posix_semaphore_move(self, counter->semaphore, false);
     case EVENTFD:
         return eventfd_move(self, counter->id, false);
 #ifdef __linux__
@@ -289,6 +310,114 @@ static int receive_from_slot(endpoint *self)
     memcpy(self->incoming, next_slot(way), self->size);
     return way->free.kind == NO_COUNTER ? DONE : counter_raise(self, &way->free);
 }
+
+/* ---- Shape "datagram": a connected socket that keeps messages apart, and may lose them. ------ */
+
+/* The number that a message carries in its first bytes, as far as it has room for one. */
+static uint64_t numbered(const endpoint *self, uint64_t number)
+{
+    return self->size < sizeof number ? number & 0xff : number;
+}
+
+static size_t number_size(const endpoint *self)
+{
+    return self->size < sizeof(uint64_t) ? 1 : sizeof(uint64_t);
+}
+
+/* One system call that moves a whole message or nothing. */
+#define AT_ONCE(result, call)                                                                      \
+    ssize_t result;                                                                                \
+    while ((result = (call)) == -1) {                                                              \
+        int outcome = after_failure(self);                                                         \
+        if (outcome != DONE)                                                                       \
+            return outcome;                                                                        \
+    }
+
+static int await_credit(endpoint *self)
+{
+    char credit;
+    AT_ONCE(got, recv(self->reader, &credit, 1, 0));
+    if (got != 1)
+        return CUT;
+    self->credit += self->half_window;
+    return DONE;
+}
+
+static int give_credit(endpoint *self)
+{
+    self->uncredited = 0;
+    AT_ONCE(sent, send(self->writer, "c", 1, MSG_NOSIGNAL));
+    (void)sent;
+    return DONE;
+}
+
+static int send_datagram(endpoint *self)
+{
+    if (self->half_window) {
+        int outcome = self->credit ? DONE : await_credit(self);
+        if (outcome != DONE)
+            return outcome;
+        self->credit--;
+    }
+    if (self->numbers) {
+        uint64_t number = numbered(self, self->sent++);
+        memcpy(self->outgoing, &number, number_size(self));
+    }
+    AT_ONCE(sent, send(self->writer, self->outgoing, self->size, MSG_NOSIGNAL));
+    return (size_t)sent == self->size ? DONE : CUT;
+}
+
+static int receive_datagram(endpoint *self)
+{
+    AT_ONCE(got, recv(self->reader, self->incoming, self->size, MSG_TRUNC));
+    self->moved = (size_t)got;
+    if (self->moved != self->size)
+        return CUT;
+    uint64_t number = 0;
+    memcpy(&number, self->incoming, number_size(self));
+    self->due = numbered(self, self->received++);
+    self->got = number;
+    if (number != self->due)
+        return LOST;
+    if (self->half_window && ++self->uncredited == self->half_window)
+        return give_credit(self);
+    return DONE;
+}
+
+/* ---- Shape "queue": message queues of the kernel. -------------------------------------------- */
+
+/* msgop(2): the message's type stands in front of its text, so in front of either buffer. */
+static int send_to_sysv_queue(endpoint *self)
+{
+    long *message = (long *)(void *)(self->outgoing - sizeof(long));
+    *message = 1;
+    AT_ONCE(sent, msgsnd(self->writer, message, self->size, 0));
+    (void)sent;
+    return DONE;
+}
+
+static int receive_from_sysv_queue(endpoint *self)
+{
+    AT_ONCE(got, msgrcv(self->reader, self->incoming - sizeof(long), self->size, 0, 0));
+    self->moved = (size_t)got;
+    return self->moved == self->size ? DONE : CUT;
+}
+
+#ifdef __linux__
+static int send_to_posix_queue(endpoint *self)
+{
+    AT_ONCE(sent, mq_send((mqd_t)self->writer, self->outgoing, self->size, 0));
+    (void)sent;
+    return DONE;
+}
+
+static int receive_from_posix_queue(endpoint *self)
+{
+    AT_ONCE(got, mq_receive((mqd_t)self->reader, self->incoming, self->size, NULL));
+    self->moved = (size_t)got;
+    return self->moved == self->size ? DONE : CUT;
+}
+#endif
 
 /* ---- Shapes "nothing" and "copy": the controls. --------------------------------------------- */
 
@@ -375,6 +504,13 @@ static PyObject *raised(endpoint *self, int outcome)
 {
     if (outcome == FAILED)
         return PyErr_SetFromErrno(PyExc_OSError);
+    if (outcome == LOST)
+        PyErr_Format(PyExc_OSError, "message %llu came where %llu was due: %lld were lost",
+                     (unsigned long long)self->got, (unsigned long long)self->due,
+                     (long long)(self->got - self->due));
+    if (outcome == CUT)
+        PyErr_Format(PyExc_OSError, "a message of %zu bytes came in place of %zu", self->moved,
+                     self->size);
     if (outcome == ENDED)
         PyErr_Format(PyExc_EOFError, "the stream ended after %zu of %zu bytes", self->moved,
                      self->size);
@@ -517,6 +653,7 @@ static const struct {
     counter_kind kind;
 } COUNTERS[] = {
     {"semop", SEMOP},
+    {"posix-sem", POSIX_SEM},
     {"eventfd", EVENTFD},
     {"spin", SPIN},
 #ifdef __linux__
@@ -546,6 +683,9 @@ static int parse_counter(endpoint *self, PyObject *shape, bool raises, counter *
         if (into->word == NULL)
             return -1;
         into->mine = raises ? atomic_load(into->word) : 0;
+        return 0;
+    case POSIX_SEM:
+        into->semaphore = (sem_t *)(uintptr_t)where;
         return 0;
     default:
         into->id = (int)where;
@@ -587,6 +727,42 @@ static int take_stream(endpoint *self, PyObject *shape)
     return 0;
 }
 
+static int take_datagram(endpoint *self, PyObject *shape)
+{
+    int numbers;
+    if (!PyArg_ParseTuple(shape, "OipI;a datagram is ('datagram', descriptor, numbers, window)",
+                          &(PyObject *){NULL}, &self->reader, &numbers, &self->half_window))
+        return -1;
+    self->writer = self->reader;
+    self->numbers = numbers;
+    self->credit = 2 * self->half_window;
+    self->send = send_datagram;
+    self->receive = receive_datagram;
+    return 0;
+}
+
+static int take_queue(endpoint *self, PyObject *shape)
+{
+    const char *kind;
+    if (!PyArg_ParseTuple(shape, "Osii;a queue is ('queue', kind, receives, sends)",
+                          &(PyObject *){NULL}, &kind, &self->reader, &self->writer))
+        return -1;
+    if (!strcmp(kind, "sysv")) {
+        self->send = send_to_sysv_queue;
+        self->receive = receive_from_sysv_queue;
+        return 0;
+    }
+#ifdef __linux__
+    if (!strcmp(kind, "posix")) {
+        self->send = send_to_posix_queue;
+        self->receive = receive_from_posix_queue;
+        return 0;
+    }
+#endif
+    PyErr_Format(PyExc_ValueError, "unknown kind of queue '%s'", kind);
+    return -1;
+}
+
 static int take_slots(endpoint *self, PyObject *shape)
 {
     PyObject *memory, *sends, *receives;
@@ -621,6 +797,8 @@ static const struct {
     int (*take)(endpoint *, PyObject *);
 } SHAPES[] = {
     {"stream", take_stream},
+    {"datagram", take_datagram},
+    {"queue", take_queue},
     {"slots", take_slots},
     {"nothing", take_nothing},
     {"copy", take_copy},

@@ -31,4 +31,4 @@ def digest(buffer: memoryview) -> str:
 
 def messages_to_check(message_size_bytes: int) -> int:
     """How many messages a full check sends: about 1 MiB, at least 2 and at most 32."""
-    return max(_FEWEST_MESSAGES, min(_MOST_MESSAGES, _CHECKED_BYTES // message_size_bytes))
+    return max(_FEWEST_MESSAGES, min(_MOST_MESSAGES, _CHECKED_BYTES // max(1, message_size_bytes)))

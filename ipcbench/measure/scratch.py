@@ -20,12 +20,17 @@ from typing import NoReturn
 
 from ipcbench.errors import UsageError
 from ipcbench.measure import process
+from ipcbench.transports import posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
 PREFIX = "ipcbench-"
 _JANITOR_LIMIT_S = 3.0
-_REMOVERS: dict[str, Callable[[int], None]] = {SEMAPHORE_KIND: remove_semaphore}
+_REMOVERS: dict[str, Callable[[int], None]] = {
+    SEMAPHORE_KIND: remove_semaphore,
+    sysv_msg.QUEUE_KIND: sysv_msg.remove_queue,
+    posix_mq.QUEUE_KIND: posix_mq.remove_queue,
+}
 
 
 @dataclass(frozen=True, slots=True)

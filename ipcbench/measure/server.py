@@ -43,8 +43,8 @@ class Server:
         self._case = case
         self._endpoint, loops = driven_by(case.loop, endpoint)
         self._channel = channel
-        latency = case.workload == "latency"
-        self._loop = loops.server_latency if latency else loops.server_throughput
+        streams = case.workload == "throughput"
+        self._loop = loops.server_throughput if streams else loops.server_latency
         self._messages = 0
         self._usage = process.Usage()
         self._cpus: set[int | None] = set()
@@ -85,7 +85,7 @@ class Server:
         for _ in range(messages):
             endpoint.receive()
             digests.append(digest(endpoint.incoming))
-            if self._case.workload == "latency":
+            if self._case.workload != "throughput":
                 endpoint.send()
         self._messages += messages
         self._channel.send("checked", digests=digests)

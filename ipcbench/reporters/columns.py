@@ -14,6 +14,7 @@ from ipcbench import units
 
 Row = Mapping[Hashable, Any]
 
+_TIMES = {"latency": "round trip", "throughput": "per message", "connect": "one"}
 SAME_RATIO_TEXT = "1.00x"
 
 
@@ -58,7 +59,7 @@ def interval_text(low: float, high: float, time_ratio: float) -> str:
 
 def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
     """The columns of a workload's tables, left to right."""
-    time = "round trip" if workload == "latency" else "per message"
+    time = _TIMES[workload]
     shown = [
         Column("transport", ("transport",), str, is_number=False),
         Column(time, ("time_median_s",), units.display_time),
@@ -71,6 +72,8 @@ def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
             Column(f"vs {baseline}", (ratio, "verdict"), ratio_text),
             Column("95%", bounds, interval_text),
         ]
+    if workload == "connect":
+        return (*shown, Column("connections", ("connections_per_s",), units.display_rate))
     if workload == "latency":
         return (*shown, Column("p99", ("round_trip_p99_s",), units.display_time))
     return (

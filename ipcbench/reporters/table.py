@@ -20,7 +20,11 @@ from ipcbench.reporters.columns import (
 )
 from ipcbench.units import counted
 
-_TITLES = {"latency": "Latency (round trip)", "throughput": "Throughput (one way, delivered)"}
+_TITLES = {
+    "latency": "Latency (round trip)",
+    "throughput": "Throughput (one way, delivered)",
+    "connect": "Connection set-up (connect, a byte each way, close)",
+}
 _CONTROLS = {"floor": "floor", "ceiling": "top"}
 _TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 

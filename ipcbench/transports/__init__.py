@@ -5,17 +5,30 @@ Adding one is a new file with one class, and a line in TRANSPORTS: the command l
 """
 
 import re
+from collections.abc import Sequence
 
-from ipcbench.errors import unknown_name
-from ipcbench.transports.base import Transport
+from ipcbench.errors import UsageError, unknown_name
+from ipcbench.transports.base import CORE, Transport
 from ipcbench.transports.delayed import Delayed
-from ipcbench.transports.inet import Inet
-from ipcbench.transports.inet6 import Inet6
+from ipcbench.transports.dgram import Inet6Udp, InetUdp, UnixDgram
+from ipcbench.transports.inet import Inet, Inet6, Inet6Nagle, InetNagle
+from ipcbench.transports.mapped import Eventfd, MemfdEventfd, MmapFile, PosixShm, ShmFutex
 from ipcbench.transports.memcpy import Memcpy
+from ipcbench.transports.multiproc import (
+    MpConnection,
+    MpConnectionInet,
+    MpPipe,
+    MpQueue,
+    MpSharedMemory,
+    MpSimpleQueue,
+)
 from ipcbench.transports.null import Null
-from ipcbench.transports.pipe import Pipe
-from ipcbench.transports.sysv_shm import SysvShm, SysvShmSpin
-from ipcbench.transports.unix import Unix
+from ipcbench.transports.pipe import Fifo, Pipe, PipeLargest
+from ipcbench.transports.posix_mq import PosixMq
+from ipcbench.transports.process_vm import ProcessVm
+from ipcbench.transports.sysv_msg import SysvMsg
+from ipcbench.transports.sysv_shm import SysvSem, SysvShm, SysvShmSpin
+from ipcbench.transports.unix import Socketpair, Unix, UnixAbstract, UnixSeqpacket
 
 _VARIANT = re.compile(
     r"(?P<base>[a-z0-9-]+)(?:\+(?P<delay>[0-9]{1,6})(?P<unit>ns|us))?(?:@[0-9]+)?"
@@ -23,14 +36,72 @@ _VARIANT = re.compile(
 
 TRANSPORTS: tuple[Transport, ...] = (
     Unix(),
+    UnixSeqpacket(),
+    UnixDgram(),
+    UnixAbstract(),
+    Socketpair(),
     Inet(),
+    InetNagle(),
+    InetUdp(),
     Inet6(),
+    Inet6Nagle(),
+    Inet6Udp(),
     Pipe(),
+    PipeLargest(),
+    Fifo(),
     SysvShm(),
     SysvShmSpin(),
+    SysvMsg(),
+    SysvSem(),
+    PosixShm(),
+    PosixMq(),
+    MmapFile(),
+    MemfdEventfd(),
+    ShmFutex(),
+    ProcessVm(),
+    Eventfd(),
+    MpPipe(),
+    MpConnection(),
+    MpConnectionInet(),
+    MpQueue(),
+    MpSimpleQueue(),
+    MpSharedMemory(),
     Memcpy(),
     Null(),
 )
+
+ALL = "all"
+
+
+def groups() -> dict[str, list[str]]:
+    """The names of the mechanisms in each group; `all` has every one."""
+    found: dict[str, list[str]] = {CORE: []}
+    for transport in TRANSPORTS:
+        if not transport.is_control:
+            for group in (*transport.groups, ALL):
+                found.setdefault(group, []).append(transport.name)
+    return found
+
+
+def chosen(asked: Sequence[str]) -> list[str]:
+    """The names that these names and groups (`@sockets`) mean, in the order of TRANSPORTS.
+
+    Raises UsageError for an unknown one, and for a name that is given twice.
+    """
+    wanted: set[str] = set()
+    known = groups()
+    for name in asked:
+        if name.startswith("@"):
+            if name[1:] not in known:
+                raise unknown_name("group", name, (f"@{group}" for group in known))
+            wanted |= set(known[name[1:]])
+        elif name not in {transport.name for transport in TRANSPORTS}:
+            raise unknown_name("transport", name, (transport.name for transport in TRANSPORTS))
+        elif list(asked).count(name) > 1:
+            raise UsageError(f"transport {name!r} is named twice; name it once")
+        else:
+            wanted.add(name)
+    return [transport.name for transport in TRANSPORTS if transport.name in wanted]
 
 
 def get_transport(name: str) -> Transport:

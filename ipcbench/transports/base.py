@@ -4,6 +4,10 @@ The rules, each held by a test in tests/contract/:
 
 - A message is exactly `message_size_bytes` long. `send` takes all of `outgoing`, `receive`
   fills all of `incoming`, whatever number of system calls that takes.
+- A transport that may lose messages writes a sequence number over the first bytes of `outgoing`
+  as it sends (`numbers_messages`); a message that is not the next one raises OSError.
+- `connect` links make a connection, exchange one byte each way, and end it, in one `send` of the
+  client and one `receive` of the server.
 - Messages arrive whole, in the order sent, and without one lost or doubled.
 - `latency` links alternate strictly, client first: an end sends only after it has received
   everything sent to it. `throughput` links stream from client to server only, and `send`
@@ -22,11 +26,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
-Workload = Literal["latency", "throughput"]
+Workload = Literal["latency", "throughput", "connect"]
 Side = Literal["client", "server"]
 Loop = Literal["python", "native"]
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
+
+CORE = "core"
+"""The group that is measured where none is named."""
 
 LEDGER = "made"
 """The file in a workspace that lists what outlives a process; see `Workspace.note`."""
@@ -45,14 +52,41 @@ class StreamShape(NamedTuple):
     is_socket: bool
 
 
+class DatagramShape(NamedTuple):
+    """A connected socket that keeps messages apart and may lose them.
+
+    `numbers`: this end writes a sequence number over a message's first bytes; both ends check it.
+    `half_window`: after so many messages the receiver gives the sender credit for as many; the
+    sender starts with twice that. 0: no credit is needed.
+    """
+
+    kind: Literal["datagram"]
+    descriptor: int
+    numbers: bool
+    half_window: int
+
+
+class QueueShape(NamedTuple):
+    """Message queues; -1 where nothing is received or sent.
+
+    For `sysv` the eight bytes in front of both buffers are the queue's: a message's type.
+    """
+
+    kind: Literal["queue"]
+    system: Literal["sysv", "posix"]
+    receives: int
+    sends: int
+
+
 class CounterShape(NamedTuple):
     """A counter that one end raises and the other waits to lower.
 
-    `where` is a semaphore set (semop), a descriptor (eventfd), or the offset in the shared memory
-    of a 32-bit word that counts how often it was raised (spin, futex).
+    `where` is a semaphore set (semop), the address of a sem_t (posix-sem), a descriptor (eventfd),
+    or the offset in the shared memory of a 32-bit word that counts how often it was raised (spin,
+    futex; the word behind it is the futex's own).
     """
 
-    kind: Literal["semop", "eventfd", "spin", "futex"]
+    kind: Literal["semop", "posix-sem", "eventfd", "spin", "futex"]
     where: int
 
 
@@ -87,7 +121,7 @@ class CopyShape(NamedTuple):
     kind: Literal["copy"]
 
 
-Shape = StreamShape | SlotsShape | NothingShape | CopyShape
+Shape = StreamShape | DatagramShape | QueueShape | SlotsShape | NothingShape | CopyShape
 """What an endpoint is to the loop in C (measure/native.c)."""
 
 
@@ -190,12 +224,25 @@ class Transport(ABC):
     waits: ClassVar[str]
     """How the reader waits for a message: it changes the number more than the mechanism does."""
     role: ClassVar[Role] = "mechanism"
+    copies: ClassVar[str] = "twice: into the kernel and out of it"
+    """How often a message is copied on its way, and where."""
+    source: ClassVar[str]
+    """The manual page or document that describes the mechanism."""
+    groups: ClassVar[tuple[str, ...]]
+    """What it is selected by: `@sockets`; the first is where `list` shows it."""
     workloads: ClassVar[tuple[Workload, ...]] = ("latency", "throughput")
     """What a pair can do over it."""
+    carries_payload: ClassVar[bool] = True
+    """False for what only signals: it is measured with messages of 0 bytes."""
+    numbers_messages: ClassVar[bool] = False
+    """Whether `send` writes over the first bytes of `outgoing`."""
     spins: ClassVar[bool] = False
     """A reader that spins takes whole scheduler slices from a sender on the same CPU."""
-    is_default: ClassVar[bool] = True
-    """Whether it is measured where none is named."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is measured where none is named."""
+        return CORE in self.groups
 
     @property
     def is_control(self) -> bool:
@@ -209,6 +256,10 @@ class Transport(ABC):
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
         """Why this message can't be sent whole, naming the limit and its value; None if it can."""
         return None
+
+    def limits(self) -> Mapping[str, str]:
+        """What bounds it on this machine now: the name of a limit and its value with its unit."""
+        return {}
 
     def loop_limit(self, loop: Loop) -> str | None:
         """Why this loop can't drive it; None if it can."""
@@ -225,10 +276,28 @@ def message_buffer(size_bytes: int) -> memoryview:
     Page-aligned so that a launch's luck with the allocator doesn't decide how fast copies are;
     every page is written once so that no fault falls into a timed loop.
     """
+    if size_bytes == 0:
+        return memoryview(bytearray())
     buffer = memoryview(mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     for page in range(0, size_bytes, mmap.PAGESIZE):
         buffer[page] = 0
     return buffer
+
+
+def kernel_setting(name: str) -> int | None:
+    """The value of a sysctl like `kernel.msgmax`; None where there is none, or it is hidden."""
+    try:
+        return int(Path("/proc/sys", *name.split(".")).read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def known(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those of these sysctls that this kernel tells, with their values and units."""
+    values = {name: kernel_setting(name) for name in settings}
+    return {
+        name: f"{value:,} {settings[name]}" for name, value in values.items() if value is not None
+    }
 
 
 def buffer_pair(size_bytes: int, *, echoes: bool) -> tuple[memoryview, memoryview]:

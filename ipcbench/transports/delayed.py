@@ -40,6 +40,8 @@ class Delayed(Transport):
     name = "delayed"
     summary = "another transport whose server busy-waits a known time"
     waits = "as the other one"
+    source = "docs/methodology.md"
+    groups = ("selftest",)
 
     def __init__(self, transport: Transport, delay_ns: int) -> None:
         self._transport = transport

@@ -1,11 +1,11 @@
-"""TCP over IPv4 loopback, TCP_NODELAY on both ends. tcp(7), ip(7)."""
+"""TCP over loopback, IPv4 and IPv6: one implementation at two addresses. tcp(7), ip(7), ipv6(7)."""
 
 import socket
+from collections.abc import Mapping
+from typing import ClassVar
 
-from ipcbench.transports.base import Link, Transport, Workload, Workspace
-from ipcbench.transports.stream import TcpLink, tcp_unavailable
-
-_HOST = "127.0.0.1"
+from ipcbench.transports.base import CORE, Link, Transport, Workload, Workspace, known
+from ipcbench.transports.stream import CONNECTING, TcpLink, tcp_unavailable
 
 
 class Inet(Transport):
@@ -14,9 +14,62 @@ class Inet(Transport):
     name = "inet"
     summary = "TCP over IPv4 loopback (127.0.0.1), TCP_NODELAY"
     waits = "blocks in recv"
+    source = "tcp(7), ip(7)"
+    groups: ClassVar[tuple[str, ...]] = ("sockets", CORE)
+    workloads = CONNECTING
+    family: int = socket.AF_INET
+    host = "127.0.0.1"
+    nagle = False
 
     def unavailable(self) -> str | None:
-        return tcp_unavailable(socket.AF_INET, _HOST)
+        return tcp_unavailable(self.family, self.host)
+
+    def limits(self) -> Mapping[str, str]:
+        return known(
+            {
+                "net.ipv4.tcp_wmem": "bytes of send buffer at the least",
+                "net.ipv4.tcp_rmem": "bytes of receive buffer at the least",
+                "net.core.somaxconn": "connections that wait to be accepted",
+            }
+        )
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return TcpLink(socket.AF_INET, _HOST, message_size_bytes, workload)
+        return TcpLink(self.family, self.host, message_size_bytes, workload, nagle=self.nagle)
+
+
+class InetNagle(Inet):
+    """TCP at 127.0.0.1 as an unconfigured socket has it."""
+
+    name = "inet-nagle"
+    summary = "TCP over IPv4 loopback, Nagle's algorithm left on"
+    groups = ("sockets",)
+    nagle = True
+
+
+class Inet6(Inet):
+    """TCP at ::1."""
+
+    name = "inet6"
+    summary = "TCP over IPv6 loopback (::1), TCP_NODELAY"
+    source = "tcp(7), ipv6(7)"
+    family = socket.AF_INET6
+    host = "::1"
+
+    def unavailable(self) -> str | None:
+        if not socket.has_ipv6:
+            return "this Python was built without IPv6; use a build that has it"
+        reason = super().unavailable()
+        return (
+            f"no IPv6 here: {reason}; try sysctl net.ipv6.conf.lo.disable_ipv6=0"
+            if reason
+            else None
+        )
+
+
+class Inet6Nagle(Inet6):
+    """TCP at ::1 as an unconfigured socket has it."""
+
+    name = "inet6-nagle"
+    summary = "TCP over IPv6 loopback, Nagle's algorithm left on"
+    groups = ("sockets",)
+    nagle = True

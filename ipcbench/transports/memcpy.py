@@ -48,6 +48,9 @@ class Memcpy(Transport):
     name = "memcpy"
     summary = "copies the payload once in one process: the ceiling"
     waits = "never waits"
+    copies = "once, inside one process"
+    source = "docs/methodology.md"
+    groups = ("controls",)
     role = "ceiling"
     workloads = ("throughput",)
 

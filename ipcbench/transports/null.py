@@ -42,6 +42,9 @@ class Null(Transport):
     name = "null"
     summary = "moves nothing: the floor, the loop's own cost"
     waits = "never waits"
+    copies = "never"
+    source = "docs/methodology.md"
+    groups = ("controls",)
     role = "floor"
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:

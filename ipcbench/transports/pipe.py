@@ -1,4 +1,4 @@
-"""Two anonymous pipes, one each way. pipe(7).
+"""Pipes, one each way: anonymous, of the largest size, or named. pipe(7), fifo(7).
 
 A blocking write of more than PIPE_BUF bytes may be taken in pieces, and a read returns as soon
 as there is anything: both ends go on until the message is whole.
@@ -7,28 +7,42 @@ as there is anything: both ends go on until the message is whole.
 import fcntl
 import io
 import os
+from collections.abc import Mapping
+from typing import ClassVar
 
 from ipcbench.transports.base import (
+    CORE,
     Endpoint,
     Link,
     Side,
     StreamShape,
     Transport,
+    Unavailable,
     Workload,
     Workspace,
     buffer_pair,
+    kernel_setting,
+    known,
 )
 from ipcbench.transports.stream import whole_receiver, whole_sender
+
+_USUAL_LARGEST_BYTES = 1024 * 1024
+"""The default of fs.pipe-max-size (pipe(7))."""
 
 
 class PipeLink(Link):
     """Four descriptors, of which each side keeps two."""
 
-    def __init__(self, size_bytes: int, workload: Workload) -> None:
+    def __init__(
+        self, size_bytes: int, workload: Workload, capacity_bytes: int | None = None
+    ) -> None:
         self._size_bytes = size_bytes
         self._echoes = workload == "latency"
         to_server_read, to_server_write = os.pipe()
         to_client_read, to_client_write = os.pipe()
+        if capacity_bytes is not None:
+            for end in (to_server_write, to_client_write):
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, capacity_bytes)
         self._ends = {
             "client": (io.FileIO(to_client_read, "rb"), io.FileIO(to_server_write, "wb")),
             "server": (io.FileIO(to_server_read, "rb"), io.FileIO(to_client_write, "wb")),
@@ -49,20 +63,57 @@ class PipeLink(Link):
 
     def _endpoint(self, side: Side, *, echoes: bool) -> Endpoint:
         reader, writer = self._ends[side]
-        outgoing, incoming = buffer_pair(self._size_bytes, echoes=echoes)
-        return Endpoint(
-            send=whole_sender(writer.write, outgoing),
-            receive=whole_receiver(reader.readinto, incoming),
-            outgoing=outgoing,
-            incoming=incoming,
-            facts=_pipe_size(writer),
-            close=lambda: self._close_side(side),
-            shape=StreamShape("stream", reader.fileno(), writer.fileno(), is_socket=False),
-        )
+        return pipe_endpoint(reader, writer, self._size_bytes, echoes=echoes)
 
     def _close_side(self, side: Side) -> None:
         for end in self._ends[side]:
             end.close()
+
+
+class FifoLink(Link):
+    """Two named pipes in the launch's directory, removed with the link. fifo(7)."""
+
+    def __init__(self, size_bytes: int, workload: Workload, workspace: Workspace) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        self._paths = [workspace.directory / name for name in ("forth", "back")]
+        for path in self._paths:
+            os.mkfifo(path, 0o600)
+
+    def client(self) -> Endpoint:
+        forth, back = self._paths
+        writer = io.FileIO(forth, "wb")  # each open waits for the other end's
+        return pipe_endpoint(io.FileIO(back, "rb"), writer, self._size_bytes, echoes=False)
+
+    def server(self) -> Endpoint:
+        forth, back = self._paths
+        reader = io.FileIO(forth, "rb")
+        return pipe_endpoint(reader, io.FileIO(back, "wb"), self._size_bytes, echoes=self._echoes)
+
+    def close(self) -> None:
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+
+def pipe_endpoint(
+    reader: io.FileIO, writer: io.FileIO, size_bytes: int, *, echoes: bool
+) -> Endpoint:
+    """An endpoint on two ends of pipes, which it then owns."""
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+
+    def close() -> None:
+        reader.close()
+        writer.close()
+
+    return Endpoint(
+        send=whole_sender(writer.write, outgoing),
+        receive=whole_receiver(reader.readinto, incoming),
+        outgoing=outgoing,
+        incoming=incoming,
+        facts=_pipe_size(writer),
+        close=close,
+        shape=StreamShape("stream", reader.fileno(), writer.fileno(), is_socket=False),
+    )
 
 
 class Pipe(Transport):
@@ -71,9 +122,49 @@ class Pipe(Transport):
     name = "pipe"
     summary = "two anonymous pipes, one each way"
     waits = "blocks in read"
+    source = "pipe(7)"
+    groups: ClassVar[tuple[str, ...]] = ("pipes", CORE)
+
+    def limits(self) -> Mapping[str, str]:
+        return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return PipeLink(message_size_bytes, workload)
+
+
+class PipeLargest(Pipe):
+    """A pipe each way, as large as an ordinary user may have it."""
+
+    name = "pipe-1m"
+    summary = "two anonymous pipes of the largest size (1 MiB by default)"
+    groups = ("pipes",)
+
+    def unavailable(self) -> str | None:
+        if not hasattr(fcntl, "F_SETPIPE_SZ"):
+            return "the size of a pipe can't be set on this system"
+        return None
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        largest = kernel_setting("fs.pipe-max-size") or _USUAL_LARGEST_BYTES
+        try:
+            return PipeLink(message_size_bytes, workload, largest)
+        except PermissionError as error:
+            raise Unavailable(
+                f"no pipe of {largest:,} bytes: {error.strerror}; this user's pipes hold too much"
+                " already (fs.pipe-user-pages-soft)"
+            ) from error
+
+
+class Fifo(Pipe):
+    """A named pipe each way."""
+
+    name = "fifo"
+    summary = "two named pipes, one each way"
+    source = "fifo(7)"
+    groups = ("pipes",)
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return FifoLink(message_size_bytes, workload, workspace)
 
 
 def _pipe_size(pipe: io.FileIO) -> dict[str, int]:

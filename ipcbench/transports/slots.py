@@ -10,6 +10,7 @@ begins with a cache line for each counter that is a word in it; the slots follow
 """
 
 import mmap
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import cycle
@@ -37,16 +38,14 @@ with 512 KiB of L2, 2 MiB carried 64 KiB messages 1.5 times as fast as 256 KiB w
 reader, 2.8 times with a sleeping one; 4 MiB was no faster."""
 _MOST_SLOTS = 64
 _FEWEST_SLOTS = 2
-_WORD_BYTES = 4
-_WORD_MASK = 2**32 - 1
 _WHOLE = slice(None)
 
 
 class Counter(NamedTuple):
     """One end's hold on a counter: it raises it by one, or waits until it can lower it by one."""
 
-    increase: Callable[[], object]
-    decrease: Callable[[], object]
+    increase: Callable[[], None]
+    decrease: Callable[[], Any]
     shape: CounterShape
     views: tuple[memoryview, ...] = ()
     """What must be released before the memory is unmapped."""
@@ -80,6 +79,26 @@ class Counters(ABC):
 
     def close(self) -> None:  # noqa: B027  (words in memory go with the memory)
         """Removes what was made. Allowed twice."""
+
+
+class Mapping(Memory):
+    """Memory mapped from a descriptor, or from nothing (-1), which a fork shares all the same."""
+
+    def __init__(self, descriptor: int, size_bytes: int) -> None:
+        """Takes the descriptor over; it is closed once the memory is mapped."""
+        try:
+            if descriptor != -1:
+                os.ftruncate(descriptor, size_bytes)
+            self._mapped = mmap.mmap(descriptor, size_bytes, flags=mmap.MAP_SHARED)
+        finally:
+            if descriptor != -1:
+                os.close(descriptor)
+
+    def view(self) -> memoryview:
+        return memoryview(self._mapped)
+
+    def close(self) -> None:
+        self._mapped.close()
 
 
 class SlotsLink(Link):
@@ -162,6 +181,43 @@ class SlotsLink(Link):
         return endpoint
 
 
+class SignalLink(Link):
+    """Counters alone, one each way: an end tells the other that it may go on."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        nothing = memoryview(b"")
+        try:
+            counters.make(FORTH_FILLED, 0, nothing)
+            counters.make(BACK_FILLED, 0, nothing)
+        except BaseException:
+            counters.close()
+            raise
+
+    def client(self) -> Endpoint:
+        return self._endpoint(sends=FORTH_FILLED, receives=BACK_FILLED)
+
+    def server(self) -> Endpoint:
+        return self._endpoint(sends=BACK_FILLED, receives=FORTH_FILLED)
+
+    def close(self) -> None:
+        self._counters.close()
+
+    def _endpoint(self, *, sends: int, receives: int) -> Endpoint:
+        nothing = memoryview(bytearray())
+        ways = [self._counters.end(place, nothing) for place in (sends, receives)]
+        shapes = [DirectionShape(0, 0, 1, way.shape, None) for way in ways]
+        return Endpoint(
+            send=ways[0].increase,
+            receive=ways[1].decrease,
+            outgoing=nothing,
+            incoming=nothing,
+            facts={},
+            close=lambda: None,
+            shape=SlotsShape("slots", nothing, *shapes),
+        )
+
+
 class _Way:
     """One way through the memory as one end sees it: its slots and its hold on the counters."""
 
@@ -240,37 +296,6 @@ class _Way:
             give_back()
 
         return receive
-
-
-class SpinWords(Counters):
-    """Words in the memory itself, which the waiting end reads over and over.
-
-    A word counts how often it was raised, which one end alone does; the other end counts for
-    itself how often it lowered it. What is written before a word is raised must be seen before the
-    word: on x86 the hardware promises that (Intel SDM 3A, 8.2.2), elsewhere only the loop in C.
-    """
-
-    def make(self, place: int, value: int, memory: memoryview) -> None:
-        start = place * CACHE_LINE_BYTES
-        with memory[start : start + _WORD_BYTES].cast("I") as word:
-            word[0] = value
-
-    def end(self, place: int, memory: memoryview) -> Counter:
-        start = place * CACHE_LINE_BYTES
-        part = memory[start : start + _WORD_BYTES]
-        word = part.cast("I")
-        lowered = 0
-
-        def increase() -> None:
-            word[0] = (word[0] + 1) & _WORD_MASK
-
-        def decrease() -> None:
-            nonlocal lowered
-            while word[0] == lowered:
-                pass
-            lowered = (lowered + 1) & _WORD_MASK
-
-        return Counter(increase, decrease, CounterShape("spin", start), (word, part))
 
 
 def slot_stride(size_bytes: int) -> int:

@@ -7,6 +7,7 @@ checked when all went at once; the rest of a message goes through views that wer
 
 import mmap
 import socket
+import struct
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,10 @@ Address = str | tuple[Any, ...]
 
 _MOST_VIEWS = 4096
 _CONNECT_BACKLOG = 1
+_NO_LINGER = struct.pack("@ii", 1, 0)
+"""struct linger of socket(7): on, and no time."""
+CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
+"""The workloads of what connects."""
 
 
 class Tails:
@@ -107,14 +112,50 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
     )
 
 
-class SocketLink(Link):
-    """A listening stream socket that one client connects to; subclasses say which and where."""
+def connecting_endpoint(exchange: Callable[[memoryview, memoryview], None]) -> Endpoint:
+    """The client of the connect workload: `send` makes a connection, exchanges a byte, ends it."""
+    outgoing, incoming = buffer_pair(1, echoes=False)
+    return Endpoint(
+        send=partial(exchange, outgoing, incoming),
+        receive=_nothing,
+        outgoing=outgoing,
+        incoming=incoming,
+        facts={},
+        close=_nothing,
+    )
 
-    def __init__(self, family: int, size_bytes: int, workload: Workload) -> None:
+
+def accepting_endpoint(answer: Callable[[memoryview], None]) -> Endpoint:
+    """Its server: `receive` takes a connection, answers its byte, and ends it."""
+    outgoing, incoming = buffer_pair(1, echoes=True)
+    return Endpoint(
+        send=_nothing,
+        receive=partial(answer, incoming),
+        outgoing=outgoing,
+        incoming=incoming,
+        facts={},
+        close=_nothing,
+    )
+
+
+class SocketLink(Link):
+    """A listening socket that one client connects to; subclasses say where.
+
+    In the connect workload it connects over and over. The client then ends each connection with a
+    reset (SO_LINGER of 0), the one way that leaves no port waiting in TIME_WAIT: a port for each
+    connection would end a run after some 28,000 of them, and a table of waiting ports slows the
+    next batch down. Both ends have all of their bytes by then; the time holds no orderly end of a
+    TCP connection.
+    """
+
+    def __init__(
+        self, family: int, size_bytes: int, workload: Workload, kind: int = socket.SOCK_STREAM
+    ) -> None:
         self._family = family
+        self._kind = kind
         self._size_bytes = size_bytes
         self._workload = workload
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        self._listener = socket.socket(family, kind)
         try:
             self._address = self.bind(self._listener)
             self._listener.listen(_CONNECT_BACKLOG)
@@ -130,7 +171,9 @@ class SocketLink(Link):
         """Sets the options of either end of a new connection."""
 
     def client(self) -> Endpoint:
-        connection = socket.socket(self._family, socket.SOCK_STREAM)
+        if self._workload == "connect":
+            return connecting_endpoint(self._connect_once)
+        connection = socket.socket(self._family, self._kind)
         try:
             connection.connect(self._address)
         except BaseException:
@@ -139,6 +182,8 @@ class SocketLink(Link):
         return self._endpoint(connection, echoes=False)
 
     def server(self) -> Endpoint:
+        if self._workload == "connect":
+            return accepting_endpoint(self._accept_once)
         connection, _ = self._listener.accept()
         return self._endpoint(connection, echoes=self._workload == "latency")
 
@@ -149,16 +194,36 @@ class SocketLink(Link):
     def close(self) -> None:
         self._listener.close()
 
+    def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
+        with socket.socket(self._family, self._kind) as connection:
+            connection.connect(self._address)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.tune(connection)
+            connection.send(outgoing)
+            if connection.recv_into(incoming) != 1:
+                raise EOFError("a new connection ended before its byte came back")
+
+    def _accept_once(self, message: memoryview) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            self.tune(connection)
+            if connection.recv_into(message) != 1:
+                raise EOFError("a new connection ended before its byte came")
+            connection.send(message)
+
     def _endpoint(self, connection: socket.socket, *, echoes: bool) -> Endpoint:
         self.tune(connection)
         return socket_endpoint(connection, self._size_bytes, echoes=echoes)
 
 
 class TcpLink(SocketLink):
-    """TCP over a loopback address, at a port the kernel chose, with Nagle's algorithm off."""
+    """TCP over a loopback address, at a port the kernel chose, with Nagle's algorithm on or off."""
 
-    def __init__(self, family: int, host: str, size_bytes: int, workload: Workload) -> None:
+    def __init__(
+        self, family: int, host: str, size_bytes: int, workload: Workload, *, nagle: bool
+    ) -> None:
         self._host = host
+        self._nagle = nagle
         super().__init__(family, size_bytes, workload)
 
     def bind(self, listener: socket.socket) -> Address:
@@ -167,7 +232,8 @@ class TcpLink(SocketLink):
         return address
 
     def tune(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self._nagle:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def tcp_unavailable(family: int, host: str) -> str | None:
@@ -178,3 +244,7 @@ def tcp_unavailable(family: int, host: str) -> str | None:
     except OSError as error:
         return f"{host} can't be bound: {error.strerror or error}"
     return None
+
+
+def _nothing() -> None:
+    """The other half of a connection's exchange, done already; and what there is to close."""

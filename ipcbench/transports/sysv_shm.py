@@ -1,4 +1,4 @@
-"""System V shared memory, with System V semaphores to sleep on or words to spin on. shmget(2).
+"""System V shared memory, and semaphores to sleep on, or alone. shmget(2), semop(2).
 
 The segment is marked for removal (IPC_RMID) as soon as it is attached: the server inherits the
 attachment by fork(2), so the kernel frees it with the last of the two, even after SIGKILL.
@@ -6,11 +6,12 @@ Semaphores have no such mercy: their keys are in the workspace's ledger before t
 """
 
 import os
-import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ipcbench.transports.base import (
+    CORE,
     CounterShape,
     Link,
     Loop,
@@ -18,13 +19,16 @@ from ipcbench.transports.base import (
     Unavailable,
     Workload,
     Workspace,
+    kernel_setting,
+    known,
 )
+from ipcbench.transports.counters import SpinWords, order_limit
 from ipcbench.transports.slots import (
     Counter,
     Counters,
     Memory,
+    SignalLink,
     SlotsLink,
-    SpinWords,
     memory_size,
 )
 
@@ -39,8 +43,6 @@ SEMAPHORE_KIND = "sysv-sem"
 _KEY_TRIES = 20
 _MOST_KEY = 2**31 - 1
 """key_t is an int (ftok(3)): a larger key would come back as another, negative, number."""
-_SHMMAX = Path("/proc/sys/kernel/shmmax")
-_ORDERED_STORES = {"x86_64", "amd64", "i386", "i686"}
 
 
 class SysvSegment(Memory):
@@ -107,24 +109,29 @@ class SysvShm(Transport):
     """Shared memory with semaphores."""
 
     name = "sysv-shm"
-    summary = "System V shared memory, copied in and out"
+    summary = "System V shared memory; sleeps on a semaphore"
     waits = "sleeps on a semaphore"
+    copies = "twice: into a slot of the segment and out of it"
+    source = "shmget(2), semop(2)"
+    groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
 
     def unavailable(self) -> str | None:
-        if sysv_ipc is None:
-            return "the package sysv_ipc is missing; pip install sysv_ipc"
-        if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
-            return "this kernel was built without System V IPC (CONFIG_SYSVIPC)"
-        return None
+        return sysv_unavailable()
+
+    def limits(self) -> Mapping[str, str]:
+        return known(
+            {
+                "kernel.shmmax": "bytes a segment",
+                "kernel.shmmni": "segments",
+                "kernel.sem": "semaphores a set",
+            }
+        )
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        try:
-            most = int(_SHMMAX.read_text())
-        except (OSError, ValueError):
-            return None  # not Linux, or hidden: the launch itself will tell
+        most = kernel_setting("kernel.shmmax")
         needed = memory_size(message_size_bytes, workload)
-        if needed <= most:
-            return None
+        if most is None or needed <= most:
+            return None  # where it isn't told, the launch itself will tell
         return (
             f"needs a segment of {needed} bytes and shmmax is {most};"
             f" raise it with sysctl kernel.shmmax={needed}"
@@ -142,17 +149,48 @@ class SysvShmSpin(SysvShm):
     """Shared memory whose reader spins."""
 
     name = "sysv-shm-spin"
+    summary = "System V shared memory; spins, so never both ends on one CPU"
     waits = "spins: its CPU does nothing else"
+    source = "shmget(2)"
+    groups = ("sysv",)
     spins = True
-    is_default = False
 
     def loop_limit(self, loop: Loop) -> str | None:
-        if loop == "native" or platform.machine().lower() in _ORDERED_STORES:
-            return None
-        return f"on {platform.machine()} Python can't order its stores; use --loop native"
+        return order_limit(loop)
 
     def _counters(self, workspace: Workspace) -> Counters:
         return SpinWords()
+
+
+class SysvSem(Transport):
+    """A semaphore each way and nothing else."""
+
+    name = "sysv-sem"
+    summary = "System V semaphores alone: a signal, no payload"
+    waits = "sleeps on a semaphore"
+    copies = "never: there is nothing to copy"
+    source = "semop(2)"
+    groups = ("sysv",)
+    workloads = ("latency",)
+    carries_payload = False
+
+    def unavailable(self) -> str | None:
+        return sysv_unavailable()
+
+    def limits(self) -> Mapping[str, str]:
+        return known({"kernel.sem": "semaphores a set"})
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return SignalLink(SysvSemaphores(workspace))
+
+
+def sysv_unavailable() -> str | None:
+    """Why there is no System V IPC here, and what would help; None where there is."""
+    if sysv_ipc is None:
+        return "the package sysv_ipc is missing; pip install sysv_ipc"
+    if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
+        return "this kernel was built without System V IPC (CONFIG_SYSVIPC)"
+    return None
 
 
 def remove_semaphore(key: int) -> None:

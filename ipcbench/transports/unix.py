@@ -1,19 +1,41 @@
-"""AF_UNIX stream sockets, met at a real socket file in the launch's private directory. unix(7)."""
+"""UNIX domain sockets that connect: stream and seqpacket, by path, name or pair. unix(7)."""
 
 import os
+import secrets
 import socket
+import sys
+from collections.abc import Mapping
 
-from ipcbench.transports.base import Link, Transport, Unavailable, Workload, Workspace
-from ipcbench.transports.stream import Address, SocketLink
+from ipcbench.transports.base import (
+    CORE,
+    Endpoint,
+    Link,
+    Side,
+    Transport,
+    Unavailable,
+    Workload,
+    Workspace,
+    kernel_setting,
+    known,
+)
+from ipcbench.transports.stream import CONNECTING, Address, SocketLink, socket_endpoint
 
 _SUN_PATH_BYTES = 108
 """Room for the path in sockaddr_un, its closing NUL included (unix(7))."""
+_OVERHEAD_BYTES = 32
+"""unix_dgram_sendmsg(), which sends records too, refuses more than the send buffer less this."""
 
 
 class UnixLink(SocketLink):
     """A socket file, removed with the link."""
 
-    def __init__(self, size_bytes: int, workload: Workload, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        size_bytes: int,
+        workload: Workload,
+        workspace: Workspace,
+        kind: int = socket.SOCK_STREAM,
+    ) -> None:
         self._path = os.fspath(workspace.directory / "socket")
         length = len(os.fsencode(self._path)) + 1
         if length > _SUN_PATH_BYTES:
@@ -21,7 +43,7 @@ class UnixLink(SocketLink):
                 f"the socket's path takes {length} bytes and sun_path holds {_SUN_PATH_BYTES};"
                 " set TMPDIR to a shorter folder"
             )
-        super().__init__(socket.AF_UNIX, size_bytes, workload)
+        super().__init__(socket.AF_UNIX, size_bytes, workload, kind)
 
     def bind(self, listener: socket.socket) -> Address:
         listener.bind(self._path)
@@ -33,12 +55,114 @@ class UnixLink(SocketLink):
             os.unlink(self._path)
 
 
+class AbstractLink(SocketLink):
+    """A name in Linux's abstract namespace: no file, gone with its last socket."""
+
+    def __init__(self, size_bytes: int, workload: Workload) -> None:
+        super().__init__(socket.AF_UNIX, size_bytes, workload)
+
+    def bind(self, listener: socket.socket) -> Address:
+        name = f"\0ipcbench-{secrets.token_hex(16)}"  # nobody can guess it and connect first
+        listener.bind(name)
+        return name
+
+
+class PairLink(Link):
+    """Two sockets that were joined when they were made."""
+
+    def __init__(self, size_bytes: int, workload: Workload) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._ends = {"client": client, "server": server}
+
+    def client(self) -> Endpoint:
+        return socket_endpoint(self._ends["client"], self._size_bytes, echoes=False)
+
+    def server(self) -> Endpoint:
+        return socket_endpoint(self._ends["server"], self._size_bytes, echoes=self._echoes)
+
+    def keep_only(self, side: Side) -> None:
+        self._ends["server" if side == "client" else "client"].close()
+
+    def close(self) -> None:
+        for end in self._ends.values():
+            end.close()
+
+
 class Unix(Transport):
     """AF_UNIX, SOCK_STREAM."""
 
     name = "unix"
     summary = "UNIX domain stream socket, met at a socket file"
     waits = "blocks in recv"
+    source = "unix(7)"
+    groups = ("sockets", CORE)
+    workloads = CONNECTING
+
+    def limits(self) -> Mapping[str, str]:
+        return {"sun_path": f"{_SUN_PATH_BYTES} bytes, the closing NUL included"} | known(
+            {"net.core.wmem_default": "bytes of send buffer"}
+        )
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return UnixLink(message_size_bytes, workload, workspace)
+
+
+class UnixSeqpacket(Transport):
+    """AF_UNIX, SOCK_SEQPACKET."""
+
+    name = "unix-seqpacket"
+    summary = "UNIX domain sockets that keep records apart and in order"
+    waits = "blocks in recv"
+    source = "unix(7)"
+    groups = ("sockets",)
+    workloads = CONNECTING
+
+    def unavailable(self) -> str | None:
+        return None if sys.platform == "linux" else "SOCK_SEQPACKET of AF_UNIX needs Linux"
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        room = kernel_setting("net.core.wmem_default")
+        if room is None or message_size_bytes <= room - _OVERHEAD_BYTES:
+            return None
+        return (
+            f"a record must fit the send buffer, which holds {room - _OVERHEAD_BYTES:,} bytes;"
+            f" raise it with sysctl net.core.wmem_default={message_size_bytes + _OVERHEAD_BYTES}"
+        )
+
+    def limits(self) -> Mapping[str, str]:
+        return known({"net.core.wmem_default": "bytes of send buffer, which a record must fit"})
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return UnixLink(message_size_bytes, workload, workspace, socket.SOCK_SEQPACKET)
+
+
+class UnixAbstract(Transport):
+    """AF_UNIX, SOCK_STREAM, an abstract name."""
+
+    name = "unix-abstract"
+    summary = "UNIX domain stream socket, met at an abstract name"
+    waits = "blocks in recv"
+    source = "unix(7)"
+    groups = ("sockets",)
+    workloads = CONNECTING
+
+    def unavailable(self) -> str | None:
+        return None if sys.platform == "linux" else "abstract names need Linux"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return AbstractLink(message_size_bytes, workload)
+
+
+class Socketpair(Transport):
+    """socketpair(2), SOCK_STREAM."""
+
+    name = "socketpair"
+    summary = "UNIX domain stream sockets, made as a pair and inherited"
+    waits = "blocks in recv"
+    source = "socketpair(2), unix(7)"
+    groups = ("sockets",)
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return PairLink(message_size_bytes, workload)

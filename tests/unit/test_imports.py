@@ -19,6 +19,7 @@ ALLOWED = {
     "ipcbench.transports.base": set(),
     "ipcbench.transports.stream": {"transports.base"},
     "ipcbench.transports.slots": {"transports.base"},
+    "ipcbench.transports.counters": {"transports.base", "transports.slots"},
     "ipcbench.transports": {"errors", "transports"},
     "ipcbench.analysis.stats": set(),
     "ipcbench.analysis": {"analysis", "case", "errors", "units"},
@@ -31,6 +32,7 @@ ALLOWED = {
     "ipcbench.measure.launch": {"analysis.histogram", "case", "errors", "host", "measure"},
     "ipcbench.measure": {"measure", "transports", "case", "errors", "host", ""},
     "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
+    "ipcbench.inventory": {"case", "measure", "transports"},
     "ipcbench.planning": {
         "outputs",
         "analysis",
@@ -44,7 +46,7 @@ ALLOWED = {
     },
     "ipcbench.cli": {
         *("analysis", "arguments", "doctor", "errors", "host", "measure", "outputs", "planning"),
-        *("interrupts", "reporters", "selftest", "transports", ""),
+        *("interrupts", "inventory", "reporters", "selftest", "transports", ""),
     },
     "ipcbench.selftest": {"analysis", "case", "errors", "host", "measure", "transports", "units"},
     "ipcbench.interrupts": {"errors"},
@@ -97,7 +99,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
 def test_a_transport_knows_no_reporting_and_no_sibling(path: Path) -> None:
     if path.name == "__init__.py":
         return
-    shared = {f"ipcbench.transports.{name}" for name in ("base", "stream", "slots")}
+    shared = {f"ipcbench.transports.{name}" for name in ("base", "stream", "slots", "counters")}
     for name in _imported(path):
         assert name.partition(".")[0] not in {"pyperf", "rich", "pandas", "numpy"}
         assert not name.startswith("ipcbench") or name in shared

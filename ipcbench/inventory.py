@@ -1,0 +1,58 @@
+"""What there is to measure here: the text of `ipcbench list` and `explain`. Prints nothing."""
+
+from collections.abc import Iterator
+
+from ipcbench.case import LOOPS, WORKLOADS
+from ipcbench.measure import native
+from ipcbench.transports import TRANSPORTS, get_transport
+
+_TITLES = {
+    "sockets": "Sockets",
+    "pipes": "Pipes",
+    "sysv": "System V",
+    "posix": "POSIX",
+    "linux": "Linux",
+    "python": "Python's multiprocessing",
+    "controls": "Controls: what the loop and one copy cost",
+}
+
+
+def listed() -> Iterator[str]:
+    """Every transport under its group, whether it can run here, and why not where it can't."""
+    for group, title in _TITLES.items():
+        yield title if group == "controls" else f"{title} (@{group})"
+        for transport in TRANSPORTS:
+            if transport.groups[0] == group:
+                reason = transport.unavailable()
+                yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
+                if reason:
+                    yield f"{'':28}can't run here: {reason}"
+    missing = native.unavailable()
+    yield ""
+    yield f"native loop: no: {missing}" if missing else "native loop: yes, the timed loops in C"
+
+
+def explained(name: str) -> Iterator[str]:
+    """All that is known of one transport, with its limits on this machine now."""
+    transport = get_transport(name)
+    reason = transport.unavailable()
+    loops = [loop for loop in LOOPS if transport.loop_limit(loop) is None]
+    facts = {
+        "what": transport.summary,
+        "the reader": transport.waits,
+        "copied": transport.copies,
+        "workloads": ", ".join(name for name in WORKLOADS if name in transport.workloads),
+        "loops": ", ".join(loops),
+        "groups": ", ".join(f"@{group}" for group in transport.groups),
+        "source": transport.source,
+        "here": f"can't run: {reason}" if reason else "can run",
+    }
+    for loop in LOOPS:
+        limit = transport.loop_limit(loop)
+        if limit is not None:
+            facts[f"no {loop} loop"] = limit
+    if transport.spins:
+        facts["placement"] = "never one CPU for both ends: they would wait whole scheduler slices"
+    yield transport.name
+    for label, text in (facts | dict(transport.limits())).items():
+        yield f"  {label + ':':26}{text}"

@@ -1,0 +1,179 @@
+"""The ways in which an end waits that several transports share; see `slots.Counters`."""
+
+import errno
+import os
+import platform
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ipcbench.transports.base import CounterShape, Loop, Unavailable
+from ipcbench.transports.slots import CACHE_LINE_BYTES, Counter, Counters
+
+_WORD_BYTES = 4
+_WORD_MASK = 2**32 - 1
+_ORDERED_STORES = {"x86_64", "amd64", "i386", "i686"}
+_SEMAPHORE, _MOST_SEMAPHORE = 1, 2**31 - 1
+_FUTEX_WAIT, _FUTEX_WAKE = 0, 1
+_SYS_FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
+"""The number of futex(2), which the C library doesn't wrap."""
+
+
+class SpinWords(Counters):
+    """Words in the memory itself, which the waiting end reads over and over.
+
+    A word counts how often it was raised, which one end alone does; the other end counts for
+    itself how often it lowered it. What is written before a word is raised must be seen before the
+    word: on x86 the hardware promises that (Intel SDM 3A, 8.2.2), elsewhere only the loop in C.
+    """
+
+    def make(self, place: int, value: int, memory: memoryview) -> None:
+        start = place * CACHE_LINE_BYTES
+        with memory[start : start + _WORD_BYTES].cast("I") as word:
+            word[0] = value
+
+    def end(self, place: int, memory: memoryview) -> Counter:
+        start = place * CACHE_LINE_BYTES
+        part = memory[start : start + _WORD_BYTES]
+        word = part.cast("I")
+        lowered = 0
+
+        def increase() -> None:
+            word[0] = (word[0] + 1) & _WORD_MASK
+
+        def decrease() -> None:
+            nonlocal lowered
+            while word[0] == lowered:
+                pass
+            lowered = (lowered + 1) & _WORD_MASK
+
+        return Counter(increase, decrease, CounterShape("spin", start), (word, part))
+
+
+def order_limit(loop: Loop) -> str | None:
+    """Why a loop can't use words in shared memory on this hardware; None where it can."""
+    machine = platform.machine()
+    if loop == "native" or machine.lower() in _ORDERED_STORES:
+        return None
+    return f"on {machine} Python can't order its stores; use --loop native"
+
+
+class PosixSemaphores(Counters):
+    """POSIX semaphores that both processes have mapped. sem_overview(7).
+
+    They are those that multiprocessing is built on: named, and unlinked before anybody else can
+    find the name, so that the kernel frees them with the last process.
+    """
+
+    def __init__(self) -> None:
+        self._semaphores: dict[int, Any] = {}
+
+    def make(self, place: int, value: int, memory: memoryview) -> None:
+        try:
+            from _multiprocessing import SemLock  # type: ignore[import-not-found]
+        except ImportError as error:
+            raise Unavailable(f"this Python has no POSIX semaphores: {error}") from error
+        name = f"/ipcbench-{secrets.token_hex(8)}"
+        self._semaphores[place] = SemLock(_SEMAPHORE, value, _MOST_SEMAPHORE, name, True)
+
+    def end(self, place: int, memory: memoryview) -> Counter:
+        semaphore = self._semaphores[place]
+        shape = CounterShape("posix-sem", semaphore.handle)
+        return Counter(semaphore.release, semaphore.acquire, shape)
+
+    def close(self) -> None:
+        self._semaphores.clear()
+
+
+class Eventfds(Counters):
+    """Event descriptors that count. eventfd(2), EFD_SEMAPHORE."""
+
+    def __init__(self) -> None:
+        self._descriptors: dict[int, int] = {}
+
+    def make(self, place: int, value: int, memory: memoryview) -> None:
+        self._descriptors[place] = os.eventfd(value, os.EFD_SEMAPHORE | os.EFD_CLOEXEC)
+
+    def end(self, place: int, memory: memoryview) -> Counter:
+        descriptor = self._descriptors[place]
+        return Counter(
+            partial(os.eventfd_write, descriptor, 1),
+            partial(os.eventfd_read, descriptor),
+            CounterShape("eventfd", descriptor),
+        )
+
+    def close(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+
+class FutexWords(Counters):
+    """Words in the memory, and the kernel to sleep in while one isn't raised. futex(2).
+
+    The word behind each tells the loop in C whether anybody sleeps. Python can't be sure that it is
+    read after its own store is seen, so it always wakes. It calls futex through ctypes, since the
+    standard library doesn't have it.
+    """
+
+    def make(self, place: int, value: int, memory: memoryview) -> None:
+        start = place * CACHE_LINE_BYTES
+        with memory[start : start + 2 * _WORD_BYTES].cast("I") as words:
+            words[0], words[1] = value, 0
+
+    def end(self, place: int, memory: memoryview) -> Counter:
+        start = place * CACHE_LINE_BYTES
+        part = memory[start : start + 2 * _WORD_BYTES]
+        words = part.cast("I")
+        import ctypes  # loaded where it is needed: every start of the command line would pay
+
+        held = ctypes.c_uint32.from_buffer(part)  # tells where the memory is
+        address = ctypes.addressof(held)
+        del held
+        wait, wake = _futex_calls(address)
+        lowered = 0
+
+        def increase() -> None:
+            words[0] = (words[0] + 1) & _WORD_MASK
+            wake()
+
+        def decrease() -> None:
+            nonlocal lowered
+            while words[0] == lowered:
+                wait(lowered)
+            lowered = (lowered + 1) & _WORD_MASK
+
+        return Counter(increase, decrease, CounterShape("futex", start), (words, part))
+
+
+def futex_unavailable() -> str | None:
+    """Why Python can't call futex(2) here; None where it can."""
+    if platform.system() == "Linux" and platform.machine() in _SYS_FUTEX:
+        return None
+    return f"futex(2) can't be called on {platform.system()} {platform.machine()}"
+
+
+def _futex_calls(address: int) -> tuple[Callable[[int], None], Callable[[], None]]:
+    """`wait(value)`, which sleeps while the word there is this value, and `wake()`."""
+    import ctypes
+
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.argtypes = (
+        *(ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32),
+        *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32),
+    )
+    call.restype = ctypes.c_long
+    number = _SYS_FUTEX.get(platform.machine(), -1)
+
+    def wait(value: int) -> None:
+        if call(number, address, _FUTEX_WAIT, value, None, None, 0) == -1:
+            reason = ctypes.get_errno()
+            if reason not in (errno.EAGAIN, errno.EINTR):
+                raise OSError(reason, os.strerror(reason))
+
+    def wake() -> None:
+        if call(number, address, _FUTEX_WAKE, 1, None, None, 0) == -1:
+            reason = ctypes.get_errno()
+            raise OSError(reason, os.strerror(reason))
+
+    return wait, wake

@@ -1,0 +1,271 @@
+"""Datagram sockets: they keep messages apart, and UDP may lose them. unix(7), udp(7).
+
+Both sockets are bound and connected to each other before the fork, so neither takes a datagram from
+a stranger, and the names are unlinked at once. A message carries a sequence number in its first
+bytes. In a stream the receiver gives credit after every half window, so that no more is on its way
+than its buffer holds; a message that is not the next one ends the launch with the count.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from ipcbench.transports.base import (
+    DatagramShape,
+    Endpoint,
+    Link,
+    Side,
+    Transport,
+    Workload,
+    Workspace,
+    buffer_pair,
+    kernel_setting,
+    known,
+)
+from ipcbench.transports.stream import tcp_unavailable
+
+_MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
+"""A datagram's length is 16 bits and counts its headers (RFC 768; IPv4 also its own, RFC 791)."""
+_UNIX_OVERHEAD_BYTES = 32
+"""unix_dgram_sendmsg() refuses what is longer than the send buffer less this."""
+_KERNEL_BYTES = 1280
+"""What a datagram takes of a receive buffer beside twice its length, at the most."""
+_LONGEST_HALF_WINDOW = 32
+_LOST_AFTER_S = 5
+"""A datagram that isn't there by then is lost: nothing on this machine delays one so long."""
+_NUMBER_BYTES = 8
+
+
+class DatagramLink(Link):
+    """Two sockets, connected to each other."""
+
+    def __init__(
+        self, client: socket.socket, server: socket.socket, size_bytes: int, workload: Workload
+    ) -> None:
+        self._ends = {"client": client, "server": server}
+        self._size_bytes = size_bytes
+        self._workload = workload
+        limit = struct.pack("@ll", _LOST_AFTER_S, 0)
+        for end in self._ends.values():
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+    def client(self) -> Endpoint:
+        return self._endpoint("client")
+
+    def server(self) -> Endpoint:
+        return self._endpoint("server")
+
+    def keep_only(self, side: Side) -> None:
+        self._ends["server" if side == "client" else "client"].close()
+
+    def close(self) -> None:
+        for end in self._ends.values():
+            end.close()
+
+    def _endpoint(self, side: Side) -> Endpoint:
+        end, size = self._ends[side], self._size_bytes
+        echoes = self._workload == "latency" and side == "server"
+        outgoing, incoming = buffer_pair(size, echoes=echoes)
+        room = end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        window = half_window(size, room) if self._workload == "throughput" else 0
+        send: Callable[[], object] = partial(end.send, outgoing)
+        if side == "client":
+            send = _numbered(send, outgoing)
+            if window:
+                send = _credited(send, partial(end.recv, 1), window)
+        receive = _checked(partial(end.recv_into, incoming, size, socket.MSG_TRUNC), incoming)
+        if side == "server" and window:
+            receive = _crediting(receive, partial(end.send, b"c"), window)
+        return Endpoint(
+            send=send,  # type: ignore[arg-type]  # the count of a datagram says nothing
+            receive=receive,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={
+                "so_sndbuf_bytes": end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+                "so_rcvbuf_bytes": room,
+            }
+            | ({"window_messages_count": 2 * window} if window else {}),
+            close=end.close,
+            shape=DatagramShape("datagram", end.fileno(), side == "client", window),
+        )
+
+
+class UnixDgram(Transport):
+    """AF_UNIX, SOCK_DGRAM."""
+
+    name = "unix-dgram"
+    summary = "UNIX domain datagram sockets"
+    waits = "blocks in recv"
+    source = "unix(7)"
+    groups = ("sockets",)
+    numbers_messages = True
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        return unix_message_limit(message_size_bytes)
+
+    def limits(self) -> Mapping[str, str]:
+        return known(
+            {
+                "net.core.wmem_default": "bytes of send buffer, which a datagram must fit",
+                "net.unix.max_dgram_qlen": "datagrams in a queue",
+            }
+        )
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        paths = [os.fspath(workspace.directory / name) for name in ("client", "server")]
+        ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
+        try:
+            for end, path in zip(ends, paths, strict=True):
+                end.bind(path)
+            for end, path in zip(ends, reversed(paths), strict=True):
+                end.connect(path)
+        except BaseException:
+            for end in ends:
+                end.close()
+            raise
+        finally:
+            for path in paths:
+                if os.path.lexists(path):
+                    os.unlink(path)
+        return DatagramLink(ends[0], ends[1], message_size_bytes, workload)
+
+
+class InetUdp(Transport):
+    """UDP at 127.0.0.1."""
+
+    name = "inet-udp"
+    summary = "UDP over IPv4 loopback (127.0.0.1)"
+    waits = "blocks in recv"
+    source = "udp(7)"
+    groups = ("sockets",)
+    numbers_messages = True
+    family: int = socket.AF_INET
+    host = "127.0.0.1"
+
+    def unavailable(self) -> str | None:
+        return tcp_unavailable(self.family, self.host)
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
+        if message_size_bytes <= most:
+            return None
+        return f"a UDP datagram holds at most {most:,} bytes here (udp(7)); no setting raises that"
+
+    def limits(self) -> Mapping[str, str]:
+        most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
+        return {"datagram": f"{most:,} bytes"} | known(
+            {"net.core.rmem_default": "bytes of receive buffer; what doesn't fit is dropped"}
+        )
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        ends = [socket.socket(self.family, socket.SOCK_DGRAM) for _ in range(2)]
+        try:
+            for end in ends:
+                end.bind((self.host, 0))
+            ends[0].connect(ends[1].getsockname())
+            ends[1].connect(ends[0].getsockname())
+        except BaseException:
+            for end in ends:
+                end.close()
+            raise
+        return DatagramLink(ends[0], ends[1], message_size_bytes, workload)
+
+
+class Inet6Udp(InetUdp):
+    """UDP at ::1."""
+
+    name = "inet6-udp"
+    summary = "UDP over IPv6 loopback (::1)"
+    family = socket.AF_INET6
+    host = "::1"
+
+
+def unix_message_limit(message_size_bytes: int) -> str | None:
+    """Why one UNIX datagram or record can't be so long; None if it can."""
+    room = kernel_setting("net.core.wmem_default")
+    if room is None or message_size_bytes <= room - _UNIX_OVERHEAD_BYTES:
+        return None
+    needed = message_size_bytes + _UNIX_OVERHEAD_BYTES
+    return (
+        f"a message must fit the send buffer, which holds {room - _UNIX_OVERHEAD_BYTES:,} bytes;"
+        f" raise it with sysctl net.core.wmem_default={needed}"
+    )
+
+
+def half_window(size_bytes: int, buffer_bytes: int) -> int:
+    """After how many messages the receiver gives credit, so that twice as many fit its buffer."""
+    each = 2 * size_bytes + _KERNEL_BYTES
+    return max(1, min(_LONGEST_HALF_WINDOW, buffer_bytes // (2 * each)))
+
+
+def _number_view(message: memoryview) -> tuple[memoryview, int]:
+    """Where a message carries its number, and the mask of what there is room for."""
+    if len(message) < _NUMBER_BYTES:
+        return message[:1], 0xFF
+    return message[:_NUMBER_BYTES].cast("Q"), 2**64 - 1
+
+
+def _numbered(send: Callable[[], object], message: memoryview) -> Callable[[], None]:
+    numbers, mask = _number_view(message)
+    sent = 0
+
+    def send_numbered() -> None:
+        nonlocal sent
+        numbers[0] = sent & mask
+        sent += 1
+        send()
+
+    return send_numbered
+
+
+def _checked(receive: Callable[[], int], message: memoryview) -> Callable[[], None]:
+    numbers, mask = _number_view(message)
+    size, received = len(message), 0
+
+    def receive_checked() -> None:
+        nonlocal received
+        got = receive()
+        if got != size:
+            raise OSError(f"a message of {got} bytes came in place of {size}")
+        due = received & mask
+        if numbers[0] != due:
+            lost = numbers[0] - due
+            raise OSError(f"message {numbers[0]} came where {due} was due: {lost} were lost")
+        received += 1
+
+    return receive_checked
+
+
+def _credited(
+    send: Callable[[], object], await_credit: Callable[[], bytes], window: int
+) -> Callable[[], None]:
+    credit = 2 * window
+
+    def send_on_credit() -> None:
+        nonlocal credit
+        if not credit:
+            await_credit()
+            credit += window
+        credit -= 1
+        send()
+
+    return send_on_credit
+
+
+def _crediting(
+    receive: Callable[[], None], give_credit: Callable[[], int], window: int
+) -> Callable[[], None]:
+    received = 0
+
+    def receive_and_credit() -> None:
+        nonlocal received
+        receive()
+        received += 1
+        if received == window:
+            received = 0
+            give_credit()
+
+    return receive_and_credit

@@ -1,0 +1,138 @@
+"""Memory that both processes map: from /dev/shm, a file, a memfd, or nothing but the fork. mmap(2).
+
+Nothing of it has a name that could be left behind: the segment in /dev/shm never gets one, and the
+file is in the launch's private directory.
+"""
+
+import os
+from collections.abc import Mapping as Facts
+from pathlib import Path
+
+from ipcbench.transports.base import Link, Loop, Transport, Workload, Workspace, known
+from ipcbench.transports.counters import (
+    Eventfds,
+    FutexWords,
+    PosixSemaphores,
+    futex_unavailable,
+    order_limit,
+)
+from ipcbench.transports.slots import Mapping, SignalLink, SlotsLink, memory_size
+
+_DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) has POSIX segments)
+
+
+class PosixShm(Transport):
+    """POSIX shared memory with POSIX semaphores."""
+
+    name = "posix-shm"
+    summary = "POSIX shared memory (/dev/shm); sleeps on a semaphore"
+    waits = "sleeps on a POSIX semaphore"
+    copies = "twice: into a slot of the segment and out of it"
+    source = "shm_overview(7), sem_overview(7)"
+    groups = ("posix",)
+
+    def unavailable(self) -> str | None:
+        if not hasattr(os, "O_TMPFILE"):
+            return "this system has no unnamed files (O_TMPFILE)"
+        if not os.access(_DEV_SHM, os.W_OK | os.X_OK):
+            return f"{_DEV_SHM} can't be written; mount a tmpfs there"
+        return None
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        needed, room = memory_size(message_size_bytes, workload), _room(_DEV_SHM)
+        if needed <= room:
+            return None
+        return f"needs {needed:,} bytes of {_DEV_SHM} and {room:,} are free; make it larger"
+
+    def limits(self) -> Facts[str, str]:
+        return {str(_DEV_SHM): f"{_room(_DEV_SHM):,} bytes free"}
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        descriptor = os.open(_DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        memory = Mapping(descriptor, memory_size(message_size_bytes, workload))
+        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores())
+
+
+class MmapFile(Transport):
+    """A mapped file with POSIX semaphores."""
+
+    name = "mmap-file"
+    summary = "a file mapped by both ends; sleeps on a POSIX semaphore"
+    waits = "sleeps on a POSIX semaphore"
+    copies = "twice: into a slot of the file's pages and out of it"
+    source = "mmap(2), sem_overview(7)"
+    groups = ("posix",)
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        path = workspace.directory / "mapped"
+        memory = Mapping(os.open(path, flags, 0o600), memory_size(message_size_bytes, workload))
+        os.unlink(path)
+        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores())
+
+
+class MemfdEventfd(Transport):
+    """A memfd with eventfds."""
+
+    name = "memfd-eventfd"
+    summary = "a mapped memfd; sleeps in a read of an eventfd"
+    waits = "sleeps in a read of an eventfd"
+    copies = "twice: into a slot of the memfd and out of it"
+    source = "memfd_create(2), eventfd(2)"
+    groups = ("linux",)
+
+    def unavailable(self) -> str | None:
+        return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        memory = Mapping(os.memfd_create("ipcbench"), memory_size(message_size_bytes, workload))
+        return SlotsLink(message_size_bytes, workload, memory, Eventfds())
+
+
+class ShmFutex(Transport):
+    """A shared mapping with futexes."""
+
+    name = "shm-futex"
+    summary = "an anonymous shared mapping; sleeps on a futex"
+    waits = "sleeps on a futex"
+    copies = "twice: into a slot of the mapping and out of it"
+    source = "mmap(2), futex(2)"
+    groups = ("linux",)
+
+    def unavailable(self) -> str | None:
+        return futex_unavailable()
+
+    def loop_limit(self, loop: Loop) -> str | None:
+        return order_limit(loop)
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        memory = Mapping(-1, memory_size(message_size_bytes, workload))
+        return SlotsLink(message_size_bytes, workload, memory, FutexWords())
+
+
+class Eventfd(Transport):
+    """An eventfd each way and nothing else."""
+
+    name = "eventfd"
+    summary = "eventfds alone: a signal, no payload"
+    waits = "sleeps in a read of an eventfd"
+    copies = "never: there is nothing to copy"
+    source = "eventfd(2)"
+    groups = ("linux",)
+    workloads = ("latency",)
+    carries_payload = False
+
+    def unavailable(self) -> str | None:
+        return None if hasattr(os, "eventfd") else "this system has no eventfd"
+
+    def limits(self) -> Facts[str, str]:
+        return known({"fs.file-max": "open files on the machine"})
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return SignalLink(Eventfds())
+
+
+def _room(folder: Path) -> int:
+    """Bytes that are free in the file system of this folder."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize

@@ -1,0 +1,298 @@
+"""What Python's multiprocessing offers, as its documentation uses it. Python by nature: no C.
+
+`send_bytes` puts the length in front of a message, and from 16 KiB on writes it by itself: two
+writes, which over TCP, where multiprocessing leaves Nagle's algorithm on, is its famous trap. What
+is pickled has `-pickle` in its name.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Loop,
+    Side,
+    Transport,
+    Unavailable,
+    Workload,
+    Workspace,
+    buffer_pair,
+)
+from ipcbench.transports.counters import PosixSemaphores
+from ipcbench.transports.slots import Memory, SlotsLink, memory_size
+from ipcbench.transports.stream import accepting_endpoint, connecting_endpoint, tcp_unavailable
+
+_QUEUE_MESSAGES = 16
+_WHOLE = slice(None)
+_CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
+
+
+class _ByPython(Transport):
+    """What all of them have in common."""
+
+    source = "Python's library reference: multiprocessing"
+    groups = ("python",)
+
+    def loop_limit(self, loop: Loop) -> str | None:
+        return None if loop == "python" else "Python by nature: there is no native loop"
+
+
+class PipeLink(Link):
+    """Two Connection objects that were joined when they were made."""
+
+    def __init__(self, size_bytes: int, workload: Workload) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        from multiprocessing import connection
+
+        client, server = connection.Pipe(duplex=True)
+        self._ends = {"client": client, "server": server}
+
+    def client(self) -> Endpoint:
+        return connection_endpoint(self._ends["client"], self._size_bytes, echoes=False)
+
+    def server(self) -> Endpoint:
+        return connection_endpoint(self._ends["server"], self._size_bytes, echoes=self._echoes)
+
+    def keep_only(self, side: Side) -> None:
+        self._ends["server" if side == "client" else "client"].close()
+
+    def close(self) -> None:
+        for end in self._ends.values():
+            end.close()
+
+
+class ListenerLink(Link):
+    """A Listener that one Client connects to, or in the connect workload many, one by one."""
+
+    def __init__(self, family: str, address: Any, size_bytes: int, workload: Workload) -> None:
+        from multiprocessing import connection
+
+        self._connect = connection.Client
+        self._family = family
+        self._size_bytes = size_bytes
+        self._workload = workload
+        self._listener = connection.Listener(address, family)
+
+    def client(self) -> Endpoint:
+        if self._workload == "connect":
+            return connecting_endpoint(self._connect_once)
+        end = self._connect(self._listener.address, self._family)
+        return connection_endpoint(end, self._size_bytes, echoes=False)
+
+    def server(self) -> Endpoint:
+        if self._workload == "connect":
+            return accepting_endpoint(self._accept_once)
+        end = self._listener.accept()
+        return connection_endpoint(end, self._size_bytes, echoes=self._workload == "latency")
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
+        with self._connect(self._listener.address, self._family) as end:
+            end.send_bytes(outgoing)
+            end.recv_bytes_into(incoming)
+            if self._family == "AF_INET":
+                _reset_on_close(end)
+
+    def _accept_once(self, message: memoryview) -> None:
+        with self._listener.accept() as end:
+            end.recv_bytes_into(message)
+            end.send_bytes(message)
+
+
+class QueueLink(Link):
+    """A queue each way, of a kind that pickles what it is given."""
+
+    def __init__(self, size_bytes: int, workload: Workload, make: Callable[[], Any]) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        self._forth, self._back = make(), make()
+
+    def client(self) -> Endpoint:
+        return self._endpoint(self._forth, self._back, echoes=False)
+
+    def server(self) -> Endpoint:
+        return self._endpoint(self._back, self._forth, echoes=self._echoes)
+
+    def close(self) -> None:
+        for queue in (self._forth, self._back):
+            if hasattr(queue, "cancel_join_thread"):
+                queue.cancel_join_thread()
+            queue.close()
+
+    def _endpoint(self, sends: Any, receives: Any, *, echoes: bool) -> Endpoint:
+        outgoing, incoming = buffer_pair(self._size_bytes, echoes=echoes)
+        put, get = sends.put, receives.get
+
+        def send() -> None:
+            put(bytes(outgoing))
+
+        def receive() -> None:
+            incoming[_WHOLE] = get()  # another length than the message's is a ValueError
+
+        return Endpoint(
+            send=send,
+            receive=receive,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={},
+            close=lambda: None,
+        )
+
+
+class NamedMemory(Memory):
+    """multiprocessing.shared_memory, unlinked as soon as it is made."""
+
+    def __init__(self, size_bytes: int) -> None:
+        from multiprocessing import shared_memory
+
+        with _untracked(shared_memory):
+            self._shared = shared_memory.SharedMemory(create=True, size=size_bytes)
+            self._shared.unlink()
+
+    def view(self) -> memoryview:
+        return memoryview(self._shared.buf)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self._shared.close()
+
+
+class MpPipe(_ByPython):
+    """multiprocessing.Pipe."""
+
+    name = "mp-pipe"
+    summary = "multiprocessing.Pipe, duplex (a UNIX socket pair)"
+    waits = "blocks in read"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return PipeLink(message_size_bytes, workload)
+
+
+class MpConnection(_ByPython):
+    """multiprocessing.connection over AF_UNIX."""
+
+    name = "mp-connection"
+    summary = "multiprocessing.connection over a UNIX socket file"
+    waits = "blocks in read"
+    workloads = _CONNECTING
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        path = os.fspath(workspace.directory / "listener")
+        try:
+            return ListenerLink("AF_UNIX", path, message_size_bytes, workload)
+        except OSError as error:
+            raise Unavailable(f"{error}; set TMPDIR to a shorter folder") from error
+
+
+class MpConnectionInet(_ByPython):
+    """multiprocessing.connection over AF_INET."""
+
+    name = "mp-connection-inet"
+    summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
+    waits = "blocks in read"
+    workloads = _CONNECTING
+
+    def unavailable(self) -> str | None:
+        return tcp_unavailable(socket.AF_INET, "127.0.0.1")
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return ListenerLink("AF_INET", ("127.0.0.1", 0), message_size_bytes, workload)
+
+
+class MpQueue(_ByPython):
+    """multiprocessing.Queue."""
+
+    name = "mp-queue-pickle"
+    summary = "multiprocessing.Queue: bytes, pickled, sent by a thread"
+    waits = "blocks in read, under a lock"
+    copies = "four times: pickled, into a pipe and out of it, unpickled"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        from multiprocessing import get_context  # heavy: loaded where it is needed
+
+        context = get_context("fork")
+        return QueueLink(message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES))
+
+
+class MpSimpleQueue(_ByPython):
+    """multiprocessing.SimpleQueue."""
+
+    name = "mp-simplequeue-pickle"
+    summary = "multiprocessing.SimpleQueue: bytes, pickled"
+    waits = "blocks in read, under a lock"
+    copies = "four times: pickled, into a pipe and out of it, unpickled"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        from multiprocessing import get_context
+
+        return QueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
+
+
+class MpSharedMemory(_ByPython):
+    """multiprocessing.shared_memory."""
+
+    name = "mp-shared-memory"
+    summary = "multiprocessing.shared_memory; sleeps on a semaphore"
+    waits = "sleeps on a semaphore of multiprocessing's"
+    copies = "twice: into a slot of the segment and out of it"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        memory = NamedMemory(memory_size(message_size_bytes, workload))
+        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores())
+
+
+def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
+    """An endpoint on a Connection, which it then owns."""
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    receive_into = end.recv_bytes_into
+
+    def receive() -> None:
+        got = receive_into(incoming)
+        if got != size_bytes:
+            raise OSError(f"a message of {got} bytes came in place of {size_bytes}")
+
+    return Endpoint(
+        send=partial(end.send_bytes, outgoing),
+        receive=receive,
+        outgoing=outgoing,
+        incoming=incoming,
+        facts={},
+        close=end.close,
+    )
+
+
+def _reset_on_close(end: Any) -> None:
+    """Ends a TCP connection without a port that waits; see `stream.SocketLink`."""
+    import struct
+
+    with socket.socket(fileno=os.dup(end.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
+
+
+@contextmanager
+def _untracked(shared_memory: Any) -> Iterator[None]:
+    """Inside, no resource tracker is started for what is unlinked at once anyway.
+
+    Python 3.13 has `track=False`; before, the tracker is a process more that outlives the launch.
+    """
+
+    class Nobody:
+        @staticmethod
+        def register(*_: object) -> None:
+            """Notes nothing."""
+
+        unregister = register
+
+    tracker = shared_memory.resource_tracker
+    shared_memory.resource_tracker = Nobody
+    try:
+        yield
+    finally:
+        shared_memory.resource_tracker = tracker

@@ -1,0 +1,158 @@
+"""Cross Memory Attach: the client writes into the server's memory, and reads. process_vm_readv(2).
+
+Only the client copies, since a parent may look into its child under every setting of Yama's
+ptrace_scope but the strictest, and not the other way round. An eventfd each way says that there is
+something. A stream has one message on its way at a time: there is one place to write it to.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Loop,
+    Side,
+    Transport,
+    Workload,
+    Workspace,
+    buffer_pair,
+    message_buffer,
+)
+
+
+class AttachLink(Link):
+    """The server's buffer, whose address both know, an eventfd each way, and the server's id."""
+
+    def __init__(self, size_bytes: int, workload: Workload) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        # Made before the fork: it lies at the same address in the server, which has its own copy.
+        self._servers = message_buffer(size_bytes)
+        self._forth, self._back = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
+        self._told, self._telling = os.pipe()
+
+    def client(self) -> Endpoint:
+        server = int.from_bytes(os.read(self._told, 8))
+        outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
+        forth, back, size = self._forth, self._back, self._size_bytes
+        there = _address(self._servers)
+        write = _copier("process_vm_writev", server, _address(outgoing), there, size)
+        read = _copier("process_vm_readv", server, _address(incoming), there, size)
+
+        def send() -> None:
+            write()
+            os.eventfd_write(forth, 1)
+
+        def send_when_wanted() -> None:
+            os.eventfd_read(back)
+            send()
+
+        def receive() -> None:
+            os.eventfd_read(back)
+            read()
+
+        return Endpoint(
+            send=send if self._echoes else send_when_wanted,
+            receive=receive,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={},
+            close=lambda: None,
+        )
+
+    def server(self) -> Endpoint:
+        os.write(self._telling, os.getpid().to_bytes(8))
+        forth, back, echoes = self._forth, self._back, self._echoes
+        if not echoes:
+
+            def receive() -> None:
+                os.eventfd_write(back, 1)  # what came before is done with, and may be replaced
+                os.eventfd_read(forth)
+        else:
+
+            def receive() -> None:
+                os.eventfd_read(forth)
+
+        def send() -> None:
+            os.eventfd_write(back, 1)
+
+        return Endpoint(
+            send=send,
+            receive=receive,
+            outgoing=self._servers,
+            incoming=self._servers,
+            facts={},
+            close=lambda: None,
+        )
+
+    def keep_only(self, side: Side) -> None:
+        pass  # both need all: the descriptors are closed with the process
+
+    def close(self) -> None:
+        descriptors = (self._forth, self._back, self._told, self._telling)
+        self._forth = self._back = self._told = self._telling = -1
+        for descriptor in descriptors:
+            if descriptor != -1:
+                os.close(descriptor)
+
+
+class ProcessVm(Transport):
+    """process_vm_readv and process_vm_writev."""
+
+    name = "process-vm"
+    summary = "the client writes into the server's memory, and reads it (CMA)"
+    waits = "sleeps in a read of an eventfd"
+    copies = "once: from process to process, by the kernel"
+    source = "process_vm_readv(2)"
+    groups = ("linux",)
+
+    def unavailable(self) -> str | None:
+        if not hasattr(os, "eventfd"):
+            return "this system has no eventfd"
+        try:
+            here, there = message_buffer(1), message_buffer(1)
+            _copier("process_vm_readv", os.getpid(), _address(here), _address(there), 1)()
+        except (AttributeError, OSError) as error:
+            return f"process_vm_readv isn't permitted here: {error}"
+        return None
+
+    def loop_limit(self, loop: Loop) -> str | None:
+        return None if loop == "python" else "there is no loop in C for copies between processes"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return AttachLink(message_size_bytes, workload)
+
+
+def _address(buffer: memoryview) -> int:
+    import ctypes  # loaded where it is needed: every start of the command line would pay
+
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def _copier(name: str, process: int, near: int, far: int, size: int) -> Callable[[], None]:
+    """A call that copies so many bytes between an address here and one there."""
+    import ctypes
+
+    class Piece(ctypes.Structure):
+        """struct iovec."""
+
+        _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+    call: Any = getattr(ctypes.CDLL(None, use_errno=True), name)
+    call.restype = ctypes.c_ssize_t
+    call.argtypes = (
+        *(ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong),
+        *(ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong),
+    )
+    here, there = Piece(near, size), Piece(far, size)
+    near_piece, far_piece = ctypes.addressof(here), ctypes.addressof(there)
+
+    def copy() -> None:
+        if call(process, near_piece, 1, far_piece, 1, 0) != size:
+            reason = ctypes.get_errno()
+            raise OSError(reason, os.strerror(reason))
+
+    copy.pieces = (here, there)  # type: ignore[attr-defined]  # they must live as long as it does
+    return copy
