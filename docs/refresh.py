@@ -3,7 +3,8 @@
 Run it from the checkout: `.venv/bin/python docs/refresh.py`. A comment names the file and the parts
 of its report (they are separated by empty lines, counted from 1), and the code block after it is
 replaced: `<!-- from results/x.json: 1 3 -->`. All of what bench/reference/alternate.py shows of its
-own results is quoted with `<!-- from results/reference.json: all -->`.
+own results is quoted with `<!-- from results/reference.json: all -->`, the table of all mechanisms
+with `<!-- from results/x.json: overview -->`.
 """
 
 import re
@@ -11,25 +12,44 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ipcbench.inventory import catalogue
+
 ROOT = Path(__file__).parent.parent
 REPORT = ["-m", "ipcbench", "report"]
-_BLOCK = re.compile(r"(<!-- from (\S+\.json): ([0-9 ]+|all) -->\n\n```\n).*?(\n```)", re.DOTALL)
+PROGRAMS = {
+    "all": ["bench/reference/alternate.py", "--show"],
+    "overview": [*REPORT, "--overview"],
+}
+_BLOCK = re.compile(
+    r"(<!-- from (\S+\.json): ([0-9 ]+|all|overview) -->\n\n```\n).*?(\n```)", re.DOTALL
+)
 
 
 def quoted(match: re.Match[str]) -> str:
     """The block with the parts of the report that its comment names."""
-    show = ["bench/reference/alternate.py", "--show"] if match[3] == "all" else REPORT
-    command = [sys.executable, *show, match[2]]
+    command = [sys.executable, *PROGRAMS.get(match[3], REPORT), match[2]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     parts = done.stdout.rstrip().split("\n\n")
-    numbers = range(1, len(parts) + 1) if match[3] == "all" else map(int, match[3].split())
-    wanted = [parts[number - 1].rstrip() for number in numbers]
+    numbers = {"all": range(1, len(parts) + 1), "overview": range(1, 2)}
+    chosen = numbers.get(match[3]) or map(int, match[3].split())
+    wanted = [parts[number - 1].rstrip() for number in chosen]
     lines = [line.rstrip() for line in "\n\n".join(wanted).splitlines()]
     return match[1] + "\n".join(lines) + match[4]
 
 
+def with_catalogue(text: str) -> str:
+    """The text with the table of all transports as they are now."""
+    head, _, rest = text.partition("<!-- catalogue -->\n")
+    _, _, tail = rest.partition("<!-- end of catalogue -->")
+    table = "\n".join(catalogue())
+    return f"{head}<!-- catalogue -->\n\n{table}\n\n<!-- end of catalogue -->{tail}"
+
+
 def main() -> None:
     """Rewrites each document whose tables have changed."""
+    path = ROOT / "ipcbench/transports/README.md"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(with_catalogue(text), encoding="utf-8")
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = document.read_text(encoding="utf-8")
         fresh = _BLOCK.sub(quoted, text)

@@ -275,6 +275,9 @@ def _add_report_arguments(parser: "argparse._ActionsContainer") -> None:
         "--details", action="store_true", help="also show what a message costs in CPU time"
     )
     parser.add_argument(
+        "--overview", action="store_true", help="first show one table of all: a row a transport"
+    )
+    parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"
     )
 

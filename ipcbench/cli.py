@@ -238,6 +238,7 @@ def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path |
         baseline,
         percentiles=args.percentiles,
         details=args.details,
+        overview=args.overview,
     )
     console.show(parts, sys.stderr if csv_on_stdout else sys.stdout)
     if csv is None:

@@ -32,6 +32,15 @@ def listed() -> Iterator[str]:
     yield f"native loop: no: {missing}" if missing else "native loop: yes, the timed loops in C"
 
 
+def catalogue() -> Iterator[str]:
+    """The table of ipcbench/transports/README.md: what holds of each transport on any machine."""
+    yield "| transport | what it is | the reader | copied | source |"
+    yield "|---|---|---|---|---|"
+    for transport in TRANSPORTS:
+        facts = (transport.summary, transport.waits, transport.copies, transport.source)
+        yield f"| `{transport.name}` | {' | '.join(facts)} |"
+
+
 def explained(name: str) -> Iterator[str]:
     """All that is known of one transport, with its limits on this machine now."""
     transport = get_transport(name)

@@ -8,6 +8,7 @@ from ipcbench.analysis import frame
 from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import objections, summarised
 from ipcbench.reporters import matrix, table
+from ipcbench.reporters.overview import overviews
 
 
 def summary(
@@ -16,9 +17,12 @@ def summary(
     *,
     percentiles: bool = False,
     details: bool = False,
+    overview: bool = False,
 ) -> Iterator[RenderableType]:
     """Tables, then reasons, then what the numbers rest on, then warnings."""
     cases, launches = frame.cases(results, baseline), frame.launches(results)
+    if overview:
+        yield from overviews(cases)
     yield from table.tables(cases[~matrix.is_part(cases)])
     yield from table.tax_tables(cases)
     yield from matrix.matrices(cases)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.case import PLACEMENTS, WORKLOADS, Case, plan, shuffled_groups
+from ipcbench.case import DEFAULT_WORKLOADS, PLACEMENTS, WORKLOADS, Case, plan, shuffled_groups
 from ipcbench.errors import UsageError
 
 CASES = st.builds(
@@ -36,7 +36,7 @@ def test_loop_and_placement_may_be_left_out() -> None:
         ("latencies/unix/64", "did you mean 'latency'"),
         ("latency/unix/64/pyton", "did you mean 'python'"),
         ("latency/unix/64/python/crosscore", "did you mean 'cross-core'"),
-        ("latency/unix/0", "'0'"),
+        ("latency/unix/00", "'00'"),
     ],
 )
 def test_a_bad_id_says_what_is_wrong(text: str, says: str) -> None:
@@ -70,7 +70,7 @@ def test_a_round_is_a_permutation_that_seed_and_number_decide() -> None:
 
 
 def test_what_a_table_compares_is_one_group_unless_it_is_too_large() -> None:
-    cases = plan(["unix", "pipe", "inet"], WORKLOADS, [64, 1024])
+    cases = plan(["unix", "pipe", "inet"], DEFAULT_WORKLOADS, [64, 1024])
     for group in shuffled_groups(cases, 3, 1, most=3):
         assert len(group) == 3
         assert len({(case.workload, case.message_size_bytes) for case in group}) == 1

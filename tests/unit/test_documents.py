@@ -7,6 +7,7 @@ import pytest
 
 from ipcbench import errors
 from ipcbench.analysis import frame, store
+from ipcbench.inventory import catalogue
 from ipcbench.transports import TRANSPORTS
 from tests.unit.test_reporters import text_of
 
@@ -20,9 +21,14 @@ def test_the_readme_explains_every_column_of_the_csv(column: str) -> None:
     assert f"`{column}`" in README
 
 
-@pytest.mark.parametrize("name", [transport.name for transport in TRANSPORTS])
-def test_the_readme_says_what_each_transport_is(name: str) -> None:
-    assert f"\n| `{name}` |" in README
+def test_the_list_of_transports_is_what_the_registry_says() -> None:
+    text = (ROOT / "ipcbench/transports/README.md").read_text(encoding="utf-8")
+    assert "\n".join(catalogue()) in text
+
+
+@pytest.mark.parametrize("name", [t.name for t in TRANSPORTS if t.carries_payload])
+def test_the_readme_has_a_number_for_each_mechanism(name: str) -> None:
+    assert re.search(rf"^{re.escape(name)} ", README, re.MULTILINE)
 
 
 def test_the_readme_lists_every_exit_code() -> None:
@@ -35,11 +41,17 @@ def test_the_readmes_tables_come_from_committed_results(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    text = "\n".join(line.rstrip() for line in text_of(store.load(ROOT / path)).splitlines())
-    parts = text.split("\n\n")
+    results = store.load(ROOT / path)
+    parts, (overview, *_) = _parts(text_of(results)), _parts(text_of(results, overview=True))
     quotes = re.findall(rf"<!-- from {re.escape(path)}: ([0-9 ]+) -->", README)
     for number in " ".join(quotes).split():
         assert parts[int(number) - 1].strip() in README
+    if f"<!-- from {path}: overview -->" in README:
+        assert overview.strip() in README
+
+
+def _parts(text: str) -> list[str]:
+    return "\n".join(line.rstrip() for line in text.splitlines()).split("\n\n")
 
 
 def test_the_readme_quotes_results() -> None:

@@ -30,9 +30,9 @@ def stored() -> Results:
     return store.load(DATA / "run.json")
 
 
-def text_of(results: Results) -> str:
+def text_of(results: Results, *, overview: bool = False) -> str:
     stream = io.StringIO()
-    console.show(summary(results), stream)
+    console.show(summary(results, overview=overview), stream)
     return stream.getvalue()
 
 

@@ -1,0 +1,52 @@
+"""One table of everything: a row a mechanism, a column a workload and size. Prints nothing."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ipcbench import units
+from ipcbench.reporters.columns import Row
+
+_WORDS = {
+    "latency": "round\ntrip",
+    "throughput": "stream\nMiB/s",
+    "connect": "connect,\nclose",
+}
+
+
+def overviews(cases: pd.DataFrame) -> Iterator[RenderableType]:
+    """A table for each loop and placement; what only signals (0 bytes) has its own tables."""
+    carrying = cases[(cases["message_size_bytes"] > 0) & (cases["role"] == "mechanism")]
+    for (placement, loop), group in carrying.groupby(["placement", "loop"], sort=False):
+        yield Text(f"All mechanisms, {placement}, {loop} loop", style="bold")
+        yield _table(group)
+        yield Text()
+
+
+def _table(group: pd.DataFrame) -> Table:
+    columns = list(dict.fromkeys(zip(group["workload"], group["message_size_bytes"], strict=True)))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("transport", no_wrap=True)
+    for workload, size in columns:
+        table.add_column(f"{_WORDS[workload]}\n{units.display_size(size)}", justify="right")
+    cells = {
+        (row["transport"], row["workload"], row["message_size_bytes"]): _cell(row)
+        for row in group.to_dict("records")
+    }
+    for name in dict.fromkeys(group["transport"]):
+        table.add_row(str(name), *(cells.get((name, *column), "") for column in columns))
+    return table
+
+
+def _cell(row: Row) -> str:
+    """The number that the workload is about: a time, or for a stream what came through."""
+    if row["status"] != "measured":
+        return str(row["status"])
+    rate = row["throughput_bytes_per_s"]
+    if row["workload"] == "throughput" and not pd.isna(rate):
+        return units.display_bandwidth(float(rate))
+    return units.display_time(float(row["time_median_s"]))
