@@ -109,6 +109,13 @@ def parser() -> Parser:
     selftest.add_argument(
         "--seed", type=_whole("--seed", at_least=0), metavar="N", help="of orders and tries"
     )
+    _add_no_lock(selftest)
+    clean = commands.add_parser(
+        "clean",
+        help="remove what killed runs left behind",
+        description="Removes exactly what ipcbench made and whose maker is gone.",
+    )
+    clean.add_argument("--dry-run", action="store_true", help="only say what there is")
     commands.add_parser(
         "doctor",
         help="whether this machine is fit to be measured",
@@ -138,6 +145,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     _add_cases(parser.add_argument_group("what is measured"))
     _add_effort(parser.add_argument_group("how much is measured"))
     _add_results(parser.add_argument_group("results"))
+    _add_no_lock(parser)
 
 
 def _add_cases(what: "argparse._ArgumentGroup") -> None:
@@ -279,6 +287,12 @@ def _add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"
+    )
+
+
+def _add_no_lock(parser: "argparse._ActionsContainer") -> None:
+    parser.add_argument(
+        "--no-lock", action="store_true", help="measure although another run does, too"
     )
 
 

@@ -56,6 +56,7 @@ def _run(args: Namespace, command: list[str]) -> int:
     return {
         "list": _list,
         "explain": _explain,
+        "clean": _clean,
         "report": _report,
         "diff": _diff,
         "doctor": _doctor,
@@ -77,6 +78,22 @@ def _explain(args: Namespace) -> int:
     return EXIT_OK
 
 
+def _clean(args: Namespace) -> int:
+    from ipcbench.measure.scratch import leftovers, sweep
+
+    found = leftovers()
+    verb = "would be removed" if args.dry_run else "removed"
+    for left in found:
+        for kind, key in left.objects:
+            print(f"{verb}: {kind} {key}")
+        if not args.dry_run:
+            sweep(left.directory)
+        print(f"{verb}: {left.directory}")
+    if not found:
+        print("nothing was left behind")
+    return EXIT_OK
+
+
 def _doctor(_: Namespace) -> int:
     from ipcbench import doctor
 
@@ -90,12 +107,18 @@ def _selftest(args: Namespace) -> int:
 
     from ipcbench import selftest
     from ipcbench.analysis import store
+    from ipcbench.measure.lock import machine_lock
     from ipcbench.measure.scratch import scratch
     from ipcbench.reporters.console import progress
 
     size = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
-    with interruptible() as signals, scratch() as private, progress() as observer:
+    with (
+        machine_lock(wanted=not args.no_lock),
+        interruptible() as signals,
+        scratch() as private,
+        progress() as observer,
+    ):
         report = selftest.examine(size, private, observer, seed, signals.check)
     path = outputs.selftest_path(host.machine().slug)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +180,7 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
     from ipcbench.analysis import store
     from ipcbench.measure import driver
     from ipcbench.measure.launch import WorkerLauncher
+    from ipcbench.measure.lock import machine_lock
     from ipcbench.measure.scratch import scratch
     from ipcbench.planning import planned
     from ipcbench.reporters.console import progress
@@ -173,7 +197,7 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
         results.add_unmeasured(case, "n/a", reason)
     save = _saver(output)
     interrupted: Interrupted | None = None
-    with interruptible() as signals:
+    with machine_lock(wanted=not args.no_lock), interruptible() as signals:
 
         def saved(results: "Results") -> None:
             save(results)

@@ -54,9 +54,11 @@ COSTS = tuple(
         ("cpu_system", "s_per_message"),
         ("voluntary_switches", "per_message"),
         ("involuntary_switches", "per_message"),
+        ("page_faults", "count"),
     )
 )
-"""What a message cost each end while batches were timed: medians over launches."""
+"""What a message cost each end while batches were timed, page faults those of all batches of a
+launch: medians over launches."""
 
 QUANTITIES = {"latency": "round_trip", "throughput": "message", "connect": "connection"}
 """What a case's times are of, by its workload."""

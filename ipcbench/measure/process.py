@@ -15,6 +15,7 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal this process gets when its parent ends."""
 _STAT_PROCESSOR = 39
 """proc_pid_stat(5): the field, counted from 1, that names the CPU last run on."""
+_STAT_START = 22
 _STAT_AFTER_NAME = 3
 
 
@@ -98,6 +99,19 @@ def usage() -> Usage:
     used = resource.getrusage(resource.RUSAGE_SELF)
     faults = used.ru_minflt + used.ru_majflt
     return Usage(used.ru_utime, used.ru_stime, faults, used.ru_nvcsw, used.ru_nivcsw)
+
+
+def start_time(pid: int) -> int | None:
+    """When a process began, in clock ticks since boot; None if there is no such process.
+
+    Together with the id it names a process for good: an id alone may be another's by now.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[_STAT_START - _STAT_AFTER_NAME])
 
 
 def last_cpu() -> int | None:

@@ -10,13 +10,14 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import UsageError
 from ipcbench.measure import process
@@ -25,6 +26,8 @@ from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
 PREFIX = "ipcbench-"
+OWNER = "owner"
+"""The file in a scratch directory that names the process that made it, and when that began."""
 _JANITOR_LIMIT_S = 3.0
 _REMOVERS: dict[str, Callable[[int], None]] = {
     SEMAPHORE_KIND: remove_semaphore,
@@ -65,6 +68,7 @@ def scratch() -> Iterator[Scratch]:
     os.close(read_end)
     try:
         directory.mkdir(mode=0o700)
+        (directory / OWNER).write_text(f"{os.getpid()} {process.start_time(os.getpid())}")
         yield Scratch(directory, write_end)
     except FileNotFoundError as error:
         raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
@@ -87,6 +91,42 @@ def sweep(directory: Path) -> None:
             if kind in _REMOVERS:
                 _REMOVERS[kind](key)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+class Leftover(NamedTuple):
+    """What a run left that was killed together with its janitor."""
+
+    directory: Path
+    objects: list[tuple[str, int]]
+    """Kinds and keys of what outlives processes and wasn't taken back."""
+
+
+def leftovers() -> list[Leftover]:
+    """What this user's runs left behind; nothing of a run whose process still lives."""
+    found = []
+    for directory in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+        about = directory.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+            continue  # not ours, whatever it is called
+        owner = directory / OWNER
+        if not owner.exists() or _lives(owner.read_text()):
+            continue
+        objects = [
+            item
+            for ledger in sorted(directory.rglob(LEDGER))
+            for item in outstanding(ledger.read_text(encoding="ascii"))
+        ]
+        found.append(Leftover(directory, objects))
+    return found
+
+
+def _lives(owner: str) -> bool:
+    """Whether the process of an owner's file is the one that wrote it, or can't be told."""
+    try:
+        pid, began = map(int, owner.split())
+    except ValueError:
+        return True
+    return process.start_time(pid) == began
 
 
 def outstanding(ledger: str) -> list[tuple[str, int]]:

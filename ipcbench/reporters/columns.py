@@ -103,16 +103,26 @@ PERCENTILE_COLUMNS = (
 COST_COLUMNS = (
     Column("transport", ("transport",), str, is_number=False),
     *(
+        Column(f"{side} {title}", (f"cpu_{title}_{side}_s_per_message",), units.display_time)
+        for side in ("client", "server")
+        for title in ("user", "system")
+    ),
+)
+"""The columns of the tables of what a message costs in CPU time."""
+
+SWITCH_COLUMNS = (
+    Column("transport", ("transport",), str, is_number=False),
+    *(
         Column(f"{side} {title}", (f"{key}_{side}_{unit}",), text)
         for side in ("client", "server")
         for title, key, unit, text in (
-            ("user", "cpu_user", "s_per_message", units.display_time),
-            ("system", "cpu_system", "s_per_message", units.display_time),
-            ("switches", "voluntary_switches", "per_message", units.three_digits),
+            ("slept", "voluntary_switches", "per_message", units.three_digits),
+            ("pushed", "involuntary_switches", "per_message", units.three_digits),
+            ("faults", "page_faults", "count", lambda count: f"{count:,.0f}"),
         )
     ),
 )
-"""The columns of the tables of what a message costs."""
+"""Those of how often it lost its CPU for a message, and of page faults in a launch's batches."""
 
 TAX_COLUMNS = (
     Column("transport", ("transport",), str, is_number=False),

@@ -14,6 +14,7 @@ from ipcbench.analysis.frame import noise_floor_of
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
     PERCENTILE_COLUMNS,
+    SWITCH_COLUMNS,
     TAX_COLUMNS,
     Column,
     table_columns,
@@ -62,8 +63,9 @@ def percentile_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
 def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """CPU time and context switches a message, one table where `tables` has one."""
     for _, group in cases[cases["status"] == "measured"].groupby(_TABLE_KEYS, sort=False):
-        title = f"Cost of a message, {group['workload'].iloc[0]}"
-        yield from _titled(title, group, COST_COLUMNS)
+        workload = group["workload"].iloc[0]
+        yield from _titled(f"Cost of a message, {workload}", group, COST_COLUMNS)
+        yield from _titled(f"Switches a message and faults, {workload}", group, SWITCH_COLUMNS)
 
 
 def reasons(cases: pd.DataFrame) -> Iterator[RenderableType]:
