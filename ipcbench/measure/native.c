@@ -502,6 +502,9 @@ static int ping_sampled(endpoint *self, int64_t *samples_ns, size_t count)
 /* Raises what a step came to; NULL, for its caller to return. */
 static PyObject *raised(endpoint *self, int outcome)
 {
+    if (outcome == FAILED && errno == EAGAIN && self->receive == receive_datagram)
+        return PyErr_Format(PyExc_OSError, "message %llu is lost: it didn't come in time",
+                            (unsigned long long)self->received);
     if (outcome == FAILED)
         return PyErr_SetFromErrno(PyExc_OSError);
     if (outcome == LOST)

@@ -198,7 +198,10 @@ def unix_message_limit(message_size_bytes: int) -> str | None:
 def half_window(size_bytes: int, buffer_bytes: int) -> int:
     """After how many messages the receiver gives credit, so that twice as many fit its buffer."""
     each = 2 * size_bytes + _KERNEL_BYTES
-    return max(1, min(_LONGEST_HALF_WINDOW, buffer_bytes // (2 * each)))
+    usable = (
+        buffer_bytes // 2
+    )  # UDP gives room back late: up to a quarter is taken by what was read
+    return max(1, min(_LONGEST_HALF_WINDOW, usable // (2 * each)))
 
 
 def _number_view(message: memoryview) -> tuple[memoryview, int]:
@@ -227,7 +230,12 @@ def _checked(receive: Callable[[], int], message: memoryview) -> Callable[[], No
 
     def receive_checked() -> None:
         nonlocal received
-        got = receive()
+        try:
+            got = receive()
+        except BlockingIOError as error:
+            raise OSError(
+                f"message {received} is lost: it didn't come in {_LOST_AFTER_S} s"
+            ) from error
         if got != size:
             raise OSError(f"a message of {got} bytes came in place of {size}")
         due = received & mask

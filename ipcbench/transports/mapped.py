@@ -25,7 +25,7 @@ class PosixShm(Transport):
     """POSIX shared memory with POSIX semaphores."""
 
     name = "posix-shm"
-    summary = "POSIX shared memory (/dev/shm); sleeps on a semaphore"
+    summary = "POSIX shared memory; sleeps on a semaphore"
     waits = "sleeps on a POSIX semaphore"
     copies = "twice: into a slot of the segment and out of it"
     source = "shm_overview(7), sem_overview(7)"
@@ -57,7 +57,7 @@ class MmapFile(Transport):
     """A mapped file with POSIX semaphores."""
 
     name = "mmap-file"
-    summary = "a file mapped by both ends; sleeps on a POSIX semaphore"
+    summary = "a file mapped by both ends; sleeps on a semaphore"
     waits = "sleeps on a POSIX semaphore"
     copies = "twice: into a slot of the file's pages and out of it"
     source = "mmap(2), sem_overview(7)"

@@ -210,7 +210,7 @@ class MpQueue(_ByPython):
     """multiprocessing.Queue."""
 
     name = "mp-queue-pickle"
-    summary = "multiprocessing.Queue: bytes, pickled, sent by a thread"
+    summary = "multiprocessing.Queue: pickled, sent by a thread"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
 

@@ -136,7 +136,7 @@ class PipeLargest(Pipe):
     """A pipe each way, as large as an ordinary user may have it."""
 
     name = "pipe-1m"
-    summary = "two anonymous pipes of the largest size (1 MiB by default)"
+    summary = "two anonymous pipes of the largest size (1 MiB)"
     groups = ("pipes",)
 
     def unavailable(self) -> str | None:

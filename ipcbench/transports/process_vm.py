@@ -102,7 +102,7 @@ class ProcessVm(Transport):
     """process_vm_readv and process_vm_writev."""
 
     name = "process-vm"
-    summary = "the client writes into the server's memory, and reads it (CMA)"
+    summary = "copies from process to process (CMA)"
     waits = "sleeps in a read of an eventfd"
     copies = "once: from process to process, by the kernel"
     source = "process_vm_readv(2)"

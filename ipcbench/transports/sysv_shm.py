@@ -149,7 +149,7 @@ class SysvShmSpin(SysvShm):
     """Shared memory whose reader spins."""
 
     name = "sysv-shm-spin"
-    summary = "System V shared memory; spins, so never both ends on one CPU"
+    summary = "System V shared memory; spins, never on one CPU"
     waits = "spins: its CPU does nothing else"
     source = "shmget(2)"
     groups = ("sysv",)

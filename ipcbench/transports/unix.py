@@ -113,7 +113,7 @@ class UnixSeqpacket(Transport):
     """AF_UNIX, SOCK_SEQPACKET."""
 
     name = "unix-seqpacket"
-    summary = "UNIX domain sockets that keep records apart and in order"
+    summary = "UNIX domain sockets that keep records, in order"
     waits = "blocks in recv"
     source = "unix(7)"
     groups = ("sockets",)
@@ -159,7 +159,7 @@ class Socketpair(Transport):
     """socketpair(2), SOCK_STREAM."""
 
     name = "socketpair"
-    summary = "UNIX domain stream sockets, made as a pair and inherited"
+    summary = "UNIX domain stream sockets, made as a pair"
     waits = "blocks in recv"
     source = "socketpair(2), unix(7)"
     groups = ("sockets",)

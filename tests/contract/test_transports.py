@@ -226,6 +226,7 @@ def test_the_summary_and_the_wait_are_one_line_each(
     ):
         assert text
         assert "\n" not in text
+    assert len(transport.summary) <= 52  # a line of `ipcbench list` has 80 columns
     assert transport.limit(64, workload) is None
     assert get_transport(transport.name) is transport
 
