@@ -5,22 +5,19 @@ it with the last of the two. Its name is in the workspace's ledger for the momen
 """
 
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from ipcbench.transports.base import (
-    Endpoint,
     Link,
-    QueueShape,
     Transport,
     Unavailable,
     Workload,
     Workspace,
-    buffer_pair,
     kernel_setting,
     known,
 )
+from ipcbench.transports.queues import QueueLink
 
 try:
     import posix_ipc
@@ -32,37 +29,16 @@ QUEUE_KIND = "posix-mq"
 
 _MESSAGES = 10
 """The default of fs.mqueue.msg_max, so that an ordinary user may have it."""
-_WHOLE = slice(None)
 
 
-class QueueLink(Link):
-    """A queue from client to server, and for round trips one back."""
+class PosixQueueLink(QueueLink):
+    """Queues without a name, closed with their processes."""
 
-    def __init__(self, size_bytes: int, workload: Workload, workspace: Workspace) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
-        self._workspace = workspace
-        self._queues: list[Any] = []
-        try:
-            self._forth = self._queue()
-            self._back = self._queue() if self._echoes else None
-        except BaseException:
-            self.close()
-            raise
+    system = "posix"
 
-    def client(self) -> Endpoint:
-        return self._endpoint(sends=self._forth, receives=self._back, echoes=False)
-
-    def server(self) -> Endpoint:
-        return self._endpoint(sends=self._back, receives=self._forth, echoes=self._echoes)
-
-    def close(self) -> None:
-        while self._queues:
-            self._queues.pop().close()
-
-    def _queue(self) -> Any:
+    def make(self, size_bytes: int, workspace: Workspace) -> Any:
         number = int.from_bytes(os.urandom(6))
-        self._workspace.note(QUEUE_KIND, number)
+        workspace.note(QUEUE_KIND, number)
         most = kernel_setting("fs.mqueue.msg_max") or _MESSAGES
         try:
             queue = posix_ipc.MessageQueue(
@@ -70,30 +46,22 @@ class QueueLink(Link):
                 posix_ipc.O_CREX,
                 mode=0o600,
                 max_messages=min(_MESSAGES, most),
-                max_message_size=self._size_bytes,
+                max_message_size=size_bytes,
             )
         except (posix_ipc.Error, OSError) as error:
             raise Unavailable(
                 f"no POSIX queue could be made: {error}; see sysctl fs.mqueue and ulimit -q"
             ) from error
         queue.unlink()
-        self._workspace.strike(QUEUE_KIND, number)
-        self._queues.append(queue)
+        workspace.strike(QUEUE_KIND, number)
         return queue
 
-    def _endpoint(self, *, sends: Any | None, receives: Any | None, echoes: bool) -> Endpoint:
-        outgoing, incoming = buffer_pair(self._size_bytes, echoes=echoes)
-        return Endpoint(
-            send=partial(sends.send, outgoing) if sends else _one_way,
-            receive=_receiver(receives.receive, incoming) if receives else _one_way,
-            outgoing=outgoing,
-            incoming=incoming,
-            facts={"queue_messages_count": self._forth.max_messages},
-            close=lambda: None,
-            shape=QueueShape(
-                "queue", "posix", receives.mqd if receives else -1, sends.mqd if sends else -1
-            ),
-        )
+    def let_go(self, queue: Any, workspace: Workspace) -> None:
+        queue.close()
+
+    def number(self, queue: Any) -> int:
+        descriptor: int = queue.mqd
+        return descriptor
 
 
 class PosixMq(Transport):
@@ -131,7 +99,7 @@ class PosixMq(Transport):
         )
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return QueueLink(message_size_bytes, workload, workspace)
+        return PosixQueueLink(message_size_bytes, workload, workspace)
 
 
 def remove_queue(number: int) -> None:
@@ -146,14 +114,3 @@ def remove_queue(number: int) -> None:
 
 def _name(number: int) -> str:
     return f"/ipcbench-{number:012x}"
-
-
-def _receiver(receive: Callable[[], tuple[bytes, int]], message: memoryview) -> Callable[[], None]:
-    def receive_into() -> None:
-        message[_WHOLE], _ = receive()  # another length than the message's is a ValueError
-
-    return receive_into
-
-
-def _one_way() -> None:
-    raise OSError("a throughput link streams from client to server only")

@@ -5,18 +5,17 @@ attachment by fork(2), so the kernel frees it with the last of the two, even aft
 Semaphores have no such mercy: their keys are in the workspace's ledger before they exist.
 """
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar
 
+from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     CORE,
     CounterShape,
     Link,
     Loop,
     Transport,
-    Unavailable,
     Workload,
     Workspace,
     kernel_setting,
@@ -32,17 +31,8 @@ from ipcbench.transports.slots import (
     memory_size,
 )
 
-try:
-    import sysv_ipc
-except ImportError:  # a platform without a wheel and without a compiler
-    sysv_ipc = None
-
 SEMAPHORE_KIND = "sysv-sem"
 """What the ledger calls a semaphore; the number beside it is its key."""
-
-_KEY_TRIES = 20
-_MOST_KEY = 2**31 - 1
-"""key_t is an int (ftok(3)): a larger key would come back as another, negative, number."""
 
 
 class SysvSegment(Memory):
@@ -50,12 +40,12 @@ class SysvSegment(Memory):
 
     def __init__(self, size_bytes: int) -> None:
         try:
-            self._segment: Any | None = sysv_ipc.SharedMemory(
-                None, sysv_ipc.IPC_CREX, mode=0o600, size=size_bytes
+            self._segment: Any | None = sysv.ipc.SharedMemory(
+                None, sysv.ipc.IPC_CREX, mode=0o600, size=size_bytes
             )
             self._segment.remove()
-        except sysv_ipc.Error as error:
-            raise _refused(error) from error
+        except sysv.ipc.Error as error:
+            raise sysv.refused(error) from error
 
     def view(self) -> memoryview:
         return memoryview(self._segment)  # type: ignore[arg-type]
@@ -74,21 +64,8 @@ class SysvSemaphores(Counters):
         self._semaphores: dict[int, Any] = {}
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
-        """A new semaphore under a random key that was in the ledger first."""
-        for _ in range(_KEY_TRIES):
-            key = _random_key()
-            self._workspace.note(SEMAPHORE_KIND, key)
-            try:
-                self._semaphores[place] = sysv_ipc.Semaphore(
-                    key, sysv_ipc.IPC_CREX, mode=0o600, initial_value=value
-                )
-            except sysv_ipc.ExistentialError:
-                self._workspace.strike(SEMAPHORE_KIND, key)
-                continue
-            except sysv_ipc.Error as error:
-                raise _refused(error) from error
-            return
-        raise Unavailable(f"no free System V semaphore key in {_KEY_TRIES} tries")
+        semaphore = partial(sysv.ipc.Semaphore, mode=0o600, initial_value=value)
+        self._semaphores[place] = sysv.made(SEMAPHORE_KIND, self._workspace, semaphore)
 
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]
@@ -97,12 +74,7 @@ class SysvSemaphores(Counters):
 
     def close(self) -> None:
         while self._semaphores:
-            _, semaphore = self._semaphores.popitem()
-            try:
-                semaphore.remove()
-            except sysv_ipc.ExistentialError:
-                pass  # somebody removed it: gone is what was wanted
-            self._workspace.strike(SEMAPHORE_KIND, semaphore.key)
+            sysv.removed(SEMAPHORE_KIND, self._workspace, self._semaphores.popitem()[1])
 
 
 class SysvShm(Transport):
@@ -116,7 +88,7 @@ class SysvShm(Transport):
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
 
     def unavailable(self) -> str | None:
-        return sysv_unavailable()
+        return sysv.unavailable()
 
     def limits(self) -> Mapping[str, str]:
         return known(
@@ -175,7 +147,7 @@ class SysvSem(Transport):
     carries_payload = False
 
     def unavailable(self) -> str | None:
-        return sysv_unavailable()
+        return sysv.unavailable()
 
     def limits(self) -> Mapping[str, str]:
         return known({"kernel.sem": "semaphores a set"})
@@ -184,29 +156,6 @@ class SysvSem(Transport):
         return SignalLink(SysvSemaphores(workspace))
 
 
-def sysv_unavailable() -> str | None:
-    """Why there is no System V IPC here, and what would help; None where there is."""
-    if sysv_ipc is None:
-        return "the package sysv_ipc is missing; pip install sysv_ipc"
-    if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
-        return "this kernel was built without System V IPC (CONFIG_SYSVIPC)"
-    return None
-
-
 def remove_semaphore(key: int) -> None:
     """Removes the semaphore of this key, for a process that didn't live to; gone is no error."""
-    if sysv_ipc is None:
-        return
-    try:
-        sysv_ipc.Semaphore(key).remove()
-    except (sysv_ipc.ExistentialError, sysv_ipc.PermissionsError):
-        pass  # gone already, or never ours
-
-
-def _random_key() -> int:
-    """A key above 0 (which is IPC_PRIVATE) that nobody else will have chosen."""
-    return int.from_bytes(os.urandom(4)) % _MOST_KEY + 1
-
-
-def _refused(error: Exception) -> Unavailable:
-    return Unavailable(f"System V IPC refused: {error}; see ipcs -l for the limits")
+    sysv.remove("Semaphore", key)

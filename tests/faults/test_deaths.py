@@ -20,6 +20,8 @@ from ipcbench.transports import TRANSPORTS, get_transport
 from tests.command import environment
 
 LIMIT_S = 5.0
+_LOOK_EVERY_S = 0.01
+"""Looking without a pause would take a core from what is looked for."""
 MECHANISMS = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
 SLOW = ("--rounds=3", "--values=1", "--warmups=0", "--min-time=60s", "--timeout=100s")
 """One batch that lasts far longer than the test: whatever is killed is killed inside it."""
@@ -53,7 +55,8 @@ def _eventually(
             if found := what():
                 return found
         except psutil.NoSuchProcess:
-            continue
+            pass  # it ended while it was looked at
+        time.sleep(_LOOK_EVERY_S)
     raise AssertionError("never appeared")
 
 

@@ -20,6 +20,8 @@ ALLOWED = {
     "ipcbench.transports.stream": {"transports.base"},
     "ipcbench.transports.slots": {"transports.base"},
     "ipcbench.transports.counters": {"transports.base", "transports.slots"},
+    "ipcbench.transports.queues": {"transports.base"},
+    "ipcbench.transports.sysv": {"transports.base"},
     "ipcbench.transports": {"errors", "transports"},
     "ipcbench.analysis.stats": set(),
     "ipcbench.analysis": {"analysis", "case", "errors", "units"},
@@ -55,6 +57,9 @@ ALLOWED = {
 }
 """What each module, or each module below a package, may import of the project; the nearest name
 counts. An empty name is the package itself, for its version."""
+
+_SHARED = ("base", "stream", "slots", "counters", "queues", "sysv")
+"""The modules of transports that are shared by several mechanisms."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -99,7 +104,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
 def test_a_transport_knows_no_reporting_and_no_sibling(path: Path) -> None:
     if path.name == "__init__.py":
         return
-    shared = {f"ipcbench.transports.{name}" for name in ("base", "stream", "slots", "counters")}
+    shared = {f"ipcbench.transports.{name}" for name in _SHARED}
     for name in _imported(path):
         assert name.partition(".")[0] not in {"pyperf", "rich", "pandas", "numpy"}
         assert not name.startswith("ipcbench") or name in shared

@@ -1,0 +1,97 @@
+"""Whole messages through message queues, one each way; shared by System V's and POSIX's.
+
+Both packages give the same calls: `send` takes a buffer, `receive` makes a bytes object of what
+came, and tells its type or priority. A type of link says how a queue is made and let go.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    QueueShape,
+    Workload,
+    Workspace,
+    message_buffer,
+)
+
+_PAGE_BYTES = 4096
+_WHOLE = slice(None)
+
+
+class QueueLink(Link):
+    """A queue from client to server, and for round trips one back."""
+
+    system: ClassVar[Literal["sysv", "posix"]]
+
+    def __init__(self, size_bytes: int, workload: Workload, workspace: Workspace) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        self._workspace = workspace
+        self._queues: list[Any] = []
+        try:
+            self._forth = self._added()
+            self._back = self._added() if self._echoes else None
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def make(self, size_bytes: int, workspace: Workspace) -> Any:
+        """A new queue for messages of this size. Raises Unavailable."""
+
+    @abstractmethod
+    def let_go(self, queue: Any, workspace: Workspace) -> None:
+        """Closes a queue, or removes it, in its maker."""
+
+    @abstractmethod
+    def number(self, queue: Any) -> int:
+        """What the loop in C knows it by."""
+
+    def client(self) -> Endpoint:
+        return self._endpoint(sends=self._forth, receives=self._back, echoes=False)
+
+    def server(self) -> Endpoint:
+        return self._endpoint(sends=self._back, receives=self._forth, echoes=self._echoes)
+
+    def close(self) -> None:
+        while self._queues:
+            self.let_go(self._queues.pop(), self._workspace)
+
+    def _added(self) -> Any:
+        queue = self.make(self._size_bytes, self._workspace)
+        self._queues.append(queue)
+        return queue
+
+    def _endpoint(self, *, sends: Any | None, receives: Any | None, echoes: bool) -> Endpoint:
+        outgoing = _behind_a_type(self._size_bytes)
+        incoming = outgoing if echoes else _behind_a_type(self._size_bytes)
+        numbers = [-1 if queue is None else self.number(queue) for queue in (receives, sends)]
+        return Endpoint(
+            send=partial(sends.send, outgoing) if sends else _one_way,
+            receive=_receiver(receives.receive, incoming) if receives else _one_way,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={"queues_count": len(self._queues)},
+            close=lambda: None,
+            shape=QueueShape("queue", self.system, *numbers),
+        )
+
+
+def _behind_a_type(size_bytes: int) -> memoryview:
+    """A buffer that begins a page after its memory does: in front of it is room for a type."""
+    return message_buffer(_PAGE_BYTES + size_bytes)[_PAGE_BYTES:]
+
+
+def _receiver(receive: Callable[[], tuple[bytes, int]], message: memoryview) -> Callable[[], None]:
+    def receive_into() -> None:
+        message[_WHOLE], _ = receive()  # another length than the message's is a ValueError
+
+    return receive_into
+
+
+def _one_way() -> None:
+    raise OSError("a throughput link streams from client to server only")

@@ -1,0 +1,72 @@
+"""What all of System V IPC shares: the package, keys in the ledger, removal. sysvipc(7).
+
+Semaphores and queues outlive their makers, so their keys are in the workspace's ledger before they
+exist.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ipcbench.transports.base import Unavailable, Workspace
+
+try:
+    import sysv_ipc
+except ImportError:  # a platform without a wheel and without a compiler
+    sysv_ipc = None
+
+ipc: Any = sysv_ipc
+"""The package, or None."""
+
+_KEY_TRIES = 20
+_MOST_KEY = 2**31 - 1
+"""key_t is an int (ftok(3)): a larger key would come back as another, negative, number."""
+
+
+def unavailable() -> str | None:
+    """Why there is no System V IPC here, and what would help; None where there is."""
+    if sysv_ipc is None:
+        return "the package sysv_ipc is missing; pip install sysv_ipc"
+    if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
+        return "this kernel was built without System V IPC (CONFIG_SYSVIPC)"
+    return None
+
+
+def made(kind: str, workspace: Workspace, make: Callable[[int, int], Any]) -> Any:
+    """What `make(key, flags)` makes under a random key that was in the ledger first."""
+    for _ in range(_KEY_TRIES):
+        # Above 0, which is IPC_PRIVATE, and nobody else will have chosen it.
+        key = int.from_bytes(os.urandom(4)) % _MOST_KEY + 1
+        workspace.note(kind, key)
+        try:
+            return make(key, sysv_ipc.IPC_CREX)
+        except sysv_ipc.ExistentialError:
+            workspace.strike(kind, key)
+        except sysv_ipc.Error as error:
+            raise refused(error) from error
+    raise Unavailable(f"no free System V key in {_KEY_TRIES} tries")
+
+
+def removed(kind: str, workspace: Workspace, item: Any) -> None:
+    """Removes what `made` made, and takes its note back."""
+    try:
+        item.remove()
+    except sysv_ipc.ExistentialError:
+        pass  # somebody removed it: gone is what was wanted
+    workspace.strike(kind, item.key)
+
+
+def remove(find: str, key: int) -> None:
+    """Removes the object of this class and key, for a process that didn't live to; gone is fine."""
+    if sysv_ipc is None:
+        return
+    try:
+        getattr(sysv_ipc, find)(key).remove()
+    except (sysv_ipc.ExistentialError, sysv_ipc.PermissionsError):
+        pass  # gone already, or never ours
+
+
+def refused(error: Exception) -> Unavailable:
+    """The same as a reason that says where to look."""
+    return Unavailable(f"System V IPC refused: {error}; see ipcs -l for the limits")
