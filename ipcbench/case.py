@@ -1,6 +1,5 @@
 """What is measured: a case, and the plan that orders all cases of a run. Pure."""
 
-import random
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self, TypeVar, get_args
@@ -119,6 +118,8 @@ def shuffled_groups(
     workload, size and placement) come in one group; small tables share one of up to `most` cases,
     and a table of more is cut into groups of like size.
     """
+    import random  # a start of the command line needs none of it
+
     order = list(cases)
     random.Random(f"{seed}/{round_number}").shuffle(order)
     tables: dict[tuple[Workload, int, Placement], list[Case]] = {}

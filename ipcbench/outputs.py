@@ -1,10 +1,7 @@
 """Where results go: the files a user names, checked before any launch, or the default place."""
 
-import json
 import os
 import re
-import subprocess
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +32,8 @@ def default_output(machine_slug: str, question: str) -> Path:
 
     A second run of the day gets `<question>-2.json`. Raises UsageError where it can't be made.
     """
+    from datetime import datetime  # here and below, what only some commands need
+
     today = datetime.now().astimezone().date().isoformat()
     folder = Path(RESULTS_FOLDER) / machine_slug / f"{today}-{code_version()}"
     existing = next(place for place in (folder, *folder.parents) if place.exists())
@@ -62,6 +61,8 @@ def selftest_path(machine_slug: str) -> Path:
 
 def noise_floor(machine_slug: str) -> NoiseFloor:
     """The noise floor that the last selftest found; zeros where there is none that can be read."""
+    import json
+
     try:
         found = json.loads(selftest_path(machine_slug).read_text(encoding="utf-8"))["noise_floor"]
         return NoiseFloor(float(found["within_run_ratio"]), float(found["between_runs_ratio"]))
@@ -88,6 +89,8 @@ def known_baseline(name: str) -> Path:
 
 def code_version() -> str:
     """The commit of the checkout ipcbench runs from, with a `+` if changed; else its version."""
+    import subprocess
+
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return f"v{__version__}"

@@ -2,8 +2,7 @@
 
 import errno
 import os
-import platform
-import secrets
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -53,7 +52,7 @@ class SpinWords(Counters):
 
 def order_limit(loop: Loop) -> str | None:
     """Why a loop can't use words in shared memory on this hardware; None where it can."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if loop == "native" or machine.lower() in _ORDERED_STORES:
         return None
     return f"on {machine} Python can't order its stores; use --loop native"
@@ -74,7 +73,7 @@ class PosixSemaphores(Counters):
             from _multiprocessing import SemLock  # type: ignore[import-not-found]
         except ImportError as error:
             raise Unavailable(f"this Python has no POSIX semaphores: {error}") from error
-        name = f"/ipcbench-{secrets.token_hex(8)}"
+        name = f"/ipcbench-{os.urandom(8).hex()}"
         self._semaphores[place] = SemLock(_SEMAPHORE, value, _MOST_SEMAPHORE, name, True)
 
     def end(self, place: int, memory: memoryview) -> Counter:
@@ -148,9 +147,9 @@ class FutexWords(Counters):
 
 def futex_unavailable() -> str | None:
     """Why Python can't call futex(2) here; None where it can."""
-    if platform.system() == "Linux" and platform.machine() in _SYS_FUTEX:
+    if sys.platform == "linux" and os.uname().machine in _SYS_FUTEX:
         return None
-    return f"futex(2) can't be called on {platform.system()} {platform.machine()}"
+    return f"futex(2) can't be called on {sys.platform} {os.uname().machine}"
 
 
 def _futex_calls(address: int) -> tuple[Callable[[int], None], Callable[[], None]]:
@@ -163,7 +162,7 @@ def _futex_calls(address: int) -> tuple[Callable[[int], None], Callable[[], None
         *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32),
     )
     call.restype = ctypes.c_long
-    number = _SYS_FUTEX.get(platform.machine(), -1)
+    number = _SYS_FUTEX.get(os.uname().machine, -1)
 
     def wait(value: int) -> None:
         if call(number, address, _FUTEX_WAIT, value, None, None, 0) == -1:

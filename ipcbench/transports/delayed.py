@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import repeat
-from statistics import median
 from time import perf_counter_ns
 
 from ipcbench.transports.base import Endpoint, Link, Loop, Side, Transport, Workload, Workspace
@@ -93,6 +92,8 @@ def busy_wait(duration_ns: int) -> Callable[[], None]:
 
 def _mean_ns(call: Callable[[], None]) -> float:
     """What a call takes: the median of a few means."""
+    from statistics import median  # loaded where it is needed: every start would pay
+
     means = []
     for _ in range(_REPEATS):
         began = perf_counter_ns()

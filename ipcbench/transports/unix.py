@@ -1,7 +1,6 @@
 """UNIX domain sockets that connect: stream and seqpacket, by path, name or pair. unix(7)."""
 
 import os
-import secrets
 import socket
 import sys
 from collections.abc import Mapping
@@ -62,7 +61,7 @@ class AbstractLink(SocketLink):
         super().__init__(socket.AF_UNIX, size_bytes, workload)
 
     def bind(self, listener: socket.socket) -> Address:
-        name = f"\0ipcbench-{secrets.token_hex(16)}"  # nobody can guess it and connect first
+        name = f"\0ipcbench-{os.urandom(16).hex()}"  # nobody can guess it and connect first
         listener.bind(name)
         return name
 
