@@ -1,10 +1,13 @@
 """What there is to measure here: the text of `ipcbench list` and `explain`. Prints nothing."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from ipcbench.case import LOOPS, WORKLOADS
 from ipcbench.measure import native
 from ipcbench.transports import TRANSPORTS, get_transport
+
+_COLUMNS = 80
 
 _TITLES = {
     "sockets": "Sockets",
@@ -26,10 +29,19 @@ def listed() -> Iterator[str]:
                 reason = transport.unavailable()
                 yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
                 if reason:
-                    yield f"{'':28}can't run here: {reason}"
+                    yield from _wrapped(f"can't run here: {reason}", indent=28)
     missing = native.unavailable()
     yield ""
-    yield f"native loop: no: {missing}" if missing else "native loop: yes, the timed loops in C"
+    if missing:
+        yield from _wrapped(f"native loop: no: {missing}", indent=0)
+    else:
+        yield "native loop: yes, the timed loops in C"
+
+
+def _wrapped(text: str, *, indent: int) -> list[str]:
+    """The text in lines that a terminal of 80 columns shows whole."""
+    margin = " " * indent
+    return wrap(text, _COLUMNS, initial_indent=margin, subsequent_indent=margin + "  ")
 
 
 def catalogue() -> Iterator[str]:

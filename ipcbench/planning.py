@@ -72,29 +72,17 @@ class Plan:
 def planned(args: Namespace, command: str) -> Plan:
     """The plan for these arguments. Raises UsageError for whatever can't be done."""
     started_s = time.monotonic()
-    names, notes = _transports(args.transports)
-    together = _together(args.sizes)
-    if args.matrix:
-        _check_matrix(args)
-        names = chosen(args.transports)
-    loops, without = _loops(args.loops)
-    cpus, elsewhere = _placements(args)
-    notes += without + elsewhere
-    baseline = _baseline(args.baseline, names)
-    limits = [
-        (case, _limit(case, cpus[case.placement]))
-        for case in _cases(names, args.workloads, args.sizes, loops, tuple(cpus))
-    ]
-    impossible = [(case, reason) for case, reason in limits if reason is not None]
+    choice = _choice(args)
+    notes = list(choice.notes)
     preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
     effort = Effort(
         args.values or preset.values,
         args.warmups,
         args.min_time or preset.min_time_s,
         args.timeout,
-        together=together,
+        together=_together(args.sizes),
     )
-    possible = [case for case, reason in limits if reason is None]
+    possible = choice.possible
     launch_s = (effort.values + effort.warmups + 1) * effort.min_time_s + _LAUNCH_OVERHEAD_S
     rounds, deadline_s = args.rounds or preset.rounds, None
     if args.budget is not None or args.target is not None:
@@ -109,11 +97,39 @@ def planned(args: Namespace, command: str) -> Plan:
         seed=seed,
         started_s=started_s,
         expected_launch_s=launch_s,
-        metadata=_run_metadata(seed, baseline, command) | _target_metadata(args.target),
+        metadata=_run_metadata(seed, choice.baseline, command) | _target_metadata(args.target),
         deadline_s=deadline_s,
-        enough=_reached(args.target, baseline),
+        enough=_reached(args.target, choice.baseline),
     )
-    return Plan(run, effort, cpus, baseline, impossible, args.target, notes)
+    return Plan(run, effort, choice.cpus, choice.baseline, choice.impossible, args.target, notes)
+
+
+class Choice(NamedTuple):
+    """What is to be measured, before it is decided how much."""
+
+    possible: list[Case]
+    impossible: list[tuple[Case, str]]
+    cpus: dict[Placement, Cpus | None]
+    baseline: str
+    notes: list[str]
+
+
+def _choice(args: Namespace) -> Choice:
+    names, notes = _transports(args.transports)
+    if args.matrix:
+        _check_matrix(args)
+        names = chosen(args.transports)
+    loops, without = _loops(args.loops)
+    cpus, elsewhere = _placements(args)
+    possible, impossible = [], []
+    for case in _cases(names, args.workloads, args.sizes, loops, tuple(cpus)):
+        reason = _limit(case, cpus[case.placement])
+        if reason is None:
+            possible.append(case)
+        else:
+            impossible.append((case, reason))
+    baseline = _baseline(args.baseline, names)
+    return Choice(possible, impossible, cpus, baseline, notes + without + elsewhere)
 
 
 def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:
