@@ -12,7 +12,7 @@ import pandas as pd
 
 from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.store import Results
-from ipcbench.case import Case
+from ipcbench.case import Case, placement_of_cpus
 from ipcbench.units import counted, display_percent
 
 _UNSTABLE = 0.10
@@ -213,7 +213,7 @@ def _faults(group: pd.DataFrame) -> str | None:
 
 
 def _crowded(group: pd.DataFrame) -> str | None:
-    if group["placement"].iloc[0] == "same-core":
+    if _on_one_cpu(str(group["placement"].iloc[0])):
         return None  # there each end pushes the other off, which is what is measured
     for side in ("client", "server"):
         key = f"involuntary_switches_{side}_per_message"
@@ -223,6 +223,11 @@ def _crowded(group: pd.DataFrame) -> str | None:
                 " end other work, or try other --cpus"
             )
     return None
+
+
+def _on_one_cpu(placement: str) -> bool:
+    cpus = placement_of_cpus(placement)
+    return placement == "same-core" or (cpus is not None and cpus[0] == cpus[1])
 
 
 def _loaded(group: pd.DataFrame) -> str | None:

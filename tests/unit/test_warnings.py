@@ -69,8 +69,11 @@ def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: 
 
 
 def test_ends_on_one_core_push_each_other_off_and_that_is_no_objection() -> None:
-    crowd = {"involuntary_switches_client_per_message": 0.5, "placement": "same-core"}
-    assert _flags(QUIET, **crowd) == {}
+    for placement in ("same-core", "cpus-1-1"):
+        crowd = {"involuntary_switches_client_per_message": 0.5, "placement": placement}
+        assert _flags(QUIET, **crowd) == {}
+    crowd["placement"] = "cpus-0-1"
+    assert list(_flags(QUIET, **crowd)) == ["crowded"]
 
 
 def test_the_foot_says_each_flag_once_and_the_csv_has_all_of_a_case() -> None:
