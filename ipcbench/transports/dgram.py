@@ -21,15 +21,12 @@ from ipcbench.transports.base import (
     Workload,
     Workspace,
     buffer_pair,
-    kernel_setting,
     known,
 )
-from ipcbench.transports.stream import tcp_unavailable
+from ipcbench.transports.stream import tcp_unavailable, unix_message_limit
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
 """A datagram's length is 16 bits and counts its headers (RFC 768; IPv4 also its own, RFC 791)."""
-_UNIX_OVERHEAD_BYTES = 32
-"""unix_dgram_sendmsg() refuses what is longer than the send buffer less this."""
 _KERNEL_BYTES = 1280
 """What a datagram takes of a receive buffer beside twice its length, at the most."""
 _LONGEST_HALF_WINDOW = 32
@@ -181,18 +178,6 @@ class Inet6Udp(InetUdp):
     summary = "UDP over IPv6 loopback (::1)"
     family = socket.AF_INET6
     host = "::1"
-
-
-def unix_message_limit(message_size_bytes: int) -> str | None:
-    """Why one UNIX datagram or record can't be so long; None if it can."""
-    room = kernel_setting("net.core.wmem_default")
-    if room is None or message_size_bytes <= room - _UNIX_OVERHEAD_BYTES:
-        return None
-    needed = message_size_bytes + _UNIX_OVERHEAD_BYTES
-    return (
-        f"a message must fit the send buffer, which holds {room - _UNIX_OVERHEAD_BYTES:,} bytes;"
-        f" raise it with sysctl net.core.wmem_default={needed}"
-    )
 
 
 def half_window(size_bytes: int, buffer_bytes: int) -> int:

@@ -13,7 +13,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import Endpoint, Link, Side, StreamShape, Workload, buffer_pair
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Side,
+    StreamShape,
+    Workload,
+    buffer_pair,
+    kernel_setting,
+)
 
 Count = Callable[[memoryview], int | None]
 """A `read` into or `write` from a view; returns the bytes moved, 0 or None at the end."""
@@ -25,6 +33,8 @@ _MOST_VIEWS = 4096
 _CONNECT_BACKLOG = 1
 _NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, and no time."""
+_UNIX_OVERHEAD_BYTES = 32
+"""unix_dgram_sendmsg(), of records too, refuses what is longer than the send buffer less this."""
 CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
 """The workloads of what connects."""
 
@@ -244,6 +254,18 @@ def tcp_unavailable(family: int, host: str) -> str | None:
     except OSError as error:
         return f"{host} can't be bound: {error.strerror or error}"
     return None
+
+
+def unix_message_limit(message_size_bytes: int) -> str | None:
+    """Why one UNIX datagram or record can't be so long; None if it can."""
+    room = kernel_setting("net.core.wmem_default")
+    if room is None or message_size_bytes <= room - _UNIX_OVERHEAD_BYTES:
+        return None
+    needed = message_size_bytes + _UNIX_OVERHEAD_BYTES
+    return (
+        f"a message must fit the send buffer, which holds {room - _UNIX_OVERHEAD_BYTES:,} bytes;"
+        f" raise it with sysctl net.core.wmem_default={needed}"
+    )
 
 
 def _nothing() -> None:

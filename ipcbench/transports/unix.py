@@ -14,15 +14,18 @@ from ipcbench.transports.base import (
     Unavailable,
     Workload,
     Workspace,
-    kernel_setting,
     known,
 )
-from ipcbench.transports.stream import CONNECTING, Address, SocketLink, socket_endpoint
+from ipcbench.transports.stream import (
+    CONNECTING,
+    Address,
+    SocketLink,
+    socket_endpoint,
+    unix_message_limit,
+)
 
 _SUN_PATH_BYTES = 108
 """Room for the path in sockaddr_un, its closing NUL included (unix(7))."""
-_OVERHEAD_BYTES = 32
-"""unix_dgram_sendmsg(), which sends records too, refuses more than the send buffer less this."""
 
 
 class UnixLink(SocketLink):
@@ -122,13 +125,7 @@ class UnixSeqpacket(Transport):
         return None if sys.platform == "linux" else "SOCK_SEQPACKET of AF_UNIX needs Linux"
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        room = kernel_setting("net.core.wmem_default")
-        if room is None or message_size_bytes <= room - _OVERHEAD_BYTES:
-            return None
-        return (
-            f"a record must fit the send buffer, which holds {room - _OVERHEAD_BYTES:,} bytes;"
-            f" raise it with sysctl net.core.wmem_default={message_size_bytes + _OVERHEAD_BYTES}"
-        )
+        return unix_message_limit(message_size_bytes)
 
     def limits(self) -> Mapping[str, str]:
         return known({"net.core.wmem_default": "bytes of send buffer, which a record must fit"})
