@@ -77,10 +77,10 @@ class Worker:
         """
         began_s = time.monotonic()
         try:
-            if self._turn.recv(len(READY)) == READY:
+            if self._turn.recv(len(READY), socket.MSG_DONTWAIT) == READY:
                 self._turn.sendall(GO)
         except OSError:
-            pass  # it ended already; how is found out below
+            pass  # it ended already, or never got ready; which is found out below
         ended, gave_up = self._listen()
         self._left_s -= time.monotonic() - began_s
         if not ended and gave_up is None:

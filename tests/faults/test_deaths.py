@@ -232,3 +232,15 @@ def test_a_stopped_server_ends_with_the_launch_time_limit(tmp_path: Path) -> Non
         out, _ = driver.communicate(timeout=30)
     assert driver.returncode == 3
     assert "took longer than 1 s (--timeout)" in out
+
+
+def test_a_worker_that_never_gets_ready_ends_with_the_launch_time_limit(tmp_path: Path) -> None:
+    from ipcbench.errors import LaunchFailed
+    from ipcbench.measure.child import Worker
+    from ipcbench.measure.scratch import scratch
+
+    silent = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with scratch() as private, Worker(silent, private.held, 0.3) as worker:
+        worker.wait_until_ready()
+        with pytest.raises(LaunchFailed, match=r"took longer than 0\.3 s"):
+            worker.turn()
