@@ -21,7 +21,7 @@ from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import UsageError
 from ipcbench.measure import process
-from ipcbench.transports import posix_mq, sysv_msg
+from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
@@ -33,6 +33,8 @@ _REMOVERS: dict[str, Callable[[int], None]] = {
     SEMAPHORE_KIND: remove_semaphore,
     sysv_msg.QUEUE_KIND: sysv_msg.remove_queue,
     posix_mq.QUEUE_KIND: posix_mq.remove_queue,
+    counters.SEMAPHORE_KIND: counters.remove_semaphore,
+    multiproc.SEGMENT_KIND: multiproc.remove_segment,
 }
 
 

@@ -39,6 +39,9 @@ LEDGER = "made"
 """The file in a workspace that lists what outlives a process; see `Workspace.note`."""
 
 
+DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) and sem_overview(7) keep names)
+
+
 class Unavailable(Exception):
     """This link can't be made on this machine now; the message says why and what would help."""
 
@@ -282,6 +285,11 @@ def message_buffer(size_bytes: int) -> memoryview:
     for page in range(0, size_bytes, mmap.PAGESIZE):
         buffer[page] = 0
     return buffer
+
+
+def momentary_name(number: int) -> str:
+    """The name, made of its number in the ledger, of what is unlinked as soon as it is made."""
+    return f"ipcbench-{number:012x}"
 
 
 def kernel_setting(name: str) -> int | None:

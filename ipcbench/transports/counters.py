@@ -7,8 +7,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import CounterShape, Loop, Unavailable
+from ipcbench.transports.base import (
+    DEV_SHM,
+    CounterShape,
+    Loop,
+    Unavailable,
+    Workspace,
+    momentary_name,
+)
 from ipcbench.transports.slots import CACHE_LINE_BYTES, Counter, Counters
+
+SEMAPHORE_KIND = "posix-sem"
+"""What the ledger calls a POSIX semaphore; the number beside it is in its name."""
 
 _WORD_BYTES = 4
 _WORD_MASK = 2**32 - 1
@@ -61,11 +71,12 @@ def order_limit(loop: Loop) -> str | None:
 class PosixSemaphores(Counters):
     """POSIX semaphores that both processes have mapped. sem_overview(7).
 
-    They are those that multiprocessing is built on: named, and unlinked before anybody else can
-    find the name, so that the kernel frees them with the last process.
+    They are those that multiprocessing is built on: unlinked as soon as they are made, so that the
+    kernel frees them with the last process. For that moment their name is in the ledger.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._semaphores: dict[int, Any] = {}
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
@@ -73,8 +84,11 @@ class PosixSemaphores(Counters):
             from _multiprocessing import SemLock  # type: ignore[import-not-found]
         except ImportError as error:
             raise Unavailable(f"this Python has no POSIX semaphores: {error}") from error
-        name = f"/ipcbench-{os.urandom(8).hex()}"
+        number = int.from_bytes(os.urandom(6))
+        self._workspace.note(SEMAPHORE_KIND, number)
+        name = f"/{momentary_name(number)}"
         self._semaphores[place] = SemLock(_SEMAPHORE, value, _MOST_SEMAPHORE, name, True)
+        self._workspace.strike(SEMAPHORE_KIND, number)
 
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]
@@ -143,6 +157,11 @@ class FutexWords(Counters):
             lowered = (lowered + 1) & _WORD_MASK
 
         return Counter(increase, decrease, CounterShape("futex", start), (words, part))
+
+
+def remove_semaphore(number: int) -> None:
+    """Removes the semaphore of this number, for a process that died while it had a name."""
+    (DEV_SHM / f"sem.{momentary_name(number)}").unlink(missing_ok=True)
 
 
 def futex_unavailable() -> str | None:

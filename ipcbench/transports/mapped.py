@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping as Facts
 from pathlib import Path
 
-from ipcbench.transports.base import Link, Loop, Transport, Workload, Workspace, known
+from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workload, Workspace, known
 from ipcbench.transports.counters import (
     Eventfds,
     FutexWords,
@@ -17,8 +17,6 @@ from ipcbench.transports.counters import (
     order_limit,
 )
 from ipcbench.transports.slots import Mapping, SignalLink, SlotsLink, memory_size
-
-_DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) has POSIX segments)
 
 
 class PosixShm(Transport):
@@ -34,23 +32,23 @@ class PosixShm(Transport):
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
             return "this system has no unnamed files (O_TMPFILE)"
-        if not os.access(_DEV_SHM, os.W_OK | os.X_OK):
-            return f"{_DEV_SHM} can't be written; mount a tmpfs there"
+        if not os.access(DEV_SHM, os.W_OK | os.X_OK):
+            return f"{DEV_SHM} can't be written; mount a tmpfs there"
         return None
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        needed, room = memory_size(message_size_bytes, workload), _room(_DEV_SHM)
+        needed, room = memory_size(message_size_bytes, workload), _room(DEV_SHM)
         if needed <= room:
             return None
-        return f"needs {needed:,} bytes of {_DEV_SHM} and {room:,} are free; make it larger"
+        return f"needs {needed:,} bytes of {DEV_SHM} and {room:,} are free; make it larger"
 
     def limits(self) -> Facts[str, str]:
-        return {str(_DEV_SHM): f"{_room(_DEV_SHM):,} bytes free"}
+        return {str(DEV_SHM): f"{_room(DEV_SHM):,} bytes free"}
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        descriptor = os.open(_DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         memory = Mapping(descriptor, memory_size(message_size_bytes, workload))
-        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores())
+        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
 
 
 class MmapFile(Transport):
@@ -68,7 +66,7 @@ class MmapFile(Transport):
         path = workspace.directory / "mapped"
         memory = Mapping(os.open(path, flags, 0o600), memory_size(message_size_bytes, workload))
         os.unlink(path)
-        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores())
+        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
 
 
 class MemfdEventfd(Transport):

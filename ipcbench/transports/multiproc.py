@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ipcbench.transports.base import (
+    DEV_SHM,
     Endpoint,
     Link,
     Loop,
@@ -22,10 +23,14 @@ from ipcbench.transports.base import (
     Workload,
     Workspace,
     buffer_pair,
+    momentary_name,
 )
 from ipcbench.transports.counters import PosixSemaphores
 from ipcbench.transports.slots import Memory, SlotsLink, memory_size
 from ipcbench.transports.stream import accepting_endpoint, connecting_endpoint, tcp_unavailable
+
+SEGMENT_KIND = "posix-shm"
+"""What the ledger calls a segment; the number beside it is in its name."""
 
 _QUEUE_MESSAGES = 16
 _WHOLE = slice(None)
@@ -148,14 +153,19 @@ class QueueLink(Link):
 
 
 class NamedMemory(Memory):
-    """multiprocessing.shared_memory, unlinked as soon as it is made."""
+    """multiprocessing.shared_memory, unlinked as soon as it is made; till then in the ledger."""
 
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(self, size_bytes: int, workspace: Workspace) -> None:
         from multiprocessing import shared_memory
 
+        number = int.from_bytes(os.urandom(6))
+        workspace.note(SEGMENT_KIND, number)
         with _untracked(shared_memory):
-            self._shared = shared_memory.SharedMemory(create=True, size=size_bytes)
+            self._shared = shared_memory.SharedMemory(
+                momentary_name(number), create=True, size=size_bytes
+            )
             self._shared.unlink()
+        workspace.strike(SEGMENT_KIND, number)
 
     def view(self) -> memoryview:
         return memoryview(self._shared.buf)  # type: ignore[arg-type]
@@ -244,8 +254,8 @@ class MpSharedMemory(_ByPython):
     copies = "twice: into a slot of the segment and out of it"
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        memory = NamedMemory(memory_size(message_size_bytes, workload))
-        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores())
+        memory = NamedMemory(memory_size(message_size_bytes, workload), workspace)
+        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
 
 
 def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
@@ -266,6 +276,11 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
         facts={},
         close=end.close,
     )
+
+
+def remove_segment(number: int) -> None:
+    """Removes the segment of this number, for a process that died while it had a name."""
+    (DEV_SHM / momentary_name(number)).unlink(missing_ok=True)
 
 
 def _reset_on_close(end: Any) -> None:

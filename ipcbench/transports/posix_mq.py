@@ -16,6 +16,7 @@ from ipcbench.transports.base import (
     Workspace,
     kernel_setting,
     known,
+    momentary_name,
 )
 from ipcbench.transports.queues import QueueLink
 
@@ -42,7 +43,7 @@ class PosixQueueLink(QueueLink):
         most = kernel_setting("fs.mqueue.msg_max") or _MESSAGES
         try:
             queue = posix_ipc.MessageQueue(
-                _name(number),
+                f"/{momentary_name(number)}",
                 posix_ipc.O_CREX,
                 mode=0o600,
                 max_messages=min(_MESSAGES, most),
@@ -107,10 +108,6 @@ def remove_queue(number: int) -> None:
     if posix_ipc is None:
         return
     try:
-        posix_ipc.unlink_message_queue(_name(number))
+        posix_ipc.unlink_message_queue(f"/{momentary_name(number)}")
     except (posix_ipc.ExistentialError, posix_ipc.PermissionsError):
         pass  # gone already, or never ours
-
-
-def _name(number: int) -> str:
-    return f"/ipcbench-{number:012x}"

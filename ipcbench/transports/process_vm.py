@@ -13,7 +13,6 @@ from ipcbench.transports.base import (
     Endpoint,
     Link,
     Loop,
-    Side,
     Transport,
     Workload,
     Workspace,
@@ -86,9 +85,6 @@ class AttachLink(Link):
             facts={},
             close=lambda: None,
         )
-
-    def keep_only(self, side: Side) -> None:
-        pass  # both need all: the descriptors are closed with the process
 
     def close(self) -> None:
         descriptors = (self._forth, self._back, self._told, self._telling)

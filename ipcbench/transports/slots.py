@@ -74,9 +74,6 @@ class Counters(ABC):
     def end(self, place: int, memory: memoryview) -> Counter:
         """The counter of this place for one end, which alone raises it or alone lowers it."""
 
-    def keep_only(self, side: Side) -> None:  # noqa: B027  (most have nothing to drop)
-        """Closes, in this process, what only the other side needs."""
-
     def close(self) -> None:  # noqa: B027  (words in memory go with the memory)
         """Removes what was made. Allowed twice."""
 
@@ -131,9 +128,6 @@ class SlotsLink(Link):
 
     def server(self) -> Endpoint:
         return self._endpoint("server")
-
-    def keep_only(self, side: Side) -> None:
-        self._counters.keep_only(side)
 
     def close(self) -> None:
         for endpoint in self._endpoints:

@@ -36,6 +36,7 @@ def _refused(*arguments: str, cwd: Path) -> str:
         (["--sizes", "1000g"], "of memory"),
         (["unxi"], "unknown transport 'unxi'; did you mean 'unix'?"),
         (["unix", "unix"], "named twice"),
+        (["@socket"], "unknown group '@socket'; did you mean '@sockets'?"),
         (["--workloads", "latncy"], "unknown workload 'latncy'; did you mean 'latency'?"),
         (["--workloads", ""], "list of workloads has an empty name"),
         (["--workloads", "latency,latency"], "named twice"),
@@ -76,6 +77,12 @@ def _refused(*arguments: str, cwd: Path) -> str:
 def test_compare_refuses(arguments: list[str], says: str, tmp_path: Path) -> None:
     (tmp_path / "there.json").touch()
     assert says in _refused("compare", *arguments, cwd=tmp_path)
+
+
+def test_explain_refuses_an_unknown_name(tmp_path: Path) -> None:
+    assert "unknown transport 'pip'; did you mean 'pipe'?" in _refused(
+        "explain", "pip", cwd=tmp_path
+    )
 
 
 def test_no_command_and_an_unknown_one_are_usage_errors(tmp_path: Path) -> None:

@@ -159,6 +159,17 @@ def test_list_says_of_each_transport_whether_it_can_run(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_explain_tells_the_wait_the_copies_the_source_and_the_limits(tmp_path: Path) -> None:
+    done = ipcbench("explain", "pipe", "@sysv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.split("\n\n")
+    assert first.splitlines()[0] == "pipe"
+    for told in ("blocks in read", "into the kernel and out of it", "pipe(7)", "@pipes, @core"):
+        assert told in first
+    names = [text.splitlines()[0] for text in others]
+    assert names == ["sysv-shm", "sysv-shm-spin", "sysv-msg", "sysv-sem"]
+
+
 def test_a_reader_that_closes_stdout_early_gets_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)

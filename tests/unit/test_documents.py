@@ -54,6 +54,11 @@ def _parts(text: str) -> list[str]:
     return "\n".join(line.rstrip() for line in text.splitlines()).split("\n\n")
 
 
+def test_the_readme_counts_the_mechanisms_that_there_are() -> None:
+    count = sum(not transport.is_control for transport in TRANSPORTS)
+    assert {int(said) for said in re.findall(r"(\d+) mechanisms", README)} == {count}
+
+
 def test_the_readme_quotes_results() -> None:
     assert QUOTED
 

@@ -8,7 +8,7 @@ import pytest
 
 from ipcbench.measure.scratch import PREFIX, outstanding, scratch, sweep
 from ipcbench.transports import get_transport
-from ipcbench.transports.base import LEDGER, Workspace
+from ipcbench.transports.base import DEV_SHM, LEDGER, Workspace, momentary_name
 
 
 def test_a_ledger_names_what_was_made_and_not_taken_back() -> None:
@@ -65,3 +65,17 @@ with scratch() as private:
     # The janitor is not this process's child; `leaves_nothing_behind` waits for it, and sees the
     # directory and the semaphores.
     assert process.returncode == -stop
+
+
+def test_a_sweep_removes_names_that_a_dead_process_had_for_a_moment(tmp_path: Path) -> None:
+    if not DEV_SHM.is_dir():
+        pytest.skip(f"there is no {DEV_SHM}")
+    made = [DEV_SHM / f"sem.{momentary_name(7)}", DEV_SHM / momentary_name(8)]
+    for path in made:
+        path.touch(mode=0o600)
+    workspace = Workspace(tmp_path)
+    workspace.note("posix-sem", 7)
+    workspace.note("posix-shm", 8)
+    sweep(tmp_path)
+    assert not any(path.exists() for path in made)
+    sweep(tmp_path)  # gone already is no error
