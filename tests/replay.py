@@ -25,7 +25,7 @@ RUN_METADATA: Metadata = {
 
 
 Recorded = Mapping[Case, Sequence[Sequence[float] | str]]
-"""For each case, the values of its launches, or the reason why one fails."""
+"""For each case, the values of its launches, or the reason why one fails; the last one lasts."""
 
 
 def launch(case: Case, values: Sequence[float], loops: int = 100) -> pyperf.Benchmark:
@@ -66,7 +66,9 @@ class Replay:
         try:
             for case, messages in launches:
                 self.calls.append(("measure", case.id))
-                recorded = self._to_come[case].pop(0)
+                to_come = self._to_come[case]
+                lasts = isinstance(to_come[0], str) and len(to_come) == 1
+                recorded = to_come[0] if lasts else to_come.pop(0)
                 if isinstance(recorded, str):
                     yield case, LaunchFailed(recorded)
                 else:
@@ -79,6 +81,7 @@ class Silent:
     """An observer that notes what it was told."""
 
     def __init__(self) -> None:
+        self.tried_again: list[tuple[Case, int, str]] = []
         self.failures: list[tuple[Case, int, str]] = []
         self.launched_ids: list[tuple[str, int]] = []
 
@@ -90,6 +93,9 @@ class Silent:
 
     def launched(self, case: Case, round_number: int, took_s: float) -> None:
         self.launched_ids.append((case.id, round_number))
+
+    def trying_again(self, case: Case, round_number: int, reason: str) -> None:
+        self.tried_again.append((case, round_number, reason))
 
     def failed(self, case: Case, round_number: int, reason: str) -> None:
         self.failures.append((case, round_number, reason))

@@ -23,6 +23,9 @@ from ipcbench.errors import ResultsError, UsageError
 FORMAT = 1
 """Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
 
+RETRIED_KEY = "retried_after"
+"""Metadata of a launch that was the second try: why there was no number from the first."""
+
 _MOST_BYTES = 256 * 1024**2
 _KEY = "ipcbench"
 _PRIVATE_METADATA = frozenset(

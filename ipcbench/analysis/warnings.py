@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ipcbench.analysis.precision import precisions
-from ipcbench.analysis.store import Results
+from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.units import counted, display_percent
 
@@ -238,6 +238,18 @@ def _loaded(group: pd.DataFrame) -> str | None:
     return f"others used {display_percent(busy)} of the CPUs just before the run; end other work"
 
 
+def _retried(group: pd.DataFrame) -> str | None:
+    if RETRIED_KEY not in group:
+        return None
+    reasons = group[RETRIED_KEY].dropna()
+    if reasons.empty:
+        return None
+    return (
+        f"launches that failed and were tried once more: {len(reasons)} of {len(group)};"
+        f" the first: {reasons.iloc[0]}"
+    )
+
+
 RULES = (
     Rule("unstable", _unstable),
     Rule("bimodal", _bimodal),
@@ -247,5 +259,6 @@ RULES = (
     Rule("page-faults", _faults),
     Rule("crowded", _crowded),
     Rule("load", _loaded),
+    Rule("retried", _retried),
 )
 """Every flag, in the order in which they are told."""

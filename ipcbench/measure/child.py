@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Self, cast
 
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.process import describe_exit, signals_held_back
-from ipcbench.measure.tether import GO, READY, Tether
+from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
+from ipcbench.measure.tether import GO, READY, Tether, noted_phase
 
 _NUDGE_AFTER_S = 0.2
 _SERVER_GONE_LIMIT_S = 4.0
@@ -28,11 +29,15 @@ class Worker:
     there; a turn is one batch, then it asks again. So several can start at once and take turns.
     """
 
-    def __init__(self, command: Sequence[str], held: int, timeout_s: float) -> None:
-        """Starts it. `held` is the scratch directory's descriptor. Raises LaunchFailed.
+    def __init__(
+        self, command: Sequence[str], directory: Path, held: int, timeout_s: float
+    ) -> None:
+        """Starts it. Raises LaunchFailed.
 
-        All its turns together may take `timeout_s`.
+        `directory` is the launch's own, `held` the scratch directory's descriptor. All turns
+        together may take `timeout_s`.
         """
+        self._directory = directory
         self._timeout_s = self._left_s = timeout_s
         self._said = b""
         self._turn, theirs = socket.socketpair()
@@ -85,13 +90,25 @@ class Worker:
         self._left_s -= time.monotonic() - began_s
         if not ended and gave_up is None:
             return True
+        stopped = "" if ended else self._stopped()
         self._end_group()
         if gave_up is not None:
-            raise LaunchFailed(gave_up)
+            raise LaunchFailed(f"{gave_up} {self._where()}{stopped}")
         if self._process.returncode != 0:
-            how = f"the worker {describe_exit(self._process.returncode)}"
+            how = f"the worker {describe_exit(self._process.returncode)} {self._where()}"
             raise LaunchFailed(_reason(self._said.decode("utf-8", "replace")) or how)
         return False
+
+    def _where(self) -> str:
+        phase = noted_phase(self._directory)
+        return "before its pair was made" if phase is None else f"in the {phase}"
+
+    def _stopped(self) -> str:
+        """Who of the pair was stopped by a signal and not continued, as the end of a sentence."""
+        worker = self._process.pid
+        sides = [("worker", worker), *(("server", child) for child in children(worker))]
+        names = [side for side, pid in sides if is_stopped(pid)]
+        return f": the {' and the '.join(names)} stopped by a signal" if names else ""
 
     def _listen(self) -> tuple[bool, str | None]:
         """Whether it closed its stderr before it asked for a turn; or why it was not waited for.

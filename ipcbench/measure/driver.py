@@ -1,22 +1,24 @@
 """Runs a plan: calibrates each case once, then rounds of shuffled launches, saving after each.
 
 Cases that a table compares are launched together and take turns; see `launch.WorkerLauncher`.
+A launch that fails is tried once more; a case that fails twice is given up, and the rest goes on.
 """
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import pyperf
 
-from ipcbench.analysis.store import Results
+from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.launch import Launcher
 
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 Metadata = dict[str, int | float | str]
 
@@ -54,8 +56,23 @@ class Observer(Protocol):
     def launched(self, case: Case, round_number: int, took_s: float) -> None:
         """A launch ended well; it took its share of the time since `launching`."""
 
+    def trying_again(self, case: Case, round_number: int, reason: str) -> None:
+        """A launch yielded no number; there will be one more."""
+
     def failed(self, case: Case, round_number: int, reason: str) -> None:
-        """A launch yielded no number; the case is given up."""
+        """A launch yielded no number for the second time; the case is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[_T]):
+    """What came of asking for one case, once or twice."""
+
+    case: Case
+    outcome: _T | LaunchFailed
+    ended_s: float
+    """When, on the monotonic clock."""
+    failed_before: LaunchFailed | None = None
+    """Why the first try yielded nothing, if it was the second that did."""
 
 
 def execute(
@@ -73,11 +90,11 @@ def execute(
     messages: dict[Case, int] = {}
     asked = _asked(run, run.cases, 0, launcher.calibrate, launcher.together, observer)
     with closing(asked):
-        for case, outcome, _ in asked:
-            if isinstance(outcome, LaunchFailed):
-                results.add_unmeasured(case, "failed", f"calibration: {outcome}")
+        for answer in asked:
+            if isinstance(answer.outcome, LaunchFailed):
+                results.add_unmeasured(answer.case, "failed", f"calibration: {answer.outcome}")
             else:
-                messages[case] = outcome
+                messages[answer.case] = answer.outcome
     for round_number in range(1, run.rounds + 1):
         began_s = time.monotonic()
         _one_round(run, round_number, messages, launcher, results, save, observer)
@@ -106,12 +123,16 @@ def _one_round(
     cases = [case for case in run.cases if case in messages]
     asked = _asked(run, cases, round_number, measure, launcher.together, observer)
     with closing(asked):  # a save that fails must not leave the workers that wait their turn
-        for case, outcome, ended_s in asked:
+        for answer in asked:
+            outcome = answer.outcome
             if isinstance(outcome, LaunchFailed):
-                results.add_unmeasured(case, "failed", f"round {round_number}: {outcome}")
-                del messages[case]
+                results.add_unmeasured(answer.case, "failed", f"round {round_number}: {outcome}")
+                del messages[answer.case]
             else:
-                facts: Metadata = {"round": round_number, "run_elapsed_s": ended_s - run.started_s}
+                elapsed_s = answer.ended_s - run.started_s
+                facts: Metadata = {"round": round_number, "run_elapsed_s": elapsed_s}
+                if answer.failed_before is not None:
+                    facts[RETRIED_KEY] = " ".join(str(answer.failed_before).split())
                 results.add_launch(outcome, run.metadata | facts)
             save(results)
 
@@ -123,22 +144,48 @@ def _asked(
     ask: Callable[[Sequence[Case]], Iterator[tuple[Case, _T | LaunchFailed]]],
     together: int,
     observer: Observer,
-) -> Generator[tuple[Case, _T | LaunchFailed, float], None, None]:
-    """Each case with its outcome and when it came; what is compared is asked for at once."""
-    for group in shuffled_groups(cases, run.seed, round_number, together):
+) -> Generator[_Answer[_T], None, None]:
+    """An answer for each case; what is compared is asked for at once, and what fails once more."""
+
+    def tried(group: Sequence[Case]) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
         run.check()
         began_s = time.monotonic()
         observer.launching(group, round_number)
-        outcomes = ask(group)
-        try:
-            for case, outcome in outcomes:
-                ended_s = time.monotonic()
-                if isinstance(outcome, LaunchFailed):
-                    observer.failed(case, round_number, str(outcome))
-                else:
-                    observer.launched(case, round_number, (ended_s - began_s) / len(group))
-                yield case, outcome, ended_s
-        finally:
-            close = getattr(outcomes, "close", None)  # a generator ends what it started
-            if close is not None:
-                close()
+        for case, outcome in _closing(ask(group)):
+            ended_s = time.monotonic()
+            if not isinstance(outcome, LaunchFailed):
+                observer.launched(case, round_number, (ended_s - began_s) / len(group))
+            yield case, outcome, ended_s
+
+    for group in shuffled_groups(cases, run.seed, round_number, together):
+        failed: dict[Case, LaunchFailed] = {}
+        for case, outcome, ended_s in tried(group):
+            if isinstance(outcome, LaunchFailed):
+                observer.trying_again(case, round_number, str(outcome))
+                failed[case] = outcome
+            else:
+                yield _Answer(case, outcome, ended_s)
+        for case, again, ended_s in tried(list(failed)) if failed else ():
+            before = failed[case]
+            if isinstance(again, LaunchFailed):
+                twice = _failed_twice(before, again)
+                observer.failed(case, round_number, str(twice))
+                yield _Answer(case, twice, ended_s, before)
+            else:
+                yield _Answer(case, again, ended_s, before)
+
+
+def _failed_twice(first: LaunchFailed, second: LaunchFailed) -> LaunchFailed:
+    if str(first) == str(second):
+        return LaunchFailed(f"{second} (twice)")
+    return LaunchFailed(f"{second} (and before that: {first})")
+
+
+def _closing(iterator: Iterator[_U]) -> Iterator[_U]:
+    """The same items; a generator ends what it started when this one is closed."""
+    try:
+        yield from iterator
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()

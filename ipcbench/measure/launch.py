@@ -120,7 +120,9 @@ class WorkerLauncher:
                 command = self._command(case, options, output)
                 try:
                     with signals_held_back():
-                        worker = Worker(command, self._scratch.held, self._effort.timeout_s)
+                        worker = Worker(
+                            command, directory, self._scratch.held, self._effort.timeout_s
+                        )
                         workers[case] = started.enter_context(worker), output
                 except LaunchFailed as failure:
                     yield case, failure

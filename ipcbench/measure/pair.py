@@ -38,15 +38,21 @@ class Pair:
     """A running client and server for one case. Use as a context manager."""
 
     def __init__(
-        self, case: Case, cpus: Cpus | None, workspace: Workspace, tether: Tether | None = None
+        self,
+        case: Case,
+        cpus: Cpus | None,
+        workspace: Workspace,
+        tether: Tether | None = None,
+        note_phase: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`note_phase` is told whatever the pair begins to do."""
         self._case = case
         self._cpus = cpus
         self._workspace = workspace
         self._tether = tether
         self._transport = get_transport(case.transport)
         self._payloads = Payloads()
-        self._phase = "set-up"
+        self._note_phase = note_phase
         self._messages = 0
         self._messages_checked = 0
         self._messages_timed = 0
@@ -62,6 +68,7 @@ class Pair:
         self._loops: Loops
 
     def __enter__(self) -> Self:
+        self._enter("set-up")
         try:
             self._guarded(self._start)
         except BaseException:
@@ -78,7 +85,7 @@ class Pair:
     def wait_for_turn(self) -> None:
         """Lets the pairs that are measured against this one have their batches; raises as `run`."""
         if self._tether is not None:
-            self._phase = "wait for its turn"
+            self._enter("wait for its turn")
             self._guarded(self._tether.wait_for_turn)
 
     def run(self, messages: int) -> float:
@@ -138,6 +145,11 @@ class Pair:
             gc.unfreeze()
             gc.enable()
 
+    def _enter(self, phase: str) -> None:
+        """From now on, whatever goes wrong went wrong in this phase."""
+        self._phase = phase
+        self._note_phase(phase)
+
     def _start(self) -> None:
         case = self._case
         inherited = process.open_descriptors()
@@ -145,7 +157,7 @@ class Pair:
         self._channel, theirs = Channel.pair()
         self._link = self._transport.link(case.message_size_bytes, case.workload, self._workspace)
         client_cpu, server_cpu = self._cpus or (None, None)
-        self._phase = "hand-shake"
+        self._enter("hand-shake")
         signal.signal(signal.SIGCHLD, self._on_child)
         # For both processes at once: frozen before the fork, the server's collector never writes
         # to (and so never copies) the pages they share.
@@ -169,7 +181,7 @@ class Pair:
         self._server_facts = hello["facts"]
 
     def _run(self, messages: int) -> float:
-        self._phase = "timed batch"
+        self._enter("timed batch")
         self._payloads.fill(self._endpoint.outgoing)
         before = process.usage()
         elapsed = self._timed(messages)
@@ -177,13 +189,13 @@ class Pair:
         self._messages_timed += messages
         self._client_cpus.add(process.last_cpu())
         if not self._transport.is_control:
-            self._phase = "payload check"
+            self._enter("payload check")
             self._messages += messages
             self._verify_batch()
         return elapsed
 
     def _sample(self, messages: int) -> Samples:
-        self._phase = "sampled burst"
+        self._enter("sampled burst")
         samples_ns = array("q", bytes(8 * messages))
         if self._transport.is_control:
             self._loops.client_latency_sampled(self._endpoint, samples_ns)
@@ -226,7 +238,7 @@ class Pair:
         self._messages_checked += 1
 
     def _verify_each(self) -> None:
-        self._phase = "payload check"
+        self._enter("payload check")
         messages = messages_to_check(self._case.message_size_bytes)
         endpoint, comes_back = self._endpoint, self._case.workload != "throughput"
         self._channel.send("check", messages=messages)

@@ -16,7 +16,8 @@ _PR_SET_PDEATHSIG = 1
 _STAT_PROCESSOR = 39
 """proc_pid_stat(5): the field, counted from 1, that names the CPU last run on."""
 _STAT_START = 22
-_STAT_AFTER_NAME = 3
+_STAT_STATE = 3
+"""The first field behind the name, which may hold anything."""
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -106,22 +107,36 @@ def start_time(pid: int) -> int | None:
 
     Together with the id it names a process for good: an id alone may be another's by now.
     """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return int(fields[_STAT_START - _STAT_AFTER_NAME])
+    began = _stat(pid, _STAT_START)
+    return None if began is None else int(began)
 
 
 def last_cpu() -> int | None:
     """The CPU this process last ran on, as the kernel tells it; None where it doesn't."""
+    cpu = _stat("self", _STAT_PROCESSOR)
+    return None if cpu is None else int(cpu)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped a process and none has continued it."""
+    return _stat(pid, _STAT_STATE) == "T"
+
+
+def children(pid: int) -> tuple[int, ...]:
+    """The living children of a process's main thread; none where that can't be told."""
     try:
-        stat = Path("/proc/self/stat").read_text()
+        return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return ()
+
+
+def _stat(pid: int | str, field: int) -> str | None:
+    """A field of proc_pid_stat(5), counted from 1, behind the name; None without such a process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()
-    return int(fields[_STAT_PROCESSOR - _STAT_AFTER_NAME])
+    return stat.rpartition(")")[2].split()[field - _STAT_STATE]
 
 
 def open_descriptors() -> frozenset[int]:

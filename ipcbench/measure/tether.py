@@ -6,15 +6,39 @@ server is gone, even if the client misses its signal.
 """
 
 import os
+from pathlib import Path
 from typing import NamedTuple, Self
 
 SAMPLES = "samples"
 """The file in the launch's directory that holds its single round trips: 8-byte nanoseconds."""
 
+_PHASE = "phase"
+_PHASE_WIDTH = 24
+
 READY = b"r"
 GO = b"g"
 _TURN = 0
 """Standard input is a socket that the driver keeps the other end of."""
+
+
+class PhaseNote:
+    """Where a worker notes what it is doing, so that its driver can tell where it was killed."""
+
+    def __init__(self, directory: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = os.open(directory / _PHASE, flags, 0o600)
+
+    def write(self, phase: str) -> None:
+        """Notes the phase that begins."""
+        os.pwrite(self._descriptor, phase.encode("ascii").ljust(_PHASE_WIDTH), 0)
+
+
+def noted_phase(directory: Path) -> str | None:
+    """What the worker of this directory did last; None if it hadn't begun."""
+    try:
+        return (directory / _PHASE).read_text(encoding="ascii").strip() or None
+    except OSError:
+        return None
 
 
 class Tether(NamedTuple):

@@ -19,7 +19,7 @@ from ipcbench.case import Case
 from ipcbench.errors import EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
 from ipcbench.measure import process
 from ipcbench.measure.pair import Pair
-from ipcbench.measure.tether import SAMPLES, Tether
+from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 
@@ -52,6 +52,7 @@ class Measurement:
         self._args = args
         self._resources = resources
         self._pair: Pair | None = None
+        self._note: PhaseNote
         self._messages = 0
 
     def time(self, messages: int) -> float:
@@ -72,6 +73,7 @@ class Measurement:
             samples_ns = self._pair.sample(min(args.samples, self._messages))
             (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
         self._pair.check()
+        self._note.write("save of its values")
         return self._pair.facts()
 
     def _started(self) -> Pair:
@@ -85,7 +87,9 @@ class Measurement:
 
             directory = self._resources.enter_context(scratch()).directory
         cpus = args.cpus or host.placement_cpus(self._case.placement)
-        return self._resources.enter_context(Pair(self._case, cpus, Workspace(directory), tether))
+        self._note = PhaseNote(directory)
+        pair = Pair(self._case, cpus, Workspace(directory), tether, self._note.write)
+        return self._resources.enter_context(pair)
 
 
 def _measure(runner: pyperf.Runner, args: Any) -> None:

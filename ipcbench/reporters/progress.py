@@ -74,6 +74,9 @@ class PlainProgress:
         if round_number:
             self._left.launched(case, took_s)
 
+    def trying_again(self, case: Case, round_number: int, reason: str) -> None:
+        self._say(f"trying again: {case.id}: {reason}")
+
     def failed(self, case: Case, round_number: int, reason: str) -> None:
         self._left.gave_up(case)
         self._say(f"failed: {case.id}: {reason}")

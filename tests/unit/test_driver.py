@@ -1,11 +1,11 @@
 import pytest
 
 from ipcbench.analysis import store
-from ipcbench.analysis.store import Results
+from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import ResultsError
 from ipcbench.measure.driver import Run, execute
-from tests.replay import RUN_METADATA, Replay, Silent, replayed
+from tests.replay import RUN_METADATA, Recorded, Replay, Silent, replayed
 
 UNIX, PIPE, INET = (Case("latency", name, 64) for name in ("unix", "pipe", "inet"))
 
@@ -33,17 +33,36 @@ def test_the_file_is_saved_after_every_launch() -> None:
     assert saved == [1, 2, 3, 4]
 
 
-def test_a_failed_launch_gives_up_its_case_and_goes_on_with_the_others() -> None:
-    results, launcher, observer = replayed({UNIX: [[1e-5]] * 3, PIPE: [[1e-5], "it broke"]}, 3)
-    assert results.unmeasured[PIPE.id].reason == "round 2: it broke"
-    assert observer.failures == [(PIPE, 2, "it broke")]
-    assert launcher.calls.count(("measure", PIPE.id)) == 2
+def test_a_launch_that_fails_twice_gives_up_its_case_and_the_others_go_on() -> None:
+    recorded: Recorded = {UNIX: [[1e-5]] * 3, PIPE: [[1e-5], "it broke"]}
+    results, launcher, observer = replayed(recorded, 3)
+    assert results.unmeasured[PIPE.id].reason == "round 2: it broke (twice)"
+    assert observer.tried_again == [(PIPE, 2, "it broke")]
+    assert observer.failures == [(PIPE, 2, "it broke (twice)")]
+    assert launcher.calls.count(("measure", PIPE.id)) == 3
     assert launcher.calls.count(("measure", UNIX.id)) == 3
+
+
+def test_a_launch_that_fails_once_is_tried_again_and_tells_why() -> None:
+    recorded: Recorded = {UNIX: [[1e-5]] * 3, PIPE: [[1e-5], "it\nbroke", [2e-5], [3e-5]]}
+    results, _, observer = replayed(recorded, 3)
+    assert results.unmeasured == {}
+    assert observer.failures == []
+    assert results.suite is not None
+    launches = results.suite.get_benchmark(PIPE.id).get_runs()
+    assert [launch.values for launch in launches] == [(1e-5,), (2e-5,), (3e-5,)]
+    why = [launch.get_metadata().get(RETRIED_KEY) for launch in launches]
+    assert why == [None, "it broke", None]
+
+
+def test_two_different_failures_of_a_launch_are_both_told() -> None:
+    results, _, _ = replayed({UNIX: [[1e-5]], PIPE: ["it broke", "it hung"]}, 1)
+    assert results.unmeasured[PIPE.id].reason == "round 1: it hung (and before that: it broke)"
 
 
 def test_a_case_that_cant_be_calibrated_is_never_launched() -> None:
     results, launcher, _ = replayed({UNIX: [[1e-5]], PIPE: ["no calibration"]}, rounds=1)
-    assert results.unmeasured[PIPE.id].reason == "calibration: no calibration"
+    assert results.unmeasured[PIPE.id].reason == "calibration: no calibration (twice)"
     assert ("measure", PIPE.id) not in launcher.calls
 
 

@@ -64,7 +64,7 @@ def test_a_case_with_a_failed_launch_has_a_reason_and_no_number() -> None:
     results, _, _ = replayed({INET: [[1e-5]] * 2, UNIX: [[1e-5], "boom"]}, rounds=2)
     row = frame.cases(results).set_index("transport").loc["unix"]
     assert row["status"] == "failed"
-    assert row["reason"] == "round 2: boom"
+    assert row["reason"] == "round 2: boom (twice)"
     assert row.isna()["time_median_s"]
 
 

@@ -62,6 +62,7 @@ def test_an_end_that_ran_elsewhere_is_named() -> None:
         ("page_faults_server_count", 500, "page-faults"),
         ("involuntary_switches_client_per_message", 0.2, "crowded"),
         ("cpu_busy_before_run_ratio", 0.4, "load"),
+        ("retried_after", "it broke", "retried"),
     ],
 )
 def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: str) -> None:
