@@ -19,6 +19,14 @@ from ipcbench.case import (
 from ipcbench.errors import UsageError
 from ipcbench.transports import TRANSPORTS, groups
 
+RESULT_OPTIONS = frozenset(
+    (
+        *("output", "resume", "save", "against", "csv", "force", "no_lock", "command"),
+        *("percentiles", "details", "overview"),
+    )
+)
+"""What tells nothing of how is measured: the arguments that a resumed run may change."""
+
 _Name = TypeVar("_Name", bound=str)
 
 EPILOG = """\
@@ -265,6 +273,12 @@ def _add_results(out: "argparse._ArgumentGroup") -> None:
         type=Path,
         metavar="FILE",
         help="result file, a pyperf JSON (default: a new file in results/, with a CSV)",
+    )
+    out.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on with a run that was cut short, by its own plan, in its own file",
     )
     out.add_argument("--save", metavar="NAME", help="also keep the run as a named baseline")
     out.add_argument("--against", metavar="NAME", help="then compare with a named baseline")

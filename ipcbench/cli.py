@@ -47,12 +47,13 @@ def ask(question: str | None, name: str, **defaults: str | int) -> int:
     script = question_parser(question or name)
     script.set_defaults(**defaults)
     command = [f"bench/{name}.py", *given]
-    return _answer(lambda: _compare(script.parse_args(given), command, name))
+    usual = script.parse_args([])
+    return _answer(lambda: _compare(script.parse_args(given), usual, command, name))
 
 
 def _run(args: Namespace, command: list[str]) -> int:
     if args.command == "compare":
-        return _compare(args, command, "compare")
+        return _compare(args, parser().parse_args(["compare"]), command, "compare")
     return {
         "list": _list,
         "explain": _explain,
@@ -174,7 +175,7 @@ def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> 
     return bool(tripped)
 
 
-def _compare(args: Namespace, command: list[str], question: str) -> int:
+def _compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
     from dataclasses import replace
 
     from ipcbench.analysis import store
@@ -184,17 +185,23 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
     from ipcbench.measure.scratch import scratch
     from ipcbench.planning import planned
     from ipcbench.reporters.console import progress
+    from ipcbench.resuming import is_complete, resumed
 
-    plan = planned(args, shlex.join(command))
     output, csv = _checked_outputs(args, question)
+    if args.resume is None:
+        plan = planned(args, shlex.join(command))
+        results = store.Results(intent=plan.intent)
+        for case, reason in plan.impossible:
+            results.add_unmeasured(case, "n/a", reason)
+    else:
+        plan, results = resumed(args.resume, args, usual)
+        if is_complete(plan, results):
+            _say(f"nothing of {args.resume} is left to measure")
     kept = None if args.save is None else _checked_baseline(args)
     against = None if args.against is None else store.load(outputs.known_baseline(args.against))
     for note in plan.notes:
         _say(note)
 
-    results = store.Results()
-    for case, reason in plan.impossible:
-        results.add_unmeasured(case, "n/a", reason)
     save = _saver(output)
     interrupted: Interrupted | None = None
     with machine_lock(wanted=not args.no_lock), interruptible() as signals:
@@ -205,7 +212,7 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
 
         try:
             with scratch() as private, progress() as observer:
-                launcher = WorkerLauncher(private, plan.cpus, plan.effort)
+                launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
                 run = replace(plan.run, check=signals.check)
                 driver.execute(run, launcher, results, saved, observer)
         except Interrupted as signalled:
@@ -216,14 +223,17 @@ def _compare(args: Namespace, command: list[str], question: str) -> int:
         if results.is_empty:
             _say("nothing was measured")
         else:
-            _show(results, args, plan.baseline, csv)
+            _show(results, args, plan.intent.baseline, csv)
             _keep(results, kept, against)
         if output is not None and results.suite is not None:
             beside = f" and {csv.name}" if csv and csv.parent == output.parent else ""
             _say(f"saved: {output}{beside}")
         if interrupted is not None:
+            if output is not None and results.suite is not None:
+                program = "ipcbench compare" if question == "compare" else f"bench/{question}.py"
+                _say(f"go on with: {program} --resume {shlex.quote(str(output))}")
             return EXIT_INTERRUPTED
-        return _verdict_on(results, plan.target, plan.baseline)
+        return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
 
 
 def _keep(results: "Results", kept: Path | None, against: "Results | None") -> None:
@@ -277,6 +287,11 @@ def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path |
 def _checked_outputs(args: Namespace, question: str) -> tuple[Path | None, Path | None]:
     """The result file and the CSV; both in the default place where no result file is named."""
     csv = _checked_csv(args)
+    if args.resume is not None:
+        if args.output is not None:
+            raise UsageError("a resumed run goes on in its own file; leave -o out")
+        beside = args.resume.with_suffix(".csv")
+        return args.resume, csv or (beside if beside.exists() else None)
     if args.output is None:
         try:
             output = outputs.default_output(host.machine().slug, question)

@@ -5,20 +5,21 @@ import secrets
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import NamedTuple
 
 import psutil
 
 from ipcbench import host
+from ipcbench.analysis.intent import Intent
 from ipcbench.analysis.precision import precision
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case, Loop, Placement, Workload, plan
 from ipcbench.errors import UsageError
 from ipcbench.host import Cpus
 from ipcbench.measure import native
-from ipcbench.measure.driver import Run
+from ipcbench.measure.driver import Metadata, Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import noise_floor
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
@@ -59,13 +60,11 @@ class Plan:
 
     run: Run
     effort: Effort
-    cpus: dict[Placement, Cpus | None]
-    baseline: str
-    impossible: Sequence[tuple[Case, str]]
+    intent: Intent
+    """The same as data, which the result file keeps."""
+    impossible: Sequence[tuple[Case, str]] = ()
     """Cases that can't exist here, with the reason: n/a in every table."""
-    target: float | None
-    """How exact every ratio is wanted, as a share."""
-    notes: Sequence[str]
+    notes: Sequence[str] = ()
     """What the user should know of what was left out."""
 
 
@@ -75,33 +74,60 @@ def planned(args: Namespace, command: str) -> Plan:
     choice = _choice(args)
     notes = list(choice.notes)
     preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
-    effort = Effort(
-        args.values or preset.values,
-        args.warmups,
-        args.min_time or preset.min_time_s,
-        args.timeout,
-        together=_together(args.sizes),
-    )
-    possible = choice.possible
-    launch_s = (effort.values + effort.warmups + 1) * effort.min_time_s + _LAUNCH_OVERHEAD_S
-    rounds, deadline_s = args.rounds or preset.rounds, None
+    values, min_time_s = args.values or preset.values, args.min_time or preset.min_time_s
+    rounds, budget_s = args.rounds or preset.rounds, args.budget
     if args.budget is not None or args.target is not None:
         budget_s = args.budget or _TARGET_BUDGET_S
-        rounds = args.rounds or _rounds_that_fit(budget_s, len(possible), launch_s)
-        deadline_s = started_s + budget_s
-        notes.append(f"up to {counted(rounds, 'round')} of {counted(len(possible), 'case')} fit")
-    seed = secrets.randbelow(_SEEDS) if args.seed is None else args.seed
-    run = Run(
-        cases=possible,
+        launch_s = _expected_launch_s(values, args.warmups, min_time_s)
+        rounds = args.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
+        count = counted(len(choice.possible), "case")
+        notes.append(f"up to {counted(rounds, 'round')} of {count} fit")
+    intent = Intent(
+        cases=tuple(case.id for case in choice.possible),
         rounds=rounds,
-        seed=seed,
-        started_s=started_s,
-        expected_launch_s=launch_s,
-        metadata=_run_metadata(seed, choice.baseline, command) | _target_metadata(args.target),
-        deadline_s=deadline_s,
-        enough=_reached(args.target, choice.baseline),
+        seed=secrets.randbelow(_SEEDS) if args.seed is None else args.seed,
+        values=values,
+        warmups=args.warmups,
+        min_time_s=min_time_s,
+        timeout_s=args.timeout,
+        baseline=choice.baseline,
+        cpus=choice.cpus,
+        target_ratio=args.target,
+        budget_s=budget_s,
     )
-    return Plan(run, effort, choice.cpus, choice.baseline, choice.impossible, args.target, notes)
+    plan = plan_of(intent, command, started_s)
+    return replace(plan, impossible=choice.impossible, notes=notes)
+
+
+def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0.0) -> Plan:
+    """The plan that does what is intended, begun at `started_s` on the monotonic clock.
+
+    `elapsed_s` is how long it was at it before, if it was. Raises UsageError where there isn't
+    memory enough.
+    """
+    cases = [Case.parse(case) for case in intent.cases]
+    effort = Effort(
+        intent.values,
+        intent.warmups,
+        intent.min_time_s,
+        intent.timeout_s,
+        together=_together([case.message_size_bytes for case in cases]),
+    )
+    run = Run(
+        cases=cases,
+        rounds=intent.rounds,
+        seed=intent.seed,
+        started_s=started_s - elapsed_s,
+        expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
+        metadata=_run_metadata(intent, command),
+        deadline_s=None if intent.budget_s is None else started_s + intent.budget_s,
+        enough=_reached(intent.target_ratio, intent.baseline),
+    )
+    return Plan(run, effort, intent)
+
+
+def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:
+    return (values + warmups + 1) * min_time_s + _LAUNCH_OVERHEAD_S
 
 
 class Choice(NamedTuple):
@@ -284,16 +310,15 @@ def _together(sizes: Sequence[int]) -> int:
     return max(1, min(MOST_TOGETHER, available // (2 * max(sizes) * _BUFFERS_PER_MESSAGE)))
 
 
-def _target_metadata(target: float | None) -> dict[str, int | float | str]:
-    return {} if target is None else {"target_ratio": target}
-
-
-def _run_metadata(seed: int, baseline: str, command: str) -> dict[str, int | float | str]:
+def _run_metadata(intent: Intent, command: str) -> Metadata:
     machine = host.machine()
-    return {
+    target: Metadata = {}
+    if intent.target_ratio is not None:
+        target["target_ratio"] = intent.target_ratio
+    return target | {
         "run_id": secrets.token_hex(4),
-        "seed": seed,
-        "baseline": baseline,
+        "seed": intent.seed,
+        "baseline": intent.baseline,
         "command": command,
         "machine": machine.slug,
         "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,

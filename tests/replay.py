@@ -85,8 +85,8 @@ class Silent:
         self.failures: list[tuple[Case, int, str]] = []
         self.launched_ids: list[tuple[str, int]] = []
 
-    def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
-        self.planned = (len(cases), rounds)
+    def began(self, to_come: Mapping[Case, int], rounds: int, expected_launch_s: float) -> None:
+        self.planned = (len(to_come), rounds)
 
     def launching(self, cases: Sequence[Case], round_number: int) -> None:
         self.current = (cases, round_number)

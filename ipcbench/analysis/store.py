@@ -1,8 +1,9 @@
 """Result files: one pyperf suite a run, plus what pyperf has no place for.
 
 A file is what `pyperf.BenchmarkSuite` writes, with one more top-level key, "ipcbench", which
-pyperf ignores: the cases that have no number and their reasons. pyperf reads our files as they
-are; a file that pyperf has rewritten has lost that list and nothing else.
+pyperf ignores: the run's plan, so that it can be gone on with, and the cases that have no number
+and their reasons. pyperf reads our files as they are; a file that pyperf has rewritten has lost
+that key and nothing else.
 
 Host name, user paths and build paths, which pyperf records, are left out: results are published.
 """
@@ -17,6 +18,7 @@ from typing import Literal
 
 import pyperf
 
+from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
 
@@ -58,6 +60,8 @@ class Results:
 
     suite: pyperf.BenchmarkSuite | None = None
     unmeasured: dict[str, Unmeasured] = field(default_factory=dict)
+    intent: Intent | None = None
+    """What the run set out to do; None where several runs were merged, or the file doesn't say."""
 
     def add_launch(self, bench: pyperf.Benchmark, metadata: dict[str, int | float | str]) -> None:
         """Adds one launch, told apart by this metadata."""
@@ -92,6 +96,7 @@ def dumps(results: Results) -> str:
         results.suite.dump(pyperfs)
     ours = {
         "format": FORMAT,
+        "plan": None if results.intent is None else results.intent.as_json(),
         "unmeasured": [
             {"case": item.case.id, "status": item.status, "reason": item.reason}
             for item in results.unmeasured.values()
@@ -116,6 +121,8 @@ def loads(text: str, name: str) -> Results:
         suite = pyperf.BenchmarkSuite.loads(text) if data["benchmarks"] else None
         _check_ours(suite)
         results = Results(suite)
+        plan = (ours or {}).get("plan")
+        results.intent = None if plan is None else Intent.parse(plan)
         for item in (ours or {}).get("unmeasured", ()):
             case, status = Case.parse(item["case"]), item["status"]
             results.add_unmeasured(case, "failed" if status == "failed" else "n/a", item["reason"])

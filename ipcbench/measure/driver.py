@@ -5,7 +5,7 @@ A launch that fails is tried once more; a case that fails twice is given up, and
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -47,8 +47,8 @@ class Run:
 class Observer(Protocol):
     """Who wants to know how a run gets on."""
 
-    def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
-        """These cases are about to be calibrated, then launched once a round."""
+    def began(self, to_come: Mapping[Case, int], rounds: int, expected_launch_s: float) -> None:
+        """So many launches of each case are to come, after a calibration."""
 
     def launching(self, cases: Sequence[Case], round_number: int) -> None:
         """Launches of these cases begin, and will take turns; round 0 calibrates."""
@@ -82,13 +82,21 @@ def execute(
     save: Callable[[Results], None],
     observer: Observer,
 ) -> None:
-    """Measures the run's cases into `results`.
+    """Measures into `results` what of the run's launches they don't hold yet.
 
     Whatever ends it early, `results` and the last save hold every finished launch.
     """
-    observer.began(run.cases, run.rounds, run.expected_launch_s)
-    messages: dict[Case, int] = {}
-    asked = _asked(run, run.cases, 0, launcher.calibrate, launcher.together, observer)
+    finished = _finished(results)
+    to_come = {
+        case: run.rounds - len(finished.get(case, ()))
+        for case in run.cases
+        if case.id not in results.unmeasured
+    }
+    to_come = {case: count for case, count in to_come.items() if count}
+    observer.began(to_come, run.rounds, run.expected_launch_s)
+    messages = {case: next(iter(finished[case].values())) for case in to_come if case in finished}
+    unknown = [case for case in to_come if case not in messages]
+    asked = _asked(run, unknown, 0, launcher.calibrate, launcher.together, observer)
     with closing(asked):
         for answer in asked:
             if isinstance(answer.outcome, LaunchFailed):
@@ -97,7 +105,14 @@ def execute(
                 messages[answer.case] = answer.outcome
     for round_number in range(1, run.rounds + 1):
         began_s = time.monotonic()
-        _one_round(run, round_number, messages, launcher, results, save, observer)
+        cases = [
+            case
+            for case in run.cases
+            if case in messages and round_number not in finished.get(case, ())
+        ]
+        if not cases:
+            continue
+        _one_round(run, round_number, cases, messages, launcher, results, save, observer)
         ended_s = time.monotonic()
         next_would_end_s = ended_s + (ended_s - began_s)
         if run.deadline_s is not None and next_would_end_s > run.deadline_s:
@@ -106,21 +121,30 @@ def execute(
             return
 
 
+def _finished(results: Results) -> dict[Case, dict[int, int]]:
+    """The rounds whose launch the results hold, with the messages a batch, case by case."""
+    finished: dict[Case, dict[int, int]] = {}
+    for bench in results.suite or ():
+        rounds = {run.get_metadata()["round"]: run.get_loops() for run in bench.get_runs()}
+        finished[Case.parse(bench.get_name())] = rounds
+    return finished
+
+
 def _one_round(
     run: Run,
     round_number: int,
+    cases: Sequence[Case],
     messages: dict[Case, int],
     launcher: Launcher,
     results: Results,
     save: Callable[[Results], None],
     observer: Observer,
 ) -> None:
-    """One launch of every case that still has `messages`; a case that fails loses them."""
+    """One launch of each case with its `messages`; a case that fails loses them."""
 
     def measure(group: Sequence[Case]) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         return launcher.measure([(case, messages[case]) for case in group])
 
-    cases = [case for case in run.cases if case in messages]
     asked = _asked(run, cases, round_number, measure, launcher.together, observer)
     with closing(asked):  # a save that fails must not leave the workers that wait their turn
         for answer in asked:

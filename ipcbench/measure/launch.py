@@ -2,7 +2,7 @@
 
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class WorkerLauncher:
     """
 
     def __init__(
-        self, scratch: Scratch, cpus: dict[Placement, Cpus | None], effort: Effort
+        self, scratch: Scratch, cpus: Mapping[Placement, Cpus | None], effort: Effort
     ) -> None:
         self._scratch = scratch
         self._cpus = cpus

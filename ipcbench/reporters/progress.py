@@ -5,7 +5,7 @@ take one of the cores it is measured on.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,8 +20,8 @@ from ipcbench.units import counted, display_left, format_size
 class TimeLeft:
     """Says how long the launches that are still to come will take, from those that were."""
 
-    def __init__(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
-        self._to_come = dict.fromkeys(cases, rounds)
+    def __init__(self, to_come: Mapping[Case, int], expected_launch_s: float) -> None:
+        self._to_come = dict(to_come)
         self._expected_launch_s = expected_launch_s
         self._took_s: dict[Case, list[float]] = {}
 
@@ -58,10 +58,10 @@ class PlainProgress:
     ) -> None:
         """Nothing is held."""
 
-    def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
+    def began(self, to_come: Mapping[Case, int], rounds: int, expected_launch_s: float) -> None:
         self._rounds = rounds
-        self._left = TimeLeft(cases, rounds, expected_launch_s)
-        self._say(f"{counted(len(cases), 'case')}, {counted(rounds, 'round')}")
+        self._left = TimeLeft(to_come, expected_launch_s)
+        self._say(f"{counted(len(to_come), 'case')}, {counted(rounds, 'round')}")
 
     def launching(self, cases: Sequence[Case], round_number: int) -> None:
         if round_number == self._round:
@@ -111,10 +111,10 @@ class BarProgress(PlainProgress):
     ) -> None:
         self._bar.stop()
 
-    def began(self, cases: Sequence[Case], rounds: int, expected_launch_s: float) -> None:
+    def began(self, to_come: Mapping[Case, int], rounds: int, expected_launch_s: float) -> None:
         self._rounds = rounds
-        self._left = TimeLeft(cases, rounds, expected_launch_s)
-        self._bar.update(self._task, total=len(cases) * (rounds + 1))
+        self._left = TimeLeft(to_come, expected_launch_s)
+        self._bar.update(self._task, total=len(to_come) + sum(to_come.values()))
 
     def launching(self, cases: Sequence[Case], round_number: int) -> None:
         self._bar.update(

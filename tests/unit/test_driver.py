@@ -74,6 +74,27 @@ def test_every_launch_records_its_round_and_the_runs_facts() -> None:
     assert all(launch.get_metadata()["seed"] == 7 for launch in launches)
 
 
+def test_a_run_that_was_cut_short_makes_only_the_launches_that_are_missing() -> None:
+    cut_short, _, _ = replayed({UNIX: [[1e-5]] * 2, PIPE: [[1e-5]] * 2}, rounds=2)
+    launcher = Replay({UNIX: [[3e-5]] * 3, PIPE: [[3e-5]] * 3, INET: [[3e-5]] * 3})
+    run = Run([UNIX, PIPE, INET], 3, 7, 0.0, 0.6, RUN_METADATA)
+    execute(run, launcher, cut_short, lambda _: None, Silent())
+    assert [call for call in launcher.calls if call[0] == "calibrate"] == [("calibrate", INET.id)]
+    assert cut_short.suite is not None
+    for bench in cut_short.suite:
+        rounds = [launch.get_metadata()["round"] for launch in bench.get_runs()]
+        assert sorted(rounds) == [1, 2, 3]
+    assert len(launcher.calls) == 1 + 1 + 1 + 3
+
+
+def test_a_case_that_had_failed_is_not_tried_when_its_run_goes_on() -> None:
+    cut_short, _, _ = replayed({UNIX: [[1e-5]], PIPE: ["it broke"]}, rounds=1)
+    launcher = Replay({UNIX: [[3e-5]], PIPE: [[3e-5]]})
+    run = Run([UNIX, PIPE], 2, 7, 0.0, 0.6, RUN_METADATA)
+    execute(run, launcher, cut_short, lambda _: None, Silent())
+    assert launcher.calls == [("measure", UNIX.id)]
+
+
 def test_a_save_that_fails_loses_nothing_measured() -> None:
     saves: list[str] = []
 

@@ -35,6 +35,9 @@ ALLOWED = {
     "ipcbench.measure": {"measure", "transports", "case", "errors", "host", ""},
     "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
     "ipcbench.inventory": {"case", "measure", "transports"},
+    "ipcbench.resuming": {
+        *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
+    },
     "ipcbench.planning": {
         "outputs",
         "analysis",
@@ -48,7 +51,7 @@ ALLOWED = {
     },
     "ipcbench.cli": {
         *("analysis", "arguments", "doctor", "errors", "host", "measure", "outputs", "planning"),
-        *("interrupts", "inventory", "reporters", "selftest", "transports", ""),
+        *("interrupts", "inventory", "reporters", "resuming", "selftest", "transports", ""),
     },
     "ipcbench.selftest": {"analysis", "case", "errors", "host", "measure", "transports", "units"},
     "ipcbench.interrupts": {"errors"},

@@ -92,7 +92,7 @@ def test_a_ratios_interval_is_told_the_same_way_round() -> None:
 
 
 def test_time_left_counts_each_case_by_its_own_launches() -> None:
-    left = TimeLeft([INET, UNIX], 3, 0.5)
+    left = TimeLeft({INET: 3, UNIX: 3}, 0.5)
     assert left.seconds() == pytest.approx(3.0)
     left.launched(INET, 1.0)
     assert left.seconds() == pytest.approx(2 * 1.0 + 3 * 1.0)
@@ -105,7 +105,7 @@ def test_time_left_counts_each_case_by_its_own_launches() -> None:
 def test_without_a_terminal_progress_is_plain_lines() -> None:
     terminal, long = Console(file=io.StringIO(), width=60), "a long reason " * 10 + "."
     with PlainProgress(terminal) as progress:
-        progress.began([INET, UNIX], 2, 0.5)
+        progress.began({INET: 2, UNIX: 2}, 2, 0.5)
         for round_number in (0, 1, 2):
             for case in (INET, UNIX):
                 progress.launching([case], round_number)
@@ -124,7 +124,7 @@ def test_without_a_terminal_progress_is_plain_lines() -> None:
 def test_in_a_terminal_one_line_tells_round_time_and_cases() -> None:
     terminal = Console(file=io.StringIO(), width=100, force_terminal=True)
     with BarProgress(terminal) as progress:
-        progress.began([INET], 1, 0.5)
+        progress.began({INET: 1}, 1, 0.5)
         progress.launching([INET], 1)
     assert isinstance(terminal.file, io.StringIO)
     assert "round 1/1" in terminal.file.getvalue()

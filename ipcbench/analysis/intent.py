@@ -1,0 +1,108 @@
+"""What a run set out to measure, as its file keeps it, so that it can be gone on with. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from ipcbench.case import Case
+from ipcbench.errors import ResultsError, UsageError
+
+_TITLES = {
+    "cases": "other cases",
+    "rounds": "another number of rounds",
+    "seed": "another seed",
+    "values": "another number of --values",
+    "warmups": "another number of --warmups",
+    "min_time_s": "another --min-time",
+    "timeout_s": "another --timeout",
+    "baseline": "another baseline",
+    "cpus": "other CPUs",
+    "target_ratio": "another --target",
+    "budget_s": "another --budget",
+}
+"""What to say of two runs that differ in a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The plan of a run: equal intents make the same launches in the same order."""
+
+    cases: tuple[str, ...]
+    """Ids, in the order of the tables."""
+    rounds: int
+    seed: int
+    values: int
+    warmups: int
+    min_time_s: float
+    timeout_s: float
+    baseline: str
+    cpus: Mapping[str, tuple[int, int] | None]
+    """Client's and server's CPU for each placement; None where nothing is pinned."""
+    target_ratio: float | None
+    budget_s: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as what a JSON file can hold."""
+        return asdict(self)
+
+    def difference(self, other: "Intent") -> str | None:
+        """In what the other differs first, for people; None where they are equal."""
+        for field in fields(self):
+            if getattr(self, field.name) != getattr(other, field.name):
+                return _TITLES[field.name]
+        return None
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """The intent that `as_json` wrote. Raises ResultsError for anything else."""
+        if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
+            raise ResultsError('has a "plan" that isn\'t one')
+        try:
+            return cls(
+                cases=tuple(Case.parse(_text(case)).id for case in _listed(data["cases"])),
+                rounds=_whole(data["rounds"], at_least=1),
+                seed=_whole(data["seed"], at_least=0),
+                values=_whole(data["values"], at_least=1),
+                warmups=_whole(data["warmups"], at_least=0),
+                min_time_s=_positive(data["min_time_s"]),
+                timeout_s=_positive(data["timeout_s"]),
+                baseline=_text(data["baseline"]),
+                cpus={name: _optional(_cpus, pair) for name, pair in data["cpus"].items()},
+                target_ratio=_optional(_positive, data["target_ratio"]),
+                budget_s=_optional(_positive, data["budget_s"]),
+            )
+        except (ValueError, AttributeError, UsageError) as error:
+            raise ResultsError(f'has a "plan" that can\'t be followed: {error}') from error
+
+
+def _optional(parse: Callable[[object], Any], value: object) -> Any:
+    return None if value is None else parse(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")
+    return value
+
+
+def _listed(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is not a list")
+    return value
+
+
+def _whole(value: object, *, at_least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise ValueError(f"{value!r} is not a whole number of at least {at_least}")
+    return value
+
+
+def _positive(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e9:
+        raise ValueError(f"{value!r} is not a positive number")
+    return float(value)
+
+
+def _cpus(value: object) -> tuple[int, int]:
+    client, server = _listed(value)
+    return _whole(client, at_least=0), _whole(server, at_least=0)

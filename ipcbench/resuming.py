@@ -1,0 +1,85 @@
+"""Going on with a run that was cut short: its own plan, on the machine it was begun on."""
+
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+from ipcbench import host
+from ipcbench.analysis import store
+from ipcbench.analysis.intent import Intent
+from ipcbench.analysis.store import Results
+from ipcbench.arguments import RESULT_OPTIONS
+from ipcbench.case import Case
+from ipcbench.errors import UsageError
+from ipcbench.planning import Plan, plan_of, planned
+from ipcbench.transports import get_transport
+
+_SAME = ("machine", "cpu_model", "kernel", "python", "versions", "ipcbench_version")
+"""What must be as it was: launches on other ground aren't of the same run."""
+_OWN = ("run_id", "command")
+"""What the launches to come keep of those that were."""
+
+
+def resumed(path: Path, args: Namespace, usual: Namespace) -> tuple[Plan, Results]:
+    """The plan of the run in this file, and what it has measured of it.
+
+    Arguments that aren't the usual ones must ask for the same plan. Raises UsageError where they
+    don't, where the machine is another, or where a transport is gone; ResultsError for a bad file.
+    """
+    started_s = time.monotonic()
+    results = store.load(path)
+    if results.intent is None:
+        raise UsageError(f"{path} holds no plan to go on with; measure anew")
+    _check_asked(path, results.intent, args, usual)
+    for case in map(Case.parse, results.intent.cases):
+        reason = get_transport(case.transport).unavailable()
+        if reason is not None:
+            raise UsageError(f"{path} can't be gone on with: {case.transport}: {reason}")
+    for placement, cpus in results.intent.cpus.items():
+        if cpus is not None and host.checked_cpus(cpus) != cpus:
+            raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
+    recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
+    elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
+    plan = plan_of(results.intent, "", started_s, elapsed_s)
+    if recorded:
+        _check_machine(path, recorded[0], plan.run.metadata)
+        plan.run.metadata.update({name: recorded[0][name] for name in _OWN})
+    return plan, results
+
+
+def is_complete(plan: Plan, results: Results) -> bool:
+    """Whether there is nothing left to go on with."""
+    launches = {bench.get_name(): bench.get_nrun() for bench in results.suite or ()}
+    return all(
+        case.id in results.unmeasured or launches.get(case.id, 0) >= plan.run.rounds
+        for case in plan.run.cases
+    )
+
+
+def _check_asked(path: Path, intent: Intent, args: Namespace, usual: Namespace) -> None:
+    """Options may be repeated, but not changed."""
+    given = {
+        name
+        for name, value in vars(args).items()
+        if name not in RESULT_OPTIONS and value != getattr(usual, name)
+    }
+    if not given:
+        return
+    if args.seed is None:
+        args.seed = intent.seed
+    difference = intent.difference(planned(args, "").intent)
+    if difference is not None:
+        raise UsageError(
+            f"{path} was begun with {difference} than these options ask for; leave them out to go"
+            " on with it, or measure anew"
+        )
+
+
+def _check_machine(path: Path, then: Mapping[str, object], now: Mapping[str, object]) -> None:
+    for name in _SAME:
+        if name in then and name in now and then[name] != now[name]:
+            raise UsageError(
+                f"{path} was begun with {name.replace('_', ' ')} {then[name]} and this is"
+                f" {now[name]}; launches of both aren't one run: measure anew"
+            )

@@ -1,0 +1,129 @@
+"""A run that was cut short goes on where it was, or says why it can't."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import environment, ipcbench
+
+RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
+ROUNDS = 40
+
+
+def _launches(path: Path) -> list[tuple[str, int]]:
+    """The case and round of each launch in a file, in order."""
+    found = []
+    data = json.loads(path.read_text()) if path.exists() else {"benchmarks": []}
+    for bench in data["benchmarks"]:
+        for launch in bench["runs"]:
+            metadata = data["metadata"] | bench.get("metadata", {}) | launch.get("metadata", {})
+            found.append((metadata["name"], metadata["round"]))
+    return sorted(found)
+
+
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a run that was interrupted after a few of its launches."""
+    path = tmp_path_factory.mktemp("cut-short") / "run.json"
+    command = [sys.executable, "-m", "ipcbench", "compare", *RUN, f"--rounds={ROUNDS}"]
+    with subprocess.Popen(
+        [*command, "-o", str(path)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while len(_launches(path)) < 6:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"go on with: ipcbench compare --resume {path}" in said
+    assert len(_launches(path)) < 2 * ROUNDS
+    return path
+
+
+def _edited(source: Path, target: Path, **plan: Any) -> Path:
+    """A copy of a result file with something else in its plan."""
+    data = json.loads(source.read_text())
+    data["ipcbench"]["plan"] |= plan
+    target.write_text(json.dumps(data))
+    return target
+
+
+def test_a_resumed_run_keeps_its_launches_and_makes_the_rest(
+    cut_short: Path, tmp_path: Path
+) -> None:
+    path = _edited(cut_short, tmp_path / "run.json")
+    before = json.loads(path.read_text())
+    done = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = json.loads(path.read_text())
+    assert after["ipcbench"] == before["ipcbench"]
+    names = sorted({name for name, _ in _launches(path)})
+    complete = [(name, number) for name in names for number in range(1, ROUNDS + 1)]
+    assert _launches(path) == complete
+    values = {
+        launch["metadata"]["date"]: launch["values"]
+        for bench in after["benchmarks"]
+        for launch in bench["runs"]
+    }
+    for bench in before["benchmarks"]:
+        for launch in bench["runs"]:
+            assert values[launch["metadata"]["date"]] == launch["values"]
+    assert {"run_id", "seed", "command"} <= set(after["metadata"]), "not the same in all launches"
+    again = ipcbench("compare", "--resume", str(path), *RUN, "--rounds=40", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "nothing of" in again.stderr
+    assert _launches(path) == complete
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--sizes=1k",), "was begun with other cases"),
+        ((*RUN, "--rounds=41"), "was begun with another number of rounds"),
+        ((*RUN, "--rounds=40", "--seed=1"), "was begun with another seed"),
+        (("-o", "other.json"), "leave -o out"),
+    ],
+)
+def test_options_that_ask_for_another_plan_are_refused(
+    options: tuple[str, ...], reason: str, cut_short: Path, tmp_path: Path
+) -> None:
+    refused = ipcbench("compare", "--resume", str(cut_short), *options, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert reason in refused.stderr
+
+
+def test_a_run_of_another_machine_is_refused(cut_short: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    data = json.loads(cut_short.read_text())
+    data["metadata"]["kernel"] = "Linux 1.0"
+    path.write_text(json.dumps(data))
+    refused = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "was begun with kernel Linux 1.0 and this is" in refused.stderr
+    assert json.loads(path.read_text()) == data
+
+
+def test_a_file_without_a_plan_is_refused(cut_short: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    data = json.loads(cut_short.read_text())
+    del data["ipcbench"]["plan"]
+    path.write_text(json.dumps(data))
+    refused = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "holds no plan to go on with; measure anew" in refused.stderr
+
+
+def test_a_plan_for_cpus_that_arent_there_is_refused(cut_short: Path, tmp_path: Path) -> None:
+    path = _edited(cut_short, tmp_path / "run.json", cpus={"cross-core": [0, 99999]})
+    refused = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "99999" in refused.stderr
