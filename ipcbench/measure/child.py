@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self, cast
 
-from ipcbench.errors import LaunchFailed
+from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed
 from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
 from ipcbench.measure.tether import GO, READY, Tether, noted_phase
 
@@ -94,10 +94,13 @@ class Worker:
         self._end_group()
         if gave_up is not None:
             raise LaunchFailed(f"{gave_up} {self._where()}{stopped}")
-        if self._process.returncode != 0:
-            how = f"the worker {describe_exit(self._process.returncode)} {self._where()}"
-            raise LaunchFailed(_reason(self._said.decode("utf-8", "replace")) or how)
-        return False
+        code = self._process.returncode
+        if code == 0:
+            return False
+        reason = _reason(self._said.decode("utf-8", "replace"))
+        if reason is None:
+            raise LaunchFailed(f"the worker {describe_exit(code)} {self._where()}")
+        raise LaunchFailed(f"{reason} {self._where()}" if code == EXIT_INTERRUPTED else reason)
 
     def _where(self) -> str:
         phase = noted_phase(self._directory)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Self, TypeVar
 
 from ipcbench.case import Case
-from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
+from ipcbench.errors import CheckFailed, Interrupted, LaunchFailed, PeerDied
 from ipcbench.host import Cpus
 from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
@@ -279,6 +279,8 @@ class Pair:
         """What the work returns; whatever breaks it becomes the LaunchFailed that says why."""
         try:
             return work()
+        except Interrupted:
+            raise
         except Exception as error:
             try:
                 failure = self._explained(error)

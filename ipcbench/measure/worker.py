@@ -28,7 +28,7 @@ MODULE = "ipcbench.measure.worker"
 
 def main() -> int:
     """The exit code of the worker; a failure is one line on stderr."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
     process.accept_signals()
     runner = pyperf.Runner(program_args=("-m", MODULE), add_cmdline_args=_repeat_arguments)
@@ -154,7 +154,7 @@ def _repeat_arguments(command: list[str], args: Any) -> None:
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"ended by {signal.Signals(signum).name}")
+    raise Interrupted(f"the worker was ended by {signal.Signals(signum).name}")
 
 
 if __name__ == "__main__":

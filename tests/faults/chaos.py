@@ -1,0 +1,518 @@
+"""Kills, stops and hangs up on runs at seeded random moments of every phase, and judges the end.
+
+`python -m tests.faults.chaos` (or `make chaos`) prints a table of outcomes by phase and victim and
+writes it beside the results. Exit code 1 if anything hung, was left behind, lost or unexplained.
+"""
+
+import argparse
+import json
+import os
+import pty
+import random
+import re
+import secrets
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ipcbench.analysis import store
+from ipcbench.errors import ResultsError
+from ipcbench.measure import native, process
+from ipcbench.transports import TRANSPORTS, get_transport
+from tests.command import environment
+from tests.faults.stage import STAGE, TERMINAL, Announcement
+from tests.leaks import MARK, kernel_objects, marked_processes
+
+PROMPT_S = 5.0
+"""What a victim's end must be told within, and what a run must end within that can't go on."""
+LAUNCH_LIMIT_S = 3
+"""`--timeout` of the runs: what a stopped process costs."""
+_RUN_LIMIT_S = 60.0
+_GONE_LIMIT_S = 5.0
+_PAUSE_S = 0.3
+"""How long a stopped driver stays stopped."""
+_ROUNDS = 2
+
+PAIR_PHASES = (
+    *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),
+    "wait for its turn",
+)
+DRIVER_PHASES = ("saving", "rendering")
+PHASES = PAIR_PHASES + DRIVER_PHASES
+_LASTS_S = {"calibration": 0.01, "timed batch": 0.01, "sampled burst": 0.01, "rendering": 0.1}
+"""About how long a phase lasts: the fault comes at a random moment of it (else 2 ms)."""
+
+FAULTS = {
+    "server": ("KILL", "TERM", "INT", "HUP", "STOP"),
+    "worker": ("KILL", "TERM", "INT", "HUP", "STOP"),
+    "driver": ("KILL", "TERM", "INT", "HUP", "STOP"),
+    "all": ("KILL", "TERM", "INT", "HUP"),
+    "terminal": ("HUP",),
+}
+"""The victims, and the signals each gets. `all` is every process of the run at once, KILL of the
+janitor too; the terminal is closed."""
+VICTIMS = tuple(FAULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One fault: who is hit, by what, and when."""
+
+    number: int
+    victim: str
+    signal: str
+    phase: str
+    occurrence: int
+    """The how-manieth time that the phase is announced."""
+    delay_s: float
+    """From the announcement to the fault."""
+    transports: tuple[str, ...]
+    workload: str
+    loop: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it, and what is wrong with that."""
+
+    injection: Injection
+    result: str = ""
+    exit_code: int | None = None
+    problems: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+def plan(count: int, seed: int) -> list[Injection]:
+    """So many injections, going round all possible victims, signals and phases."""
+    chance = random.Random(seed)
+    mechanisms = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
+    kinds = [
+        (victim, name, phase)
+        for victim, names in FAULTS.items()
+        for name in names
+        for phase in (PAIR_PHASES if victim in ("server", "worker") else PHASES)
+    ]
+    planned: list[Injection] = []
+    while len(planned) < count:
+        chance.shuffle(kinds)
+        for victim, name, phase in kinds[: count - len(planned)]:
+            names = tuple(chance.sample(mechanisms, 2))
+            loops = ["python"]
+            if native.unavailable() is None and not any(
+                get_transport(name).loop_limit("native") for name in names
+            ):
+                loops.append("native")
+            streams = phase != "sampled burst"
+            planned.append(
+                Injection(
+                    number=len(planned),
+                    victim=victim,
+                    signal=name,
+                    phase=phase,
+                    occurrence=chance.randint(1, 1 if phase == "rendering" else 3),
+                    delay_s=chance.uniform(0, _LASTS_S.get(phase, 0.002)),
+                    transports=names,
+                    workload=chance.choice(["latency", "throughput"]) if streams else "latency",
+                    loop=chance.choice(loops),
+                )
+            )
+    return planned
+
+
+class Director:
+    """Lets the processes of one run go on as they announce themselves, and injects its fault."""
+
+    def __init__(self, injection: Injection, folder: Path) -> None:
+        self._injection = injection
+        self._seen = 0
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / "stage"))
+        self._listener.listen(64)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self.saved = 0
+        """Saves that ended."""
+        self.launches = 0
+        """Launches that got as far as their last phase."""
+        self.aimed: Announcement | None = None
+        """The announcement that the fault answers."""
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._direct)
+
+    def start(self) -> None:
+        """Directs from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends when all announcements are read."""
+        self._ended.set()
+        self._thread.join()
+        for key in list(self._selector.get_map().values()):
+            self._selector.unregister(key.fileobj)
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._selector.close()
+
+    def _direct(self) -> None:
+        while True:
+            ready = self._selector.select(0.05)
+            if not ready and self._ended.is_set():
+                return
+            for key, _ in ready:
+                if key.fileobj is self._listener:
+                    connection, _ = self._listener.accept()
+                    self._selector.register(connection, selectors.EVENT_READ)
+                else:
+                    self._answer(key.fileobj)  # type: ignore[arg-type]
+
+    def _answer(self, connection: socket.socket) -> None:
+        try:
+            line = connection.recv(65536)
+            if line:
+                self._announced(json.loads(line))
+                connection.sendall(b"g")
+                return
+        except OSError:
+            pass  # it was killed
+        self._selector.unregister(connection)
+        connection.close()
+
+    def _announced(self, announcement: Announcement) -> None:
+        phase = announcement["phase"]
+        self.saved += phase == "saved"
+        calibrates = announcement.get("calibrates") and phase == "timed batch"
+        if self.aimed is None and ("calibration" if calibrates else phase) == self._injection.phase:
+            self._seen += 1
+            if self._seen == self._injection.occurrence:
+                self.aimed = announcement
+
+
+class Run:
+    """One run of the rigged command, hit once."""
+
+    def __init__(self, injection: Injection) -> None:
+        self.injection = injection
+        self.outcome = Outcome(injection)
+        self.hit = False
+        """Whether the fault met a living process."""
+        self._lines: list[tuple[float, str]] = []
+
+    def play(self) -> Outcome:
+        """Runs it to its end and judges that."""
+        mark = secrets.token_hex(8)
+        before = kernel_objects()
+        folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+        (folder / "tmp").mkdir()
+        try:
+            self._play(mark, folder)
+            self._judge_file(folder / "run.json")
+            self._judge_rest(mark, before, folder)
+        finally:
+            shutil.rmtree(folder)
+        self.outcome.said = [line for _, line in self._lines]
+        return self.outcome
+
+    def _play(self, mark: str, folder: Path) -> None:
+        injection = self.injection
+        self.director = Director(injection, folder)
+        self.director.start()
+        self._environment = environment(
+            {
+                MARK: mark,
+                STAGE: str(folder / "stage"),
+                "TMPDIR": str(folder / "tmp"),
+                "XDG_RUNTIME_DIR": str(folder),
+                "TERM": "dumb",
+                TERMINAL: "1" if injection.victim == "terminal" else "",
+            }
+        )
+        primary, secondary = pty.openpty()
+        command = [sys.executable, "-m", "tests.faults.stage", "driver", "compare"]
+        command += [*injection.transports, "--sizes=64", f"--workloads={injection.workload}"]
+        command += [f"--loop={injection.loop}", f"--rounds={_ROUNDS}", "--values=2"]
+        command += ["--min-time=5ms", f"--timeout={LAUNCH_LIMIT_S}s", "-o", "run.json"]
+        terminal = injection.victim == "terminal"
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            env=self._environment,
+            stdin=secondary,
+            stdout=secondary if terminal else subprocess.DEVNULL,
+            stderr=secondary if terminal else subprocess.PIPE,
+            start_new_session=True,
+        ) as driver:
+            os.close(secondary)
+            reader = threading.Thread(
+                target=self._read,
+                args=(primary if terminal else driver.stderr.fileno(),),  # type: ignore[union-attr]
+            )
+            reader.start()
+            ended_s = self._drive(driver, primary)
+            self.outcome.exit_code = driver.returncode
+            if not terminal or not self.hit:
+                reader.join()
+            self.director.stop()
+        if not terminal or not self.hit:
+            os.close(primary)
+        else:
+            reader.join()
+        self._judge_end(ended_s)
+
+    def _drive(self, driver: "subprocess.Popen[bytes]", primary: int) -> float:
+        """Waits for the moment, hits, and waits for the end; when that was."""
+        self._hit_s = float("inf")
+        deadline = time.monotonic() + _RUN_LIMIT_S
+        while driver.poll() is None and self.director.aimed is None:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.0005)
+        aimed = self.director.aimed
+        if aimed is not None:
+            time.sleep(self.injection.delay_s)
+            self._hit_s = time.monotonic()
+            self.hit = self._inject(driver, aimed, primary)
+        try:
+            driver.wait(max(1.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._problem("hang: the run didn't end")
+            for pid in _descendants(driver.pid):
+                _signal(pid, signal.SIGKILL)
+            driver.wait()
+        return time.monotonic()
+
+    def _inject(self, driver: "subprocess.Popen[bytes]", aimed: Announcement, primary: int) -> bool:
+        number = signal.Signals[f"SIG{self.injection.signal}"]
+        victim = self.injection.victim
+        if victim == "terminal":
+            alive = driver.poll() is None
+            os.close(primary)
+            return alive
+        if victim == "worker":
+            return _signal(aimed["pid"], number)
+        if victim == "server":
+            servers = process.children(aimed["pid"])
+            return _signal_each(servers, number)
+        if victim == "all":
+            return _signal_each(_descendants(driver.pid), number)
+        alive = driver.poll() is None and _signal(driver.pid, number)
+        if number == signal.SIGSTOP:
+            time.sleep(_PAUSE_S)
+            _signal(driver.pid, signal.SIGCONT)
+        return alive
+
+    def _read(self, descriptor: int) -> None:
+        """Notes each line and when it came."""
+        rest = b""
+        while True:
+            try:
+                part = os.read(descriptor, 65536)
+            except OSError:
+                return
+            if not part:
+                return
+            *lines, rest = (rest + part).split(b"\n")
+            now = time.monotonic()
+            self._lines += [(now, line.decode("utf-8", "replace").rstrip()) for line in lines]
+
+    def _problem(self, what: str) -> None:
+        self.outcome.problems.append(what)
+
+    def _judge_end(self, ended_s: float) -> None:
+        """The exit code, the time, and the sentence."""
+        injection, code = self.injection, self.outcome.exit_code
+        after_hit = [(at - self._hit_s, line) for at, line in self._lines if at >= self._hit_s]
+        if any("Traceback" in line or "internal error" in line for _, line in self._lines):
+            self._problem("traceback")
+        if not self.hit:
+            self.outcome.result = "not met"
+            if code != 0:
+                self._problem(f"exit code {code} without a fault")
+            return
+        if injection.victim in ("server", "worker"):
+            self._judge_peer(after_hit)
+            return
+        if injection.signal == "STOP":
+            self.outcome.result = "went on"
+            if code != 0:
+                self._problem(f"exit code {code} after a pause")
+            return
+        if ended_s - self._hit_s > PROMPT_S:
+            self._problem(f"slow: ended {ended_s - self._hit_s:.1f} s after the fault")
+        number = -int(signal.Signals[f"SIG{injection.signal}"])
+        self.outcome.result = "interrupted" if code == 130 else "ended"
+        if injection.signal == "KILL":
+            expected = {number}
+        elif injection.victim == "terminal":
+            expected = {130, number}  # nobody can read any more how it ended
+        else:
+            # Behind the last table there is nothing left to interrupt.
+            expected = {130, number, 0} if injection.phase == "rendering" else {130}
+            told = any(f"interrupted by SIG{injection.signal}" in line for _, line in after_hit)
+            if code == 130 and not told:
+                self._problem("no sentence")
+        if code not in expected:
+            self._problem(f"exit code {code}")
+
+    def _judge_peer(self, after_hit: Sequence[tuple[float, str]]) -> None:
+        """A launch that lost one of its two is made again, and says why."""
+        injection = self.injection
+        told = [(at, line) for at, line in after_hit if line.startswith("trying again: ")]
+        if self.outcome.exit_code != 0:
+            self._problem(f"exit code {self.outcome.exit_code}: one fault must not fail a case")
+        if not told:
+            self.outcome.result = "went on"  # it had ended its work, or doesn't mind the signal
+            return
+        self.outcome.result = "tried again"
+        at, line = told[0]
+        if at > PROMPT_S + (LAUNCH_LIMIT_S if injection.signal == "STOP" else 0):
+            self._problem(f"slow: told {at:.1f} s after the fault")
+        side, how = injection.victim, f"SIG{injection.signal}"
+        words = "stopped by a signal" if injection.signal == "STOP" else how
+        phase = "|".join((*PAIR_PHASES, "save of its values", "before its pair was made"))
+        if not (side in line and words in line and re.search(phase, line)):
+            self._problem(f"unclear: {line}")
+
+    def _judge_file(self, path: Path) -> None:
+        """Every launch that was saved is there, and a run that came to its end has all."""
+        launches = planned = 0
+        if path.exists():
+            try:
+                results = store.load(path)
+                launches = sum(bench.get_nrun() for bench in results.suite or ())
+                planned = _ROUNDS * len(results.intent.cases) if results.intent else 0
+            except ResultsError as error:
+                self._problem(f"lost: {error}")
+        if launches < self.director.saved:
+            self._problem(f"lost: {self.director.saved} launches saved, {launches} in the file")
+        if self.outcome.exit_code == 0 and launches != planned:
+            self._problem(f"lost: {launches} launches of {planned}")
+        temporary = [p.name for p in path.parent.glob(".run.json.*")]
+        if temporary and self.injection.signal != "KILL":
+            self._problem(f"leftover: {', '.join(temporary)}")
+
+    def _judge_rest(self, mark: str, before: set[str], folder: Path) -> None:
+        """No process, no kernel object, no directory; after all were killed, `clean` sees to it."""
+        deadline = time.monotonic() + _GONE_LIMIT_S
+        while processes := marked_processes(mark):
+            if time.monotonic() > deadline:
+                self._problem(f"leftover: {', '.join(sorted(processes))}")
+                break
+            time.sleep(0.01)
+        if self.injection.victim == "all" and self.injection.signal == "KILL":
+            cleaning = subprocess.run(
+                [sys.executable, "-m", "ipcbench", "clean"],
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            if cleaning.returncode != 0:
+                self._problem(f"clean: exit code {cleaning.returncode}: {cleaning.stderr}")
+            elif "removed:" in cleaning.stdout:
+                self.outcome.result = "cleaned"
+        while left := _left(before, folder):
+            if time.monotonic() > deadline:
+                self._problem(f"leftover: {', '.join(sorted(left))}")
+                break
+            time.sleep(0.01)
+
+
+def _left(before: set[str], folder: Path) -> set[str]:
+    inside = {str(path) for path in (folder / "tmp").glob("ipcbench-*")}
+    return (kernel_objects() - before) | inside
+
+
+def _signal(pid: int, number: signal.Signals) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _signal_each(pids: Sequence[int], number: signal.Signals) -> bool:
+    """Whether any of them still lived."""
+    return sum(_signal(pid, number) for pid in pids) > 0
+
+
+def _descendants(pid: int) -> list[int]:
+    """A process and all below it, whatever their sessions."""
+    found = [pid]
+    for parent in found:
+        found += process.children(parent)
+    return found
+
+
+def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The outcomes by phase and victim: injections, and how many of them went wrong."""
+    yield f"{'phase':<18}" + "".join(f"{victim:>12}" for victim in VICTIMS)
+    for phase in PHASES:
+        cells = []
+        for victim in VICTIMS:
+            here = [
+                one
+                for one in outcomes
+                if one.injection.phase == phase and one.injection.victim == victim
+            ]
+            bad = sum(bool(one.problems) for one in here)
+            cells.append(f"{len(here)}{f' ({bad} bad)' if bad else ''}" if here else "-")
+        yield f"{phase:<18}" + "".join(f"{cell:>12}" for cell in cells)
+    yield ""
+    results = Counter(one.result for one in outcomes)
+    yield "ends: " + ", ".join(f"{name} {count}" for name, count in results.most_common())
+    kinds = ("hang", "leftover", "lost", "traceback", "slow", "unclear")
+    counts: Mapping[str, int] = Counter(
+        problem.partition(":")[0] for one in outcomes for problem in one.problems
+    )
+    others = sum(count for kind, count in counts.items() if kind not in kinds)
+    yield ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in kinds) + f", other {others}"
+
+
+def play(injections: Sequence[Injection]) -> Iterator[Outcome]:
+    """The outcome of each injection, one after the other."""
+    for injection in injections:
+        yield Run(injection).play()
+
+
+def main() -> int:
+    """Runs the whole and writes its report; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--injections", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="the number of one injection, told in full")
+    parser.add_argument("--output", type=Path, help="where to write the report (.txt and .json)")
+    args = parser.parse_args()
+    injections = plan(args.injections, args.seed)
+    if args.only is not None:
+        injections = [injections[args.only]]
+    outcomes = []
+    began_s = time.monotonic()
+    for outcome in play(injections):
+        outcomes.append(outcome)
+        if outcome.problems or args.only is not None:
+            print(f"{outcome.injection}\n  {outcome.result} {outcome.exit_code}")
+            print("\n".join(f"  ! {problem}" for problem in outcome.problems))
+            print("\n".join(f"  | {line}" for line in outcome.said), flush=True)
+        elif len(outcomes) % 25 == 0:
+            print(f"{len(outcomes)} of {len(injections)}", file=sys.stderr, flush=True)
+    took = f"{len(outcomes)} injections, seed {args.seed}, {time.monotonic() - began_s:.0f} s"
+    text = "\n".join([took, "", *table(outcomes)])
+    print(text)
+    if args.output is not None:
+        args.output.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
+        data = json.dumps([asdict(outcome) for outcome in outcomes], indent=1)
+        args.output.with_suffix(".json").write_text(data + "\n", encoding="utf-8")
+    return int(any(outcome.problems for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

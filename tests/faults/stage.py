@@ -1,0 +1,92 @@
+"""A run that tells where it is: the rigged driver and worker announce each phase and wait.
+
+`python -m tests.faults.stage driver compare ...` is `ipcbench compare ...`, except that its
+processes tell a director, on a socket, what they are about to do, and go on when it lets them. So
+faults can be injected into phases that last microseconds.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import termios
+from collections.abc import Callable
+from typing import Any
+
+STAGE = "IPCBENCH_TEST_STAGE"
+"""The path of the director's socket."""
+TERMINAL = "IPCBENCH_TEST_TERMINAL"
+"""Set, if standard input is to become the driver's controlling terminal."""
+WORKER = "tests.faults.stage"
+
+Announcement = dict[str, Any]
+"""`role`, `pid`, `phase`, and of a worker its `case` and whether it `calibrates`."""
+
+
+class Announcer:
+    """Tells the director what this process is about to do."""
+
+    def __init__(self, role: str, **about: object) -> None:
+        self._about = {"role": role, "pid": os.getpid(), **about}
+        self._stage = socket.socket(socket.AF_UNIX)
+        self._stage.connect(os.environ[STAGE])
+
+    def announce(self, phase: str) -> None:
+        """Returns when the director lets this process go on, or is gone."""
+        try:
+            self._stage.sendall(json.dumps(self._about | {"phase": phase}).encode() + b"\n")
+            self._stage.recv(1)
+        except OSError:
+            pass  # nobody directs any more
+
+
+def run_driver(arguments: list[str]) -> int:
+    """The command line, announcing each save and the tables."""
+    from ipcbench import cli
+    from ipcbench.analysis import store
+    from ipcbench.measure import launch
+    from ipcbench.reporters import console
+
+    if os.environ.get(TERMINAL):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    announcer = Announcer("driver")
+    launch.WORKER = WORKER
+    save, show = store.save, console.show
+
+    def announced_save(*given: Any) -> None:
+        announcer.announce("saving")
+        save(*given)
+        announcer.announce("saved")
+
+    def announced_show(*given: Any) -> None:
+        announcer.announce("rendering")
+        show(*given)
+
+    vars(store)["save"], vars(console)["show"] = announced_save, announced_show
+    return cli.main(arguments)
+
+
+def run_worker(arguments: list[str]) -> int:
+    """The worker, announcing each phase of its pair."""
+    from ipcbench.measure import worker
+    from ipcbench.measure.pair import Pair
+
+    announcer = Announcer("worker", case=arguments[0], calibrates="--calibrate-loops" in arguments)
+    enter: Callable[[Pair, str], None] = Pair._enter
+
+    def announced_enter(pair: Pair, phase: str) -> None:
+        enter(pair, phase)
+        announcer.announce(phase)
+
+    setattr(Pair, "_enter", announced_enter)  # noqa: B010  (mypy knows no rigging)
+    return worker.main()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "driver":
+        sys.exit(run_driver(sys.argv[2:]))
+    status = run_worker(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
