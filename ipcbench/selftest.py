@@ -19,7 +19,8 @@ from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case, Placement
 from ipcbench.errors import UsageError
-from ipcbench.measure.driver import Metadata, Observer, Run, execute
+from ipcbench.events import Observer
+from ipcbench.measure.driver import Metadata, Run, execute
 from ipcbench.measure.launch import Effort, WorkerLauncher
 from ipcbench.measure.scratch import Scratch
 from ipcbench.transports import get_transport

@@ -1,12 +1,14 @@
 """A launcher that replays launches, so that driver, statistics and reporters are tested exactly."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import pyperf
 
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
+from ipcbench.events import Event
 from ipcbench.measure.driver import Metadata, Run, execute
 
 RUN_METADATA: Metadata = {
@@ -23,6 +25,8 @@ RUN_METADATA: Metadata = {
     "python": "CPython 3.11.0",
 }
 
+
+_Event = TypeVar("_Event")
 
 Recorded = Mapping[Case, Sequence[Sequence[float] | str]]
 """For each case, the values of its launches, or the reason why one fails; the last one lasts."""
@@ -81,24 +85,14 @@ class Silent:
     """An observer that notes what it was told."""
 
     def __init__(self) -> None:
-        self.tried_again: list[tuple[Case, int, str]] = []
-        self.failures: list[tuple[Case, int, str]] = []
-        self.launched_ids: list[tuple[str, int]] = []
+        self.events: list[Event] = []
 
-    def began(self, to_come: Mapping[Case, int], rounds: int, expected_launch_s: float) -> None:
-        self.planned = (len(to_come), rounds)
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
 
-    def launching(self, cases: Sequence[Case], round_number: int) -> None:
-        self.current = (cases, round_number)
-
-    def launched(self, case: Case, round_number: int, took_s: float) -> None:
-        self.launched_ids.append((case.id, round_number))
-
-    def trying_again(self, case: Case, round_number: int, reason: str) -> None:
-        self.tried_again.append((case, round_number, reason))
-
-    def failed(self, case: Case, round_number: int, reason: str) -> None:
-        self.failures.append((case, round_number, reason))
+    def all(self, kind: type[_Event]) -> list[_Event]:
+        """The events of one kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 def replayed(

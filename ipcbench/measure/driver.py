@@ -5,16 +5,17 @@ A launch that fails is tried once more; a case that fails twice is given up, and
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import pyperf
 
 from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import LaunchFailed
+from ipcbench.events import Began, Ended, Failed, Launched, Launching, Observer, TryingAgain, Why
 from ipcbench.measure.launch import Launcher
 
 _T = TypeVar("_T")
@@ -42,25 +43,6 @@ class Run:
     """Asked after each round: whether what is known suffices."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called before each group of launches: raises what should end the run."""
-
-
-class Observer(Protocol):
-    """Who wants to know how a run gets on."""
-
-    def began(self, to_come: Mapping[Case, int], rounds: int, expected_launch_s: float) -> None:
-        """So many launches of each case are to come, after a calibration."""
-
-    def launching(self, cases: Sequence[Case], round_number: int) -> None:
-        """Launches of these cases begin, and will take turns; round 0 calibrates."""
-
-    def launched(self, case: Case, round_number: int, took_s: float) -> None:
-        """A launch ended well; it took its share of the time since `launching`."""
-
-    def trying_again(self, case: Case, round_number: int, reason: str) -> None:
-        """A launch yielded no number; there will be one more."""
-
-    def failed(self, case: Case, round_number: int, reason: str) -> None:
-        """A launch yielded no number for the second time; the case is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +75,24 @@ def execute(
         if case.id not in results.unmeasured
     }
     to_come = {case: count for case, count in to_come.items() if count}
-    observer.began(to_come, run.rounds, run.expected_launch_s)
+    observer(Began(to_come, run.rounds, run.expected_launch_s))
+    why: Why = "broken off"
+    try:
+        why = _carry_out(run, to_come, finished, launcher, results, save, observer)
+    finally:
+        observer(Ended(why))
+
+
+def _carry_out(
+    run: Run,
+    to_come: Collection[Case],
+    finished: Mapping[Case, Mapping[int, int]],
+    launcher: Launcher,
+    results: Results,
+    save: Callable[[Results], None],
+    observer: Observer,
+) -> Why:
+    """Calibrates what is unknown, then makes the rounds; why there are no more."""
     messages = {case: next(iter(finished[case].values())) for case in to_come if case in finished}
     unknown = [case for case in to_come if case not in messages]
     asked = _asked(run, unknown, 0, launcher.calibrate, launcher.together, observer)
@@ -116,9 +115,10 @@ def execute(
         ended_s = time.monotonic()
         next_would_end_s = ended_s + (ended_s - began_s)
         if run.deadline_s is not None and next_would_end_s > run.deadline_s:
-            return
+            return "budget"
         if run.enough(results):
-            return
+            return "target"
+    return "complete"
 
 
 def _finished(results: Results) -> dict[Case, dict[int, int]]:
@@ -174,18 +174,19 @@ def _asked(
     def tried(group: Sequence[Case]) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
         run.check()
         began_s = time.monotonic()
-        observer.launching(group, round_number)
+        observer(Launching(round_number, group))
         for case, outcome in _closing(ask(group)):
             ended_s = time.monotonic()
             if not isinstance(outcome, LaunchFailed):
-                observer.launched(case, round_number, (ended_s - began_s) / len(group))
+                took_s = (ended_s - began_s) / len(group)
+                observer(Launched(round_number, case, took_s, _values(outcome)))
             yield case, outcome, ended_s
 
     for group in shuffled_groups(cases, run.seed, round_number, together):
         failed: dict[Case, LaunchFailed] = {}
         for case, outcome, ended_s in tried(group):
             if isinstance(outcome, LaunchFailed):
-                observer.trying_again(case, round_number, str(outcome))
+                observer(TryingAgain(round_number, case, str(outcome)))
                 failed[case] = outcome
             else:
                 yield _Answer(case, outcome, ended_s)
@@ -193,10 +194,15 @@ def _asked(
             before = failed[case]
             if isinstance(again, LaunchFailed):
                 twice = _failed_twice(before, again)
-                observer.failed(case, round_number, str(twice))
+                observer(Failed(round_number, case, str(twice)))
                 yield _Answer(case, twice, ended_s, before)
             else:
                 yield _Answer(case, again, ended_s, before)
+
+
+def _values(outcome: object) -> Sequence[float]:
+    values: Sequence[float] = outcome.get_values() if isinstance(outcome, pyperf.Benchmark) else ()
+    return values
 
 
 def _failed_twice(first: LaunchFailed, second: LaunchFailed) -> LaunchFailed:

@@ -8,7 +8,8 @@ from typing import TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from ipcbench.reporters.progress import BarProgress, PlainProgress
+from ipcbench.reporters.live import LiveView
+from ipcbench.reporters.progress import Display, PlainProgress, Silence
 
 
 def console(stream: TextIO) -> Console:
@@ -25,8 +26,10 @@ def show(renderables: Iterable[RenderableType], stream: TextIO) -> None:
         target.print(renderable, soft_wrap=isinstance(renderable, Text))
 
 
-def progress() -> PlainProgress:
-    """The display of a run's progress on stderr: a bar in a terminal, lines elsewhere."""
+def progress(*, quiet: bool = False) -> Display:
+    """The display of a run's progress on stderr: live in a terminal, lines elsewhere."""
+    if quiet:
+        return Silence()
     target = console(sys.stderr)
     moving = target.is_terminal and not target.is_dumb_terminal and target.color_system is not None
-    return BarProgress(target) if moving else PlainProgress(target)
+    return LiveView(target) if moving else PlainProgress(target)

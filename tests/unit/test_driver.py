@@ -4,6 +4,7 @@ from ipcbench.analysis import store
 from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import ResultsError
+from ipcbench.events import Began, Ended, Failed, Launched, TryingAgain
 from ipcbench.measure.driver import Run, execute
 from tests.replay import RUN_METADATA, Recorded, Replay, Silent, replayed
 
@@ -19,7 +20,9 @@ def test_each_case_is_calibrated_once_then_launched_once_a_round_in_the_seeds_or
         for group in shuffled_groups(list(recorded), 7, number, launcher.together):
             expected += [(call, case.id) for case in group]
     assert launcher.calls == expected
-    assert observer.planned == (3, 3)
+    began, *_, ended = observer.events
+    assert began == Began(dict.fromkeys(recorded, 3), 3, 0.6)
+    assert ended == Ended("complete")
 
 
 def test_the_file_is_saved_after_every_launch() -> None:
@@ -37,8 +40,8 @@ def test_a_launch_that_fails_twice_gives_up_its_case_and_the_others_go_on() -> N
     recorded: Recorded = {UNIX: [[1e-5]] * 3, PIPE: [[1e-5], "it broke"]}
     results, launcher, observer = replayed(recorded, 3)
     assert results.unmeasured[PIPE.id].reason == "round 2: it broke (twice)"
-    assert observer.tried_again == [(PIPE, 2, "it broke")]
-    assert observer.failures == [(PIPE, 2, "it broke (twice)")]
+    assert observer.all(TryingAgain) == [TryingAgain(2, PIPE, "it broke")]
+    assert observer.all(Failed) == [Failed(2, PIPE, "it broke (twice)")]
     assert launcher.calls.count(("measure", PIPE.id)) == 3
     assert launcher.calls.count(("measure", UNIX.id)) == 3
 
@@ -47,7 +50,7 @@ def test_a_launch_that_fails_once_is_tried_again_and_tells_why() -> None:
     recorded: Recorded = {UNIX: [[1e-5]] * 3, PIPE: [[1e-5], "it\nbroke", [2e-5], [3e-5]]}
     results, _, observer = replayed(recorded, 3)
     assert results.unmeasured == {}
-    assert observer.failures == []
+    assert observer.all(Failed) == []
     assert results.suite is not None
     launches = results.suite.get_benchmark(PIPE.id).get_runs()
     assert [launch.values for launch in launches] == [(1e-5,), (2e-5,), (3e-5,)]
@@ -93,6 +96,24 @@ def test_a_case_that_had_failed_is_not_tried_when_its_run_goes_on() -> None:
     run = Run([UNIX, PIPE], 2, 7, 0.0, 0.6, RUN_METADATA)
     execute(run, launcher, cut_short, lambda _: None, Silent())
     assert launcher.calls == [("measure", UNIX.id)]
+
+
+def test_a_launch_is_told_with_what_it_measured() -> None:
+    _, _, observer = replayed({UNIX: [[1e-5, 2e-5]]}, rounds=1)
+    calibrated, measured = observer.all(Launched)
+    assert (calibrated.round_number, calibrated.values_s) == (0, ())
+    assert (measured.round_number, measured.case, measured.values_s) == (1, UNIX, (1e-5, 2e-5))
+
+
+def test_a_run_that_is_broken_off_says_so_to_its_observers() -> None:
+    def save(_: Results) -> None:
+        raise ResultsError("the disk is full")
+
+    observer = Silent()
+    run = Run([UNIX], 1, 7, 0.0, 0.6, RUN_METADATA)
+    with pytest.raises(ResultsError):
+        execute(run, Replay({UNIX: [[1e-5]]}), Results(), save, observer)
+    assert observer.events[-1] == Ended("broken off")
 
 
 def test_a_save_that_fails_loses_nothing_measured() -> None:

@@ -9,10 +9,12 @@ from rich.console import Console
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
+from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain
 from ipcbench.reporters import console, csv_file
 from ipcbench.reporters.columns import interval_text, ratio_text
-from ipcbench.reporters.progress import BarProgress, PlainProgress, TimeLeft
+from ipcbench.reporters.progress import PlainProgress
 from ipcbench.reporters.summary import summary
+from ipcbench.reporters.timeleft import TimeLeft
 from tests.replay import replayed
 
 DATA = Path(__file__).parent.parent / "data"
@@ -105,27 +107,20 @@ def test_time_left_counts_each_case_by_its_own_launches() -> None:
 def test_without_a_terminal_progress_is_plain_lines() -> None:
     terminal, long = Console(file=io.StringIO(), width=60), "a long reason " * 10 + "."
     with PlainProgress(terminal) as progress:
-        progress.began({INET: 2, UNIX: 2}, 2, 0.5)
+        progress(Began({INET: 2, UNIX: 2}, 2, 0.5))
         for round_number in (0, 1, 2):
             for case in (INET, UNIX):
-                progress.launching([case], round_number)
-                progress.launched(case, round_number, 0.5)
-        progress.failed(INET, 2, long)
+                progress(Launching(round_number, [case]))
+                progress(Launched(round_number, case, 0.5, [1e-5] if round_number else []))
+        progress(TryingAgain(2, INET, long))
+        progress(Failed(2, INET, long))
+        progress(Ended("complete"))
     assert isinstance(terminal.file, io.StringIO)
     assert terminal.file.getvalue().splitlines() == [
         "2 cases, 2 rounds",
         "calibrating, 2 s left",
         "round 1 of 2, 2 s left",
         "round 2 of 2, 1 s left",
+        f"trying again: {INET.id}: {long}",
         f"failed: {INET.id}: {long}",
     ]
-
-
-def test_in_a_terminal_one_line_tells_round_time_and_cases() -> None:
-    terminal = Console(file=io.StringIO(), width=100, force_terminal=True)
-    with BarProgress(terminal) as progress:
-        progress.began({INET: 1}, 1, 0.5)
-        progress.launching([INET], 1)
-    assert isinstance(terminal.file, io.StringIO)
-    assert "round 1/1" in terminal.file.getvalue()
-    assert "latency 64 cross-core, 1 case" in terminal.file.getvalue()

@@ -1,0 +1,100 @@
+"""The events of a run as lines of JSON in a file, for programs that watch it; docs/events.md."""
+
+import json
+import os
+import re
+import stat
+import time
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ipcbench.case import Case
+from ipcbench.errors import UsageError
+from ipcbench.events import Event
+from ipcbench.outputs import checked_output
+
+SCHEMA = 1
+"""Version of the lines: what is there keeps its name, type and meaning, or this is raised."""
+
+
+class EventLog:
+    """Writes each event it is called with as one line. Use as a context manager.
+
+    A failure to write never ends a run: what follows is dropped, and `failure` says why.
+    """
+
+    def __init__(self, path: Path, *, force: bool) -> None:
+        """Opens the file, or a FIFO that has a reader. UsageError where that can't be done."""
+        if not _is_special(path):
+            checked_output(path, force=force)
+        try:
+            # A FIFO that nobody reads would block the open for ever.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(path, flags, 0o666)
+        except OSError as error:
+            reason = "nobody reads it" if _is_special(path) else error.strerror
+            raise UsageError(f"{path} can't take events: {reason}") from error
+        os.set_blocking(descriptor, True)
+        self._file = os.fdopen(descriptor, "w", encoding="ascii", buffering=1)
+        self._began_s = time.monotonic()
+        self.failure: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            self.failure = self.failure or error.strerror
+
+    def __call__(self, event: Event) -> None:
+        """Writes one line."""
+        if self.failure is not None:
+            return
+        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        try:
+            self._file.write(event_line(event, now, time.monotonic() - self._began_s))
+        except OSError as error:
+            self.failure = error.strerror
+
+
+def event_line(event: Event, now: str, elapsed_s: float) -> str:
+    """The event as its line; `elapsed_s` is since the log was opened, whatever the clock does."""
+    line = {
+        "schema": SCHEMA,
+        "event": event_name(type(event)),
+        "time": now,
+        "elapsed_s": round(elapsed_s, 6),
+    }
+    line |= {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    return json.dumps(line) + "\n"
+
+
+def event_name(kind: type[Event]) -> str:
+    """How the lines call an event: `TryingAgain` is `trying_again`."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Case):
+        return value.id
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a FIFO, a terminal or another device: there is nothing to replace."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

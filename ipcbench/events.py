@@ -1,0 +1,80 @@
+"""What happens in a run, as data: a driver tells it, displays and the events file hear it. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ipcbench.case import Case
+
+Why = Literal["complete", "budget", "target", "broken off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The run's first launches are about to be made."""
+
+    to_come: Mapping[Case, int]
+    """Launches of each case, calibrations not counted."""
+    rounds: int
+    """The last round's number."""
+    expected_launch_s: float
+    """What a launch should take, before any has told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launching:
+    """Launches of these cases begin, and will take turns; round 0 calibrates."""
+
+    round_number: int
+    cases: Sequence[Case]
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A launch ended well."""
+
+    round_number: int
+    case: Case
+    took_s: float
+    """Its share of the time since `Launching`."""
+    values_s: Sequence[float]
+    """What it measured: seconds a message, one for each batch; none of a calibration."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryingAgain:
+    """A launch yielded no number; there will be one more."""
+
+    round_number: int
+    case: Case
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A launch yielded no number for the second time; the case is given up."""
+
+    round_number: int
+    case: Case
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """There will be no more launches: all were made, or the run ended early."""
+
+    why: Why
+
+
+Event = Began | Launching | Launched | TryingAgain | Failed | Ended
+Observer = Callable[[Event], None]
+
+
+def told_to_all(observers: Sequence[Observer]) -> Observer:
+    """One observer that passes each event on, in order."""
+
+    def tell(event: Event) -> None:
+        for observer in observers:
+            observer(event)
+
+    return tell

@@ -1,0 +1,192 @@
+"""A run as it is watched in a terminal: how far it is, the time left, and what is known so far.
+
+It is redrawn between launches only. A thread that redraws while a pair is measured would take one
+of the cores it is measured on.
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ipcbench import units
+from ipcbench.analysis.stats import median_interval
+from ipcbench.case import Case
+from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain
+from ipcbench.reporters.timeleft import TimeLeft
+
+_BAR_WIDTH = 24
+_WORDS_WIDTH = 36
+"""What stands beside the bar."""
+_CELL_WIDTH = 16
+"""`58.2 µs ±12.3%` and the gap."""
+_LINES_BESIDE_THE_TABLE = 9
+_UNSTABLE = 0.1
+"""The spread from which on the final table warns, too."""
+_MANY = 6
+"""Launches below which a spread says little."""
+
+
+class _Place(NamedTuple):
+    """What a column of the table is of."""
+
+    workload: str
+    message_size_bytes: int
+    placement: str
+    loop: str
+
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        return cls(case.workload, case.message_size_bytes, case.placement, case.loop)
+
+
+class LiveView:
+    """The display; call it with each event. It leaves nothing behind but what went wrong."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._left: TimeLeft
+        self._rounds = self._total = self._done = self._round = 0
+        self._current: Sequence[Case] = ()
+        self._times_s: dict[Case, list[float]] = {}
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Takes in what happened, and draws it if a launch is about to begin."""
+        match event:
+            case Began(to_come, rounds, expected_launch_s):
+                self._left = TimeLeft(to_come, expected_launch_s)
+                self._rounds, self._total = rounds, len(to_come) + sum(to_come.values())
+                self._times_s = {case: [] for case in to_come}
+            case Launching(round_number, cases):
+                self._round, self._current = round_number, cases
+                self._live.update(self.picture(), refresh=True)
+            case Launched(round_number, case, took_s, values_s):
+                self._done += 1
+                if round_number:
+                    self._left.launched(case, took_s)
+                    self._times_s[case].append(statistics.median(values_s))
+            case TryingAgain(_, case, reason):
+                self._say(f"trying again: {case.id}: {reason}")
+            case Failed(_, case, reason):
+                self._left.gave_up(case)
+                self._times_s.pop(case, None)
+                self._say(f"failed: {case.id}: {reason}")
+            case Ended():
+                pass
+
+    def picture(self) -> RenderableType:
+        """What stands in the terminal now."""
+        parts: list[RenderableType] = [self._progress(), Text(self._what(), style="dim")]
+        if any(self._times_s.values()):
+            parts += [Text(), self._table(), *self._warnings()]
+        return Group(*parts)
+
+    def _progress(self) -> RenderableType:
+        where = f"round {self._round} of {self._rounds}" if self._round else "calibrating"
+        bar_width = max(4, min(_BAR_WIDTH, self._console.width - _WORDS_WIDTH))
+        line = Table.grid(padding=(0, 1))
+        line.add_row(
+            Text(where),
+            ProgressBar(
+                total=max(1, self._total),
+                completed=self._done,
+                width=bar_width,
+            ),
+            Text(f"{self._done}/{self._total}"),
+            Text(f"{units.display_left(self._left.seconds())} left", style="cyan"),
+        )
+        return line
+
+    def _what(self) -> str:
+        names = dict.fromkeys(case.transport for case in self._current)
+        first = self._current[0]
+        size = units.display_size(first.message_size_bytes)
+        text = f"{first.workload} {size} {first.placement}: {', '.join(names)}"
+        width = self._console.width
+        return text if len(text) <= width else f"{text[: width - 3]}..."
+
+    def _table(self) -> Table:
+        """Medians of the launches so far, each with half the width of its interval."""
+        places = self._shown_places()
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        table.add_column("so far")
+        for place in places:
+            size = units.display_size(place.message_size_bytes)
+            table.add_column(
+                f"{place.workload}\n{size} {place.loop}\n{place.placement}",
+                justify="right",
+                no_wrap=True,
+            )
+        names = list(dict.fromkeys(case.transport for case in self._times_s))
+        most = max(1, self._console.height - _LINES_BESIDE_THE_TABLE)
+        for name in names[:most]:
+            cases = [self._case(name, place) for place in places]
+            table.add_row(name, *(_so_far(self._times_s.get(case, ())) for case in cases))
+        if len(names) > most:
+            table.add_row(Text(f"and {len(names) - most} more", style="dim"))
+        return table
+
+    def _shown_places(self) -> list[_Place]:
+        """As many columns as there is room for, those that are being measured among them."""
+        places = list(dict.fromkeys(_Place.of(case) for case in self._times_s))
+        longest = max(len(case.transport) for case in self._times_s)
+        room = max(1, (self._console.width - longest - 2) // _CELL_WIDTH)
+        measured = {_Place.of(case) for case in self._current}
+        wanted = sorted(places, key=lambda place: place not in measured)[:room]
+        return [place for place in places if place in wanted]
+
+    def _case(self, name: str, place: _Place) -> Case:
+        for case in self._times_s:
+            if case.transport == name and _Place.of(case) == place:
+                return case
+        return Case("latency", name, -1)
+
+    def _warnings(self) -> Iterator[Text]:
+        """The least stable of what has been launched often enough to tell."""
+        spreads = {
+            case: _spread(times_s)
+            for case, times_s in self._times_s.items()
+            if len(times_s) >= _MANY
+        }
+        unstable = [case for case, spread in spreads.items() if spread > _UNSTABLE]
+        if unstable:
+            worst = max(unstable, key=lambda case: spreads[case])
+            more = f" (and {units.counted(len(unstable) - 1, 'more')})" if unstable[1:] else ""
+            text = f"unstable so far: {worst.id} spreads {units.display_percent(spreads[worst])}"
+            yield Text()
+            yield Text(text + more, style="yellow", overflow="ellipsis", no_wrap=True)
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+def _so_far(times_s: Sequence[float]) -> str:
+    if not times_s:
+        return ""
+    text = units.display_time(statistics.median(times_s))
+    interval = median_interval(times_s)
+    if interval is None:
+        return text
+    half_width = (interval.high - interval.low) / 2 / statistics.median(times_s)
+    return f"{text} ±{units.display_percent(half_width)}"
+
+
+def _spread(times_s: Sequence[float]) -> float:
+    lower, middle, upper = statistics.quantiles(times_s, n=4)
+    return (upper - lower) / middle

@@ -1,0 +1,100 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from ipcbench.case import Case
+from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain
+from ipcbench.reporters.live import LiveView
+
+UNIX, PIPE = Case("latency", "unix", 64), Case("latency", "pipe", 64)
+STREAMS = [Case("throughput", "unix", 1024 * 4**power) for power in range(6)]
+
+
+def _view(width: int = 80, height: int = 30) -> LiveView:
+    terminal = Console(file=io.StringIO(), width=width, height=height, force_terminal=True)
+    return LiveView(terminal)
+
+
+def _shown(view: LiveView, width: int = 80) -> list[str]:
+    paper = Console(file=io.StringIO(), width=width, height=30)
+    paper.print(view.picture())
+    assert isinstance(paper.file, io.StringIO)
+    return [line.rstrip() for line in paper.file.getvalue().splitlines()]
+
+
+def _measured(view: LiveView, case: Case, *times_s: float) -> None:
+    for number, time_s in enumerate(times_s, 1):
+        view(Launching(number, [case]))
+        view(Launched(number, case, 0.5, [time_s, time_s, time_s]))
+
+
+def test_before_the_first_number_there_is_the_way_ahead() -> None:
+    view = _view()
+    view(Began({UNIX: 7, PIPE: 7}, 7, 0.5))
+    view(Launching(0, [UNIX, PIPE]))
+    first, second = _shown(view)
+    assert first.startswith("calibrating ")
+    assert first.endswith("0/16 7 s left")
+    assert second == "latency 64 B cross-core: unix, pipe"
+
+
+def test_medians_stand_in_a_table_and_get_their_interval() -> None:
+    view = _view()
+    view(Began({UNIX: 7, PIPE: 7}, 7, 0.5))
+    _measured(view, UNIX, *(1e-5, 1.1e-5, 1.2e-5, 1.05e-5, 1.02e-5, 1.03e-5))
+    _measured(view, PIPE, 2e-5, 2.2e-5)
+    lines = _shown(view)
+    assert "round 2 of 7" in lines[0]
+    assert lines[3:7] == [
+        "              latency",
+        "          64 B python",
+        "so far     cross-core",
+        "unix    10.4 µs ±7.6%",
+    ]
+    assert lines[7] == "pipe          21.0 µs"
+
+
+def test_what_spreads_is_told_while_there_is_time_to_do_something() -> None:
+    view = _view()
+    view(Began({UNIX: 7}, 7, 0.5))
+    _measured(view, UNIX, *(1e-5, 2e-5) * 3)
+    assert _shown(view)[-1] == f"unstable so far: {UNIX.id} spreads 67%"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_nothing_is_wider_than_the_terminal(width: int) -> None:
+    view = _view(width)
+    view(Began(dict.fromkeys([UNIX, PIPE, *STREAMS], 7), 7, 0.5))
+    for case in STREAMS:
+        _measured(view, case, *(1e-5, 2e-5) * 3)
+    *lines, warning = _shown(view, width)
+    assert lines == _shown(view, 200)[:-1], "something was cut or folded"
+    assert max(map(len, [*lines, warning])) <= width
+    assert any("1 MiB" in line for line in lines), "what is being measured isn't shown"
+
+
+def test_a_low_terminal_shows_as_many_rows_as_it_has_room_for() -> None:
+    view = _view(height=12)
+    cases = [Case("latency", f"name-{number}", 64) for number in range(9)]
+    view(Began(dict.fromkeys(cases, 7), 7, 0.5))
+    _measured(view, cases[0], 1e-5)
+    lines = _shown(view)
+    assert len(lines) <= 12
+    assert lines[-1] == "and 6 more"
+
+
+def test_what_goes_wrong_stays_in_the_terminal_and_the_case_leaves_the_table() -> None:
+    view = _view()
+    with view:
+        view(Began({UNIX: 7, PIPE: 7}, 7, 0.5))
+        _measured(view, UNIX, 1e-5)
+        view(TryingAgain(1, PIPE, "it [bold]broke"))
+        view(Failed(1, PIPE, "it broke (twice)"))
+        view(Launching(2, [UNIX]))
+        assert not any(line.startswith("pipe") for line in _shown(view))
+        view(Ended("complete"))
+    assert isinstance(view._console.file, io.StringIO)
+    text = view._console.file.getvalue()
+    assert f"trying again: {PIPE.id}: it [bold]broke" in text
+    assert f"failed: {PIPE.id}: it broke (twice)" in text
