@@ -250,6 +250,14 @@ def _retried(group: pd.DataFrame) -> str | None:
     )
 
 
+def _strangers(group: pd.DataFrame) -> str | None:
+    count = group["server_strangers_count"].sum() if "server_strangers_count" in group else 0
+    if not count:
+        return None
+    dropped = counted(int(count), "stranger was", "strangers were")
+    return f"{dropped} dropped: something on this machine connects to our ports; find and end it"
+
+
 RULES = (
     Rule("unstable", _unstable),
     Rule("bimodal", _bimodal),
@@ -260,5 +268,6 @@ RULES = (
     Rule("crowded", _crowded),
     Rule("load", _loaded),
     Rule("retried", _retried),
+    Rule("strangers", _strangers),
 )
 """Every flag, in the order in which they are told."""

@@ -229,6 +229,7 @@ class Pair:
         report = self._channel.expect("report")
         self._server_cpus = report["cpus"]
         self._server_usage = process.Usage(*report["usage"])
+        self._server_facts = report["facts"]
         if report["messages"] != self._messages:
             raise CheckFailed(
                 f"the client sent {self._messages} messages"

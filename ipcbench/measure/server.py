@@ -97,6 +97,7 @@ class Server:
             digest=digest(self._endpoint.incoming),
             usage=list(self._usage),
             cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
+            facts=dict(self._endpoint.facts),
         )
 
 

@@ -15,6 +15,9 @@ The rules, each held by a test in tests/contract/:
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
+- What comes to a socket that anybody may connect or send to proves that it is this launch's, or
+  is dropped and counted (`strangers_count`); it is neither received nor waited for.
+- Whatever has a name is for its owner alone, under every umask.
 - Everything with a life beyond the process is noted in the workspace *before* it is made.
 - Closing twice is allowed, anywhere.
 """
@@ -22,7 +25,8 @@ The rules, each held by a test in tests/contract/:
 import mmap
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -181,7 +185,10 @@ class Endpoint:
         self.outgoing = outgoing
         self.incoming = incoming
         self.facts = facts
-        """Effective sizes of buffers, in bytes, by a name that ends in its unit."""
+        """Effective sizes of buffers, in bytes, by a name that ends in its unit.
+
+        Those of the server of a connect link may change: it counts strangers.
+        """
         self.shape = shape
         """The same endpoint for the loop in C; None where only Python can drive it."""
         self._close: Callable[[], None] | None = close
@@ -285,6 +292,19 @@ def message_buffer(size_bytes: int) -> memoryview:
     for page in range(0, size_bytes, mmap.PAGESIZE):
         buffer[page] = 0
     return buffer
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """What is made inside with a name is for its owner alone, whatever the user's umask lets in.
+
+    For what takes no mode: a socket file.
+    """
+    before = os.umask(0o177)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def momentary_name(number: int) -> str:

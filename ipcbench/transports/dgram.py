@@ -1,9 +1,11 @@
 """Datagram sockets: they keep messages apart, and UDP may lose them. unix(7), udp(7).
 
-Both sockets are bound and connected to each other before the fork, so neither takes a datagram from
-a stranger, and the names are unlinked at once. A message carries a sequence number in its first
-bytes. In a stream the receiver gives credit after every half window, so that no more is on its way
-than its buffer holds; a message that is not the next one ends the launch with the count.
+Both sockets are bound and connected to each other before the fork, so the kernel gives neither a
+stranger's datagram. What came in the moment between is thrown away and counted. The names of UNIX
+sockets, in the launch's private directory, are unlinked at once. A message carries a sequence
+number in its first bytes. In a stream the receiver gives credit after every half window, so that no
+more is on its way than its buffer holds; a message that is not the next one ends the launch with
+the count.
 """
 
 import os
@@ -22,7 +24,9 @@ from ipcbench.transports.base import (
     Workspace,
     buffer_pair,
     known,
+    owner_only,
 )
+from ipcbench.transports.gate import STRANGERS
 from ipcbench.transports.stream import tcp_unavailable, unix_message_limit
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
@@ -44,6 +48,8 @@ class DatagramLink(Link):
         self._ends = {"client": client, "server": server}
         self._size_bytes = size_bytes
         self._workload = workload
+        strangers = sum(_thrown_away(end) for end in self._ends.values())
+        self._strangers = {STRANGERS: strangers} if strangers else {}
         limit = struct.pack("@ll", _LOST_AFTER_S, 0)
         for end in self._ends.values():
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -84,7 +90,8 @@ class DatagramLink(Link):
                 "so_sndbuf_bytes": end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
                 "so_rcvbuf_bytes": room,
             }
-            | ({"window_messages_count": 2 * window} if window else {}),
+            | ({"window_messages_count": 2 * window} if window else {})
+            | (self._strangers if side == "server" else {}),
             close=end.close,
             shape=DatagramShape("datagram", end.fileno(), side == "client", window),
         )
@@ -115,8 +122,9 @@ class UnixDgram(Transport):
         paths = [os.fspath(workspace.directory / name) for name in ("client", "server")]
         ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
         try:
-            for end, path in zip(ends, paths, strict=True):
-                end.bind(path)
+            with owner_only():
+                for end, path in zip(ends, paths, strict=True):
+                    end.bind(path)
             for end, path in zip(ends, reversed(paths), strict=True):
                 end.connect(path)
         except BaseException:
@@ -178,6 +186,17 @@ class Inet6Udp(InetUdp):
     summary = "UDP over IPv6 loopback (::1)"
     family = socket.AF_INET6
     host = "::1"
+
+
+def _thrown_away(end: socket.socket) -> int:
+    """How many datagrams were in this socket, which takes none of a stranger any more."""
+    count = 0
+    while True:
+        try:
+            end.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return count
+        count += 1
 
 
 def half_window(size_bytes: int, buffer_bytes: int) -> int:

@@ -7,6 +7,7 @@ is pickled has `-pickle` in its name.
 
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,10 +25,17 @@ from ipcbench.transports.base import (
     Workspace,
     buffer_pair,
     momentary_name,
+    owner_only,
 )
 from ipcbench.transports.counters import PosixSemaphores
+from ipcbench.transports.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.slots import Memory, SlotsLink, memory_size
-from ipcbench.transports.stream import accepting_endpoint, connecting_endpoint, tcp_unavailable
+from ipcbench.transports.stream import (
+    accepting_endpoint,
+    connecting_endpoint,
+    opening_message,
+    tcp_unavailable,
+)
 
 SEGMENT_KIND = "posix-shm"
 """What the ledger calls a segment; the number beside it is in its name."""
@@ -73,28 +81,52 @@ class PipeLink(Link):
 
 
 class ListenerLink(Link):
-    """A Listener that one Client connects to, or in the connect workload many, one by one."""
+    """A Listener that one Client connects to, or in the connect workload many, one by one.
+
+    The client proves with a token that it is ours, see `gate`; multiprocessing's own `authkey` does
+    it with four messages more, which would be what the connect workload measures. There the token
+    travels with the byte, in one message.
+    """
 
     def __init__(self, family: str, address: Any, size_bytes: int, workload: Workload) -> None:
         from multiprocessing import connection
 
         self._connect = connection.Client
+        self._wrap = connection.Connection
         self._family = family
         self._size_bytes = size_bytes
         self._workload = workload
-        self._listener = connection.Listener(address, family)
+        self._token = new_token()
+        with owner_only():
+            self._listener = connection.Listener(address, family, BACKLOG)
+        # It has no public way to its socket, and its own `accept` lets everybody in.
+        inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
+        self._socket: socket.socket = inner._socket  # noqa: SLF001
+        connects = workload == "connect"
+        header = struct.pack("!i", len(self._token) + 1) if connects else b""
+        self._gate = Gate(self._socket, header + self._token, 1 if connects else 0)
+        self._watch = Watch()
 
     def client(self) -> Endpoint:
         if self._workload == "connect":
-            return connecting_endpoint(self._connect_once)
+            return connecting_endpoint(self._connect_once, self._token)
         end = self._connect(self._listener.address, self._family)
+        os.write(end.fileno(), self._token)
         return connection_endpoint(end, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
         if self._workload == "connect":
-            return accepting_endpoint(self._accept_once)
-        end = self._listener.accept()
-        return connection_endpoint(end, self._size_bytes, echoes=self._workload == "latency")
+            return self._answering()
+        connection, _ = self._gate.admit()
+        self._socket.close()
+        end = self._wrap(connection.detach())
+        endpoint = connection_endpoint(end, self._size_bytes, echoes=self._workload == "latency")
+        endpoint.facts = self._gate.facts
+        return endpoint
+
+    def keep_only(self, side: Side) -> None:
+        if side == "client":
+            self._socket.close()
 
     def close(self) -> None:
         self._listener.close()
@@ -106,10 +138,30 @@ class ListenerLink(Link):
             if self._family == "AF_INET":
                 _reset_on_close(end)
 
-    def _accept_once(self, message: memoryview) -> None:
-        with self._listener.accept() as end:
-            end.recv_bytes_into(message)
-            end.send_bytes(message)
+    def _answering(self) -> Endpoint:
+        """The server of the connect workload. All of `answer` is timed: what it uses is at hand."""
+        gate, watch, token = self._gate, self._watch, self._token
+        accept, same, whole_bytes = self._listener.accept, gate.same, len(token) + 1
+        message = opening_message(token)[len(token) :]
+
+        def answer() -> None:
+            with accept() as end:
+                watch.connection = end
+                try:
+                    came = end.recv_bytes(whole_bytes)
+                except (OSError, EOFError):
+                    came = b""
+                if same(came[:-1], token):
+                    message[0] = came[-1]
+                    end.send_bytes(message)
+                    return
+            gate.count_stranger()
+            connection, message[:] = gate.admit()
+            with self._wrap(connection.detach()) as end:
+                end.send_bytes(message)
+
+        watch.start()
+        return accepting_endpoint(answer, message, gate, watch)
 
 
 class QueueLink(Link):
@@ -285,8 +337,6 @@ def remove_segment(number: int) -> None:
 
 def _reset_on_close(end: Any) -> None:
     """Ends a TCP connection without a port that waits; see `stream.SocketLink`."""
-    import struct
-
     with socket.socket(fileno=os.dup(end.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
 

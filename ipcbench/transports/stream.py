@@ -21,7 +21,10 @@ from ipcbench.transports.base import (
     Workload,
     buffer_pair,
     kernel_setting,
+    message_buffer,
+    owner_only,
 )
+from ipcbench.transports.gate import BACKLOG, Gate, Watch, new_token
 
 Count = Callable[[memoryview], int | None]
 """A `read` into or `write` from a view; returns the bytes moved, 0 or None at the end."""
@@ -30,7 +33,6 @@ Address = str | tuple[Any, ...]
 """What a socket connects to: a path, or what getsockname() of the listener says."""
 
 _MOST_VIEWS = 4096
-_CONNECT_BACKLOG = 1
 _NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, and no time."""
 _UNIX_OVERHEAD_BYTES = 32
@@ -122,40 +124,57 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
     )
 
 
-def connecting_endpoint(exchange: Callable[[memoryview, memoryview], None]) -> Endpoint:
-    """The client of the connect workload: `send` makes a connection, exchanges a byte, ends it."""
-    outgoing, incoming = buffer_pair(1, echoes=False)
+def opening_message(opening: bytes) -> memoryview:
+    """The one message of a new connection: what it opens with, and a byte that begins a page."""
+    whole = message_buffer(mmap.PAGESIZE + 1)[mmap.PAGESIZE - len(opening) :]
+    whole[: len(opening)] = opening
+    return whole
+
+
+def connecting_endpoint(
+    exchange: Callable[[memoryview, memoryview], None], opening: bytes
+) -> Endpoint:
+    """The client of the connect workload: `send` makes a connection, exchanges a byte, ends it.
+
+    `exchange` gets what to send, which is the byte behind the opening, and where the answer goes.
+    """
+    whole, incoming = opening_message(opening), message_buffer(1)
     return Endpoint(
-        send=partial(exchange, outgoing, incoming),
+        send=partial(exchange, whole, incoming),
         receive=_nothing,
-        outgoing=outgoing,
+        outgoing=whole[len(opening) :],
         incoming=incoming,
         facts={},
         close=_nothing,
     )
 
 
-def accepting_endpoint(answer: Callable[[memoryview], None]) -> Endpoint:
+def accepting_endpoint(
+    answer: Callable[[], None], message: memoryview, gate: Gate, watch: Watch
+) -> Endpoint:
     """Its server: `receive` takes a connection, answers its byte, and ends it."""
-    outgoing, incoming = buffer_pair(1, echoes=True)
     return Endpoint(
         send=_nothing,
-        receive=partial(answer, incoming),
-        outgoing=outgoing,
-        incoming=incoming,
-        facts={},
-        close=_nothing,
+        receive=answer,
+        outgoing=message,
+        incoming=message,
+        facts=gate.facts,
+        close=watch.stop,
     )
 
 
 class SocketLink(Link):
     """A listening socket that one client connects to; subclasses say where.
 
-    In the connect workload it connects over and over. The client then ends each connection with a
-    reset (SO_LINGER of 0), the one way that leaves no port waiting in TIME_WAIT: a port for each
-    connection would end a run after some 28,000 of them, and a table of waiting ports slows the
-    next batch down. Both ends have all of their bytes by then; the time holds no orderly end of a
-    TCP connection.
+    The client proves with a token that it is ours, see `gate`. Nobody listens any more once it is
+    there.
+
+    In the connect workload it connects over and over. The token then travels with the byte, in one
+    send and one recv: the message is the byte, and the proof costs no system call. The client ends
+    each connection with a reset (SO_LINGER of 0), the one way that leaves no port waiting in
+    TIME_WAIT: a port for each connection would end a run after some 28,000 of them, and a table of
+    waiting ports slows the next batch down. Both ends have all of their bytes by then; the time
+    holds no orderly end of a TCP connection.
     """
 
     def __init__(
@@ -165,10 +184,14 @@ class SocketLink(Link):
         self._kind = kind
         self._size_bytes = size_bytes
         self._workload = workload
+        self._token = new_token()
         self._listener = socket.socket(family, kind)
+        self._gate = Gate(self._listener, self._token, 1 if workload == "connect" else 0)
+        self._watch = Watch()
         try:
-            self._address = self.bind(self._listener)
-            self._listener.listen(_CONNECT_BACKLOG)
+            with owner_only():
+                self._address = self.bind(self._listener)
+            self._listener.listen(BACKLOG)
         except BaseException:
             self._listener.close()
             raise
@@ -182,20 +205,27 @@ class SocketLink(Link):
 
     def client(self) -> Endpoint:
         if self._workload == "connect":
-            return connecting_endpoint(self._connect_once)
+            return connecting_endpoint(self._connect_once, self._token)
         connection = socket.socket(self._family, self._kind)
         try:
             connection.connect(self._address)
+            self.tune(connection)
+            connection.sendall(self._token)
         except BaseException:
             connection.close()
             raise
-        return self._endpoint(connection, echoes=False)
+        return socket_endpoint(connection, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
         if self._workload == "connect":
-            return accepting_endpoint(self._accept_once)
-        connection, _ = self._listener.accept()
-        return self._endpoint(connection, echoes=self._workload == "latency")
+            return self._answering()
+        connection, _ = self._gate.admit()
+        self._listener.close()
+        self.tune(connection)
+        echoes = self._workload == "latency"
+        endpoint = socket_endpoint(connection, self._size_bytes, echoes=echoes)
+        endpoint.facts = {**endpoint.facts, **self._gate.facts}
+        return endpoint
 
     def keep_only(self, side: Side) -> None:
         if side == "client":
@@ -213,17 +243,35 @@ class SocketLink(Link):
             if connection.recv_into(incoming) != 1:
                 raise EOFError("a new connection ended before its byte came back")
 
-    def _accept_once(self, message: memoryview) -> None:
-        connection, _ = self._listener.accept()
-        with connection:
-            self.tune(connection)
-            if connection.recv_into(message) != 1:
-                raise EOFError("a new connection ended before its byte came")
-            connection.send(message)
+    def _answering(self) -> Endpoint:
+        """The server of the connect workload. All of `answer` is timed: what it uses is at hand."""
+        gate, watch, token, tune = self._gate, self._watch, self._token, self.tune
+        accept, same, wait_all = self._listener.accept, gate.same, int(socket.MSG_WAITALL)
+        whole = opening_message(bytes(len(token)))
+        claimed, message = whole[: len(token)], whole[len(token) :]
+        whole_bytes = len(whole)
 
-    def _endpoint(self, connection: socket.socket, *, echoes: bool) -> Endpoint:
-        self.tune(connection)
-        return socket_endpoint(connection, self._size_bytes, echoes=echoes)
+        def answer() -> None:
+            connection, _ = accept()
+            watch.connection = connection
+            with connection:
+                tune(connection)
+                try:
+                    came = connection.recv_into(whole, whole_bytes, wait_all)
+                except OSError:
+                    came = 0
+                if came == whole_bytes and same(claimed, token):
+                    connection.send(message)
+                    return
+            gate.count_stranger()
+            # Where there is one there may be more: now all are listened to at once.
+            connection, message[:] = gate.admit()
+            with connection:
+                tune(connection)
+                connection.send(message)
+
+        watch.start()
+        return accepting_endpoint(answer, message, gate, watch)
 
 
 class TcpLink(SocketLink):

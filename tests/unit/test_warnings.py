@@ -63,10 +63,17 @@ def test_an_end_that_ran_elsewhere_is_named() -> None:
         ("involuntary_switches_client_per_message", 0.2, "crowded"),
         ("cpu_busy_before_run_ratio", 0.4, "load"),
         ("retried_after", "it broke", "retried"),
+        ("server_strangers_count", 2, "strangers"),
     ],
 )
 def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: str) -> None:
     assert list(_flags(QUIET, **{column: value})) == [flag]
+
+
+def test_strangers_are_counted_over_all_launches() -> None:
+    told = _flags(QUIET, server_strangers_count=[1, None, None, 2, None, None, None, None])
+    assert told["strangers"].startswith("3 strangers were dropped: something on this machine")
+    assert "strangers" not in _flags(QUIET, server_strangers_count=[None] * 8)
 
 
 def test_ends_on_one_core_push_each_other_off_and_that_is_no_objection() -> None:
