@@ -1,6 +1,9 @@
 """One run at a time: two on one machine would spoil each other's numbers. flock(2).
 
 The kernel drops the lock with the process that holds it, however that ends: a stale lock can't be.
+
+Its path can be guessed, so that two runs of a user meet there. Nobody else can use that: a folder
+or file that isn't this user's alone is passed over, whoever made it and whatever it links to.
 """
 
 import fcntl
@@ -8,10 +11,14 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ipcbench.errors import UsageError
+
+_OUR_NAME = "lock"
+"""The file's name where the folder, too, is made by us."""
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextmanager
@@ -28,7 +35,9 @@ def machine_lock(*, wanted: bool = True) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            if not holder.isdigit():
+                holder = "unknown"
             raise UsageError(
                 f"another run (process {holder}) measures on this machine, and each would spoil the"
                 " other; wait for its end, or insist with --no-lock"
@@ -41,22 +50,70 @@ def machine_lock(*, wanted: bool = True) -> Iterator[None]:
 
 
 def lock_path() -> Path:
-    """The lock's file: in the user's runtime folder, or in one of ours in the temporary folder."""
+    """Where the lock's file is, or will be. FileNotFoundError if there is no place for one."""
+    for place in _places():
+        try:
+            os.close(_opened_folder(place.parent))
+        except FileNotFoundError:
+            if place.name != _OUR_NAME:
+                continue
+        except OSError:
+            continue
+        return place
+    raise FileNotFoundError("there is no folder of this user's for a lock")
+
+
+def _places() -> Iterator[Path]:
+    """Where a lock may be: the first that is this user's alone is the one.
+
+    The user's runtime folder; a folder of ours in the temporary folder, which somebody else may
+    have made first to keep us out; a folder of ours in the user's cache.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK | os.X_OK):
-        return Path(runtime) / "ipcbench.lock"
-    return Path(tempfile.gettempdir()) / f".ipcbench-{os.getuid()}" / "lock"
+    if runtime:
+        yield Path(runtime) / "ipcbench.lock"
+    with suppress(FileNotFoundError):  # no temporary folder can be written
+        yield Path(tempfile.gettempdir()) / f".ipcbench-{os.getuid()}" / _OUR_NAME
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    with suppress(RuntimeError):  # no home
+        yield Path(cache).expanduser() / "ipcbench" / _OUR_NAME
 
 
 def _opened() -> int | None:
+    for place in _places():
+        try:
+            return _opened_file(place)
+        except OSError:
+            continue
+    return None
+
+
+def _opened_file(path: Path) -> int:
+    """The lock's file, made if need be. OSError unless it is a file in a folder of this user's."""
+    if path.name == _OUR_NAME:
+        with suppress(FileExistsError):
+            path.parent.mkdir(mode=0o700)
+    folder = _opened_folder(path.parent)
     try:
-        path = lock_path()
-        if path.name == "lock":
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            about = path.parent.lstat()
-            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
-                return None  # somebody else's: nothing of ours is put there
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(path, flags, 0o600)
-    except OSError:
-        return None
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid():
+        os.close(descriptor)
+        raise PermissionError(f"{path} is no file of this user's")
+    return descriptor
+
+
+def _opened_folder(path: Path) -> int:
+    """The folder, which is this user's, is no link, and takes no file of anybody else.
+
+    PermissionError, or another OSError, otherwise. Kept open, since a name may be given to another.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    about = os.fstat(folder)
+    if about.st_uid != os.getuid() or about.st_mode & _OTHERS_WRITE:
+        os.close(folder)
+        raise PermissionError(f"{path} isn't this user's alone")
+    return folder

@@ -70,13 +70,19 @@ def scratch() -> Iterator[Scratch]:
     os.close(read_end)
     try:
         directory.mkdir(mode=0o700)
-        (directory / OWNER).write_text(f"{os.getpid()} {process.start_time(os.getpid())}")
+        _write_owner(directory / OWNER)
         yield Scratch(directory, write_end)
     except FileNotFoundError as error:
         raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
     finally:
         os.close(write_end)
         _await_janitor(janitor)
+
+
+def _write_owner(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()} {process.start_time(os.getpid())}")
 
 
 def _await_janitor(janitor: int) -> None:
@@ -87,7 +93,12 @@ def _await_janitor(janitor: int) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Removes every object that a ledger below this directory names, then the directory."""
+    """Removes every object that a ledger below this directory names, then the directory.
+
+    Nothing if somebody else made what has its name, or made it a link.
+    """
+    if not _is_ours(directory):
+        return
     for ledger in sorted(directory.rglob(LEDGER)):
         for kind, key in outstanding(ledger.read_text(encoding="ascii")):
             if kind in _REMOVERS:
@@ -107,9 +118,8 @@ def leftovers() -> list[Leftover]:
     """What this user's runs left behind; nothing of a run whose process still lives."""
     found = []
     for directory in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
-        about = directory.lstat()
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
-            continue  # not ours, whatever it is called
+        if not _is_ours(directory):
+            continue
         owner = directory / OWNER
         if not owner.exists() or _lives(owner.read_text()):
             continue
@@ -120,6 +130,15 @@ def leftovers() -> list[Leftover]:
         ]
         found.append(Leftover(directory, objects))
     return found
+
+
+def _is_ours(directory: Path) -> bool:
+    """Whether it is a directory, no link to one, and this user's, whatever it is called."""
+    try:
+        about = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
 
 
 def _lives(owner: str) -> bool:

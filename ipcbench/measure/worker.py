@@ -95,6 +95,7 @@ class Measurement:
 def _measure(runner: pyperf.Runner, args: Any) -> None:
     if args.tether is not None:
         process.die_with_parent(args.tether.driver_pid)
+        os.umask(0o077)  # what a launch writes is for the driver alone, which writes the results
     case = Case.parse(args.case)
     reason = get_transport(case.transport).unavailable()
     if reason is not None:

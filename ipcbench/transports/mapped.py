@@ -83,7 +83,9 @@ class MemfdEventfd(Transport):
         return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        memory = Mapping(os.memfd_create("ipcbench"), memory_size(message_size_bytes, workload))
+        descriptor = os.memfd_create("ipcbench")
+        os.fchmod(descriptor, 0o600)  # it has no path but those in /proc
+        memory = Mapping(descriptor, memory_size(message_size_bytes, workload))
         return SlotsLink(message_size_bytes, workload, memory, Eventfds())
 
 

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ipcbench.errors import UsageError
 from ipcbench.measure import process
 from ipcbench.measure.lock import lock_path, machine_lock
 from ipcbench.measure.scratch import OWNER, PREFIX
@@ -87,3 +89,97 @@ def test_clean_touches_nothing_of_a_run_that_lives(elsewhere: Path, tmp_path: Pa
     (directory / OWNER).write_text(f"{os.getpid()} 1")
     ipcbench("clean", cwd=tmp_path)
     (elsewhere / f"{PREFIX}not-a-run").rmdir()  # nobody's: still there
+
+
+def _others_folder(path: Path) -> None:
+    path.mkdir()
+    os.chown(path, 12345, 12345)
+
+
+def _open_folder(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+def _link_to_a_folder(path: Path) -> None:
+    (path.parent / "trap").mkdir(mode=0o700)
+    path.symlink_to(path.parent / "trap")
+
+
+def _file(path: Path) -> None:
+    path.write_text("")
+
+
+def _others_lock(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    (path / "lock").write_text("1")
+    os.chown(path / "lock", 12345, 12345)
+
+
+def _link_to_a_file(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    (path.parent / "victim").write_text("precious")
+    (path / "lock").symlink_to(path.parent / "victim")
+
+
+def _fifo(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    os.mkfifo(path / "lock")
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        *(_others_folder, _open_folder, _link_to_a_folder, _file),
+        *(_others_lock, _link_to_a_file, _fifo),
+    ],
+)
+def test_what_somebody_puts_where_the_lock_goes_is_passed_over(
+    trap: Callable[[Path], None],
+    elsewhere: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if trap in {_others_folder, _others_lock} and os.getuid() != 0:
+        pytest.skip("only root can give a file to another user")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    trap(elsewhere / f".ipcbench-{os.getuid()}")
+    before = sorted(elsewhere.rglob("*"))
+    with machine_lock(), pytest.raises(UsageError, match=f"process {os.getpid()}"), machine_lock():
+        pass
+    assert (tmp_path / "ipcbench" / "lock").read_text().strip() == str(os.getpid())
+    assert sorted(elsewhere.rglob("*")) == before
+    if trap is _link_to_a_file:
+        assert (elsewhere / "victim").read_text() == "precious"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_runtime_folder_that_others_may_write_is_passed_over(
+    mode: int, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    runtime.chmod(mode)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with machine_lock():
+        assert lock_path().parent.parent == elsewhere
+    assert list(runtime.iterdir()) == []
+
+
+def test_a_lock_file_that_says_no_number_is_not_repeated(elsewhere: Path) -> None:
+    with machine_lock():
+        lock_path().write_text("\x1b[31mhello")
+        with pytest.raises(UsageError, match=r"another run \(process unknown\)"), machine_lock():
+            pass
+
+
+def test_without_any_place_there_is_no_lock(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError):
+        lock_path().stat()
+    with machine_lock(), machine_lock():
+        pass
