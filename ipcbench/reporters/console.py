@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console, RenderableType
-from rich.text import Text
+from rich.table import Table
 
+from ipcbench.reporters.folding import UNBOUNDED, folded
 from ipcbench.reporters.live import LiveView
 from ipcbench.reporters.progress import Display, PlainProgress, Silence
 
@@ -21,9 +22,15 @@ def console(stream: TextIO) -> Console:
 def show(renderables: Iterable[RenderableType], stream: TextIO) -> None:
     """Writes tables and lines to the stream."""
     target = console(stream)
+    if not (target.is_terminal or "COLUMNS" in os.environ):
+        target.width = UNBOUNDED
     for renderable in renderables:
-        # A line is left whole: whoever reads it in a file or a narrow terminal can wrap it.
-        target.print(renderable, soft_wrap=isinstance(renderable, Text))
+        if not isinstance(renderable, Table):
+            # A line in a file is left whole: whoever reads it can wrap it.
+            target.print(renderable, soft_wrap=not target.is_terminal)
+        else:
+            for part in folded(renderable, target, target.width):
+                target.print(part)
 
 
 def progress(*, quiet: bool = False) -> Display:
