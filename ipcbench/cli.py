@@ -21,11 +21,15 @@ from ipcbench.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    EXIT_USAGE,
     Interrupted,
     IpcbenchError,
+    ResultsError,
     UsageError,
 )
 from ipcbench.interrupts import interruptible
+from ipcbench.shortage import in_words, is_shortage
+from ipcbench.streams import patient_streams
 from ipcbench.transports import chosen
 
 if TYPE_CHECKING:
@@ -203,7 +207,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
         _say(note)
 
     save = _saver(output)
-    interrupted: Interrupted | None = None
+    stopped: Interrupted | ResultsError | None = None
     with machine_lock(wanted=not args.no_lock), interruptible() as signals:
 
         def saved(results: "Results") -> None:
@@ -215,25 +219,41 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
                 launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
                 run = replace(plan.run, check=signals.check)
                 driver.execute(run, launcher, results, saved, observer)
-        except Interrupted as signalled:
-            interrupted = signalled
+        except (Interrupted, ResultsError) as reason:
+            stopped = reason
 
-        if interrupted is not None:
-            _say(f"{interrupted}; the table is of what was measured until then")
+        if stopped is not None:
+            _say(_how_it_stopped(stopped, output))
         if results.is_empty:
             _say("nothing was measured")
         else:
             _show(results, args, plan.intent.baseline, csv)
             _keep(results, kept, against)
+        if isinstance(stopped, ResultsError):
+            _say_how_to_go_on(output, results, question)
+            return stopped.exit_code
         if output is not None and results.suite is not None:
             beside = f" and {csv.name}" if csv and csv.parent == output.parent else ""
             _say(f"saved: {output}{beside}")
-        if interrupted is not None:
-            if output is not None and results.suite is not None:
-                program = "ipcbench compare" if question == "compare" else f"bench/{question}.py"
-                _say(f"go on with: {program} --resume {shlex.quote(str(output))}")
+        if isinstance(stopped, Interrupted):
+            _say_how_to_go_on(output, results, question)
             return EXIT_INTERRUPTED
         return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
+
+
+def _say_how_to_go_on(output: Path | None, results: "Results", question: str) -> None:
+    if output is not None and results.suite is not None and output.exists():
+        program = "ipcbench compare" if question == "compare" else f"bench/{question}.py"
+        _say(f"go on with: {program} --resume {shlex.quote(str(output))}")
+
+
+def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) -> str:
+    """Why a run ended early, and what there is of it."""
+    ending = "the table is of what was measured until then"
+    if isinstance(stopped, Interrupted) or output is None:
+        return f"{stopped}; {ending}"
+    kept = f"{output} keeps what was saved before" if output.exists() else "nothing is saved"
+    return f"{stopped}; the run ends here, {kept}, and {ending}"
 
 
 def _keep(results: "Results", kept: Path | None, against: "Results | None") -> None:
@@ -336,23 +356,32 @@ def _saver(output: Path | None) -> "Callable[[Results], None]":
 
 def _answer(command: Callable[[], int]) -> int:
     """The command's exit code; every error becomes one line on stderr and its own code."""
-    try:
-        code = command()
+    # NumPy's pool of threads has nothing to multiply here, and may be more than is allowed.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with patient_streams() as streams:
+        code = _code_of(command)
         sys.stdout.flush()
-        return code
+        if streams.failure is not None:
+            _say(f"not all could be printed on stdout: {streams.failure.strerror}")
+            code = code or EXIT_USAGE
+    return code
+
+
+def _code_of(command: Callable[[], int]) -> int:
+    try:
+        return command()
     except IpcbenchError as error:
         _say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         _say("interrupted before anything was measured")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read stdout has seen enough; the interpreter must not try to flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
     except Exception as error:
         if os.environ.get(_DEBUG):
             raise
+        if is_shortage(error):
+            _say(in_words(error))
+            return EXIT_USAGE
         _say(f"internal error: {type(error).__name__}: {error}; set {_DEBUG}=1 for where")
         return EXIT_INTERNAL
 

@@ -22,12 +22,11 @@ from ipcbench.measure import native
 from ipcbench.measure.driver import Metadata, Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import noise_floor
+from ipcbench.room import pairs_at_once
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
 from ipcbench.transports.base import CORE
-from ipcbench.units import counted, display_size, format_size
+from ipcbench.units import counted
 
-_BUFFERS_PER_MESSAGE = 8
-"""Message-sized pieces of memory a pair may hold at once: private buffers, ring, digests' input."""
 _LAUNCH_OVERHEAD_S = 0.15
 _CALIBRATION_S = 0.2
 _TARGET_BUDGET_S = 300.0
@@ -111,7 +110,7 @@ def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0
         intent.warmups,
         intent.min_time_s,
         intent.timeout_s,
-        together=_together([case.message_size_bytes for case in cases]),
+        together=pairs_at_once([case.message_size_bytes for case in cases], MOST_TOGETHER),
     )
     run = Run(
         cases=cases,
@@ -295,19 +294,6 @@ def _baseline(asked: str | None, names: Sequence[str]) -> str:
             " name it as a transport too"
         )
     return asked
-
-
-def _together(sizes: Sequence[int]) -> int:
-    """How many pairs may exist at once. UsageError where memory doesn't hold even one."""
-    available = psutil.virtual_memory().available
-    for size in sizes:
-        needed = size * _BUFFERS_PER_MESSAGE
-        if needed > available:
-            raise UsageError(
-                f"messages of {format_size(size)} need {display_size(needed)} of memory"
-                f" and {display_size(available)} is free; choose a smaller size"
-            )
-    return max(1, min(MOST_TOGETHER, available // (2 * max(sizes) * _BUFFERS_PER_MESSAGE)))
 
 
 def _run_metadata(intent: Intent, command: str) -> Metadata:

@@ -25,6 +25,7 @@ from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
+from ipcbench.shortage import in_words, is_shortage
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 
@@ -296,7 +297,7 @@ class Pair:
             return error
         self._stop_watching()
         if isinstance(error, Unavailable) or self._server_pid is None:
-            return LaunchFailed(f"{self._phase}: {error}")
+            return LaunchFailed(f"{self._phase}: {in_words(error)}")
         reason = str(error) if isinstance(error, PeerReported) else self._last_words()
         status = self._reap(self._server_pid)
         if reason is not None:
@@ -304,7 +305,8 @@ class Pair:
         if status is not None:
             how = process.describe_exit(os.waitstatus_to_exitcode(status))
             return PeerDied(f"the server {how} in the {self._phase}")
-        return LaunchFailed(f"{self._phase}: {type(error).__name__}: {error}")
+        name = "" if is_shortage(error) else f"{type(error).__name__}: "
+        return LaunchFailed(f"{self._phase}: {name}{in_words(error)}")
 
     def _last_words(self) -> str | None:
         """The reason a failing server left on the channel, if it left one."""

@@ -21,6 +21,7 @@ from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import UsageError
 from ipcbench.measure import process
+from ipcbench.shortage import in_words
 from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
@@ -64,16 +65,18 @@ def scratch() -> Iterator[Scratch]:
     except FileNotFoundError as error:
         raise UsageError(f"no temporary folder can be written; set TMPDIR ({error})") from error
     read_end, write_end = os.pipe()
-    janitor = os.fork()
+    try:
+        janitor = os.fork()
+    except OSError as error:
+        for end in (read_end, write_end):
+            os.close(end)
+        raise UsageError(f"no process could be started: {in_words(error)}") from error
     if janitor == 0:
         _wait_and_sweep(directory, read_end)
     os.close(read_end)
     try:
-        directory.mkdir(mode=0o700)
-        _write_owner(directory / OWNER)
+        _furnish(directory)
         yield Scratch(directory, write_end)
-    except FileNotFoundError as error:
-        raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
     finally:
         os.close(write_end)
         _await_janitor(janitor)
@@ -83,6 +86,20 @@ def _write_owner(path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(f"{os.getpid()} {process.start_time(os.getpid())}")
+
+
+def _furnish(directory: Path) -> None:
+    """Makes the directory and the file that names its owner. Raises UsageError."""
+    try:
+        directory.mkdir(mode=0o700)
+        _write_owner(directory / OWNER)
+    except FileNotFoundError as error:
+        raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
+    except OSError as error:
+        raise UsageError(
+            f"{directory.parent} can't be used: {error.strerror}; make room there, or set TMPDIR to"
+            " another folder"
+        ) from error
 
 
 def _await_janitor(janitor: int) -> None:

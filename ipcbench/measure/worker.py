@@ -16,10 +16,11 @@ import pyperf
 
 from ipcbench import __version__, host
 from ipcbench.case import Case
-from ipcbench.errors import EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
+from ipcbench.errors import EXIT_CASES_FAILED, EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
 from ipcbench.measure import process
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
+from ipcbench.shortage import in_words, is_shortage
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 
@@ -39,6 +40,9 @@ def main() -> int:
         print(f"{MODULE}: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
+        if is_shortage(error):
+            print(f"{MODULE}: {in_words(error)}", file=sys.stderr)
+            return EXIT_CASES_FAILED
         print(f"{MODULE}: internal error: {type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_INTERNAL
     return 0

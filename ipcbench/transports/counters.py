@@ -1,9 +1,11 @@
 """The ways in which an end waits that several transports share; see `slots.Counters`."""
 
 import errno
+import mmap
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,9 @@ from ipcbench.transports.slots import CACHE_LINE_BYTES, Counter, Counters
 
 SEMAPHORE_KIND = "posix-sem"
 """What the ledger calls a POSIX semaphore; the number beside it is in its name."""
+
+SEMAPHORES_PER_LINK = 2
+"""POSIX semaphores of a link with slots: one each way, or the two of a ring."""
 
 _WORD_BYTES = 4
 _WORD_MASK = 2**32 - 1
@@ -87,7 +92,8 @@ class PosixSemaphores(Counters):
         number = int.from_bytes(os.urandom(6))
         self._workspace.note(SEMAPHORE_KIND, number)
         name = f"/{momentary_name(number)}"
-        self._semaphores[place] = SemLock(_SEMAPHORE, value, _MOST_SEMAPHORE, name, True)
+        with semaphores_explained():
+            self._semaphores[place] = SemLock(_SEMAPHORE, value, _MOST_SEMAPHORE, name, True)
         self._workspace.strike(SEMAPHORE_KIND, number)
 
     def end(self, place: int, memory: memoryview) -> Counter:
@@ -161,7 +167,59 @@ class FutexWords(Counters):
 
 def remove_semaphore(number: int) -> None:
     """Removes the semaphore of this number, for a process that died while it had a name."""
-    (DEV_SHM / f"sem.{momentary_name(number)}").unlink(missing_ok=True)
+    remove_from_dev_shm(f"sem.{momentary_name(number)}")
+
+
+def remove_from_dev_shm(name: str) -> None:
+    """Removes what has this name there; where nothing can be removed, nothing was made."""
+    try:
+        (DEV_SHM / name).unlink(missing_ok=True)
+    except OSError:
+        pass  # there is no such folder, or it is read-only
+
+
+@contextmanager
+def semaphores_explained() -> Iterator[None]:
+    """Inside, a POSIX semaphore that can't be made raises Unavailable with the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"no POSIX semaphore could be made: {error.strerror}; see that {DEV_SHM} can be written"
+            " and has room"
+        ) from error
+
+
+def dev_shm_unavailable() -> str | None:
+    """Why nothing can be made in /dev/shm, where Linux keeps POSIX semaphores too; None if it can.
+
+    Elsewhere they are kept by the kernel.
+    """
+    if sys.platform != "linux" or os.access(DEV_SHM, os.W_OK | os.X_OK):
+        return None
+    what = "can't be written" if DEV_SHM.exists() else "isn't there"
+    return f"{DEV_SHM} {what}; mount a tmpfs there"
+
+
+def dev_shm_limit(bytes_of_memory: int, semaphores: int) -> str | None:
+    """Why so much shared memory and so many POSIX semaphores don't fit; None if they do."""
+    if sys.platform != "linux":
+        return None
+    # A semaphore has a file of its own, and a file has whole pages.
+    pages = -(-bytes_of_memory // mmap.PAGESIZE) + semaphores
+    needed, room = pages * mmap.PAGESIZE, dev_shm_room()
+    if needed <= room:
+        return None
+    return f"needs {needed:,} bytes of {DEV_SHM} and {room:,} are free; make it larger"
+
+
+def dev_shm_room() -> int:
+    """Bytes that are free in /dev/shm."""
+    try:
+        stat = os.statvfs(DEV_SHM)
+    except OSError:
+        return 0
+    return stat.f_bavail * stat.f_frsize
 
 
 def futex_unavailable() -> str | None:

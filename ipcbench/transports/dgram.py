@@ -8,7 +8,6 @@ more is on its way than its buffer holds; a message that is not the next one end
 the count.
 """
 
-import os
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ from ipcbench.transports.base import (
     owner_only,
 )
 from ipcbench.transports.gate import STRANGERS
-from ipcbench.transports.stream import tcp_unavailable, unix_message_limit
+from ipcbench.transports.stream import SocketPath, bind_refused, ip_unavailable, unix_message_limit
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
 """A datagram's length is 16 bits and counts its headers (RFC 768; IPv4 also its own, RFC 791)."""
@@ -119,22 +118,21 @@ class UnixDgram(Transport):
         )
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        paths = [os.fspath(workspace.directory / name) for name in ("client", "server")]
+        paths = [SocketPath(workspace.directory, name) for name in ("client", "server")]
         ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
         try:
             with owner_only():
                 for end, path in zip(ends, paths, strict=True):
-                    end.bind(path)
+                    end.bind(path.address)
             for end, path in zip(ends, reversed(paths), strict=True):
-                end.connect(path)
+                end.connect(path.address)
         except BaseException:
             for end in ends:
                 end.close()
             raise
         finally:
             for path in paths:
-                if os.path.lexists(path):
-                    os.unlink(path)
+                path.close()
         return DatagramLink(ends[0], ends[1], message_size_bytes, workload)
 
 
@@ -151,7 +149,7 @@ class InetUdp(Transport):
     host = "127.0.0.1"
 
     def unavailable(self) -> str | None:
-        return tcp_unavailable(self.family, self.host)
+        return ip_unavailable(self.family, self.host, socket.SOCK_DGRAM)
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
         most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
@@ -172,6 +170,10 @@ class InetUdp(Transport):
                 end.bind((self.host, 0))
             ends[0].connect(ends[1].getsockname())
             ends[1].connect(ends[0].getsockname())
+        except OSError as error:
+            for end in ends:
+                end.close()
+            raise bind_refused(error) from error
         except BaseException:
             for end in ends:
                 end.close()

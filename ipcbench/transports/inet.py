@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ipcbench.transports.base import CORE, Link, Transport, Workload, Workspace, known
-from ipcbench.transports.stream import CONNECTING, TcpLink, tcp_unavailable
+from ipcbench.transports.stream import CONNECTING, TcpLink, ip_unavailable
 
 
 class Inet(Transport):
@@ -22,7 +22,7 @@ class Inet(Transport):
     nagle = False
 
     def unavailable(self) -> str | None:
-        return tcp_unavailable(self.family, self.host)
+        return ip_unavailable(self.family, self.host)
 
     def limits(self) -> Mapping[str, str]:
         return known(
@@ -58,12 +58,7 @@ class Inet6(Inet):
     def unavailable(self) -> str | None:
         if not socket.has_ipv6:
             return "this Python was built without IPv6; use a build that has it"
-        reason = super().unavailable()
-        return (
-            f"no IPv6 here: {reason}; try sysctl net.ipv6.conf.lo.disable_ipv6=0"
-            if reason
-            else None
-        )
+        return super().unavailable()
 
 
 class Inet6Nagle(Inet6):

@@ -6,13 +6,16 @@ file is in the launch's private directory.
 
 import os
 from collections.abc import Mapping as Facts
-from pathlib import Path
 
 from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workload, Workspace, known
 from ipcbench.transports.counters import (
+    SEMAPHORES_PER_LINK,
     Eventfds,
     FutexWords,
     PosixSemaphores,
+    dev_shm_limit,
+    dev_shm_room,
+    dev_shm_unavailable,
     futex_unavailable,
     order_limit,
 )
@@ -32,18 +35,13 @@ class PosixShm(Transport):
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
             return "this system has no unnamed files (O_TMPFILE)"
-        if not os.access(DEV_SHM, os.W_OK | os.X_OK):
-            return f"{DEV_SHM} can't be written; mount a tmpfs there"
-        return None
+        return dev_shm_unavailable()
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        needed, room = memory_size(message_size_bytes, workload), _room(DEV_SHM)
-        if needed <= room:
-            return None
-        return f"needs {needed:,} bytes of {DEV_SHM} and {room:,} are free; make it larger"
+        return dev_shm_limit(memory_size(message_size_bytes, workload), SEMAPHORES_PER_LINK)
 
     def limits(self) -> Facts[str, str]:
-        return {str(DEV_SHM): f"{_room(DEV_SHM):,} bytes free"}
+        return {str(DEV_SHM): f"{dev_shm_room():,} bytes free"}
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         descriptor = os.open(DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -60,6 +58,12 @@ class MmapFile(Transport):
     copies = "twice: into a slot of the file's pages and out of it"
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
+
+    def unavailable(self) -> str | None:
+        return dev_shm_unavailable()
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        return dev_shm_limit(0, SEMAPHORES_PER_LINK)
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -130,9 +134,3 @@ class Eventfd(Transport):
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return SignalLink(Eventfds())
-
-
-def _room(folder: Path) -> int:
-    """Bytes that are free in the file system of this folder."""
-    stat = os.statvfs(folder)
-    return stat.f_bavail * stat.f_frsize

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from ipcbench.transports.base import (
     DEV_SHM,
@@ -20,21 +20,29 @@ from ipcbench.transports.base import (
     Loop,
     Side,
     Transport,
-    Unavailable,
     Workload,
     Workspace,
     buffer_pair,
     momentary_name,
     owner_only,
 )
-from ipcbench.transports.counters import PosixSemaphores
+from ipcbench.transports.counters import (
+    SEMAPHORES_PER_LINK,
+    PosixSemaphores,
+    dev_shm_limit,
+    dev_shm_unavailable,
+    remove_from_dev_shm,
+    semaphores_explained,
+)
 from ipcbench.transports.gate import BACKLOG, Gate, Watch, new_token
-from ipcbench.transports.slots import Memory, SlotsLink, memory_size
+from ipcbench.transports.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.stream import (
+    SocketPath,
     accepting_endpoint,
+    bind_refused,
     connecting_endpoint,
+    ip_unavailable,
     opening_message,
-    tcp_unavailable,
 )
 
 SEGMENT_KIND = "posix-shm"
@@ -88,7 +96,15 @@ class ListenerLink(Link):
     travels with the byte, in one message.
     """
 
-    def __init__(self, family: str, address: Any, size_bytes: int, workload: Workload) -> None:
+    def __init__(
+        self,
+        family: str,
+        address: Any,
+        size_bytes: int,
+        workload: Workload,
+        let_go: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`let_go` is called once the listener is closed, or couldn't be made."""
         from multiprocessing import connection
 
         self._connect = connection.Client
@@ -97,8 +113,13 @@ class ListenerLink(Link):
         self._size_bytes = size_bytes
         self._workload = workload
         self._token = new_token()
-        with owner_only():
-            self._listener = connection.Listener(address, family, BACKLOG)
+        self._let_go = let_go
+        try:
+            with owner_only():
+                self._listener = connection.Listener(address, family, BACKLOG)
+        except OSError as error:
+            let_go()
+            raise bind_refused(error) from error
         # It has no public way to its socket, and its own `accept` lets everybody in.
         inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
         self._socket: socket.socket = inner._socket  # noqa: SLF001
@@ -130,6 +151,7 @@ class ListenerLink(Link):
 
     def close(self) -> None:
         self._listener.close()
+        self._let_go()
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with self._connect(self._listener.address, self._family) as end:
@@ -170,7 +192,8 @@ class QueueLink(Link):
     def __init__(self, size_bytes: int, workload: Workload, make: Callable[[], Any]) -> None:
         self._size_bytes = size_bytes
         self._echoes = workload == "latency"
-        self._forth, self._back = make(), make()
+        with semaphores_explained():
+            self._forth, self._back = make(), make()
 
     def client(self) -> Endpoint:
         return self._endpoint(self._forth, self._back, echoes=False)
@@ -212,12 +235,18 @@ class NamedMemory(Memory):
 
         number = int.from_bytes(os.urandom(6))
         workspace.note(SEGMENT_KIND, number)
+        name = momentary_name(number)
         with _untracked(shared_memory):
-            self._shared = shared_memory.SharedMemory(
-                momentary_name(number), create=True, size=size_bytes
-            )
-            self._shared.unlink()
-        workspace.strike(SEGMENT_KIND, number)
+            shared = shared_memory.SharedMemory(name, create=True, size=size_bytes)
+            try:
+                _reserve(name, size_bytes)
+            except BaseException:
+                shared.close()
+                raise
+            finally:
+                shared.unlink()
+                workspace.strike(SEGMENT_KIND, number)
+        self._shared = shared
 
     def view(self) -> memoryview:
         return memoryview(self._shared.buf)  # type: ignore[arg-type]
@@ -246,11 +275,8 @@ class MpConnection(_ByPython):
     workloads = _CONNECTING
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        path = os.fspath(workspace.directory / "listener")
-        try:
-            return ListenerLink("AF_UNIX", path, message_size_bytes, workload)
-        except OSError as error:
-            raise Unavailable(f"{error}; set TMPDIR to a shorter folder") from error
+        path = SocketPath(workspace.directory, "listener")
+        return ListenerLink("AF_UNIX", path.address, message_size_bytes, workload, path.close)
 
 
 class MpConnectionInet(_ByPython):
@@ -262,19 +288,33 @@ class MpConnectionInet(_ByPython):
     workloads = _CONNECTING
 
     def unavailable(self) -> str | None:
-        return tcp_unavailable(socket.AF_INET, "127.0.0.1")
+        return ip_unavailable(socket.AF_INET, "127.0.0.1")
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return ListenerLink("AF_INET", ("127.0.0.1", 0), message_size_bytes, workload)
 
 
-class MpQueue(_ByPython):
+class _WithSemaphores(_ByPython):
+    """What also needs POSIX semaphores."""
+
+    semaphores: ClassVar[int]
+    """How many a pair has."""
+
+    def unavailable(self) -> str | None:
+        return dev_shm_unavailable()
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        return dev_shm_limit(0, self.semaphores)
+
+
+class MpQueue(_WithSemaphores):
     """multiprocessing.Queue."""
 
     name = "mp-queue-pickle"
     summary = "multiprocessing.Queue: pickled, sent by a thread"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
+    semaphores = 6
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         from multiprocessing import get_context  # heavy: loaded where it is needed
@@ -283,13 +323,14 @@ class MpQueue(_ByPython):
         return QueueLink(message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES))
 
 
-class MpSimpleQueue(_ByPython):
+class MpSimpleQueue(_WithSemaphores):
     """multiprocessing.SimpleQueue."""
 
     name = "mp-simplequeue-pickle"
     summary = "multiprocessing.SimpleQueue: bytes, pickled"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
+    semaphores = 4
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         from multiprocessing import get_context
@@ -297,13 +338,17 @@ class MpSimpleQueue(_ByPython):
         return QueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
 
 
-class MpSharedMemory(_ByPython):
+class MpSharedMemory(_WithSemaphores):
     """multiprocessing.shared_memory."""
 
     name = "mp-shared-memory"
     summary = "multiprocessing.shared_memory; sleeps on a semaphore"
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
+    semaphores = SEMAPHORES_PER_LINK
+
+    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+        return dev_shm_limit(memory_size(message_size_bytes, workload), self.semaphores)
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         memory = NamedMemory(memory_size(message_size_bytes, workload), workspace)
@@ -332,7 +377,18 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
 
 def remove_segment(number: int) -> None:
     """Removes the segment of this number, for a process that died while it had a name."""
-    (DEV_SHM / momentary_name(number)).unlink(missing_ok=True)
+    remove_from_dev_shm(momentary_name(number))
+
+
+def _reserve(name: str, size_bytes: int) -> None:
+    """Sees that a new segment's memory is there; see `slots.reserve`."""
+    if not (DEV_SHM / name).exists():
+        return  # not Linux: segments are not files there, and their memory is the kernel's care
+    descriptor = os.open(DEV_SHM / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        reserve(descriptor, size_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def _reset_on_close(end: Any) -> None:

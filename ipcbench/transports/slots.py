@@ -23,6 +23,7 @@ from ipcbench.transports.base import (
     Link,
     Side,
     SlotsShape,
+    Unavailable,
     Workload,
     buffer_pair,
 )
@@ -84,7 +85,7 @@ class Mapping(Memory):
         """Takes the descriptor over; it is closed once the memory is mapped."""
         try:
             if descriptor != -1:
-                os.ftruncate(descriptor, size_bytes)
+                reserve(descriptor, size_bytes)
             self._mapped = mmap.mmap(descriptor, size_bytes, flags=mmap.MAP_SHARED)
         finally:
             if descriptor != -1:
@@ -95,6 +96,22 @@ class Mapping(Memory):
 
     def close(self) -> None:
         self._mapped.close()
+
+
+def reserve(descriptor: int, size_bytes: int) -> None:
+    """Makes a file this long, with room for all of it. Raises Unavailable where there isn't.
+
+    A hole that is mapped and then finds no room is a SIGBUS, which no program can explain.
+    """
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size_bytes)
+        else:
+            os.ftruncate(descriptor, size_bytes)
+    except OSError as error:
+        raise Unavailable(
+            f"no room for {size_bytes:,} bytes of shared memory: {error.strerror}; make some"
+        ) from error
 
 
 class SlotsLink(Link):

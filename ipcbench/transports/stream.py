@@ -5,12 +5,15 @@ many pieces. The first call is tried with the whole buffer, and its count is the
 checked when all went at once; the rest of a message goes through views that were cut beforehand.
 """
 
+import errno
 import mmap
+import os
 import socket
 import struct
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ipcbench.transports.base import (
@@ -18,6 +21,7 @@ from ipcbench.transports.base import (
     Link,
     Side,
     StreamShape,
+    Unavailable,
     Workload,
     buffer_pair,
     kernel_setting,
@@ -32,6 +36,12 @@ Count = Callable[[memoryview], int | None]
 Address = str | tuple[Any, ...]
 """What a socket connects to: a path, or what getsockname() of the listener says."""
 
+SUN_PATH_BYTES = 108
+"""Room for the path in sockaddr_un, its closing NUL included (unix(7))."""
+_DESCRIPTORS = "/proc/self/fd"
+_NO_PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+"""What bind(2) and connect(2) answer where the range of local ports is used up (ip(7))."""
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _MOST_VIEWS = 4096
 _NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, and no time."""
@@ -163,6 +173,36 @@ def accepting_endpoint(
     )
 
 
+class SocketPath:
+    """Where a socket file is made: in this folder, however long its path is.
+
+    What sockaddr_un has no room for is reached by way of the folder's descriptor, under which both
+    processes have it after the fork (proc_pid_fd(5)).
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.address = os.fspath(directory / name)
+        self._folder: int | None = None
+        length = len(os.fsencode(self.address)) + 1
+        if length <= SUN_PATH_BYTES:
+            return
+        if not os.path.isdir(_DESCRIPTORS):
+            raise Unavailable(
+                f"the socket's path takes {length} bytes and sun_path holds {SUN_PATH_BYTES};"
+                " set TMPDIR to a shorter folder"
+            )
+        self._folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.address = f"{_DESCRIPTORS}/{self._folder}/{name}"
+
+    def close(self) -> None:
+        """Removes the file, if it is there. Allowed twice."""
+        if os.path.lexists(self.address):
+            os.unlink(self.address)
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            os.close(folder)
+
+
 class SocketLink(Link):
     """A listening socket that one client connects to; subclasses say where.
 
@@ -192,9 +232,9 @@ class SocketLink(Link):
             with owner_only():
                 self._address = self.bind(self._listener)
             self._listener.listen(BACKLOG)
-        except BaseException:
+        except OSError as error:
             self._listener.close()
-            raise
+            raise bind_refused(error) from error
 
     @abstractmethod
     def bind(self, listener: socket.socket) -> Address:
@@ -211,6 +251,9 @@ class SocketLink(Link):
             connection.connect(self._address)
             self.tune(connection)
             connection.sendall(self._token)
+        except OSError as error:
+            connection.close()
+            raise bind_refused(error) from error
         except BaseException:
             connection.close()
             raise
@@ -294,14 +337,33 @@ class TcpLink(SocketLink):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def tcp_unavailable(family: int, host: str) -> str | None:
-    """Why nothing can listen at this loopback address; None where it can."""
+def ip_unavailable(family: int, host: str, kind: int = socket.SOCK_STREAM) -> str | None:
+    """Why this kind of socket can't be had at this loopback address; None where it can."""
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
+        with socket.socket(family, kind) as probe:
             probe.bind((host, 0))
     except OSError as error:
-        return f"{host} can't be bound: {error.strerror or error}"
+        if family == socket.AF_INET6 and error.errno in _NO_IPV6:
+            return (
+                f"no IPv6 here: {host} can't be bound: {error.strerror};"
+                " try sysctl net.ipv6.conf.lo.disable_ipv6=0"
+            )
+        return f"{host} can't be bound: {_bind_reason(error)}"
     return None
+
+
+def bind_refused(error: OSError) -> OSError | Unavailable:
+    """The same, or where a socket found no free port, Unavailable with what would help."""
+    return Unavailable(_bind_reason(error)) if error.errno in _NO_PORT else error
+
+
+def _bind_reason(error: OSError) -> str:
+    if error.errno in _NO_PORT:
+        return (
+            f"no port is free ({error.strerror}): end what uses them, or widen"
+            " sysctl net.ipv4.ip_local_port_range"
+        )
+    return error.strerror or str(error)
 
 
 def unix_message_limit(message_size_bytes: int) -> str | None:

@@ -33,8 +33,11 @@ def unavailable() -> str | None:
     return None
 
 
-def made(kind: str, workspace: Workspace, make: Callable[[int, int], Any]) -> Any:
-    """What `make(key, flags)` makes under a random key that was in the ledger first."""
+def made(kind: str, workspace: Workspace, make: Callable[[int, int], Any], limit: str) -> Any:
+    """What `make(key, flags)` makes under a random key that was in the ledger first.
+
+    `limit` names what bounds how many there may be. Raises Unavailable.
+    """
     for _ in range(_KEY_TRIES):
         # Above 0, which is IPC_PRIVATE, and nobody else will have chosen it.
         key = int.from_bytes(os.urandom(4)) % _MOST_KEY + 1
@@ -43,8 +46,9 @@ def made(kind: str, workspace: Workspace, make: Callable[[int, int], Any]) -> An
             return make(key, sysv_ipc.IPC_CREX)
         except sysv_ipc.ExistentialError:
             workspace.strike(kind, key)
-        except sysv_ipc.Error as error:
-            raise refused(error) from error
+        except (sysv_ipc.Error, OSError) as error:
+            workspace.strike(kind, key)
+            raise refused(error, limit) from error
     raise Unavailable(f"no free System V key in {_KEY_TRIES} tries")
 
 
@@ -67,6 +71,10 @@ def remove(find: str, key: int) -> None:
         pass  # gone already, or never ours
 
 
-def refused(error: Exception) -> Unavailable:
-    """The same as a reason that says where to look."""
-    return Unavailable(f"System V IPC refused: {error}; see ipcs -l for the limits")
+def refused(error: Exception, limit: str) -> Unavailable:
+    """The same as a reason that names the limit and says where to look."""
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return Unavailable(
+        f"System V IPC refused: {reason}; if the limit of {limit} is reached (see ipcs -u and"
+        " ipcs -l), remove some or raise it"
+    )

@@ -26,7 +26,7 @@ class SysvQueueLink(QueueLink):
 
     def make(self, size_bytes: int, workspace: Workspace) -> Any:
         queue = partial(sysv.ipc.MessageQueue, mode=0o600, max_message_size=size_bytes)
-        return sysv.made(QUEUE_KIND, workspace, queue)
+        return sysv.made(QUEUE_KIND, workspace, queue, "queues, kernel.msgmni,")
 
     def let_go(self, queue: Any, workspace: Workspace) -> None:
         sysv.removed(QUEUE_KIND, workspace, queue)

@@ -44,8 +44,8 @@ class SysvSegment(Memory):
                 None, sysv.ipc.IPC_CREX, mode=0o600, size=size_bytes
             )
             self._segment.remove()
-        except sysv.ipc.Error as error:
-            raise sysv.refused(error) from error
+        except (sysv.ipc.Error, OSError) as error:
+            raise sysv.refused(error, "segments, kernel.shmmni,") from error
 
     def view(self) -> memoryview:
         return memoryview(self._segment)  # type: ignore[arg-type]
@@ -65,7 +65,12 @@ class SysvSemaphores(Counters):
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
         semaphore = partial(sysv.ipc.Semaphore, mode=0o600, initial_value=value)
-        self._semaphores[place] = sysv.made(SEMAPHORE_KIND, self._workspace, semaphore)
+        self._semaphores[place] = sysv.made(
+            SEMAPHORE_KIND,
+            self._workspace,
+            semaphore,
+            "semaphore sets, the last number of kernel.sem,",
+        )
 
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]

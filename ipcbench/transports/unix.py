@@ -11,21 +11,19 @@ from ipcbench.transports.base import (
     Link,
     Side,
     Transport,
-    Unavailable,
     Workload,
     Workspace,
     known,
 )
 from ipcbench.transports.stream import (
     CONNECTING,
+    SUN_PATH_BYTES,
     Address,
     SocketLink,
+    SocketPath,
     socket_endpoint,
     unix_message_limit,
 )
-
-_SUN_PATH_BYTES = 108
-"""Room for the path in sockaddr_un, its closing NUL included (unix(7))."""
 
 
 class UnixLink(SocketLink):
@@ -38,23 +36,20 @@ class UnixLink(SocketLink):
         workspace: Workspace,
         kind: int = socket.SOCK_STREAM,
     ) -> None:
-        self._path = os.fspath(workspace.directory / "socket")
-        length = len(os.fsencode(self._path)) + 1
-        if length > _SUN_PATH_BYTES:
-            raise Unavailable(
-                f"the socket's path takes {length} bytes and sun_path holds {_SUN_PATH_BYTES};"
-                " set TMPDIR to a shorter folder"
-            )
-        super().__init__(socket.AF_UNIX, size_bytes, workload, kind)
+        self._path = SocketPath(workspace.directory, "socket")
+        try:
+            super().__init__(socket.AF_UNIX, size_bytes, workload, kind)
+        except BaseException:
+            self._path.close()
+            raise
 
     def bind(self, listener: socket.socket) -> Address:
-        listener.bind(self._path)
-        return self._path
+        listener.bind(self._path.address)
+        return self._path.address
 
     def close(self) -> None:
         super().close()
-        if os.path.lexists(self._path):
-            os.unlink(self._path)
+        self._path.close()
 
 
 class AbstractLink(SocketLink):
@@ -103,7 +98,7 @@ class Unix(Transport):
     workloads = CONNECTING
 
     def limits(self) -> Mapping[str, str]:
-        return {"sun_path": f"{_SUN_PATH_BYTES} bytes, the closing NUL included"} | known(
+        return {"sun_path": f"{SUN_PATH_BYTES} bytes, the closing NUL included"} | known(
             {"net.core.wmem_default": "bytes of send buffer"}
         )
 

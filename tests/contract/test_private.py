@@ -13,7 +13,7 @@ import pytest
 
 from ipcbench.analysis import store
 from ipcbench.case import Case
-from ipcbench.errors import ResultsError
+from ipcbench.errors import ResultsError, UsageError
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.scratch import scratch, sweep
 from ipcbench.transports import TRANSPORTS, multiproc
@@ -157,7 +157,7 @@ def test_a_scratch_directory_is_never_one_that_was_there(tmp_path: Path) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(tmp_path))
         patch.setattr(secrets, "token_hex", lambda _: "guessed")
-        with pytest.raises(FileExistsError), scratch():
+        with pytest.raises(UsageError, match="File exists"), scratch():
             pass
     assert trap.is_symlink()
     trap.unlink()

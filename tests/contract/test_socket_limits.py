@@ -1,17 +1,47 @@
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from ipcbench.transports import get_transport
+from ipcbench.transports import get_transport, stream
 from ipcbench.transports.base import Unavailable, Workspace
 from ipcbench.transports.stream import whole_receiver, whole_sender
 
 
-def test_a_socket_path_longer_than_sun_path_is_refused_with_its_length(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 120)
-    deep.mkdir()
+@pytest.fixture
+def deep(tmp_path: Path) -> Path:
+    """A folder in which no path of a socket fits sun_path."""
+    folder = tmp_path / ("d" * 120)
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["unix", "unix-seqpacket", "unix-dgram", "mp-connection"])
+def test_in_a_folder_with_a_path_longer_than_sun_path_messages_arrive_and_nothing_is_left(
+    name: str, deep: Path
+) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    link = get_transport(name).link(64, "throughput", Workspace(deep))
+    with ThreadPoolExecutor(1) as elsewhere:
+        served = elsewhere.submit(link.server)
+        client, server = link.client(), served.result(timeout=10)
+    client.outgoing[:] = os.urandom(64)
+    client.send()
+    server.receive()
+    assert server.incoming == client.outgoing
+    client.close()
+    server.close()
+    link.close()
+    assert list(deep.iterdir()) == []
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_where_descriptors_have_no_paths_such_a_folder_is_refused_with_the_length(
+    deep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_DESCRIPTORS", "/nowhere")
     with pytest.raises(Unavailable, match=r"takes \d+ bytes and sun_path holds 108.*TMPDIR"):
         get_transport("unix").link(64, "latency", Workspace(deep))
 

@@ -33,7 +33,7 @@ ALLOWED = {
     "ipcbench.doctor": {"errors", "host", "measure", "transports", "units"},
     "ipcbench.measure.driver": {"analysis.store", "case", "errors", "events", "measure.launch"},
     "ipcbench.measure.launch": {"analysis.histogram", "case", "errors", "host", "measure"},
-    "ipcbench.measure": {"measure", "transports", "case", "errors", "host", ""},
+    "ipcbench.measure": {"measure", "transports", "case", "errors", "host", "shortage", ""},
     "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
     "ipcbench.inventory": {"case", "measure", "transports"},
     "ipcbench.resuming": {
@@ -46,13 +46,15 @@ ALLOWED = {
         "errors",
         "host",
         "measure",
+        "room",
         "transports",
         "units",
         "",
     },
     "ipcbench.cli": {
         *("analysis", "arguments", "doctor", "errors", "host", "measure", "outputs", "planning"),
-        *("interrupts", "inventory", "reporters", "resuming", "selftest", "transports", ""),
+        *("interrupts", "inventory", "reporters", "resuming", "selftest", "shortage", "streams"),
+        *("transports", ""),
     },
     "ipcbench.selftest": {
         *("analysis", "case", "errors", "events", "host", "measure", "transports", "units"),
@@ -60,6 +62,9 @@ ALLOWED = {
     "ipcbench.events": {"case"},
     "ipcbench.eventlog": {"case", "errors", "events", "outputs"},
     "ipcbench.interrupts": {"errors"},
+    "ipcbench.room": {"errors", "transports", "units"},
+    "ipcbench.shortage": set(),
+    "ipcbench.streams": set(),
     "ipcbench.__main__": {"cli"},
     "ipcbench": set(),
 }

@@ -1,0 +1,112 @@
+"""Makes one thing scarce for a real command line: limits, namespaces, an ordinary user."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ipcbench.analysis import store
+from tests.command import QUICK, environment
+
+OPTIONS = (*QUICK, "--sizes=64")
+LATENCY = (*OPTIONS, "--workloads=latency")
+Done = subprocess.CompletedProcess[str]
+_LIMIT_S = 60
+_FIRST_USER = 51_234
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of a comparison whose results are in run.json."""
+    return [sys.executable, "-m", "ipcbench", "compare", *arguments, "-o", "run.json"]
+
+
+def finished(line: Sequence[str], cwd: Path, extra: Mapping[str, str | None] | None = None) -> Done:
+    """The finished command; a variable that is None in `extra` isn't set for it."""
+    variables = environment({k: v for k, v in (extra or {}).items() if v is not None})
+    for name, value in (extra or {}).items():
+        if value is None:
+            variables.pop(name, None)
+    return subprocess.run(
+        line, cwd=cwd, env=variables, capture_output=True, text=True, timeout=_LIMIT_S
+    )
+
+
+def explained(done: Done, code: int) -> str:
+    """All that it said, in one line; it ended with this code and nothing in it broke."""
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == code, said
+    for bug in ("Traceback", "internal error", "SIGBUS", "SIGSEGV"):
+        assert bug not in said
+    return said
+
+
+def refusal(done: Done) -> str:
+    """The one line with which it was refused, before anything was measured."""
+    explained(done, 2)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def measured(path: Path) -> set[str]:
+    """The mechanisms that have a number in a result file."""
+    benches = store.load(path).suite or ()
+    return {str(bench.get_name()).split("/")[1] for bench in benches} - {"null", "memcpy"}
+
+
+def limited(statements: str) -> list[str]:
+    """What to put in front of a command, so that these Python statements hold for it."""
+    code = f"import os, resource, sys; {statements}; os.execvp(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", code]
+
+
+def unshared(kinds: Sequence[str], setup: str, after: str = "true") -> list[str]:
+    """What to put in front of a command that is to run in namespaces of its own, set up by a shell.
+
+    `after` is run there when the command is done. Skips the test where the machine doesn't allow
+    it.
+    """
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare(1) is missing")
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    inside = ["unshare", *user, *kinds, "sh", "-e", "-c"]
+    probe = subprocess.run(
+        [*inside, f"{setup}\n{shlex.quote(sys.executable)} -c pass"],
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_S,
+    )
+    if probe.returncode != 0:
+        pytest.skip(f"no such namespace here: {probe.stderr.strip()}")
+    return [*inside, f'{setup}\nset +e; "$@"; code=$?; {after}; exit $code', "sh"]
+
+
+def ordinary_user(folder: Path) -> list[str]:
+    """What to put in front of a command that an ordinary user is to run, who owns this folder.
+
+    Where the tests are root's, it is one without any processes, who may read what root may: the
+    interpreter could be anywhere.
+    """
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv(1) is missing")
+    taken = {process.uids().real for process in psutil.process_iter()}
+    user = next(number for number in range(_FIRST_USER, 2**16) if number not in taken)
+    os.chown(folder, user, user)
+    reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *reads]
+
+
+def processes_of_user() -> int:
+    """How many processes count against RLIMIT_NPROC of a command behind `ordinary_user`."""
+    if os.geteuid() == 0:
+        return 0
+    mine = [one for one in psutil.process_iter() if one.uids().real == os.getuid()]
+    return sum(one.num_threads() for one in mine)

@@ -1,0 +1,71 @@
+"""How many pairs fit at once, on invented limits."""
+
+import os
+import resource
+
+import pytest
+
+from ipcbench import room
+from ipcbench.errors import UsageError
+from ipcbench.room import pairs_at_once
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """The soft limits that the process has; whatever isn't in it is unlimited."""
+    granted: dict[int, int] = {}
+
+    def getrlimit(kind: int) -> tuple[int, int]:
+        limit = granted.get(kind, resource.RLIM_INFINITY)
+        return limit, limit
+
+    monkeypatch.setattr(resource, "getrlimit", getrlimit)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(room, "_processes_of", lambda _: 100)
+    monkeypatch.setattr(room, "_shared_memory", lambda: 2**40)
+    return granted
+
+
+def test_without_limits_there_are_as_many_as_are_wanted(limits: dict[int, int]) -> None:
+    assert pairs_at_once([64], 12) == 12
+
+
+@pytest.mark.parametrize(("files", "pairs"), [(23, 1), (28, 2), (29, 3), (1024, 12)])
+def test_each_worker_takes_three_descriptors(
+    files: int, pairs: int, limits: dict[int, int]
+) -> None:
+    limits[resource.RLIMIT_NOFILE] = files
+    assert pairs_at_once([64], 12) == pairs
+
+
+@pytest.mark.parametrize(("processes", "pairs"), [(103, 1), (109, 2), (4096, 12)])
+def test_each_pair_takes_up_to_four_processes(
+    processes: int, pairs: int, limits: dict[int, int]
+) -> None:
+    limits[resource.RLIMIT_NPROC] = processes
+    assert pairs_at_once([64], 12) == pairs
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "says"),
+    [
+        (resource.RLIMIT_NOFILE, 22, "may open 22 files and measuring takes 23"),
+        (resource.RLIMIT_NPROC, 102, "has 100 processes of at most 102"),
+        (resource.RLIMIT_AS, 2**28 - 1, "its tables need 256 MiB; raise the limit"),
+    ],
+)
+def test_a_limit_that_lets_no_pair_be_is_named(
+    kind: int, limit: int, says: str, limits: dict[int, int]
+) -> None:
+    limits[kind] = limit
+    with pytest.raises(UsageError, match=says):
+        pairs_at_once([64], 12)
+
+
+def test_shared_memory_is_shared_out(
+    limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_shared_memory", lambda: 64 * 2**20)  # what Docker gives
+    assert pairs_at_once([65536], 12) == 12
+    assert pairs_at_once([2**23], 12) == 3
+    assert pairs_at_once([2**26], 12) == 1
