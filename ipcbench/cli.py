@@ -27,6 +27,7 @@ from ipcbench.errors import (
     ResultsError,
     UsageError,
 )
+from ipcbench.foreign import printable
 from ipcbench.interrupts import interruptible
 from ipcbench.shortage import in_words, is_shortage
 from ipcbench.streams import patient_streams
@@ -387,4 +388,5 @@ def _code_of(command: Callable[[], int]) -> int:
 
 
 def _say(message: str) -> None:
-    print(f"ipcbench: {message}", file=sys.stderr, flush=True)
+    """One line on stderr: names of files and what is in them can't end it or steer a terminal."""
+    print(f"ipcbench: {printable(message)}", file=sys.stderr, flush=True)

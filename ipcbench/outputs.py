@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipcbench import __version__
-from ipcbench.errors import UsageError
+from ipcbench.errors import ResultsError, UsageError
+from ipcbench.foreign import read_text
 
 RESULTS_FOLDER = "results"
 STDOUT = "-"
 _GIT_TIMEOUT_S = 5
+_MOST_BYTES = 1024**2
+"""Of what a selftest found; it takes two thousand."""
+_LARGEST_FLOOR = 10.0
+"""Where equal things differ more than tenfold, nothing was found out."""
 
 
 def checked_output(path: Path, *, force: bool) -> Path:
@@ -64,10 +69,12 @@ def noise_floor(machine_slug: str) -> NoiseFloor:
     import json
 
     try:
-        found = json.loads(selftest_path(machine_slug).read_text(encoding="utf-8"))["noise_floor"]
-        return NoiseFloor(float(found["within_run_ratio"]), float(found["between_runs_ratio"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        text = read_text(selftest_path(machine_slug), _MOST_BYTES)
+        found = json.loads(text)["noise_floor"]
+        floor = NoiseFloor(float(found["within_run_ratio"]), float(found["between_runs_ratio"]))
+    except (ResultsError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return NoiseFloor()
+    return floor if all(0 <= share <= _LARGEST_FLOOR for share in floor) else NoiseFloor()
 
 
 def baseline_path(name: str) -> Path:

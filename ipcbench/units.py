@@ -9,7 +9,7 @@ import re
 from ipcbench.errors import UsageError
 
 _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SIZE = re.compile(r"([0-9]+)([kmg]?)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,18})([kmg]?)", re.IGNORECASE)
 _DURATION_FACTORS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")

@@ -44,7 +44,11 @@ class Histogram(NamedTuple):
             raise ValueError(f"not a histogram: {text[:60]!r}")
         pairs = (pair.split(":") for pair in match[3].split())
         counts = {int(bucket): int(count) for bucket, count in pairs}
-        return cls(int(match[1]), int(match[2]), counts)
+        least, most, buckets = int(match[1]), int(match[2]), list(counts)
+        ends = bucket_of(least), bucket_of(most)
+        if (buckets[0], buckets[-1]) != ends or buckets != sorted(buckets):
+            raise ValueError(f"a histogram that contradicts itself: {text[:60]!r}")
+        return cls(least, most, counts)
 
     def __str__(self) -> str:
         pairs = (f"{bucket}:{count}" for bucket, count in self.counts.items())

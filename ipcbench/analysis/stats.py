@@ -13,7 +13,7 @@ which they, and not the bootstrap or Student's t, covered what they claim.
 import statistics
 from collections.abc import Mapping, Sequence
 from functools import cache
-from math import comb, exp, log
+from math import exp, log
 from typing import Literal, NamedTuple, TypeVar
 
 _Round = TypeVar("_Round")
@@ -149,9 +149,10 @@ def _verdict(ratio: Ratio | None, limit: float, noise_floor: float) -> Verdict |
 @cache
 def _coverage(count: int) -> tuple[float, ...]:
     """How often [d-th least, d-th most] of so many values covers the median, for d = 1, 2, ..."""
-    below, covered = 0, []
+    below, choices, covered = 0, 1, []
     for depth in range(1, count // 2 + 1):
-        below += comb(count, depth - 1)
+        below += choices
+        choices = choices * (count - depth + 1) // depth  # C(count, depth), from the one before
         covered.append(1 - 2 * below / 2**count)
     return tuple(covered)
 

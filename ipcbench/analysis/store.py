@@ -6,6 +6,8 @@ and their reasons. pyperf reads our files as they are; a file that pyperf has re
 that key and nothing else.
 
 Host name, user paths and build paths, which pyperf records, are left out: results are published.
+All text that gets in, measured or loaded, is made fit to be shown; `checked` says what else a file
+must be.
 """
 
 import io
@@ -14,22 +16,20 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import pyperf
 
+from ipcbench.analysis import checked
+from ipcbench.analysis.checked import FORMAT, OUR_KEY, Status
 from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case
-from ipcbench.errors import ResultsError, UsageError
-
-FORMAT = 1
-"""Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
+from ipcbench.errors import ResultsError
+from ipcbench.foreign import printable, read_text
 
 RETRIED_KEY = "retried_after"
 """Metadata of a launch that was the second try: why there was no number from the first."""
 
 _MOST_BYTES = 256 * 1024**2
-_KEY = "ipcbench"
 _PRIVATE_METADATA = frozenset(
     (
         "hostname",
@@ -41,8 +41,6 @@ _PRIVATE_METADATA = frozenset(
         "command_max_rss",
     )
 )
-
-Status = Literal["n/a", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,11 @@ class Results:
         """Adds one launch, told apart by this metadata."""
         (run,) = bench.get_runs()
         kept = {k: v for k, v in run.get_metadata().items() if k not in _PRIVATE_METADATA}
+        known = kept | metadata | {"ipcbench_format": FORMAT}
         launch = pyperf.Run(
             run.values,
             warmups=run.warmups,
-            metadata=kept | metadata | {"ipcbench_format": FORMAT},
+            metadata={k: printable(v) if isinstance(v, str) else v for k, v in known.items()},
             collect_metadata=False,
         )
         bench = pyperf.Benchmark([launch])
@@ -81,7 +80,7 @@ class Results:
 
     def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
         """Notes why a case has no number."""
-        self.unmeasured[case.id] = Unmeasured(case, status, " ".join(reason.split()))
+        self.unmeasured[case.id] = Unmeasured(case, status, printable(" ".join(reason.split())))
 
     @property
     def is_empty(self) -> bool:
@@ -105,35 +104,20 @@ def dumps(results: Results) -> str:
     # Our key goes in front of pyperf's closing brace: to parse and write all of it again would
     # double what a save costs, and there is one after each launch.
     body = pyperfs.getvalue().rstrip().removesuffix("}")
-    return f'{body},"{_KEY}":{json.dumps(ours)}}}\n'
+    return f'{body},"{OUR_KEY}":{json.dumps(ours)}}}\n'
 
 
 def loads(text: str, name: str) -> Results:
     """The results in the text of a file called `name`. Raises ResultsError."""
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{name} is not JSON: {error}") from error
-    ours = data.get(_KEY) if isinstance(data, dict) else None
-    if not isinstance(data, dict) or "benchmarks" not in data:
-        raise ResultsError(f"{name} is not a pyperf file; give a file that ipcbench wrote")
-    try:
-        suite = pyperf.BenchmarkSuite.loads(text) if data["benchmarks"] else None
-        _check_ours(suite)
-        results = Results(suite)
-        plan = (ours or {}).get("plan")
-        results.intent = None if plan is None else Intent.parse(plan)
-        for item in (ours or {}).get("unmeasured", ()):
-            case, status = Case.parse(item["case"]), item["status"]
-            results.add_unmeasured(case, "failed" if status == "failed" else "n/a", item["reason"])
+        data = checked.parsed(text)
+        results = Results(checked.suite_in(data), intent=checked.intent_in(data))
+        for case, status, reason in checked.unmeasured_in(data):
+            results.add_unmeasured(case, status, reason)
     except ResultsError as error:
         raise ResultsError(f"{name} {error}") from error
-    except UsageError as error:
-        raise ResultsError(f"{name} isn't ipcbench's: {error}") from error
-    except Exception as error:
-        raise ResultsError(
-            f"{name} is not a readable pyperf file: {type(error).__name__}: {error}"
-        ) from error
+    except MemoryError as error:
+        raise ResultsError(f"{name} needs more memory than there is") from error
     if results.is_empty:
         raise ResultsError(f"{name} holds no results")
     return results
@@ -141,19 +125,7 @@ def loads(text: str, name: str) -> Results:
 
 def load(path: Path) -> Results:
     """The results in a file. Raises ResultsError with what is wrong with it."""
-    try:
-        if path.is_dir():
-            raise ResultsError(f"{path} is a folder; name the JSON file in it")
-        if path.stat().st_size > _MOST_BYTES:
-            raise ResultsError(f"{path} is larger than {_MOST_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ResultsError(f"{path} isn't there; name a result file") from error
-    except OSError as error:
-        raise ResultsError(f"{path} can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ResultsError(f"{path} is not text; name a result file (JSON)") from error
-    return loads(text, str(path))
+    return loads(read_text(path, _MOST_BYTES), str(path))
 
 
 def merge(files: Iterable[tuple[str, Results]]) -> Results:
@@ -216,13 +188,3 @@ def write_atomically(path: Path, text: str) -> None:
 def save(results: Results, path: Path) -> None:
     """Writes the results to a file, atomically. Raises ResultsError."""
     write_atomically(path, dumps(results))
-
-
-def _check_ours(suite: pyperf.BenchmarkSuite | None) -> None:
-    for bench in suite or ():
-        written = bench.get_metadata().get("ipcbench_format")
-        if written is None:
-            raise ResultsError(f"isn't ipcbench's: {bench.get_name()!r} is not one of its cases")
-        if written != FORMAT:
-            raise ResultsError(f"has format {written}; this ipcbench reads format {FORMAT}")
-        Case.parse(bench.get_name())

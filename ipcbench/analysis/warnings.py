@@ -144,11 +144,10 @@ def _bimodal(group: pd.DataFrame) -> str | None:
     if len(times) < _FEWEST + 2:
         return None
     for cut in range(least, len(times) - least + 1):
-        low, high = times[:cut], times[cut:]
-        widest = max(low[-1] / low[0], high[-1] / high[0])
-        gap = high[0] / low[-1]
+        widest = max(times[cut - 1] / times[0], times[-1] / times[cut])
+        gap = times[cut] / times[cut - 1]
         if gap > _MODES_APART and gap > widest:
-            ratio = statistics.median(high) / statistics.median(low)
+            ratio = statistics.median(times[cut:]) / statistics.median(times[:cut])
             return (
                 f"its launches have two modes {ratio:.2f}x apart;"
                 " neither is the median: read the launches in the JSON"

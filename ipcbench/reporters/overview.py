@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 from rich import box
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -38,7 +39,7 @@ def _table(group: pd.DataFrame) -> Table:
         for row in group.to_dict("records")
     }
     for name in dict.fromkeys(group["transport"]):
-        table.add_row(str(name), *(cells.get((name, *column), "") for column in columns))
+        table.add_row(escape(str(name)), *(cells.get((name, *column), "") for column in columns))
     return table
 
 

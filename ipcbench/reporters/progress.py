@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain
+from ipcbench.foreign import printable
 from ipcbench.reporters.timeleft import TimeLeft
 from ipcbench.units import counted, display_left
 
@@ -69,4 +70,4 @@ class PlainProgress(Silence):
                 pass
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(printable(line)), soft_wrap=True)

@@ -26,7 +26,7 @@ _TITLES = {
     "throughput": "Throughput (one way, delivered)",
     "connect": "Connection set-up (connect, a byte each way, close)",
 }
-_CONTROLS = {"floor": "floor", "ceiling": "top"}
+_CONTROLS = {"floor": "floor", "ceiling": "top", "control": "control"}
 _TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
@@ -117,7 +117,7 @@ def _titled(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Itera
 def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column.title, justify="right" if column.is_number else "left")
+        table.add_column(escape(column.title), justify="right" if column.is_number else "left")
     for row in group.to_dict("records"):
         if row["status"] == "measured":
             name, *rest = (column.show(row) for column in columns)

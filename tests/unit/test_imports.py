@@ -15,7 +15,8 @@ ALLOWED = {
     "ipcbench.units": {"errors"},
     "ipcbench.case": {"errors", "units"},
     "ipcbench.host": {"errors", "case"},
-    "ipcbench.outputs": {"errors", ""},
+    "ipcbench.foreign": {"errors"},
+    "ipcbench.outputs": {"errors", "foreign", ""},
     "ipcbench.transports.base": set(),
     "ipcbench.transports.gate": set(),
     "ipcbench.transports.stream": {"transports.base", "transports.gate"},
@@ -25,8 +26,10 @@ ALLOWED = {
     "ipcbench.transports.sysv": {"transports.base"},
     "ipcbench.transports": {"errors", "transports"},
     "ipcbench.analysis.stats": set(),
-    "ipcbench.analysis": {"analysis", "case", "errors", "units"},
-    "ipcbench.reporters": {"analysis", "reporters", "case", "errors", "events", "units", ""},
+    "ipcbench.analysis": {"analysis", "case", "errors", "foreign", "units"},
+    "ipcbench.reporters": {
+        *("analysis", "reporters", "case", "errors", "events", "foreign", "units", ""),
+    },
     "ipcbench.measure.loops": {"transports.base"},
     "ipcbench.measure.payload": set(),
     "ipcbench.measure.control": set(),
@@ -53,7 +56,8 @@ ALLOWED = {
     },
     "ipcbench.cli": {
         *("analysis", "arguments", "doctor", "errors", "host", "measure", "outputs", "planning"),
-        *("interrupts", "inventory", "reporters", "resuming", "selftest", "shortage", "streams"),
+        *("foreign", "interrupts", "inventory", "reporters", "resuming", "selftest"),
+        *("shortage", "streams"),
         *("transports", ""),
     },
     "ipcbench.selftest": {

@@ -1,0 +1,431 @@
+"""The text of a results file as data that the rest can rely on. Pure.
+
+Files come from anywhere. Here each value that a frame, a statistic or a table reads is held to
+its type and range, how much and how deep a file may be is bounded, and all text is made fit to
+be shown. Whatever is wrong is a ResultsError that names the case and the key; its message goes
+on after the file's name.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import pyperf
+
+from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.case import Case, cpus_placement, placement_of_cpus
+from ipcbench.errors import ResultsError, UsageError
+from ipcbench.foreign import printable
+
+FORMAT = 1
+"""Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
+
+OUR_KEY = "ipcbench"
+"""Where a file holds what pyperf has no place for."""
+
+Status = Literal["n/a", "failed"]
+
+_PYPERF_VERSION = "1.0"
+_FORMAT_KEY = "ipcbench_format"
+_MOST_DEPTH = 16
+_MOST_ELEMENTS = 10_000_000
+"""Elements of lists and objects: each takes up to 100 bytes of memory, however short its text."""
+_MOST_CASES = 20_000
+_MOST_LAUNCHES = 100_000
+"""Of one case. What ipcbench would take days to measure isn't read either."""
+_MOST_NAMES = 256
+"""Different transports, sizes or CPUs: they are the rows and columns of tables."""
+_MOST_KEYS = 1_000
+"""Different names of metadata in one file: each is a column of the frame of launches."""
+_LARGEST_SIZE = 2**48
+_LONGEST_NAME = 200
+_SHOWN = 60
+_SAID = 300
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+
+
+class Rule(NamedTuple):
+    """What a value must be, in words and as a test."""
+
+    wanted: str
+    fits: Callable[[Any], bool]
+
+
+def _whole(least: int, most: int) -> Rule:
+    wanted = f"a whole number from {least} to {most}"
+    return Rule(wanted, lambda value: type(value) is int and least <= value <= most)
+
+
+def _number(least: float, most: float) -> Rule:
+    wanted = f"a number from {least:g} to {most:g}"
+    return Rule(wanted, lambda value: type(value) in (int, float) and least <= value <= most)
+
+
+def _one_of(*known: str) -> Rule:
+    return Rule(" or ".join(map(repr, known)), lambda value: value in known)
+
+
+def _like(pattern: re.Pattern[str], wanted: str) -> Rule:
+    return Rule(wanted, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_scalar(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return _is_text(value) or (type(value) is int and abs(value) < 2**63)
+
+
+def _is_histogram(value: object) -> bool:
+    try:
+        return isinstance(value, str) and Histogram.parse(value).total > 0
+    except ValueError:
+        return False
+
+
+_TEXT = Rule("a text", _is_text)
+_TIME = _number(1e-15, 1e9)
+"""Seconds a message. The bounds are far from any machine's, and near enough for arithmetic."""
+_WARMUP_TIME = _number(0, 1e9)
+_LOOPS = _whole(1, 10**11)
+
+_RULES: Mapping[str, Rule] = {
+    "name": _TEXT,
+    "unit": _one_of("second"),
+    "loops": _LOOPS,
+    "inner_loops": _whole(1, 1),
+    "role": _one_of("mechanism", "floor", "ceiling", "control"),  # the last: both, in early files
+    "round": _whole(1, 10**9),
+    "run_id": _like(_NAME, "a name"),
+    "baseline": _like(_NAME, "the name of a transport"),
+    "machine": _like(_SLUG, "a machine's name of lower-case words and hyphens"),
+    "seed": _whole(0, 10**100),
+    "messages_checked": _whole(0, 10**12),
+    "cpu_client": _whole(0, 99_999),
+    "cpu_server": _whole(0, 99_999),
+    "cpu_count": _whole(1, 10**6),
+    "target_ratio": _number(1e-9, 1e9),
+    HISTOGRAM_KEY: Rule("a histogram of round trips", _is_histogram),
+    **dict.fromkeys(("cpu_model", "virtualisation", "kernel", "python", "governor"), _TEXT),
+    **dict.fromkeys(("command", "date", "ipcbench_version", "versions"), _TEXT),
+    **dict.fromkeys(("cpus_seen_client", "cpus_seen_server"), _TEXT),
+}
+_RULES_BY_ENDING = (
+    ("_per_message", _number(0, 1e12)),
+    ("_s", _number(0, 1e12)),
+    ("_ratio", _number(0, 1e9)),
+    ("_count", _whole(0, 10**12)),
+    ("_bytes", _whole(0, 10**15)),
+)
+"""Names of metadata end in their unit."""
+_ANY = Rule("a finite number or a text", _is_scalar)
+
+_REQUIRED = (
+    *("name", "loops", "role", "round", "run_id", "run_elapsed_s", "messages_checked"),
+    *("baseline", "machine", "cpu_model", "cpu_count", "virtualisation", "kernel", "python"),
+    *("seed", "ipcbench_version", _FORMAT_KEY),
+)
+"""What every launch must have."""
+
+
+def parsed(text: str) -> Mapping[str, Any]:
+    """The outermost object of a JSON text of bounded depth and size. Raises ResultsError."""
+    if sum(map(text.count, ",[{")) > _MOST_ELEMENTS:
+        raise ResultsError(f"holds more than {_MOST_ELEMENTS} values; report its runs one by one")
+    try:
+        data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        _check_depth(data)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except json.JSONDecodeError as error:
+        raise ResultsError(f"is not JSON: {_said(error)}") from error
+    except ValueError as error:  # int() takes no more digits than sys.get_int_max_str_digits()
+        raise ResultsError("holds a number of too many digits") from error
+    if not isinstance(data, dict) or "benchmarks" not in data:
+        raise ResultsError("is not a pyperf file; give a file that ipcbench wrote")
+    return data
+
+
+def suite_in(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
+    """The launches in a file's data; None where it has no case with any. Raises ResultsError."""
+    benchmarks = _items(data["benchmarks"], "the file", "benchmarks", _MOST_CASES)
+    if data.get("version") != _PYPERF_VERSION:
+        shown = _shown(data.get("version"))
+        raise ResultsError(f"is not a readable pyperf file: its version is {shown}, not 1.0")
+    for one in benchmarks:
+        _check_ours(data, one)
+    common = _metadata_of(data, "the file")
+    read = [_benchmark(one, number, common) for number, one in enumerate(benchmarks, 1)]
+    cases = [Case.parse(bench.get_name()) for bench in read]
+    _check_different(cases, "benchmarks")
+    _check_names(cases)
+    _check_keys(read)
+    return pyperf.BenchmarkSuite(read) if read else None
+
+
+def unmeasured_in(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str]]:
+    """The cases without a number in a file's data, and why. Raises ResultsError."""
+    if OUR_KEY not in data:
+        return []
+    ours = _object_at(data[OUR_KEY], "the file", OUR_KEY)
+    if ours.get("format", FORMAT) != FORMAT:
+        raise _other_format(ours["format"])
+    items = _items(ours.get("unmeasured", []), "the file", "unmeasured", _MOST_CASES)
+    read = [_unmeasured(item, number) for number, item in enumerate(items, 1)]
+    cases = [case for case, _, _ in read]
+    _check_different(cases, "unmeasured cases")
+    _check_names(cases)
+    return read
+
+
+def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
+    where = f"unmeasured case {number}"
+    fields = _object_at(item, "the file", where)
+    case = _case(fields.get("case"), where)
+    reason, status = fields.get("reason"), fields.get("status")
+    _check(_TEXT, reason, case.id, "reason")
+    _check(_one_of("n/a", "failed"), status, case.id, "status")
+    return case, "failed" if status == "failed" else "n/a", str(reason)
+
+
+def _benchmark(data: object, number: int, common: Mapping[str, Any]) -> pyperf.Benchmark:
+    where = f"benchmark {number}"
+    fields = _object_at(data, "the file", where)
+    shared = {**common, **_metadata_of(fields, where)}
+    launches = _items(fields.get("runs"), where, "runs", _MOST_LAUNCHES)
+    if not launches:
+        raise _wrong(where, "runs", launches, "a list of launches")
+    every = []
+    for one in launches:
+        launch = _object_at(one, where, "a launch")
+        every.append((launch, {**shared, **_metadata_of(launch, where)}))
+    case = _case(every[0][1].get("name"), where)
+    runs = [
+        _run(launch, metadata, f"{case.id}, launch {place}")
+        for place, (launch, metadata) in enumerate(every, 1)
+    ]
+    _check_launches(case, [metadata for _, metadata in every])
+    try:
+        return pyperf.Benchmark(runs)
+    except (ValueError, TypeError) as error:
+        raise ResultsError(f"contradicts itself: {case.id}: {_said(error)}") from error
+
+
+def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
+    """ResultsError if a benchmark of this file is another program's, or of another format.
+
+    Looked at before all else: rules for ipcbench's metadata say nothing about those of others.
+    """
+    runs = benchmark.get("runs") if isinstance(benchmark, dict) else None
+    launch = runs[0] if isinstance(runs, list) and runs else None
+    levels = [one.get("metadata") for one in (data, benchmark, launch) if isinstance(one, dict)]
+    found: dict[str, Any] = {}
+    for level in levels:
+        found |= level if isinstance(level, dict) else {}
+    name, written = found.get("name"), found.get(_FORMAT_KEY)
+    if name is not None and written is None:
+        raise ResultsError(f"isn't ipcbench's: {_shown(name)} is not one of its cases")
+    if written is not None and written != FORMAT:
+        raise _other_format(written)
+
+
+def _run(launch: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> pyperf.Run:
+    missing = [key for key in _REQUIRED if key not in metadata]
+    if missing:
+        raise ResultsError(f"lacks something: {where} has no {missing[0]}")
+    values = _items(launch.get("values"), where, "values", _MOST_ELEMENTS)
+    if not values:
+        raise _wrong(where, "values", values, "a list of times")
+    for value in values:
+        _check(_TIME, value, where, "a value")
+    warmups = _items(launch.get("warmups", []), where, "warmups", _MOST_ELEMENTS)
+    for warmup in warmups:
+        if len(_items(warmup, where, "a warmup", 2)) != 2:
+            raise _wrong(where, "a warmup", warmup, "a list of a count and a time")
+        _check(_LOOPS, warmup[0], where, "loops of a warmup")
+        _check(_WARMUP_TIME, warmup[1], where, "a warmup")
+    try:
+        return pyperf.Run(
+            values,
+            warmups=[tuple(warmup) for warmup in warmups],
+            metadata=dict(metadata),
+            collect_metadata=False,
+        )
+    except (ValueError, TypeError) as error:  # pyperf's own rules for its own metadata
+        raise ResultsError(f"holds a wrong value: {where}: {_said(error)}") from error
+
+
+def _check_launches(case: Case, launches: Sequence[Mapping[str, Any]]) -> None:
+    """ResultsError unless these are different launches of one case."""
+    seen = set()
+    shared = {**case._asdict(), "name": case.id, "role": launches[0]["role"]}
+    for place, metadata in enumerate(launches, 1):
+        where = f"{case.id}, launch {place}"
+        if metadata[_FORMAT_KEY] != FORMAT:
+            raise _other_format(metadata[_FORMAT_KEY])
+        for key, same in shared.items():
+            if key in metadata and metadata[key] != same:
+                raise _wrong(where, key, metadata[key], repr(same))
+        launch = metadata["run_id"], metadata["round"]
+        if launch in seen:
+            raise ResultsError(f"holds a launch twice: {where} is round {launch[1]} once more")
+        seen.add(launch)
+
+
+def _metadata_of(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The metadata at one level of a file, each value checked, all text fit to be shown."""
+    return {
+        key: _metadatum(key, value, where)
+        for key, value in _object_at(fields.get("metadata", {}), where, "metadata").items()
+    }
+
+
+def _metadatum(key: str, value: object, where: str) -> object:
+    if _KEY.fullmatch(key) is None:
+        raise ResultsError(f"holds a wrong name: {where}: {_shown(key)} is not a metadata's name")
+    _check(_rule(key), value, where, key)
+    return printable(value.strip()) if isinstance(value, str) else value
+
+
+@cache
+def _rule(key: str) -> Rule:
+    by_ending = (rule for ending, rule in _RULES_BY_ENDING if key.endswith(ending))
+    return _RULES.get(key) or next(by_ending, _ANY)
+
+
+def _case(name: object, where: str) -> Case:
+    """The case of this id, spelled as ipcbench spells it."""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        raise _wrong(where, "its case", name, "a case's name")
+    try:
+        case = Case.parse(name)
+    except (UsageError, ValueError) as error:
+        raise ResultsError(f"isn't ipcbench's: {_said(error)}") from error
+    cpus = placement_of_cpus(case.placement)
+    spelled = case if cpus is None else case._replace(placement=cpus_placement(*cpus))
+    if spelled.id != name or not _NAME.fullmatch(case.transport):
+        raise ResultsError(f"isn't ipcbench's: {_shown(name)} is not how it writes a case")
+    if case.message_size_bytes > _LARGEST_SIZE:
+        raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
+    return case
+
+
+def _check_different(cases: Sequence[Case], what: str) -> None:
+    seen = set()
+    for case in cases:
+        if case in seen:
+            raise ResultsError(f"holds a case twice: two {what} are {case.id}")
+        seen.add(case)
+
+
+def _check_names(cases: Iterable[Case]) -> None:
+    """ResultsError if a table of these would have more rows or columns than anybody reads."""
+    transports, sizes = set(), set()
+    cpus: set[int] = set()
+    for case in cases:
+        transports.add(case.transport)
+        sizes.add(case.message_size_bytes)
+        cpus.update(placement_of_cpus(case.placement) or ())
+    for what, names in (("transports", transports), ("sizes", sizes), ("CPUs", cpus)):
+        if len(names) > _MOST_NAMES:
+            raise ResultsError(f"holds {len(names)} {what}; at most {_MOST_NAMES} can be shown")
+
+
+def _check_keys(benchmarks: Iterable[pyperf.Benchmark]) -> None:
+    keys: set[str] = set()
+    for metadata in _every_metadata(benchmarks):
+        keys |= metadata.keys()
+        if len(keys) > _MOST_KEYS:
+            raise ResultsError(f"holds more than {_MOST_KEYS} different names of metadata")
+
+
+def _every_metadata(benchmarks: Iterable[pyperf.Benchmark]) -> Iterator[dict[str, Any]]:
+    return (run.get_metadata() for bench in benchmarks for run in bench.get_runs())
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs; a name that stands twice would be read differently elsewhere."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ResultsError(f"is ambiguous: {_shown(twice)} stands twice in one object")
+    return found
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ResultsError(f"holds {constant}, which is no number")
+
+
+def _check_depth(data: object) -> None:
+    level: list[Any] = [data] if isinstance(data, dict | list) else []
+    for _ in range(_MOST_DEPTH):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> ResultsError:
+    return ResultsError(f"is nested deeper than {_MOST_DEPTH} levels; no results file is")
+
+
+def _items(value: object, where: str, key: str, most: int) -> list[Any]:
+    """The list; ResultsError if it isn't one or is too long."""
+    if not isinstance(value, list):
+        shown = _shown(value)
+        raise ResultsError(f"is not a readable pyperf file: {where}: {key} is {shown}, not a list")
+    if len(value) > most:
+        raise ResultsError(f"holds too much: {where} has {len(value)} {key}, more than {most}")
+    return value
+
+
+def _object_at(value: object, where: str, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        shown = _shown(value)
+        raise ResultsError(
+            f"is not a readable pyperf file: {where}: {key} is {shown}, not an object"
+        )
+    return value
+
+
+def _check(rule: Rule, value: object, where: str, key: str) -> None:
+    if not rule.fits(value):
+        raise _wrong(where, key, value, rule.wanted)
+
+
+def _wrong(where: str, key: str, value: object, wanted: str) -> ResultsError:
+    return ResultsError(f"holds a wrong value: {where}: {key} is {_shown(value)}, not {wanted}")
+
+
+def _other_format(written: object) -> ResultsError:
+    return ResultsError(f"has format {_shown(written)}; this ipcbench reads format {FORMAT}")
+
+
+def _shown(value: object) -> str:
+    """What a value is, in a few words."""
+    if isinstance(value, dict | list):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        return kind if value else f"{kind} of nothing"
+    if isinstance(value, str):
+        return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+    if value is None or isinstance(value, bool):
+        return "missing" if value is None else str(value).lower()
+    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
+        return "a very large number"  # whose digits may be too many for str()
+    return repr(value)
+
+
+def _said(error: Exception) -> str:
+    """Somebody else's error in one line that isn't too long."""
+    return printable(str(error)[:_SAID])
