@@ -108,7 +108,7 @@ _RULES: Mapping[str, Rule] = {
     "run_id": _like(_NAME, "a name"),
     "baseline": _like(_NAME, "the name of a transport"),
     "machine": _like(_SLUG, "a machine's name of lower-case words and hyphens"),
-    "seed": _whole(0, 10**100),
+    "seed": Rule("a whole number of at least 0", lambda value: type(value) is int and value >= 0),
     "messages_checked": _whole(0, 10**12),
     "cpu_client": _whole(0, 99_999),
     "cpu_server": _whole(0, 99_999),
