@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import pyperf
 
 from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case, cpus_placement, placement_of_cpus
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.foreign import printable
@@ -132,7 +133,7 @@ _ANY = Rule("a finite number or a text", _is_scalar)
 _REQUIRED = (
     *("name", "loops", "role", "round", "run_id", "run_elapsed_s", "messages_checked"),
     *("baseline", "machine", "cpu_model", "cpu_count", "virtualisation", "kernel", "python"),
-    *("seed", "ipcbench_version", _FORMAT_KEY),
+    *("seed", "ipcbench_version", "command", _FORMAT_KEY),
 )
 """What every launch must have."""
 
@@ -185,6 +186,15 @@ def unmeasured_in(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str]]
     _check_different(cases, "unmeasured cases")
     _check_names(cases)
     return read
+
+
+def intent_in(data: Mapping[str, Any]) -> Intent | None:
+    """The plan that a file's run had; None where the file doesn't say. Raises ResultsError."""
+    plan = _object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get("plan")
+    try:
+        return None if plan is None else Intent.parse(plan)
+    except ResultsError as error:
+        raise ResultsError(_said(error)) from error
 
 
 def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:

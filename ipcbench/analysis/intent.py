@@ -58,7 +58,7 @@ class Intent:
         if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
             raise ResultsError('has a "plan" that isn\'t one')
         try:
-            return cls(
+            intent = cls(
                 cases=tuple(Case.parse(_text(case)).id for case in _listed(data["cases"])),
                 rounds=_whole(data["rounds"], at_least=1),
                 seed=_whole(data["seed"], at_least=0),
@@ -71,6 +71,10 @@ class Intent:
                 target_ratio=_optional(_positive, data["target_ratio"]),
                 budget_s=_optional(_positive, data["budget_s"]),
             )
+            for case in map(Case.parse, intent.cases):
+                if case.placement not in intent.cpus:
+                    raise ValueError(f"no CPUs are given for {case.placement}")
+            return intent
         except (ValueError, AttributeError, UsageError) as error:
             raise ResultsError(f'has a "plan" that can\'t be followed: {error}') from error
 

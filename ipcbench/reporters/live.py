@@ -19,6 +19,7 @@ from ipcbench import units
 from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case
 from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain
+from ipcbench.foreign import printable
 from ipcbench.reporters.timeleft import TimeLeft
 
 _BAR_WIDTH = 24
@@ -173,7 +174,7 @@ class LiveView:
             yield Text(text + more, style="yellow", overflow="ellipsis", no_wrap=True)
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _so_far(times_s: Sequence[float]) -> str:

@@ -26,6 +26,7 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
+from ipcbench.analysis.intent import Intent
 from ipcbench.arguments import parser
 from ipcbench.cli import main as ipcbench
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK, EXIT_USAGE
@@ -186,6 +187,19 @@ def bases() -> tuple[str, ...]:
         {"case": "latency/fifo/64/python/cross-core", "status": "failed", "reason": "it broke"},
         {"case": "latency/mq/64/python/cross-core", "status": "n/a", "reason": "no such thing"},
     ]
+    ratios["ipcbench"]["plan"] = Intent(
+        cases=tuple(bench["metadata"]["name"] for bench in ratios["benchmarks"]),
+        rounds=6,
+        seed=11,
+        values=2,
+        warmups=1,
+        min_time_s=0.005,
+        timeout_s=30.0,
+        baseline="inet",
+        cpus={"cross-core": (0, 1)},
+        target_ratio=None,
+        budget_s=None,
+    ).as_json()
     failures = {"version": "1.0", "benchmarks": [], "ipcbench": ratios["ipcbench"]}
     parts = (
         ratios,
@@ -414,7 +428,7 @@ def _random_json(random: Random, depth: int) -> Json:
 
 _WORDS = (
     *("benchmarks", "version", "metadata", "ipcbench", "runs", "values", "warmups", "name"),
-    *("unmeasured", "case", "format", "ipcbench_format"),
+    *("unmeasured", "case", "format", "ipcbench_format", "plan", "cases", "cpus"),
 )
 
 

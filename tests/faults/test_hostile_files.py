@@ -299,6 +299,25 @@ def test_a_transport_that_this_version_lacks_is_shown(
     assert "\nnew-one " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("cases", ["latency/unix/64/python/smt"]),
+        ("cases", "x" * 10_000),
+        ("cases", [["x"] * 10_000]),
+        ("rounds", True),
+        ("seed", "\x1b[2J"),
+        ("cpus", [1]),
+        ("cpus", {"cross-core": [0]}),
+        ("min_time_s", 1e300),
+        ("more", 1),
+    ],
+)
+def test_a_plan_that_can_not_be_followed_is_refused(key: str, value: Any, data: Any) -> None:
+    data["ipcbench"]["plan"][key] = value
+    assert 'FILE has a "plan" that ' in refusal(data)
+
+
 def test_a_pyperf_file_of_another_program_is_named_as_such_whatever_it_holds() -> None:
     metadata = {"name": "startup", "unit": "byte", "tags": ["x"], "my_s": "text"}
     bench = {"runs": [{"values": [1.0]}], "metadata": metadata}
