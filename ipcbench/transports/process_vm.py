@@ -13,6 +13,7 @@ from ipcbench.transports.base import (
     Endpoint,
     Link,
     Loop,
+    Side,
     Transport,
     Workload,
     Workspace,
@@ -34,6 +35,7 @@ class AttachLink(Link):
 
     def client(self) -> Endpoint:
         server = int.from_bytes(os.read(self._told, 8))
+        self._let_go_of("_told")
         outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
         forth, back, size = self._forth, self._back, self._size_bytes
         there = _address(self._servers)
@@ -63,6 +65,7 @@ class AttachLink(Link):
 
     def server(self) -> Endpoint:
         os.write(self._telling, os.getpid().to_bytes(8))
+        self._let_go_of("_telling")
         forth, back, echoes = self._forth, self._back, self._echoes
         if not echoes:
 
@@ -86,12 +89,19 @@ class AttachLink(Link):
             close=lambda: None,
         )
 
+    def keep_only(self, side: Side) -> None:
+        self._let_go_of("_telling" if side == "client" else "_told")
+
     def close(self) -> None:
-        descriptors = (self._forth, self._back, self._told, self._telling)
-        self._forth = self._back = self._told = self._telling = -1
-        for descriptor in descriptors:
-            if descriptor != -1:
-                os.close(descriptor)
+        for name in ("_forth", "_back", "_told", "_telling"):
+            self._let_go_of(name)
+
+    def _let_go_of(self, name: str) -> None:
+        """Closes a descriptor once: a pipe that stayed open could be what moves the messages."""
+        descriptor = getattr(self, name)
+        if descriptor != -1:
+            setattr(self, name, -1)
+            os.close(descriptor)
 
 
 class ProcessVm(Transport):
