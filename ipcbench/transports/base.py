@@ -36,6 +36,41 @@ Loop = Literal["python", "native"]
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
+Claim = Literal[
+    "unix-stream",
+    "unix-seqpacket",
+    "unix-dgram",
+    "tcp4",
+    "tcp6",
+    "udp4",
+    "udp6",
+    "pipe",
+    "fifo",
+    "eventfd",
+    "posix-mq",
+    "posix-shm",
+    "posix-sem",
+    "memfd",
+    "mapped-file",
+    "anonymous-memory",
+    "sysv-shm",
+    "sysv-sem",
+    "sysv-msg",
+    "socket-file",
+    "abstract-name",
+    "no-name",
+    "nodelay",
+    "nagle",
+    "largest",
+    "futex",
+    "process-vm",
+]
+"""What joins the two ends, in words that `ipcbench evidence` holds against the kernel's tables.
+
+`socket-file` to `largest` say how a socket is named or set, and how much a pipe holds. Of `futex`
+and `process-vm` the kernel keeps no table.
+"""
+
 CORE = "core"
 """The group that is measured where none is named."""
 
@@ -244,6 +279,8 @@ class Transport(ABC):
     """What a pair can do over it."""
     carries_payload: ClassVar[bool] = True
     """False for what only signals: it is measured with messages of 0 bytes."""
+    claims: tuple[Claim, ...] = ()
+    """All that joins the two ends; the kernel must show that and no more. A control has none."""
     numbers_messages: ClassVar[bool] = False
     """Whether `send` writes over the first bytes of `outgoing`."""
     spins: ClassVar[bool] = False

@@ -31,6 +31,7 @@ class PosixShm(Transport):
     copies = "twice: into a slot of the segment and out of it"
     source = "shm_overview(7), sem_overview(7)"
     groups = ("posix",)
+    claims = ("posix-shm", "posix-sem")
 
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
@@ -58,6 +59,7 @@ class MmapFile(Transport):
     copies = "twice: into a slot of the file's pages and out of it"
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
+    claims = ("mapped-file", "posix-sem")
 
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()
@@ -82,6 +84,7 @@ class MemfdEventfd(Transport):
     copies = "twice: into a slot of the memfd and out of it"
     source = "memfd_create(2), eventfd(2)"
     groups = ("linux",)
+    claims = ("memfd", "eventfd")
 
     def unavailable(self) -> str | None:
         return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
@@ -102,6 +105,7 @@ class ShmFutex(Transport):
     copies = "twice: into a slot of the mapping and out of it"
     source = "mmap(2), futex(2)"
     groups = ("linux",)
+    claims = ("anonymous-memory", "futex")
 
     def unavailable(self) -> str | None:
         return futex_unavailable()
@@ -123,6 +127,7 @@ class Eventfd(Transport):
     copies = "never: there is nothing to copy"
     source = "eventfd(2)"
     groups = ("linux",)
+    claims = ("eventfd",)
     workloads = ("latency",)
     carries_payload = False
 

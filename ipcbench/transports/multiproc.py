@@ -261,6 +261,7 @@ class MpPipe(_ByPython):
     name = "mp-pipe"
     summary = "multiprocessing.Pipe, duplex (a UNIX socket pair)"
     waits = "blocks in read"
+    claims = ("unix-stream", "no-name")
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return PipeLink(message_size_bytes, workload)
@@ -272,6 +273,7 @@ class MpConnection(_ByPython):
     name = "mp-connection"
     summary = "multiprocessing.connection over a UNIX socket file"
     waits = "blocks in read"
+    claims = ("unix-stream", "socket-file")
     workloads = _CONNECTING
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
@@ -285,6 +287,7 @@ class MpConnectionInet(_ByPython):
     name = "mp-connection-inet"
     summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
     waits = "blocks in read"
+    claims = ("tcp4", "nagle")
     workloads = _CONNECTING
 
     def unavailable(self) -> str | None:
@@ -314,6 +317,7 @@ class MpQueue(_WithSemaphores):
     summary = "multiprocessing.Queue: pickled, sent by a thread"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
+    claims = ("pipe", "posix-sem")
     semaphores = 6
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
@@ -330,6 +334,7 @@ class MpSimpleQueue(_WithSemaphores):
     summary = "multiprocessing.SimpleQueue: bytes, pickled"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
+    claims = ("pipe", "posix-sem")
     semaphores = 4
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
@@ -345,6 +350,7 @@ class MpSharedMemory(_WithSemaphores):
     summary = "multiprocessing.shared_memory; sleeps on a semaphore"
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
+    claims = ("posix-shm", "posix-sem")
     semaphores = SEMAPHORES_PER_LINK
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:

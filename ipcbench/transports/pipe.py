@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from ipcbench.transports.base import (
     CORE,
+    Claim,
     Endpoint,
     Link,
     Side,
@@ -124,6 +125,7 @@ class Pipe(Transport):
     waits = "blocks in read"
     source = "pipe(7)"
     groups: ClassVar[tuple[str, ...]] = ("pipes", CORE)
+    claims: tuple[Claim, ...] = ("pipe",)
 
     def limits(self) -> Mapping[str, str]:
         return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})
@@ -138,6 +140,7 @@ class PipeLargest(Pipe):
     name = "pipe-1m"
     summary = "two anonymous pipes of the largest size (1 MiB)"
     groups = ("pipes",)
+    claims = ("pipe", "largest")
 
     def unavailable(self) -> str | None:
         if not hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -162,6 +165,7 @@ class Fifo(Pipe):
     summary = "two named pipes, one each way"
     source = "fifo(7)"
     groups = ("pipes",)
+    claims = ("fifo",)
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return FifoLink(message_size_bytes, workload, workspace)

@@ -73,6 +73,7 @@ class PosixMq(Transport):
     waits = "blocks in mq_receive"
     source = "mq_overview(7)"
     groups = ("posix",)
+    claims = ("posix-mq",)
 
     def unavailable(self) -> str | None:
         if posix_ipc is None:

@@ -113,6 +113,7 @@ class ProcessVm(Transport):
     copies = "once: from process to process, by the kernel"
     source = "process_vm_readv(2)"
     groups = ("linux",)
+    claims = ("process-vm", "eventfd")
 
     def unavailable(self) -> str | None:
         if not hasattr(os, "eventfd"):

@@ -44,6 +44,7 @@ class SysvMsg(Transport):
     waits = "blocks in msgrcv"
     source = "msgop(2), sysvipc(7)"
     groups = ("sysv",)
+    claims = ("sysv-msg",)
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     CORE,
+    Claim,
     CounterShape,
     Link,
     Loop,
@@ -91,6 +92,7 @@ class SysvShm(Transport):
     copies = "twice: into a slot of the segment and out of it"
     source = "shmget(2), semop(2)"
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
+    claims: tuple[Claim, ...] = ("sysv-shm", "sysv-sem")
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -130,6 +132,7 @@ class SysvShmSpin(SysvShm):
     waits = "spins: its CPU does nothing else"
     source = "shmget(2)"
     groups = ("sysv",)
+    claims = ("sysv-shm",)
     spins = True
 
     def loop_limit(self, loop: Loop) -> str | None:
@@ -148,6 +151,7 @@ class SysvSem(Transport):
     copies = "never: there is nothing to copy"
     source = "semop(2)"
     groups = ("sysv",)
+    claims = ("sysv-sem",)
     workloads = ("latency",)
     carries_payload = False
 

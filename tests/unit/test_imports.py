@@ -27,6 +27,9 @@ ALLOWED = {
     "ipcbench.transports": {"errors", "transports"},
     "ipcbench.analysis.stats": set(),
     "ipcbench.analysis": {"analysis", "case", "errors", "foreign", "units"},
+    "ipcbench.evidence": {"evidence", "transports.base"},
+    "ipcbench.evidence.tables": set(),
+    "ipcbench.evidence.sockdiag": set(),
     "ipcbench.reporters": {
         *("analysis", "reporters", "case", "errors", "events", "foreign", "units", ""),
     },
@@ -36,12 +39,15 @@ ALLOWED = {
     "ipcbench.doctor": {"errors", "host", "measure", "transports", "units"},
     "ipcbench.measure.driver": {"analysis.store", "case", "errors", "events", "measure.launch"},
     "ipcbench.measure.launch": {"analysis.histogram", "case", "errors", "host", "measure"},
-    "ipcbench.measure": {"measure", "transports", "case", "errors", "host", "shortage", ""},
+    "ipcbench.measure": {
+        *("evidence", "measure", "transports", "case", "errors", "host", "shortage", ""),
+    },
     "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
     "ipcbench.inventory": {"case", "measure", "transports"},
     "ipcbench.resuming": {
         *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
     },
+    "ipcbench.proof": {"case", "errors", "evidence", "measure", "transports"},
     "ipcbench.planning": {
         "outputs",
         "analysis",
@@ -56,7 +62,7 @@ ALLOWED = {
     },
     "ipcbench.cli": {
         *("analysis", "arguments", "doctor", "errors", "host", "measure", "outputs", "planning"),
-        *("foreign", "interrupts", "inventory", "reporters", "resuming", "selftest"),
+        *("foreign", "interrupts", "inventory", "proof", "reporters", "resuming", "selftest"),
         *("shortage", "streams"),
         *("transports", ""),
     },

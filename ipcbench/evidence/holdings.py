@@ -1,0 +1,102 @@
+"""What a process holds, as the kernel tells it: descriptors and shared memory. proc(5)."""
+
+import ctypes
+import os
+import stat
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ipcbench.evidence import tables
+
+Kind = Literal["socket", "pipe", "fifo", "eventfd", "posix-mq", "file", "other"]
+
+_MQUEUE_MAGIC = 0x19800202
+"""What statfs(2) says of a POSIX message queue."""
+_STATFS_BYTES = 256
+"""More than any struct statfs has; its first field is the type."""
+
+
+class Descriptor(NamedTuple):
+    """An open descriptor. Two of one identity lead to the same thing, in whatever process."""
+
+    number: int
+    kind: Kind
+    identity: str
+    target: str
+    reads: bool = True
+    writes: bool = True
+
+
+class Holdings(NamedTuple):
+    """All that a process could reach another by."""
+
+    pid: int
+    descriptors: tuple[Descriptor, ...]
+    mappings: tuple[tables.Mapping, ...]
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """What tells all of it apart from anything else."""
+        held = {descriptor.identity for descriptor in self.descriptors}
+        return frozenset(held | {mapping_identity(mapping) for mapping in self.mappings})
+
+    def without(self, known: frozenset[str]) -> "Holdings":
+        """The same without these identities."""
+        return Holdings(
+            self.pid,
+            tuple(held for held in self.descriptors if held.identity not in known),
+            tuple(held for held in self.mappings if mapping_identity(held) not in known),
+        )
+
+
+def mapping_identity(mapping: tables.Mapping) -> str:
+    """The device and inode alone don't do: a System V segment's id is its inode."""
+    return f"{mapping.device} {mapping.inode} {mapping.path}"
+
+
+def holdings(pid: int) -> Holdings:
+    """What this process holds now. Raises OSError if it can't be seen."""
+    folder = Path(f"/proc/{pid}")
+    maps = (folder / "maps").read_text(encoding="utf-8", errors="replace")
+    descriptors = []
+    for path in (folder / "fd").iterdir():
+        try:
+            descriptors.append(_descriptor(folder, path.name))
+        except FileNotFoundError:
+            continue  # closed since: at least the listing's own
+    return Holdings(pid, tuple(descriptors), tuple(tables.shared_mappings(maps)))
+
+
+def _descriptor(folder: Path, name: str) -> Descriptor:
+    path, number = folder / "fd" / name, int(name)
+    target = str(path.readlink())
+    if target.startswith("socket:"):
+        return Descriptor(number, "socket", target, target)
+    info = tables.file_info((folder / "fdinfo" / name).read_text())
+    if target.startswith("pipe:"):
+        return Descriptor(number, "pipe", target, target, info.reads, info.writes)
+    if info.eventfd is not None:
+        return Descriptor(number, "eventfd", f"eventfd:[{info.eventfd}]", target)
+    about = path.stat()
+    if target.startswith("anon_inode:"):
+        # All of them share an inode, so this one can't be told from others of its kind.
+        return Descriptor(number, "other", f"{target} {folder.name} {number}", target)
+    device = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}"
+    identity = f"{device} {about.st_ino} {target}"
+    return Descriptor(number, _kind(path, about), identity, target, info.reads, info.writes)
+
+
+def _kind(path: Path, about: os.stat_result) -> Kind:
+    if stat.S_ISFIFO(about.st_mode):
+        return "fifo"
+    if not stat.S_ISREG(about.st_mode):
+        return "other"
+    return "posix-mq" if file_system(path) == _MQUEUE_MAGIC else "file"
+
+
+def file_system(path: Path) -> int:
+    """The type of the file system that a file is in. statfs(2)."""
+    answer = ctypes.create_string_buffer(_STATFS_BYTES)
+    if ctypes.CDLL(None).statfs(os.fsencode(path), answer) != 0:
+        return 0
+    return ctypes.c_long.from_buffer(answer).value

@@ -1,0 +1,184 @@
+"""Reads the kernel's tables while a pair is alive, and finds what joins its two processes."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from ipcbench.evidence import channels, tables
+from ipcbench.evidence.channels import Channel, InetKind, Seen, TcpFacts
+from ipcbench.evidence.holdings import Holdings, holdings
+from ipcbench.evidence.sockdiag import SocketDiagnosis
+
+_GETPID = 11
+"""semctl(2): the process that last changed a semaphore."""
+_TCP_INFO_SENT = 200
+"""Where struct tcp_info of linux/tcp.h has tcpi_bytes_sent (Linux 4.19), 64 bits wide."""
+_TCP_INFO_BYTES = 256
+_INET_TABLES: tuple[tuple[InetKind, str], ...] = (
+    ("tcp4", "tcp"),
+    ("tcp6", "tcp6"),
+    ("udp4", "udp"),
+    ("udp6", "udp6"),
+)
+_SYSVIPC = Path("/proc/sysvipc")
+
+
+class CannotLook(Exception):
+    """The kernel doesn't show here what would be needed; the message is the reason."""
+
+
+def held_now() -> frozenset[str]:
+    """All that this process holds: what it held before a link was made can't be the link.
+
+    Empty where that can't be seen; then a look fails too.
+    """
+    try:
+        return holdings(os.getpid()).identities
+    except OSError:
+        return frozenset()
+
+
+def look(server_pid: int, known: frozenset[str]) -> Seen:
+    """All that joins this process, the client, to its server, beside what is `known`.
+
+    Raises CannotLook.
+    """
+    _check_proc()
+    try:
+        client, server = (holdings(pid).without(known) for pid in (os.getpid(), server_pid))
+        looked = [
+            f"/proc/{client.pid}/fd and maps (the client)",
+            f"/proc/{server.pid}/fd and maps (the server)",
+        ]
+        found: list[Channel] = []
+        for witness in (_sockets, _descriptors, _memory, _system_v):
+            seen = witness(client, server)
+            looked += seen.looked_at
+            found += seen.channels
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise CannotLook(f"{error.strerror or error}{where}") from error
+    return Seen(tuple(looked), tuple(found))
+
+
+def _check_proc() -> None:
+    try:
+        here = Path("/proc/self").readlink()
+    except OSError as error:
+        raise CannotLook("there is no /proc here") from error
+    if str(here) != str(os.getpid()):
+        raise CannotLook("/proc shows another process namespace than this one")
+
+
+def _sockets(client: Holdings, server: Holdings) -> Seen:
+    """Sockets, looked up in one table after the other until each was found in one."""
+    ours, theirs = channels.socket_inodes(client), channels.socket_inodes(server)
+    if not ours | theirs:
+        return Seen((), ())
+    unix = list(tables.unix_sockets(Path("/proc/net/unix").read_text(errors="replace")))
+    listed = {row.inode for row in unix}
+    looked, found = ["/proc/net/unix"], list[Channel]()
+    if (ours | theirs) & listed:
+        looked.append("sock_diag")
+        found += _unix(client, server, unix)
+    for kind, name in _INET_TABLES:
+        path = Path("/proc/net", name)
+        if not ours | theirs <= listed and path.exists():
+            rows = list(tables.inet_sockets(path.read_text()))
+            found += channels.inet_channels(client, server, kind, str(path), rows, _tcp_facts)
+            listed |= {row.inode for row in rows}
+            looked.append(str(path))
+    found += channels.other_sockets(client, server, frozenset(listed))
+    return Seen(tuple(looked), tuple(found))
+
+
+def _unix(client: Holdings, server: Holdings, rows: list[tables.UnixSocket]) -> list[Channel]:
+    with _diagnosis() as diagnosis:
+        try:
+            found = channels.unix_channels(client, server, rows, diagnosis.unix_peer, _socket_file)
+            return list(found)
+        except FileNotFoundError as error:
+            raise CannotLook("this kernel doesn't tell the peer of a UNIX socket") from error
+
+
+def _diagnosis() -> SocketDiagnosis:
+    try:
+        return SocketDiagnosis()
+    except OSError as error:
+        raise CannotLook(f"no sock_diag here: {error.strerror}") from error
+
+
+def _descriptors(client: Holdings, server: Holdings) -> Seen:
+    """Pipes, FIFOs, eventfds, POSIX queues and files."""
+    largest = _number(Path("/proc/sys/fs/pipe-max-size"))
+    return Seen((), tuple(channels.descriptor_channels(client, server, _capacity, largest)))
+
+
+def _memory(client: Holdings, server: Holdings) -> Seen:
+    """Shared mappings of every kind, System V segments among them."""
+    segments = _sysv_rows("shm")
+    found = tuple(channels.mapping_channels(client, server, segments))
+    return Seen((str(_SYSVIPC / "shm"),), found)
+
+
+def _system_v(client: Holdings, server: Holdings) -> Seen:
+    """System V semaphores and queues, which no process holds: the kernel tells who used them."""
+    mine = [row for row in _sysv_rows("sem") if row.numbers["uid"] == os.geteuid()]
+    sets = [(row, tuple(_last_users(row))) for row in mine]
+    found = [*channels.semaphore_channels(client, server, sets)]
+    found += channels.queue_channels(client, server, _sysv_rows("msg"))
+    return Seen((str(_SYSVIPC / "sem"), str(_SYSVIPC / "msg")), tuple(found))
+
+
+def _sysv_rows(kind: str) -> list[tables.Row]:
+    """The rows of a System V table; none where this kernel has no System V IPC."""
+    path = _SYSVIPC / kind
+    return list(tables.rows(path.read_text())) if path.exists() else []
+
+
+def _last_users(row: tables.Row) -> Iterator[int]:
+    """The process that last changed each semaphore of a set. semctl(2), GETPID."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for number in range(row.numbers["nsems"]):
+        pid = libc.semctl(row.numbers["semid"], number, _GETPID)
+        if pid > 0:
+            yield pid
+        elif pid < 0 and ctypes.get_errno() not in (errno.EINVAL, errno.EIDRM, errno.EACCES):
+            raise OSError(ctypes.get_errno(), "semctl")
+
+
+def _tcp_facts(descriptor: int) -> TcpFacts:
+    """What the kernel says of this process's own connection."""
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        nodelay = bool(same.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    told = len(info) >= _TCP_INFO_SENT + 8
+    return TcpFacts(nodelay, struct.unpack_from("=Q", info, _TCP_INFO_SENT)[0] if told else None)
+
+
+def _capacity(descriptor: int) -> int | None:
+    """What a pipe of this process holds at the most."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+
+
+def _socket_file(name: str) -> str:
+    """Type, mode and size of the file that a socket is named by; it may be gone."""
+    try:
+        about = os.lstat(name)
+    except OSError:
+        return "no longer there"
+    kind = "" if stat.S_ISSOCK(about.st_mode) else " (not a socket)"
+    return f"{stat.filemode(about.st_mode)}, {about.st_size} bytes{kind}"
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

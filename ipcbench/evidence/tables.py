@@ -1,0 +1,123 @@
+"""The kernel's own tables: text in, rows out. proc(5), proc_net(5), proc_sysvipc(5). Pure."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_LISTENS = 0x10000
+"""__SO_ACCEPTCON in the flags of /proc/net/unix."""
+_TCP_LISTEN = 0x0A
+_UNIX_FIELDS, _MAPS_FIELDS = 7, 5
+"""Columns in front of a path, which alone may hold spaces."""
+_IPV4_DIGITS, _WORD_DIGITS = 8, 8
+
+
+class UnixSocket(NamedTuple):
+    """A row of /proc/net/unix. An abstract name begins with @, no name is empty."""
+
+    inode: int
+    kind: int
+    listens: bool
+    name: str
+    line: str
+
+
+class InetSocket(NamedTuple):
+    """A row of /proc/net/tcp, tcp6, udp or udp6; addresses with their ports."""
+
+    inode: int
+    local: str
+    remote: str
+    listens: bool
+    line: str
+
+
+class Mapping(NamedTuple):
+    """Memory that a process shares and may write: a row of /proc/PID/maps."""
+
+    device: str
+    inode: int
+    path: str
+    line: str
+
+
+class Row(NamedTuple):
+    """A row of a table with a header, as /proc/sysvipc has them."""
+
+    numbers: dict[str, int]
+    line: str
+
+
+class FileInfo(NamedTuple):
+    """What /proc/PID/fdinfo says: whether it may be read and written, and an eventfd's number."""
+
+    reads: bool
+    writes: bool
+    eventfd: int | None
+
+
+def unix_sockets(text: str) -> Iterator[UnixSocket]:
+    """The rows of /proc/net/unix. Lines are told without the kernel's address in front."""
+    for line in text.splitlines()[1:]:
+        fields = line.split(None, _UNIX_FIELDS)
+        flags, kind, inode = int(fields[3], 16), int(fields[4], 16), int(fields[6])
+        name = fields[_UNIX_FIELDS] if len(fields) > _UNIX_FIELDS else ""
+        told = " ".join([*fields[1:_UNIX_FIELDS], last_part(name)]).rstrip()
+        yield UnixSocket(inode, kind, bool(flags & _LISTENS), name, told)
+
+
+def inet_sockets(text: str) -> Iterator[InetSocket]:
+    """The rows of /proc/net/tcp and its like."""
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        local, remote = (inet_address(field) for field in fields[1:3])
+        listens = int(fields[3], 16) == _TCP_LISTEN
+        yield InetSocket(int(fields[9]), local, remote, listens, " ".join(fields[:10]))
+
+
+def inet_address(field: str) -> str:
+    """`0100007F:0016` as `127.0.0.1:22`; the words of an address are in the machine's order."""
+    digits, _, port = field.partition(":")
+    words = [digits[at : at + _WORD_DIGITS] for at in range(0, len(digits), _WORD_DIGITS)]
+    raw = b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words)
+    if len(digits) == _IPV4_DIGITS:
+        return f"{socket.inet_ntop(socket.AF_INET, raw)}:{int(port, 16)}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]:{int(port, 16)}"
+
+
+def shared_mappings(text: str) -> Iterator[Mapping]:
+    """The rows of /proc/PID/maps through which what one process writes is seen by others."""
+    for line in text.splitlines():
+        fields = line.split(None, _MAPS_FIELDS)
+        rights = fields[1]
+        if rights[3] == "s" and rights[1] == "w":
+            path = fields[_MAPS_FIELDS] if len(fields) > _MAPS_FIELDS else ""
+            told = " ".join([*fields[1:_MAPS_FIELDS], last_part(path)]).rstrip()
+            yield Mapping(fields[3], int(fields[4]), path, told)
+
+
+def rows(text: str) -> Iterator[Row]:
+    """The rows of a table of numbers below a header."""
+    header, *lines = text.splitlines() or [""]
+    names = header.split()
+    for line in lines:
+        fields = line.split()
+        numbers = {name: int(value) for name, value in zip(names, fields, strict=True)}
+        yield Row(numbers, " ".join(fields))
+
+
+def file_info(text: str) -> FileInfo:
+    """What one /proc/PID/fdinfo file says."""
+    said = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    access = int(said["flags"], 8) & 3
+    number = said.get("eventfd-id")
+    return FileInfo(access != 1, access != 0, None if number is None else int(number))
+
+
+def last_part(path: str) -> str:
+    """The path without its folders: evidence is published, where a user's files lie is not.
+
+    An abstract name has none; what the kernel writes after a path, ` (deleted)`, stays.
+    """
+    return path if path.startswith("@") else path.rpartition("/")[2]
