@@ -72,6 +72,19 @@ def parser() -> Parser:
         description="Tells what a transport is, how its reader waits, what is copied, its limits.",
     )
     explain.add_argument("transports", nargs="+", metavar="TRANSPORT", help="a name or a @group")
+    evidence = commands.add_parser(
+        "evidence",
+        help="the kernel's own word for what each transport goes through",
+        description="Starts a pair of each transport, and while both ends are alive proves from the"
+        " kernel's tables that what joins them is what it claims, and nothing else. Exits with 3 if"
+        " the kernel disagrees, or can't be asked.",
+    )
+    evidence.add_argument(
+        "transports",
+        nargs="*",
+        metavar="TRANSPORT",
+        help="a name or a @group (default: every transport, the controls too)",
+    )
     compare = commands.add_parser(
         "compare",
         help="measure transports against each other",

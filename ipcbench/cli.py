@@ -31,7 +31,7 @@ from ipcbench.foreign import printable
 from ipcbench.interrupts import interruptible
 from ipcbench.shortage import in_words, is_shortage
 from ipcbench.streams import patient_streams
-from ipcbench.transports import chosen
+from ipcbench.transports import TRANSPORTS, chosen
 
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import Gate
@@ -62,6 +62,7 @@ def _run(args: Namespace, command: list[str]) -> int:
     return {
         "list": _list,
         "explain": _explain,
+        "evidence": _evidence,
         "clean": _clean,
         "report": _report,
         "diff": _diff,
@@ -82,6 +83,21 @@ def _explain(args: Namespace) -> int:
 
     print("\n\n".join("\n".join(explained(name)) for name in chosen(args.transports)))
     return EXIT_OK
+
+
+def _evidence(args: Namespace) -> int:
+    from ipcbench import proof
+    from ipcbench.measure.scratch import scratch
+
+    names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
+    exhibits = []
+    with interruptible() as signals, scratch() as private:
+        for name in names:
+            exhibits.append(proof.exhibit(name, private))
+            signals.check()
+            print("\n".join(proof.told(exhibits[-1])), end="\n\n", flush=True)
+    print(proof.counted(exhibits))
+    return proof.exit_code(exhibits)
 
 
 def _clean(args: Namespace) -> int:

@@ -17,6 +17,9 @@ from typing import Self, TypeVar
 
 from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, Interrupted, LaunchFailed, PeerDied
+from ipcbench.evidence.kernel import held_now
+from ipcbench.evidence.verdict import Claimed, Finding
+from ipcbench.evidence.witness import witnessed
 from ipcbench.host import Cpus
 from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
@@ -63,6 +66,8 @@ class Pair:
         self._server_cpus: list[int] = []
         self._server_pid: int | None = None
         self._server_facts: Mapping[str, int] = {}
+        self._held_before: frozenset[str] = frozenset()
+        self._evidence: Finding | None = None
         self._link: Link | None = None
         self._channel: Channel
         self._endpoint: Endpoint
@@ -107,14 +112,28 @@ class Pair:
     def check(self) -> None:
         """Sends messages that all differ and sees that each came through whole. Untimed.
 
-        Raises as `run` does.
+        Then the kernel must say that they went the way that the transport claims. Raises as `run`
+        does.
         """
         if not self._transport.is_control:
             self._guarded(self._verify_each)
+        self._guarded(self._believe)
+
+    def witness(self) -> Finding:
+        """What the kernel says of this pair now, once messages have gone through it."""
+        if self._server_pid is None:
+            raise LaunchFailed("there is no server to look at: start the pair first")
+        transport, case = self._transport, self._case
+        sent_bytes = self._messages * case.message_size_bytes
+        claimed = Claimed(transport.claims, transport.is_control, case.workload, sent_bytes)
+        self._evidence = witnessed(self._server_pid, self._held_before, claimed)
+        return self._evidence
 
     def facts(self) -> dict[str, int | float | str]:
         """What the pair found out about itself, as pyperf metadata: no value is ever empty."""
         facts: dict[str, int | float | str] = {"messages_checked": self._messages_checked}
+        if self._evidence is not None:
+            facts["evidence"] = self._evidence.digest
         for side, values in (("client", self._endpoint.facts), ("server", self._server_facts)):
             facts |= {f"{side}_{name}": value for name, value in values.items()}
         if self._messages_timed:
@@ -156,6 +175,7 @@ class Pair:
         inherited = process.open_descriptors()
         kept = self._tether.descriptors if self._tether else frozenset()
         self._channel, theirs = Channel.pair()
+        self._held_before = held_now()
         self._link = self._transport.link(case.message_size_bytes, case.workload, self._workspace)
         client_cpu, server_cpu = self._cpus or (None, None)
         self._enter("hand-shake")
@@ -259,6 +279,13 @@ class Pair:
             raise CheckFailed(f"{wrong} of {messages} messages reached the server changed")
         self._messages += messages
         self._messages_checked += messages
+
+    def _believe(self) -> None:
+        evidence = self.witness()
+        if evidence.verdict == "refuted":
+            self._channel.send("report")
+            self._channel.expect("report")  # it lives: a server that ends holds nothing any more
+            raise CheckFailed(f"evidence {evidence.digest}")
 
     def _compare(self, server_digest: str, what: str) -> None:
         endpoint = self._endpoint

@@ -96,6 +96,8 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[RenderableTy
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
     )
+    if "evidence" in launches:
+        yield Text(_witness_line(launches["evidence"]))
     compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
     if (compared & cases["verdict"].isna()).any():
         yield Text("?: too few launches for a verdict; it takes 6 (--rounds)")
@@ -127,6 +129,16 @@ def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
         else:
             table.add_row(escape(row["transport"]), row["status"], *[""] * (len(columns) - 2))
     return table
+
+
+def _witness_line(evidence: pd.Series) -> str:
+    """In how many launches the kernel showed what was claimed; and why not in the others."""
+    proved = evidence.str.startswith("proved:").eq(True)
+    line = (
+        f"witnessed by the kernel: {proved.sum()} of {counted(len(evidence), 'launch', 'launches')}"
+    )
+    others = evidence[~proved].fillna("no record")
+    return line if others.empty else f"{line}; the others: {others.mode().iloc[0]}"
 
 
 def _effort_line(group: pd.DataFrame) -> str:

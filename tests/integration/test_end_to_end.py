@@ -170,6 +170,19 @@ def test_explain_tells_the_wait_the_copies_the_source_and_the_limits(tmp_path: P
     assert names == ["sysv-shm", "sysv-shm-spin", "sysv-msg", "sysv-sem"]
 
 
+def test_each_launch_keeps_the_kernels_word_for_it(tmp_path: Path) -> None:
+    done = ipcbench("compare", "unix", "pipe", "--sizes=64", *QUICK, "-o", "r.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    launches = frame.launches(store.load(tmp_path / "r.json"))
+    said = launches.set_index(["workload", "transport"])["evidence"]
+    assert said["latency", "unix"].startswith("proved: AF_UNIX stream: client's socket ")
+    assert said["throughput", "pipe"].startswith("proved: pipe: inode ")
+    assert said["latency", "null"] == "proved: nothing joins the two, as claimed"
+    assert str(tmp_path.parent) not in "".join(said)
+    count = f"{len(launches)} of {len(launches)} launches"
+    assert f"\nwitnessed by the kernel: {count}\n" in done.stdout
+
+
 def test_a_reader_that_closes_stdout_early_gets_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)

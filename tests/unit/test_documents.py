@@ -66,3 +66,14 @@ def test_the_readme_quotes_results() -> None:
 def test_the_readmes_selftest_is_the_committed_one() -> None:
     (path,) = set(re.findall(r"\]\((results/\S+/selftest)\.json\)", README))
     assert (ROOT / f"{path}.txt").read_text(encoding="utf-8").strip() in README
+
+
+def test_the_readmes_evidence_is_the_committed_one() -> None:
+    (path,) = set(re.findall(r"\]\((results/\S+/evidence\.txt)\)", README))
+    committed = (ROOT / path).read_text(encoding="utf-8")
+    _, _, quoted = README.partition("$ ipcbench evidence unix inet\n")
+    *parts, _count = quoted.partition("\n```")[0].split("\n\n")
+    assert [part.partition(":")[0] for part in parts] == ["unix", "inet"]
+    assert all(part in committed for part in parts)
+    (proved,) = re.findall(r"All (\d+) are proved", README)
+    assert committed.splitlines()[-1] == f"proved: {proved}"

@@ -10,7 +10,7 @@ from ipcbench.analysis import frame, store
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain
-from ipcbench.reporters import console, csv_file
+from ipcbench.reporters import console, csv_file, table
 from ipcbench.reporters.columns import interval_text, ratio_text
 from ipcbench.reporters.progress import PlainProgress
 from ipcbench.reporters.summary import summary
@@ -65,6 +65,26 @@ def test_a_failed_case_shows_its_status_and_its_reason_below() -> None:
     text = text_of(results)
     assert re.search("^unix +failed *$", text, re.MULTILINE)
     assert "failed: latency/unix/64/python/cross-core: round 1: [bold]boom[/bold]" in text
+
+
+def _foot(results: Results, *evidence: str | None) -> str:
+    """The foot of these results if their launches had this evidence, the last repeated."""
+    launches = frame.launches(results)
+    said = pd.Series([*evidence, *[evidence[-1]] * (len(launches) - len(evidence))])
+    lines = table.footer(launches.assign(evidence=said), frame.cases(results))
+    return "\n".join(str(line) for line in lines)
+
+
+def test_the_foot_counts_the_launches_that_the_kernel_witnessed(stored: Results) -> None:
+    assert "\nwitnessed by the kernel: 108 of 108 launches\n" in _foot(stored, "proved: pipe")
+    doubtful = _foot(stored, "not witnessed: no /proc", "proved: pipe")
+    line = "witnessed by the kernel: 107 of 108 launches; the others: not witnessed: no /proc"
+    assert f"\n{line}\n" in doubtful
+    assert "107 of 108 launches; the others: no record" in _foot(stored, None, "proved: pipe")
+
+
+def test_the_foot_of_a_run_without_evidence_says_nothing_of_it(stored: Results) -> None:
+    assert "witnessed" not in text_of(stored)
 
 
 @pytest.mark.parametrize(

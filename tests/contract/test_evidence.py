@@ -1,0 +1,228 @@
+"""The kernel proves every transport that is listed, and finds out one under another's name."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from ipcbench import cli, transports
+from ipcbench.case import WORKLOADS, Case
+from ipcbench.errors import CheckFailed
+from ipcbench.evidence import kernel
+from ipcbench.evidence.verdict import TRACELESS, TRAITS, Claimed, Finding, judged
+from ipcbench.measure.pair import Pair
+from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.base import Claim, Endpoint, Link, Transport, Workload, Workspace
+
+MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
+MESSAGES = 10
+
+
+class Swapped(Transport):
+    """One transport under another's name, with the other's claim."""
+
+    def __init__(self, claims: Transport, is_really: Transport) -> None:
+        self._really = is_really
+        self.claims = claims.claims
+        for name in ("name", "summary", "waits", "copies", "source", "groups", "workloads"):
+            setattr(self, name, getattr(claims, name))
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return self._really.link(message_size_bytes, workload, workspace)
+
+
+def _named(name: str) -> Transport:
+    (transport,) = (transport for transport in TRANSPORTS if transport.name == name)
+    reason = transport.unavailable()
+    if reason is not None:
+        pytest.skip(f"{name}: {reason}")
+    return transport
+
+
+def _witnessed(name: str, workload: Workload, directory: Path) -> Finding:
+    transport = transports.get_transport(name)
+    size = (1 if workload == "connect" else 64) if transport.carries_payload else 0
+    with Pair(Case(workload, name, size), None, Workspace(directory)) as pair:
+        pair.run(MESSAGES)
+        return pair.witness()
+
+
+def _register(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts it into the registry in place of the one whose name it has."""
+    others = (each for each in TRANSPORTS if each.name != transport.name)
+    monkeypatch.setattr(transports, "TRANSPORTS", (transport, *others))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
+def test_every_transport_is_proved_in_every_workload(
+    transport: Transport, workload: Workload, tmp_path: Path
+) -> None:
+    if workload not in transport.workloads:
+        pytest.skip(f"{transport.name} has no {workload}")
+    _named(transport.name)
+    finding = _witnessed(transport.name, workload, tmp_path)
+    assert finding.verdict == "proved", finding.digest
+    assert "\n" not in finding.digest
+    assert str(tmp_path.parent) not in "".join((finding.digest, *finding.found))
+
+
+@pytest.mark.parametrize("transport", MECHANISMS, ids=lambda transport: transport.name)
+def test_every_mechanism_makes_a_claim_that_can_be_held_against_the_kernel(
+    transport: Transport,
+) -> None:
+    assert set(transport.claims) - TRAITS - TRACELESS
+    assert set(transport.claims) <= set(get_args(Claim))
+
+
+@pytest.mark.parametrize("transport", MECHANISMS, ids=lambda transport: transport.name)
+def test_what_joins_a_pair_proves_its_own_claim_and_no_other(
+    transport: Transport, tmp_path: Path
+) -> None:
+    _named(transport.name)
+    case = Case("latency", transport.name, 64 if transport.carries_payload else 0)
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        pair.run(MESSAGES)
+        server = pair._server_pid
+        assert server is not None
+        seen = kernel.look(server, pair._held_before)
+    for other in MECHANISMS:
+        finding = judged(Claimed(other.claims, False, "latency", 0), seen)
+        same = set(other.claims) - TRACELESS == set(transport.claims) - TRACELESS
+        # A pipe of any size may be called a pipe.
+        same = same or (transport.claims, other.claims) == (("pipe", "largest"), ("pipe",))
+        assert (finding.verdict == "proved") == same, f"{other.name}: {finding.digest}"
+
+
+SWAPS = (
+    ("unix", "inet"),
+    ("inet", "unix"),
+    ("inet", "inet6"),
+    ("inet", "inet-nagle"),
+    ("unix", "socketpair"),
+    ("unix", "unix-abstract"),
+    ("unix-seqpacket", "unix"),
+    ("inet-udp", "inet"),
+    ("pipe", "fifo"),
+    ("pipe-1m", "pipe"),
+    ("sysv-shm", "pipe"),
+    ("sysv-shm", "sysv-shm-spin"),
+    ("posix-shm", "sysv-shm"),
+    ("posix-shm", "mmap-file"),
+    ("posix-mq", "sysv-msg"),
+    ("shm-futex", "memfd-eventfd"),
+    ("process-vm", "socketpair"),
+    ("mp-queue-pickle", "mp-pipe"),
+)
+
+
+@pytest.mark.parametrize(("name", "really"), SWAPS)
+def test_a_transport_under_anothers_name_fails_its_launch(
+    name: str, really: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _register(Swapped(_named(name), _named(really)), monkeypatch)
+    with Pair(Case("latency", name, 64), None, Workspace(tmp_path)) as pair:
+        pair.run(MESSAGES)
+        with pytest.raises(CheckFailed, match=r"^evidence refuted: the claim is "):
+            pair.check()
+
+
+@pytest.mark.parametrize(("name", "really"), [("unix", "inet"), ("inet6", "inet")])
+@pytest.mark.parametrize("workload", ["throughput", "connect"])
+def test_it_is_found_out_in_the_other_workloads_too(
+    name: str, really: str, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _register(Swapped(_named(name), _named(really)), monkeypatch)
+    assert _witnessed(name, workload, tmp_path).verdict == "refuted"
+
+
+class _Beside(Link):
+    """A link, and a pipe beside it that could carry the payload as well."""
+
+    def __init__(self, link: Link) -> None:
+        self._pipe: Sequence[int] = os.pipe()
+        self._link = link
+
+    def client(self) -> Endpoint:
+        return self._link.client()
+
+    def server(self) -> Endpoint:
+        return self._link.server()
+
+    def close(self) -> None:
+        self._link.close()
+        for descriptor in self._pipe:
+            os.close(descriptor)
+        self._pipe = ()
+
+
+def test_a_second_way_beside_the_claimed_one_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Both(Swapped):
+        def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+            return _Beside(super().link(message_size_bytes, workload, workspace))
+
+    _register(Both(_named("unix"), _named("unix")), monkeypatch)
+    assert "there is pipe too" in _witnessed("unix", "latency", tmp_path).reason
+
+
+def test_where_the_kernel_cant_be_asked_a_launch_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_server: int, _known: frozenset[str]) -> None:
+        raise kernel.CannotLook("there is no /proc here")
+
+    monkeypatch.setattr("ipcbench.evidence.witness.look", refused)
+    with Pair(Case("latency", "unix", 64), None, Workspace(tmp_path)) as pair:
+        pair.run(MESSAGES)
+        pair.check()
+        assert pair.facts()["evidence"] == "not witnessed: there is no /proc here"
+
+
+def test_evidence_shows_claim_place_lines_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evidence", "unix", "inet"]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        *("unix: UNIX domain stream socket", "  claim       unix-stream, socket-file\n"),
+        *("/proc/net/unix: ", 'lstat: socket file "socket" (srwx', "/proc/net/tcp: "),
+        *("  proved: AF_UNIX stream: client's socket ", "  proved: TCP over IPv4: 127.0.0.1:"),
+    ):
+        assert part in text
+    assert text.splitlines()[-1] == "proved: 2"
+
+
+def test_evidence_answers_with_3_where_the_kernel_disagrees(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _register(Swapped(_named("unix"), _named("inet")), monkeypatch)
+    assert cli.main(["evidence", "unix", "pipe"]) == 3
+    text = capsys.readouterr().out
+    assert "  refuted: the claim is unix-stream, socket-file, but no AF_UNIX stream joins" in text
+    assert text.splitlines()[-1] == "refuted: 1, proved: 1"
+
+
+def test_evidence_tells_why_a_transport_cant_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Missing(Swapped):
+        def unavailable(self) -> str:
+            return "the moon is down"
+
+    _register(Missing(_named("unix"), _named("unix")), monkeypatch)
+    assert cli.main(["evidence", "unix"]) == 0
+    assert "  can't run here: the moon is down" in capsys.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """The command line takes signals over for the rest of its process's life, which is short."""
+    import signal
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
