@@ -10,10 +10,11 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from ipcbench.evidence import channels, tables
-from ipcbench.evidence.channels import Channel, InetKind, Seen, TcpFacts
+from ipcbench.evidence import objects, sockets, tables
+from ipcbench.evidence.channels import Channel, Seen
 from ipcbench.evidence.holdings import Holdings, holdings
 from ipcbench.evidence.sockdiag import SocketDiagnosis
+from ipcbench.evidence.sockets import InetKind, TcpFacts
 
 _GETPID = 11
 """semctl(2): the process that last changed a semaphore."""
@@ -78,7 +79,7 @@ def _check_proc() -> None:
 
 def _sockets(client: Holdings, server: Holdings) -> Seen:
     """Sockets, looked up in one table after the other until each was found in one."""
-    ours, theirs = channels.socket_inodes(client), channels.socket_inodes(server)
+    ours, theirs = sockets.socket_inodes(client), sockets.socket_inodes(server)
     if not ours | theirs:
         return Seen((), ())
     unix = list(tables.unix_sockets(Path("/proc/net/unix").read_text(errors="replace")))
@@ -91,17 +92,17 @@ def _sockets(client: Holdings, server: Holdings) -> Seen:
         path = Path("/proc/net", name)
         if not ours | theirs <= listed and path.exists():
             rows = list(tables.inet_sockets(path.read_text()))
-            found += channels.inet_channels(client, server, kind, str(path), rows, _tcp_facts)
+            found += sockets.inet_channels(client, server, kind, str(path), rows, _tcp_facts)
             listed |= {row.inode for row in rows}
             looked.append(str(path))
-    found += channels.other_sockets(client, server, frozenset(listed))
+    found += sockets.other_sockets(client, server, frozenset(listed))
     return Seen(tuple(looked), tuple(found))
 
 
 def _unix(client: Holdings, server: Holdings, rows: list[tables.UnixSocket]) -> list[Channel]:
     with _diagnosis() as diagnosis:
         try:
-            found = channels.unix_channels(client, server, rows, diagnosis.unix_peer, _socket_file)
+            found = sockets.unix_channels(client, server, rows, diagnosis.unix_peer, _socket_file)
             return list(found)
         except FileNotFoundError as error:
             raise CannotLook("this kernel doesn't tell the peer of a UNIX socket") from error
@@ -117,13 +118,13 @@ def _diagnosis() -> SocketDiagnosis:
 def _descriptors(client: Holdings, server: Holdings) -> Seen:
     """Pipes, FIFOs, eventfds, POSIX queues and files."""
     largest = _number(Path("/proc/sys/fs/pipe-max-size"))
-    return Seen((), tuple(channels.descriptor_channels(client, server, _capacity, largest)))
+    return Seen((), tuple(objects.descriptor_channels(client, server, _capacity, largest)))
 
 
 def _memory(client: Holdings, server: Holdings) -> Seen:
     """Shared mappings of every kind, System V segments among them."""
     segments = _sysv_rows("shm")
-    found = tuple(channels.mapping_channels(client, server, segments))
+    found = tuple(objects.mapping_channels(client, server, segments))
     return Seen((str(_SYSVIPC / "shm"),), found)
 
 
@@ -131,8 +132,8 @@ def _system_v(client: Holdings, server: Holdings) -> Seen:
     """System V semaphores and queues, which no process holds: the kernel tells who used them."""
     mine = [row for row in _sysv_rows("sem") if row.numbers["uid"] == os.geteuid()]
     sets = [(row, tuple(_last_users(row))) for row in mine]
-    found = [*channels.semaphore_channels(client, server, sets)]
-    found += channels.queue_channels(client, server, _sysv_rows("msg"))
+    found = [*objects.semaphore_channels(client, server, sets)]
+    found += objects.queue_channels(client, server, _sysv_rows("msg"))
     return Seen((str(_SYSVIPC / "sem"), str(_SYSVIPC / "msg")), tuple(found))
 
 

@@ -81,10 +81,14 @@ def _doubt(claimed: Claimed, found: Sequence[Channel]) -> str | None:
         return f"no {TITLES[missing]} joins both"
     for other in sorted(kinds - wanted):
         return f"there is {TITLES[other]} too"
-    traits = {trait for channel in found for trait in channel.traits}
     hidden = _OF_CONNECTIONS if claimed.workload == "connect" else frozenset()
-    for lacking in sorted((set(claimed.claims) & TRAITS) - hidden - traits):
-        return f"nothing is {lacking}"
+    for trait in sorted((set(claimed.claims) & TRAITS) - hidden):
+        having = {channel.kind for channel in found if trait in channel.traits}
+        if not having:
+            return f"nothing is {trait}"
+        for channel in found:
+            if channel.kind in having and trait not in channel.traits:
+                return f"not every {TITLES[channel.kind]} is {trait}"
     return _idle(claimed, found)
 
 

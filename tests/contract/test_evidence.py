@@ -1,6 +1,7 @@
 """The kernel proves every transport that is listed, and finds out one under another's name."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
@@ -9,7 +10,7 @@ import pytest
 
 from ipcbench import cli, transports
 from ipcbench.case import WORKLOADS, Case
-from ipcbench.errors import CheckFailed
+from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Claimed, Finding, judged
 from ipcbench.measure.pair import Pair
@@ -169,6 +170,26 @@ def test_a_second_way_beside_the_claimed_one_is_found_out(
     assert "there is pipe too" in _witnessed("unix", "latency", tmp_path).reason
 
 
+def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(server: int, _known: frozenset[str], _claimed: Claimed) -> Finding:
+        os.kill(server, signal.SIGKILL)
+        os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+        return Finding("refuted", "it holds nothing")
+
+    monkeypatch.setattr("ipcbench.measure.pair.witnessed", too_late)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    try:
+        with (
+            Pair(Case("latency", "unix", 64), None, Workspace(tmp_path)) as pair,
+            pytest.raises(PeerDied, match="was killed by SIGKILL"),
+        ):
+            pair.check()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_where_the_kernel_cant_be_asked_a_launch_says_so_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,8 +240,6 @@ def test_evidence_tells_why_a_transport_cant_run(
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
     """The command line takes signals over for the rest of its process's life, which is short."""
-    import signal
-
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield

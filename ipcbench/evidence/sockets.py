@@ -1,0 +1,151 @@
+"""Sockets that join two processes, found by who is whose peer. Pure: the tables come in as rows."""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from ipcbench.evidence.channels import Channel, Kind
+from ipcbench.evidence.holdings import Holdings
+from ipcbench.evidence.tables import InetSocket, UnixSocket, last_part
+from ipcbench.transports.base import Claim
+
+InetKind = Literal["tcp4", "tcp6", "udp4", "udp6"]
+
+_UNIX_KINDS: Mapping[int, Claim] = {
+    int(socket.SOCK_STREAM): "unix-stream",
+    int(socket.SOCK_DGRAM): "unix-dgram",
+    int(socket.SOCK_SEQPACKET): "unix-seqpacket",
+}
+
+
+class TcpFacts(NamedTuple):
+    """What the client's kernel says of a connection: tcp(7), TCP_NODELAY and TCP_INFO."""
+
+    nodelay: bool
+    sent_bytes: int | None
+
+
+def unix_channels(
+    client: Holdings,
+    server: Holdings,
+    sockets: Iterable[UnixSocket],
+    peer_of: Callable[[int], int | None],
+    file_of: Callable[[str], str],
+) -> Iterator[Channel]:
+    """UNIX sockets of the client whose peer the server holds, and those the server listens at."""
+    known = {row.inode: row for row in sockets}
+    ours, theirs = _sockets(client), _sockets(server)
+    done: set[frozenset[int]] = set()
+    for inode in ours.keys() & known.keys():
+        peer = None if known[inode].listens else peer_of(inode)
+        if peer is None or peer not in theirs or frozenset((inode, peer)) in done:
+            continue
+        done.add(frozenset((inode, peer)))
+        near, far = known[inode], known.get(peer)
+        name = near.name or (far.name if far else "")
+        told = [_held(client, ours[inode], inode), _held(server, theirs[peer], peer)]
+        told += [f"sock_diag: the peer of {inode} is {peer}"]
+        told += [f"/proc/net/unix: {row.line}" for row in (near, far) if row is not None]
+        yield _named(near, f"client's socket {inode}, peer of server's {peer}", name, told, file_of)
+    for inode in theirs.keys() & known.keys():
+        if known[inode].listens:
+            row = known[inode]
+            told = [_held(server, theirs[inode], inode), f"/proc/net/unix: {row.line}"]
+            text = f"the server listens at socket {inode}"
+            yield _named(row, text, row.name, told, file_of)._replace(listens=True)
+
+
+def _named(
+    row: UnixSocket, text: str, name: str, told: list[str], file_of: Callable[[str], str]
+) -> Channel:
+    trait: Claim = "no-name"
+    if name.startswith("@"):
+        trait, text = "abstract-name", f"{text}, abstract name {name}"
+    elif name:
+        trait, about = "socket-file", f'socket file "{last_part(name)}" ({file_of(name)})'
+        text = f"{text}, {about}"
+        told = [*told, f"lstat: {about}"]
+    kind: Kind = _UNIX_KINDS.get(row.kind, "other-socket")
+    return Channel(kind, text, tuple(told), frozenset((trait,)))
+
+
+def inet_channels(
+    client: Holdings,
+    server: Holdings,
+    kind: InetKind,
+    table: str,
+    sockets: Iterable[InetSocket],
+    facts_of: Callable[[int], TcpFacts],
+) -> Iterator[Channel]:
+    """Sockets of both whose addresses mirror each other, and those the server listens at."""
+    known = {row.inode: row for row in sockets if row.inode}
+    ours, theirs = _sockets(client), _sockets(server)
+    there = {(known[inode].local, known[inode].remote): inode for inode in theirs.keys() & known}
+    done: set[frozenset[int]] = set()
+    for inode in ours.keys() & known.keys():
+        near = known[inode]
+        other = there.get((near.remote, near.local))
+        if near.listens or other is None or frozenset((inode, other)) in done:
+            continue
+        done.add(frozenset((inode, other)))
+        facts = facts_of(ours[inode]) if kind.startswith("tcp") else None
+        yield _connection(kind, near, other, facts)._replace(
+            lines=(
+                _held(client, ours[inode], inode),
+                _held(server, theirs[other], other),
+                f"{table}: {near.line}",
+                f"{table}: {known[other].line}",
+                *_facts_lines(facts),
+            )
+        )
+    for inode in theirs.keys() & known.keys():
+        row = known[inode]
+        if row.listens:
+            told = (_held(server, theirs[inode], inode), f"{table}: {row.line}")
+            text = f"the server listens at {row.local}, socket {inode}"
+            yield Channel(kind, text, told, listens=True)
+
+
+def _connection(kind: Kind, near: InetSocket, other: int, facts: TcpFacts | None) -> Channel:
+    text = f"{near.local} <-> {near.remote}, client's socket {near.inode}, server's {other}"
+    if facts is None:
+        return Channel(kind, text, ())
+    trait: Claim = "nodelay" if facts.nodelay else "nagle"
+    text += ", TCP_NODELAY" if facts.nodelay else ", Nagle"
+    return Channel(kind, text, (), frozenset((trait,)), moved_bytes=facts.sent_bytes)
+
+
+def _facts_lines(facts: TcpFacts | None) -> tuple[str, ...]:
+    if facts is None:
+        return ()
+    set_to = "on" if facts.nodelay else "off"
+    nodelay = f"getsockopt: TCP_NODELAY is {set_to} at the client"
+    if facts.sent_bytes is None:
+        return (nodelay,)
+    return (nodelay, f"getsockopt: TCP_INFO: the client sent {facts.sent_bytes:,} bytes")
+
+
+def other_sockets(client: Holdings, server: Holdings, listed: frozenset[int]) -> Iterator[Channel]:
+    """Sockets that no table lists, if both hold some: what they are can't be told."""
+    odd = [[n for n in _sockets(side) if n not in listed] for side in (client, server)]
+    if all(odd):
+        text = ", ".join(f"inode {inode}" for inode in sorted({*odd[0], *odd[1]}))
+        yield Channel("other-socket", text, ())
+
+
+def socket_inodes(side: Holdings) -> frozenset[int]:
+    """The inodes of a process's sockets."""
+    return frozenset(_sockets(side))
+
+
+def _sockets(side: Holdings) -> dict[int, int]:
+    """The inodes of a process's sockets, and a descriptor of each."""
+    return {
+        int(held.identity.removeprefix("socket:[").removesuffix("]")): held.number
+        for held in side.descriptors
+        if held.kind == "socket"
+    }
+
+
+def _held(side: Holdings, number: int, inode: int) -> str:
+    return f"/proc/{side.pid}/fd/{number}: socket:[{inode}]"
