@@ -1,5 +1,6 @@
 """The kernel's own tables: text in, rows out. proc(5), proc_net(5), proc_sysvipc(5). Pure."""
 
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -8,8 +9,14 @@ from typing import NamedTuple
 _LISTENS = 0x10000
 """__SO_ACCEPTCON in the flags of /proc/net/unix."""
 _TCP_LISTEN = 0x0A
-_UNIX_FIELDS, _MAPS_FIELDS = 7, 5
+_MAPS_FIELDS = 5
 """Columns in front of a path, which alone may hold spaces."""
+_UNIX_ROW = re.compile(
+    "[0-9a-f]+: "
+    "(?P<numbers>[0-9A-F]+ [0-9A-F]+ (?P<flags>[0-9A-F]+) (?P<kind>[0-9A-F]+) [0-9A-F]+ "
+    " *(?P<inode>[0-9]+)) ?(?P<name>.*)",
+    re.DOTALL,
+)
 _IPV4_DIGITS, _WORD_DIGITS = 8, 8
 
 
@@ -58,13 +65,17 @@ class FileInfo(NamedTuple):
 
 
 def unix_sockets(text: str) -> Iterator[UnixSocket]:
-    """The rows of /proc/net/unix. Lines are told without the kernel's address in front."""
-    for line in text.splitlines()[1:]:
-        fields = line.split(None, _UNIX_FIELDS)
-        flags, kind, inode = int(fields[3], 16), int(fields[4], 16), int(fields[6])
-        name = fields[_UNIX_FIELDS] if len(fields) > _UNIX_FIELDS else ""
-        told = " ".join([*fields[1:_UNIX_FIELDS], last_part(name)]).rstrip()
-        yield UnixSocket(inode, kind, bool(flags & _LISTENS), name, told)
+    """The rows of /proc/net/unix, told without the kernel's address in front.
+
+    A name is written as it is, and whoever chose it may have put a line break in: what doesn't
+    look like a row is passed over.
+    """
+    for match in map(_UNIX_ROW.fullmatch, text.split("\n")):
+        if match is not None:
+            flags, kind = int(match["flags"], 16), int(match["kind"], 16)
+            name = match["name"]
+            told = f"{match['numbers']} {last_part(name)}".rstrip()
+            yield UnixSocket(int(match["inode"]), kind, bool(flags & _LISTENS), name, told)
 
 
 def inet_sockets(text: str) -> Iterator[InetSocket]:

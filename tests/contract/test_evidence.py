@@ -70,6 +70,11 @@ def test_every_transport_is_proved_in_every_workload(
     assert str(tmp_path.parent) not in "".join((finding.digest, *finding.found))
 
 
+@pytest.mark.parametrize("name", ["pipe+20us", "unix@3"])
+def test_the_selftests_variants_are_proved_as_what_they_vary(name: str, tmp_path: Path) -> None:
+    assert _witnessed(name, "latency", tmp_path).verdict == "proved"
+
+
 @pytest.mark.parametrize("transport", MECHANISMS, ids=lambda transport: transport.name)
 def test_every_mechanism_makes_a_claim_that_can_be_held_against_the_kernel(
     transport: Transport,

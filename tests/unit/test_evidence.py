@@ -87,6 +87,13 @@ def test_a_unix_table_tells_kind_listening_and_name_but_no_folder() -> None:
     assert rows[3].name == "@ipcbench-0a"
 
 
+def test_a_name_with_a_line_break_hides_no_other_socket() -> None:
+    hostile = "0: 00000002 00000000 00010000 0001 01 29 /x/a\nb c d e f\rg h\n"
+    header, _, others = UNIX.partition("\n")
+    rows = list(tables.unix_sockets(f"{header}\n{hostile}{others}"))
+    assert [row.inode for row in rows] == [29, 30, 31, 32, 33, 34]
+
+
 def test_a_tcp_table_tells_addresses_and_who_listens() -> None:
     rows = list(tables.inet_sockets(TCP))
     assert rows[0][:4] == (40, "127.0.0.1:38077", "0.0.0.0:0", True)
