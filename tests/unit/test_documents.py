@@ -77,3 +77,15 @@ def test_the_readmes_evidence_is_the_committed_one() -> None:
     assert all(part in committed for part in parts)
     (proved,) = re.findall(r"All (\d+) are proved", README)
     assert committed.splitlines()[-1] == f"proved: {proved}"
+
+
+def test_every_promise_of_reliability_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|") and "test_" in line]
+    assert len(rows) > 25
+    file = ""
+    for row in rows:
+        for where, name in re.findall(r"`(?:([a-z_/]+\.py): )?(test_\w+)`", row):
+            file = where or file
+            defined = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert f"def {name}(" in defined, f"{file}: {name}"
