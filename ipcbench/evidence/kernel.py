@@ -95,7 +95,7 @@ def _sockets(client: Holdings, server: Holdings) -> Seen:
             found += sockets.inet_channels(client, server, kind, str(path), rows, _tcp_facts)
             listed |= {row.inode for row in rows}
             looked.append(str(path))
-    found += sockets.other_sockets(client, server, frozenset(listed))
+    found += sockets.other_sockets(client, server, frozenset(listed), _has_table)
     return Seen(tuple(looked), tuple(found))
 
 
@@ -161,6 +161,14 @@ def _tcp_facts(descriptor: int) -> TcpFacts:
         info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     told = len(info) >= _TCP_INFO_SENT + 8
     return TcpFacts(nodelay, struct.unpack_from("=Q", info, _TCP_INFO_SENT)[0] if told else None)
+
+
+def _has_table(descriptor: int) -> bool:
+    """Whether sockets of this family and protocol are in a table that is read here."""
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        if same.family in (socket.AF_INET, socket.AF_INET6):
+            return same.proto in (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
+        return same.family == socket.AF_UNIX
 
 
 def _capacity(descriptor: int) -> int | None:

@@ -125,11 +125,18 @@ def _facts_lines(facts: TcpFacts | None) -> tuple[str, ...]:
     return (nodelay, f"getsockopt: TCP_INFO: the client sent {facts.sent_bytes:,} bytes")
 
 
-def other_sockets(client: Holdings, server: Holdings, listed: frozenset[int]) -> Iterator[Channel]:
-    """Sockets that no table lists, if both hold some: what they are can't be told."""
-    odd = [[n for n in _sockets(side) if n not in listed] for side in (client, server)]
-    if all(odd):
-        text = ", ".join(f"inode {inode}" for inode in sorted({*odd[0], *odd[1]}))
+def other_sockets(
+    client: Holdings, server: Holdings, listed: frozenset[int], has_table: Callable[[int], bool]
+) -> Iterator[Channel]:
+    """Sockets that no table lists, if both hold some: what they are can't be told.
+
+    `has_table` says of a descriptor of the client's whether its family is in the tables: such a
+    socket is missing there only if it is closed, or was never connected.
+    """
+    ours = [n for n, held in _sockets(client).items() if n not in listed and not has_table(held)]
+    theirs = [inode for inode in _sockets(server) if inode not in listed]
+    if ours and theirs:
+        text = ", ".join(f"inode {inode}" for inode in sorted({*ours, *theirs}))
         yield Channel("other-socket", text, ())
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
@@ -145,10 +146,10 @@ def test_it_is_found_out_in_the_other_workloads_too(
 
 
 class _Beside(Link):
-    """A link, and a pipe beside it that could carry the payload as well."""
+    """A link, and descriptors beside it that both ends hold."""
 
-    def __init__(self, link: Link) -> None:
-        self._pipe: Sequence[int] = os.pipe()
+    def __init__(self, link: Link, descriptors: Sequence[int]) -> None:
+        self._descriptors = descriptors
         self._link = link
 
     def client(self) -> Endpoint:
@@ -159,9 +160,9 @@ class _Beside(Link):
 
     def close(self) -> None:
         self._link.close()
-        for descriptor in self._pipe:
+        for descriptor in self._descriptors:
             os.close(descriptor)
-        self._pipe = ()
+        self._descriptors = ()
 
 
 def test_a_second_way_beside_the_claimed_one_is_found_out(
@@ -169,10 +170,24 @@ def test_a_second_way_beside_the_claimed_one_is_found_out(
 ) -> None:
     class Both(Swapped):
         def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-            return _Beside(super().link(message_size_bytes, workload, workspace))
+            return _Beside(super().link(message_size_bytes, workload, workspace), os.pipe())
 
     _register(Both(_named("unix"), _named("unix")), monkeypatch)
     assert "there is pipe too" in _witnessed("unix", "latency", tmp_path).reason
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_a_socket_that_isnt_connected_joins_nothing(
+    family: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class WithIdle(Swapped):
+        def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+            idle = socket.socket(family).detach()
+            return _Beside(super().link(message_size_bytes, workload, workspace), (idle,))
+
+    _register(WithIdle(_named("pipe"), _named("pipe")), monkeypatch)
+    finding = _witnessed("pipe", "latency", tmp_path)
+    assert finding.verdict == "proved", finding.digest
 
 
 def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(

@@ -166,10 +166,15 @@ def test_a_tcp_connection_is_matched_by_mirrored_addresses() -> None:
 
 
 def test_sockets_that_no_table_lists_are_not_passed_over() -> None:
-    listed = frozenset((1, 2))
-    assert not list(sockets.other_sockets(_sockets(100, 1), _sockets(200, 9), listed))
-    (odd,) = sockets.other_sockets(_sockets(100, 1, 8), _sockets(200, 2, 9), listed)
-    assert odd.kind == "other-socket"
+    def found(client: Holdings, server: Holdings, has_table: bool) -> list[str]:
+        listed = frozenset((1, 2))
+        every = sockets.other_sockets(client, server, listed, lambda _: has_table)
+        return [channel.kind for channel in every]
+
+    both = _sockets(100, 1, 8), _sockets(200, 2, 9)
+    assert found(*both, False) == ["other-socket"]
+    assert found(_sockets(100, 1), _sockets(200, 9), False) == []
+    assert found(*both, True) == []  # closed, then
 
 
 def test_a_pipe_joins_only_a_writer_to_a_reader() -> None:
