@@ -119,6 +119,7 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("cpu_model", "virtualisation", "kernel", "python", "governor"), _TEXT),
     **dict.fromkeys(("command", "date", "ipcbench_version", "versions"), _TEXT),
     **dict.fromkeys(("cpus_seen_client", "cpus_seen_server"), _TEXT),
+    **dict.fromkeys(("evidence", "retried_after"), _TEXT),
 }
 _RULES_BY_ENDING = (
     ("_per_message", _number(0, 1e12)),

@@ -258,6 +258,8 @@ def test_what_a_table_needs_must_be_there(key: str, data: Any) -> None:
         ("cpu_user_client_s_per_message", "1"),
         ("client_so_sndbuf_bytes", -1),
         ("load_avg_1min", "x"),
+        ("evidence", 5),
+        ("retried_after", 5),
         ("anything", None),
         ("anything", [1]),
         ("anything", {"a": 1}),
