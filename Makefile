@@ -11,7 +11,7 @@ CC ?= cc
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench bench-reference test check format wheel clean help
+.PHONY: bench bench-reference test chaos check format wheel clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## measure all transports, print the tables, write results/<machine>/<date>-<commit>/
@@ -29,6 +29,9 @@ build/pingpong: bench/reference/pingpong.c
 
 test: $(VENV)/.installed-test ## run the tests
 	$(PY) -m pytest
+
+chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
+	$(PY) -m tests.faults.chaos
 
 check: $(VENV)/.installed-dev ## format, lint and types; C without warnings, where there is a compiler
 	@if command -v $(CC) >/dev/null; then \

@@ -1,20 +1,16 @@
 """Kills, stops and hangs up on runs at seeded random moments of every phase, and judges the end.
 
-`python -m tests.faults.chaos` (or `make chaos`) prints a table of outcomes by phase and victim and
-writes it beside the results. Exit code 1 if anything hung, was left behind, lost or unexplained.
+`python -m tests.faults.chaos` (or `make chaos`) prints a table of outcomes by phase and victim, and
+then one of hostile files. Exit code 1 if anything hung, was left behind, lost or unexplained.
 """
 
 import argparse
-import json
 import os
 import pty
-import random
 import re
 import secrets
-import selectors
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,14 +18,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+from ipcbench import host
 from ipcbench.analysis import store
 from ipcbench.errors import ResultsError
-from ipcbench.measure import native, process
-from ipcbench.transports import TRANSPORTS, get_transport
+from ipcbench.measure import process
 from tests.command import environment
+from tests.faults import hostile
+from tests.faults.director import Director
+from tests.faults.injections import PAIR_PHASES, PHASES, VICTIMS, Injection, plan
 from tests.faults.stage import STAGE, TERMINAL, Announcement
 from tests.leaks import MARK, kernel_objects, marked_processes
 
@@ -43,43 +43,6 @@ _PAUSE_S = 0.3
 """How long a stopped driver stays stopped."""
 _ROUNDS = 2
 
-PAIR_PHASES = (
-    *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),
-    "wait for its turn",
-)
-DRIVER_PHASES = ("saving", "rendering")
-PHASES = PAIR_PHASES + DRIVER_PHASES
-_LASTS_S = {"calibration": 0.01, "timed batch": 0.01, "sampled burst": 0.01, "rendering": 0.1}
-"""About how long a phase lasts: the fault comes at a random moment of it (else 2 ms)."""
-
-FAULTS = {
-    "server": ("KILL", "TERM", "INT", "HUP", "STOP"),
-    "worker": ("KILL", "TERM", "INT", "HUP", "STOP"),
-    "driver": ("KILL", "TERM", "INT", "HUP", "STOP"),
-    "all": ("KILL", "TERM", "INT", "HUP"),
-    "terminal": ("HUP",),
-}
-"""The victims, and the signals each gets. `all` is every process of the run at once, KILL of the
-janitor too; the terminal is closed."""
-VICTIMS = tuple(FAULTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Injection:
-    """One fault: who is hit, by what, and when."""
-
-    number: int
-    victim: str
-    signal: str
-    phase: str
-    occurrence: int
-    """The how-manieth time that the phase is announced."""
-    delay_s: float
-    """From the announcement to the fault."""
-    transports: tuple[str, ...]
-    workload: str
-    loop: str
-
 
 @dataclass(slots=True)
 class Outcome:
@@ -90,110 +53,6 @@ class Outcome:
     exit_code: int | None = None
     problems: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-
-
-def plan(count: int, seed: int) -> list[Injection]:
-    """So many injections, going round all possible victims, signals and phases."""
-    chance = random.Random(seed)
-    mechanisms = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
-    kinds = [
-        (victim, name, phase)
-        for victim, names in FAULTS.items()
-        for name in names
-        for phase in (PAIR_PHASES if victim in ("server", "worker") else PHASES)
-    ]
-    planned: list[Injection] = []
-    while len(planned) < count:
-        chance.shuffle(kinds)
-        for victim, name, phase in kinds[: count - len(planned)]:
-            names = tuple(chance.sample(mechanisms, 2))
-            loops = ["python"]
-            if native.unavailable() is None and not any(
-                get_transport(name).loop_limit("native") for name in names
-            ):
-                loops.append("native")
-            streams = phase != "sampled burst"
-            planned.append(
-                Injection(
-                    number=len(planned),
-                    victim=victim,
-                    signal=name,
-                    phase=phase,
-                    occurrence=chance.randint(1, 1 if phase == "rendering" else 3),
-                    delay_s=chance.uniform(0, _LASTS_S.get(phase, 0.002)),
-                    transports=names,
-                    workload=chance.choice(["latency", "throughput"]) if streams else "latency",
-                    loop=chance.choice(loops),
-                )
-            )
-    return planned
-
-
-class Director:
-    """Lets the processes of one run go on as they announce themselves, and injects its fault."""
-
-    def __init__(self, injection: Injection, folder: Path) -> None:
-        self._injection = injection
-        self._seen = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / "stage"))
-        self._listener.listen(64)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self.saved = 0
-        """Saves that ended."""
-        self.launches = 0
-        """Launches that got as far as their last phase."""
-        self.aimed: Announcement | None = None
-        """The announcement that the fault answers."""
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._direct)
-
-    def start(self) -> None:
-        """Directs from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends when all announcements are read."""
-        self._ended.set()
-        self._thread.join()
-        for key in list(self._selector.get_map().values()):
-            self._selector.unregister(key.fileobj)
-            key.fileobj.close()  # type: ignore[union-attr]
-        self._selector.close()
-
-    def _direct(self) -> None:
-        while True:
-            ready = self._selector.select(0.05)
-            if not ready and self._ended.is_set():
-                return
-            for key, _ in ready:
-                if key.fileobj is self._listener:
-                    connection, _ = self._listener.accept()
-                    self._selector.register(connection, selectors.EVENT_READ)
-                else:
-                    self._answer(key.fileobj)  # type: ignore[arg-type]
-
-    def _answer(self, connection: socket.socket) -> None:
-        try:
-            line = connection.recv(65536)
-            if line:
-                self._announced(json.loads(line))
-                connection.sendall(b"g")
-                return
-        except OSError:
-            pass  # it was killed
-        self._selector.unregister(connection)
-        connection.close()
-
-    def _announced(self, announcement: Announcement) -> None:
-        phase = announcement["phase"]
-        self.saved += phase == "saved"
-        calibrates = announcement.get("calibrates") and phase == "timed batch"
-        if self.aimed is None and ("calibration" if calibrates else phase) == self._injection.phase:
-            self._seen += 1
-            if self._seen == self._injection.occurrence:
-                self.aimed = announcement
 
 
 class Run:
@@ -486,32 +345,60 @@ def play(injections: Sequence[Injection]) -> Iterator[Outcome]:
 def main() -> int:
     """Runs the whole and writes its report; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--injections", type=int, default=500)
+    parser.add_argument("--injections", type=int, default=500, help="faults (default: 500)")
+    parser.add_argument("--files", type=int, default=10_000, help="hostile files (10,000)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="the number of one injection, told in full")
-    parser.add_argument("--output", type=Path, help="where to write the report (.txt and .json)")
+    parser.add_argument("--only", type=int, metavar="N", help="one injection, told in full")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the report goes, too")
     args = parser.parse_args()
     injections = plan(args.injections, args.seed)
     if args.only is not None:
-        injections = [injections[args.only]]
-    outcomes = []
+        told = Run(injections[args.only]).play()
+        _tell(told)
+        return int(bool(told.problems))
     began_s = time.monotonic()
+    outcomes = []
     for outcome in play(injections):
         outcomes.append(outcome)
-        if outcome.problems or args.only is not None:
-            print(f"{outcome.injection}\n  {outcome.result} {outcome.exit_code}")
-            print("\n".join(f"  ! {problem}" for problem in outcome.problems))
-            print("\n".join(f"  | {line}" for line in outcome.said), flush=True)
+        if outcome.problems:
+            _tell(outcome)
         elif len(outcomes) % 25 == 0:
-            print(f"{len(outcomes)} of {len(injections)}", file=sys.stderr, flush=True)
-    took = f"{len(outcomes)} injections, seed {args.seed}, {time.monotonic() - began_s:.0f} s"
-    text = "\n".join([took, "", *table(outcomes)])
+            print(f"{len(outcomes)} of {len(injections)} injections", file=sys.stderr, flush=True)
+    injected_s = time.monotonic() - began_s
+    files = hostile.run(args.files, args.seed)
+    files_s = time.monotonic() - began_s - injected_s
+    text = "\n".join(
+        [
+            f"{len(outcomes)} injections, seed {args.seed}, {injected_s:.0f} s",
+            f"on {_machine()}",
+            "",
+            *table(outcomes),
+            "",
+            f"{args.files} hostile files, seed {args.seed}, {files_s:.0f} s",
+            "",
+            hostile.table(files),
+        ]
+    )
     print(text)
     if args.output is not None:
-        args.output.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
-        data = json.dumps([asdict(outcome) for outcome in outcomes], indent=1)
-        args.output.with_suffix(".json").write_text(data + "\n", encoding="utf-8")
-    return int(any(outcome.problems for outcome in outcomes))
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        args.output.write_text(text + "\n", encoding="utf-8")
+    wrong = any(outcome.problems for outcome in outcomes)
+    return int(wrong or any(one.verdict == "wrong" for one in files))
+
+
+def _machine() -> str:
+    about = host.machine()
+    today = datetime.now().astimezone().date().isoformat()
+    parts = (about.cpu_model, f"{about.cpu_count} CPUs", about.virtualisation, about.kernel)
+    return ", ".join([*parts, about.python, today])
+
+
+def _tell(outcome: Outcome) -> None:
+    """All that is known of one injection."""
+    print(f"{outcome.injection}\n  {outcome.result}, exit code {outcome.exit_code}")
+    print("\n".join(f"  ! {problem}" for problem in outcome.problems))
+    print("\n".join(f"  | {line}" for line in outcome.said), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults.chaos import FAULTS, PHASES, Injection, Outcome, Run, plan, table
+from tests.faults.chaos import Outcome, Run, table
+from tests.faults.injections import FAULTS, PHASES, Injection, plan
 
 SEED = 20261124
 FEW = 14

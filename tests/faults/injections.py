@@ -1,0 +1,81 @@
+"""Which faults are injected into which phases: seeded plans of who is hit, by what, and when."""
+
+import random
+from dataclasses import dataclass
+
+from ipcbench.measure import native
+from ipcbench.transports import TRANSPORTS, get_transport
+
+PAIR_PHASES = (
+    *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),
+    "wait for its turn",
+)
+DRIVER_PHASES = ("saving", "rendering")
+PHASES = PAIR_PHASES + DRIVER_PHASES
+_LASTS_S = {"calibration": 0.01, "timed batch": 0.01, "sampled burst": 0.01, "rendering": 0.1}
+"""About how long a phase lasts: the fault comes at a random moment of it (else 2 ms)."""
+
+FAULTS = {
+    "server": ("KILL", "TERM", "INT", "HUP", "STOP"),
+    "worker": ("KILL", "TERM", "INT", "HUP", "STOP"),
+    "driver": ("KILL", "TERM", "INT", "HUP", "STOP"),
+    "all": ("KILL", "TERM", "INT", "HUP"),
+    "terminal": ("HUP",),
+}
+"""The victims, and the signals each gets. `all` is every process of the run at once, KILL of the
+janitor too; the terminal is closed."""
+VICTIMS = tuple(FAULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """One fault: who is hit, by what, and when."""
+
+    number: int
+    victim: str
+    signal: str
+    phase: str
+    occurrence: int
+    """The how-manieth time that the phase is announced."""
+    delay_s: float
+    """From the announcement to the fault."""
+    transports: tuple[str, ...]
+    workload: str
+    loop: str
+
+
+def plan(count: int, seed: int) -> list[Injection]:
+    """So many injections, going round all possible victims, signals and phases."""
+    chance = random.Random(seed)
+    mechanisms = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
+    kinds = [
+        (victim, name, phase)
+        for victim, names in FAULTS.items()
+        for name in names
+        for phase in (PAIR_PHASES if victim in ("server", "worker") else PHASES)
+    ]
+    planned: list[Injection] = []
+    while len(planned) < count:
+        chance.shuffle(kinds)
+        for victim, name, phase in kinds[: count - len(planned)]:
+            names = tuple(chance.sample(mechanisms, 2))
+            loops = ["python"]
+            if native.unavailable() is None and not any(
+                get_transport(name).loop_limit("native") for name in names
+            ):
+                loops.append("native")
+            streams = phase != "sampled burst"
+            planned.append(
+                Injection(
+                    number=len(planned),
+                    victim=victim,
+                    signal=name,
+                    phase=phase,
+                    occurrence=chance.randint(1, 1 if phase == "rendering" else 3),
+                    delay_s=chance.uniform(0, _LASTS_S.get(phase, 0.002)),
+                    transports=names,
+                    workload=chance.choice(["latency", "throughput"]) if streams else "latency",
+                    loop=chance.choice(loops),
+                )
+            )
+    return planned
