@@ -2,30 +2,38 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ipcbench import __version__, host, units
 from ipcbench.case import (
     DEFAULT_LOOP,
+    DEFAULT_PLACEMENT,
     DEFAULT_WORKLOADS,
     LOOPS,
     PLACEMENTS,
+    WORKLOADS,
     parse_loop,
     parse_placement,
     parse_workload,
 )
 from ipcbench.errors import UsageError
 from ipcbench.transports import TRANSPORTS, groups
+from ipcbench.transports.base import CORE
 
 RESULT_OPTIONS = frozenset(
     (
         *("output", "resume", "save", "against", "csv", "force", "no_lock", "command"),
-        *("percentiles", "details", "overview"),
+        *("percentiles", "details", "overview", "files"),
     )
 )
 """What tells nothing of how is measured: the arguments that a resumed run may change."""
+
+_REPORT_OPTIONS = frozenset(
+    ("files", "baseline", "percentiles", "details", "overview", "csv", "force")
+)
+"""The arguments of whatever shows stored results."""
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -91,6 +99,12 @@ def parser() -> Parser:
         description="Measures transports against each other, then shows and saves the results.",
     )
     add_compare_arguments(compare)
+    claims = commands.add_parser(
+        "claims",
+        help="what people say about these mechanisms, judged on this machine",
+        description="Measures what common claims are about, in under 3 minutes, and judges them.",
+    )
+    _add_claims_arguments(claims)
     report = commands.add_parser(
         "report",
         help="tables and CSV from stored results",
@@ -104,6 +118,9 @@ def parser() -> Parser:
         help="write single round trips for HdrHistogram plotters",
     )
     _add_report_arguments(report)
+    report.add_argument(
+        "--claims", action="store_true", help="also judge the claims of `ipcbench claims`"
+    )
     _add_force(report)
     diff = commands.add_parser(
         "diff",
@@ -152,6 +169,16 @@ def question_parser(question: str) -> Parser:
     return script
 
 
+def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> None:
+    """UsageError if an option of measuring is among those of a command that only reports."""
+    for name, value in vars(args).items():
+        if name not in _REPORT_OPTIONS and value != getattr(usual, name):
+            raise UsageError(
+                f"{args.files[0]} is judged as it is, and nothing is measured; leave the options"
+                " of measuring out, or the file"
+            )
+
+
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of anything that measures."""
     known = ", ".join(f"@{group}" for group in groups())
@@ -163,13 +190,53 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to measure: names that `ipcbench list` shows, or groups of them:"
         f" {known} (default: @core, which is {usual})",
     )
-    _add_cases(parser.add_argument_group("what is measured"))
-    _add_effort(parser.add_argument_group("how much is measured"))
+    what = parser.add_argument_group("what is measured")
+    _add_cases(what)
+    what.add_argument(
+        "--matrix",
+        action="store_true",
+        help="round trips of one transport over every pair of CPUs",
+    )
+    much = parser.add_argument_group("how much is measured")
+    _add_presets(much)
+    _add_effort(much, rounds="7", values="9", min_time="25ms", budget="none; with --target 5m")
     _add_results(parser.add_argument_group("results"))
     _add_no_lock(parser)
+    parser.set_defaults(usual=(f"@{CORE}",), usual_placements=(), only=None)
 
 
-def _add_cases(what: "argparse._ArgumentGroup") -> None:
+def _add_claims_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `compare` but what is measured of which transports: that the claims say."""
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="judge what these result files hold, and measure nothing",
+    )
+    both = ("same-core", "cross-core")
+    _add_cases(parser.add_argument_group("what is measured"), usual_placements=both)
+    much = parser.add_argument_group("how much is measured")
+    _add_effort(much, rounds="as fit", values="7", min_time="7ms", budget="170s")
+    _add_results(parser.add_argument_group("results"))
+    _add_no_lock(parser)
+    parser.set_defaults(
+        sizes="64,64k",
+        workloads=",".join(WORKLOADS),
+        usual_placements=both,
+        preset="claims",
+        budget="170s",
+        transports=(),
+        matrix=False,
+        hgrm=None,
+        claims=True,
+        tables=False,
+    )
+
+
+def _add_cases(
+    what: "argparse._ArgumentGroup", usual_placements: Sequence[str] = (DEFAULT_PLACEMENT,)
+) -> None:
     what.add_argument(
         "--sizes",
         type=units.parse_sizes,
@@ -195,7 +262,8 @@ def _add_cases(what: "argparse._ArgumentGroup") -> None:
         dest="placements",
         type=_placements,
         default=(),
-        help=f"where both ends run: {', '.join(PLACEMENTS)} (default: cross-core)",
+        help=f"where both ends run: {', '.join(PLACEMENTS)}"
+        f" (default: {','.join(usual_placements)})",
     )
     what.add_argument(
         "--cpus",
@@ -203,14 +271,9 @@ def _add_cases(what: "argparse._ArgumentGroup") -> None:
         metavar="C,S",
         help="CPUs of the client and the server (default: chosen for the placement)",
     )
-    what.add_argument(
-        "--matrix",
-        action="store_true",
-        help="round trips of one transport over every pair of CPUs",
-    )
 
 
-def _add_effort(much: "argparse._ArgumentGroup") -> None:
+def _add_presets(much: "argparse._ArgumentGroup") -> None:
     preset = much.add_mutually_exclusive_group()
     preset.add_argument(
         "--quick",
@@ -226,30 +289,36 @@ def _add_effort(much: "argparse._ArgumentGroup") -> None:
         const="rigorous",
         help="much: 20 rounds of 10 batches of 50 ms",
     )
+
+
+def _add_effort(
+    much: "argparse._ArgumentGroup", *, rounds: str, values: str, min_time: str, budget: str
+) -> None:
+    """How much is measured; the texts say what is done where the options don't."""
     much.add_argument(
         "--budget",
         type=units.parse_duration,
         metavar="TIME",
-        help="as many rounds as fit, for example 60s",
+        help=f"as many rounds as fit, for example 60s (default: {budget})",
     )
     much.add_argument(
         "--target",
         type=units.parse_percent,
         metavar="SHARE",
         help="go on until every ratio's interval is within this, for example 2%%, or the budget"
-        " (by default 5m) ends",
+        " ends",
     )
     much.add_argument(
         "--rounds",
         type=_whole("--rounds", at_least=1),
         metavar="N",
-        help="launches of each case (default: 7)",
+        help=f"launches of each case (default: {rounds})",
     )
     much.add_argument(
         "--values",
         type=_whole("--values", at_least=1),
         metavar="N",
-        help="timed batches in each launch (default: 9)",
+        help=f"timed batches in each launch (default: {values})",
     )
     much.add_argument(
         "--warmups",
@@ -262,7 +331,7 @@ def _add_effort(much: "argparse._ArgumentGroup") -> None:
         "--min-time",
         type=units.parse_duration,
         metavar="TIME",
-        help="what a batch should take (default: 25ms)",
+        help=f"what a batch should take (default: {min_time})",
     )
     much.add_argument(
         "--timeout",
@@ -315,6 +384,7 @@ def _add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"
     )
+    parser.set_defaults(claims=False, tables=True)
 
 
 def _add_no_lock(parser: "argparse._ActionsContainer") -> None:

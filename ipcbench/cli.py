@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipcbench import host, outputs
-from ipcbench.arguments import parser, question_parser
+from ipcbench.arguments import check_only_reports, parser, question_parser
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
     EXIT_GATE_TRIPPED,
@@ -59,6 +59,8 @@ def ask(question: str | None, name: str, **defaults: str | int) -> int:
 def _run(args: Namespace, command: list[str]) -> int:
     if args.command == "compare":
         return _compare(args, parser().parse_args(["compare"]), command, "compare")
+    if args.command == "claims":
+        return _claims(args, parser().parse_args(["claims"]), command)
     return {
         "list": _list,
         "explain": _explain,
@@ -167,6 +169,18 @@ def _report(args: Namespace) -> int:
     return EXIT_OK
 
 
+def _claims(args: Namespace, usual: Namespace, command: list[str]) -> int:
+    """Judges result files, or measures what has to be known first."""
+    from ipcbench.analysis.claims import TRANSPORTS_NEEDED, needed
+
+    if not args.files:
+        for arguments in (args, usual):
+            arguments.usual, arguments.only = TRANSPORTS_NEEDED, needed
+        return _compare(args, usual, command, "claims")
+    check_only_reports(args, usual)
+    return _report(args)
+
+
 def _diff(args: Namespace) -> int:
     from ipcbench.analysis import store
     from ipcbench.analysis.diff import parse_gate
@@ -260,7 +274,8 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
 
 def _say_how_to_go_on(output: Path | None, results: "Results", question: str) -> None:
     if output is not None and results.suite is not None and output.exists():
-        program = "ipcbench compare" if question == "compare" else f"bench/{question}.py"
+        is_command = question in {"compare", "claims"}
+        program = f"ipcbench {question}" if is_command else f"bench/{question}.py"
         _say(f"go on with: {program} --resume {shlex.quote(str(output))}")
 
 
@@ -300,6 +315,7 @@ def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
 def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path | None) -> None:
     """Prints the tables and writes the CSV; tables go to stderr where the CSV takes stdout."""
     from ipcbench.analysis import frame, store
+    from ipcbench.analysis.judging import asked_for
     from ipcbench.reporters import console, csv_file
     from ipcbench.reporters.summary import summary
 
@@ -310,6 +326,8 @@ def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path |
         percentiles=args.percentiles,
         details=args.details,
         overview=args.overview,
+        claims=args.claims or asked_for(results),
+        tables=args.tables or args.percentiles or args.details or args.overview,
     )
     console.show(parts, sys.stderr if csv_on_stdout else sys.stdout)
     if csv is None:

@@ -24,7 +24,6 @@ from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import noise_floor
 from ipcbench.room import pairs_at_once
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
-from ipcbench.transports.base import CORE
 from ipcbench.units import counted
 
 _LAUNCH_OVERHEAD_S = 0.15
@@ -50,6 +49,7 @@ PRESETS = {
     "quick": Preset(6, 3, 0.01),
     "default": Preset(7, 9, 0.025),
     "rigorous": Preset(20, 10, 0.05),
+    "claims": Preset(10, 7, 0.007),  # of many cases: rounds decide, long batches don't
 }
 
 
@@ -140,7 +140,7 @@ class Choice(NamedTuple):
 
 
 def _choice(args: Namespace) -> Choice:
-    names, notes = _transports(args.transports)
+    names, notes = _transports(args.transports, args.usual)
     if args.matrix:
         _check_matrix(args)
         names = chosen(args.transports)
@@ -148,6 +148,8 @@ def _choice(args: Namespace) -> Choice:
     cpus, elsewhere = _placements(args)
     possible, impossible = [], []
     for case in _cases(names, args.workloads, args.sizes, loops, tuple(cpus)):
+        if args.only is not None and not args.only(case):
+            continue
         reason = _limit(case, cpus[case.placement])
         if reason is None:
             possible.append(case)
@@ -179,13 +181,13 @@ def _reached(target: float | None, baseline: str) -> Callable[[Results], bool]:
     return reached
 
 
-def _transports(asked: Sequence[str]) -> tuple[list[str], list[str]]:
+def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], list[str]]:
     """The names to measure, in the order of TRANSPORTS, and notes on what was left out.
 
-    Asked for by name, a transport that can't run is an error; by default it is left out. The
-    controls are always measured.
+    Asked for by name, a transport that can't run is an error; of the usual ones it is left out. The
+    controls are always among them.
     """
-    wanted_names = chosen(asked or [f"@{CORE}"])
+    wanted_names = chosen(asked or usual)
     for name in wanted_names:
         reason = get_transport(name).unavailable()
         if name in asked and reason is not None:
@@ -243,11 +245,12 @@ def _placements(args: Namespace) -> tuple[dict[Placement, Cpus | None], list[str
         if args.placements or args.matrix:
             raise UsageError("--cpus names one pair of CPUs; leave --placement and --matrix out")
         return {host.placement_of(args.cpus): args.cpus}, []
-    if not args.placements and not args.matrix:
+    named = args.placements or args.usual_placements
+    if not named and not args.matrix:
         placement = host.default_placement()
         alone = ["only one CPU can be used: both ends run on it"]
         return {placement: host.placement_cpus(placement)}, alone * (placement == "same-core")
-    wanted = host.all_placements() if args.matrix else args.placements
+    wanted = host.all_placements() if args.matrix else named
     cpus: dict[Placement, Cpus | None] = {}
     missing: list[UsageError] = []
     for placement in wanted:

@@ -139,6 +139,12 @@ def noise_floor_of(launches: pd.DataFrame) -> float:
     return float(launches["noise_floor_ratio"].max())
 
 
+def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
+    """The batches of each round's launch; rounds of different runs are different rounds."""
+    rounds = zip(group["run_id"], group["round"], strict=True)
+    return dict(zip(rounds, group["batches_s"], strict=True))
+
+
 def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     """One row a case with the columns CASE_COLUMNS, in the order of the tables.
 
@@ -251,7 +257,7 @@ def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[st
         if baseline is None or group["role"].iloc[0] != "mechanism":
             continue
         other = groups.get(Case.parse(name)._replace(transport=baseline).id)
-        ratio = None if other is None else alternating_ratio(_by_round(group), _by_round(other))
+        ratio = None if other is None else alternating_ratio(by_round(group), by_round(other))
         if ratio is not None:
             ratios[name] = ratio
     return ratios
@@ -291,7 +297,7 @@ def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any
     if case.loop != "python" or native is None:
         return {}
     group = groups[case.id]
-    ratio = alternating_ratio(_by_round(group), _by_round(native))
+    ratio = alternating_ratio(by_round(group), by_round(native))
     if ratio is None:
         return {}
     row = {
@@ -301,12 +307,6 @@ def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any
     if ratio.interval is not None:
         row["time_to_native_low_ratio"], row["time_to_native_high_ratio"] = ratio.interval
     return row
-
-
-def _by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
-    """The batches of each round's launch; rounds of different runs are different rounds."""
-    rounds = zip(group["run_id"], group["round"], strict=True)
-    return dict(zip(rounds, group["batches_s"], strict=True))
 
 
 def _table_order(row: Mapping[str, Any]) -> tuple[Any, ...]:

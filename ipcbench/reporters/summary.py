@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from ipcbench.analysis import frame
+from ipcbench.analysis.judging import judged
 from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import objections, summarised
 from ipcbench.reporters import matrix, table
+from ipcbench.reporters.claims_page import claim_parts
 from ipcbench.reporters.overview import overviews
 
 
@@ -18,18 +20,26 @@ def summary(
     percentiles: bool = False,
     details: bool = False,
     overview: bool = False,
+    claims: bool = False,
+    tables: bool = True,
 ) -> Iterator[RenderableType]:
-    """Tables, then reasons, then what the numbers rest on, then warnings."""
+    """Tables, then claims, then reasons, then what the numbers rest on, then warnings.
+
+    Without `tables` there are none but those of claims, and nothing is said of their signs.
+    """
     cases, launches = frame.cases(results, baseline), frame.launches(results)
+    shown = cases if tables else cases.iloc[:0]
     if overview:
-        yield from overviews(cases)
-    yield from table.tables(cases[~matrix.is_part(cases)])
-    yield from table.tax_tables(cases)
-    yield from matrix.matrices(cases)
+        yield from overviews(shown)
+    yield from table.tables(shown[~matrix.is_part(shown)])
+    yield from table.tax_tables(shown)
+    yield from matrix.matrices(shown)
     if percentiles:
-        yield from table.percentile_tables(cases)
+        yield from table.percentile_tables(shown)
     if details:
-        yield from table.cost_tables(cases)
+        yield from table.cost_tables(shown)
+    if claims:
+        yield from claim_parts(judged(results), frame.noise_floor_of(launches))
     yield from table.reasons(cases)
-    yield from table.footer(launches, cases)
+    yield from table.footer(launches, shown)
     yield from table.warnings(summarised(objections(results, launches)))

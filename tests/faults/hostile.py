@@ -536,6 +536,7 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
             ["--csv=-"],
             ["--hgrm=out.hgrm", "--force"],
             ["--baseline=unix"],
+            ["--claims"],
             ["good.json"],
         )
     )

@@ -1,0 +1,118 @@
+"""What people say about the ways to talk on one machine, as data that can be judged. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ipcbench.case import WORKLOADS, Case, Workload
+
+Asserted = Literal["faster", "slower", "alike", "which"]
+"""What is said of the subject's time beside the other's; `which` only asks which is faster."""
+
+ALIKE = (0.8, 1.25)
+"""Ratios of times that "do not differ much": less than a quarter more, seen from either side.
+
+It is the band that regulators call equivalent (80 to 125 %: FDA 2001, "Statistical approaches to
+establishing bioequivalence"); nothing narrower would survive this kind of machine's noise.
+"""
+
+
+class Pair(NamedTuple):
+    """One comparison: the same workload, size, loop and placement over two transports."""
+
+    subject: Case
+    other: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One saying, and all comparisons that bear on it."""
+
+    name: str
+    quote: str
+    asserts: Asserted
+    subjects: Sequence[str]
+    """The transports that something is said of."""
+    others: Sequence[str]
+    """Those that each of them is compared with."""
+    workloads: Sequence[Workload]
+    caveat: str
+    """What times can and can't show about it."""
+    tells_buffers: bool = False
+    """Whether the sizes of buffers belong to that."""
+
+    def needs(self, case: Case) -> bool:
+        """Whether a comparison of this claim is made of this case."""
+        return case.workload in self.workloads and case.transport in (*self.subjects, *self.others)
+
+    def pairs(self, cases: Sequence[Case]) -> Iterator[Pair]:
+        """The comparisons that can be made of these cases, in the order of the page."""
+        there, ordered = set(cases), sorted(cases, key=_order)
+        for other in self.others:
+            for subject in self.subjects:
+                for case in ordered:
+                    beside = case._replace(transport=other)
+                    if case.transport == subject and self.needs(case) and beside in there:
+                        yield Pair(case, beside)
+
+
+CLAIMS = (
+    Claim(
+        "unix-beats-inet",
+        "AF_UNIX is faster than AF_INET, because it needs no TCP",
+        "faster",
+        subjects=("unix",),
+        others=("inet",),
+        workloads=WORKLOADS,
+        caveat="Times show whether, not why. Without TCP there are no segments, acknowledgements or"
+        " loopback device, but buffers and the way the reader is woken are other ones too.",
+        tells_buffers=True,
+    ),
+    Claim(
+        "sockets-like-sysv",
+        "on one machine sockets do not differ much from System V IPC",
+        "alike",
+        subjects=("unix", "inet"),
+        others=("sysv-msg", "sysv-shm", "sysv-shm-spin"),
+        workloads=("latency", "throughput"),
+        caveat="How the reader waits counts beside the mechanism: sysv-shm sleeps on a semaphore,"
+        " sysv-shm-spin keeps both CPUs busy for its speed, the others sleep in the kernel.",
+    ),
+    Claim(
+        "inet6-costs-more",
+        "IPv6 costs more than IPv4 on loopback",
+        "slower",
+        subjects=("inet6",),
+        others=("inet",),
+        workloads=WORKLOADS,
+        caveat="Both are the same TCP over the same loopback device; only addresses and headers"
+        " differ.",
+    ),
+    Claim(
+        "pipe-or-unix",
+        "pipes are the old method, UNIX sockets the new one: which is faster",
+        "which",
+        subjects=("pipe",),
+        others=("unix",),
+        workloads=("latency", "throughput"),
+        caveat="A pipe goes one way, so a pair of them stands beside one socket; how much each"
+        " holds before its writer sleeps differs too.",
+        tells_buffers=True,
+    ),
+)
+"""All claims, in the order of the page."""
+
+TRANSPORTS_NEEDED = tuple(
+    dict.fromkeys(name for claim in CLAIMS for name in (*claim.subjects, *claim.others))
+)
+"""Every transport that some claim is about."""
+
+
+def needed(case: Case) -> bool:
+    """Whether any claim is judged by this case."""
+    return any(claim.needs(case) for claim in CLAIMS)
+
+
+def _order(case: Case) -> tuple[int, int, str, str]:
+    place = WORKLOADS.index(case.workload)
+    return place, case.message_size_bytes, case.placement, case.loop

@@ -1,0 +1,399 @@
+"""Claims are judged by what was measured, and the answer says what it depends on."""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import product
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipcbench import host
+from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Pair, needed
+from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
+from ipcbench.analysis.store import Results
+from ipcbench.arguments import parser
+from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
+from ipcbench.planning import planned
+from ipcbench.reporters import console
+from ipcbench.reporters.claims_page import answer_text, buffers_text, claim_parts
+from ipcbench.reporters.summary import summary
+from ipcbench.transports import TRANSPORTS
+from tests.replay import RUN_METADATA, Recorded, replayed
+
+JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)
+"""By how much launches differ that decide."""
+WILD = (1.3, 0.7, 1.2, 0.8, 1.1, 0.9, 1.25, 0.75, 1.05, 0.95)
+"""By how much launches differ that decide nothing."""
+
+
+_A_CPU = min(host.allowed_cpus())
+
+
+def _results(times: Mapping[str, float], *, rounds: int = 10, wild: Sequence[str] = ()) -> Results:
+    """Launches of these cases with these times; those of `wild` ones wander."""
+    recorded = {
+        Case.parse(case): [[time * by] for by in (WILD if case in wild else JITTER)]
+        for case, time in times.items()
+    }
+    return replayed(recorded, rounds)[0]
+
+
+def _judged(name: str, times: Mapping[str, float], **how: object) -> Judgement:
+    results = _results(times, **how)  # type: ignore[arg-type]
+    (judgement,) = (one for one in judged(results) if one.claim.name == name)
+    return judgement
+
+
+def _beside(where: Mapping[str, float], subject: str, other: str) -> dict[str, float]:
+    """Times of two transports where one takes this much of the other's: `latency/64`."""
+    times = {}
+    for place, ratio in where.items():
+        workload, _, rest = place.partition("/")
+        times[f"{workload}/{subject}/{rest}"] = 1e-5 * ratio
+        times[f"{workload}/{other}/{rest}"] = 1e-5
+    return times
+
+
+def _unix(where: Mapping[str, float], **how: object) -> Judgement:
+    return _judged("unix-beats-inet", _beside(where, "unix", "inet"), **how)
+
+
+def test_a_claim_holds_where_every_comparison_agrees() -> None:
+    judgement = _unix({"latency/64": 0.5, "throughput/64": 0.8})
+    assert judgement.answer == "holds"
+    assert [one.says for one in judgement.compared] == ["agrees", "agrees"]
+    assert judgement.compared[0].ratio.estimate == pytest.approx(0.5)
+    assert answer_text(judgement) == "holds (2 of 2 comparisons decided)"
+
+
+def test_a_claim_fails_where_every_comparison_contradicts() -> None:
+    judgement = _unix({"latency/64": 1.5, "throughput/64": 1.2})
+    assert judgement.answer == "fails"
+    assert answer_text(judgement) == "fails (2 of 2 comparisons decided)"
+
+
+SEVERAL = {
+    f"{workload}/{size}/python/{placement}": 0.5
+    for workload in ("latency", "throughput")
+    for size in ("64", "1k", "64k")
+    for placement in ("same-core", "cross-core")
+}
+SEVERAL |= {f"throughput/{size}/python/cross-core": 1.5 for size in ("1k", "64k")}
+
+
+@pytest.mark.parametrize(
+    ("where", "on", "holds", "fails"),
+    [
+        (
+            {"latency/64": 0.5, "connect/1": 0.5, "throughput/64": 1.5},
+            "the workload",
+            "for round trips and connection set-up",
+            "for throughput",
+        ),
+        (
+            {"latency/64": 0.5, "latency/1k": 0.5, "latency/64k": 1.5},
+            "the size",
+            "at 64 B and 1 KiB",
+            "at 64 KiB",
+        ),
+        (
+            {"latency/64/python/same-core": 0.5, "latency/64/python/cross-core": 1.5},
+            "the placement",
+            "on one core",
+            "across cores",
+        ),
+        (
+            {"latency/64/python": 0.5, "latency/64/native": 1.5},
+            "the loop",
+            "in the python loop",
+            "in the native loop",
+        ),
+    ],
+    ids=["workload", "size", "placement", "loop"],
+)
+def test_an_answer_that_depends_says_on_what(
+    where: Mapping[str, float], on: str, holds: str, fails: str
+) -> None:
+    judgement = _unix(where)
+    assert judgement.answer == "depends"
+    assert answer_text(judgement) == (
+        f"depends on {on}: holds {holds}; fails {fails}"
+        f" ({len(where)} of {len(where)} comparisons decided)"
+    )
+
+
+def test_the_side_that_takes_fewer_words_is_told_and_the_other_is_the_rest() -> None:
+    assert answer_text(_unix(SEVERAL)) == (
+        "depends on the workload, the size and the placement:"
+        " fails for throughput at 1 KiB and 64 KiB across cores; holds otherwise"
+        " (12 of 12 comparisons decided)"
+    )
+
+
+def test_what_is_not_decided_neither_agrees_nor_contradicts() -> None:
+    wild = "latency/unix/64k"
+    judgement = _unix({"latency/64": 0.5, "latency/64k": 1.01}, wild=[wild])
+    assert [one.says for one in judgement.compared] == ["agrees", "undecided"]
+    assert answer_text(judgement) == "holds (1 of 2 comparisons decided)"
+
+
+def test_a_claim_is_open_where_nothing_is_decided() -> None:
+    judgement = _unix({"latency/64": 1.01}, wild=["latency/unix/64"])
+    assert judgement.answer == "open"
+    assert answer_text(judgement).startswith("open: chance or this machine's noise can explain")
+
+
+def test_too_few_launches_decide_nothing_and_the_answer_says_so() -> None:
+    judgement = _unix({"latency/64": 0.1}, rounds=5)
+    assert judgement.answer == "open"
+    assert answer_text(judgement).startswith("open: too few launches; it takes 6")
+
+
+def test_a_difference_within_the_noise_floor_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert _unix({"latency/64": 0.9}).answer == "holds"
+    monkeypatch.setitem(RUN_METADATA, "noise_floor_ratio", 0.2)
+    assert _unix({"latency/64": 0.9}).answer == "open"
+
+
+def test_false_discoveries_are_controlled_over_all_claims_together() -> None:
+    times = _beside({"latency/64": 0.5}, "unix", "inet")
+    assert _judged("unix-beats-inet", times, rounds=8).answer == "holds"
+    sizes = [str(2**power) for power in range(7, 18)]
+    quiet = _beside({f"latency/{size}": 1.0 for size in sizes}, "inet6", "inet")
+    wild = [case for case in quiet if "inet6" in case]
+    together = _judged("unix-beats-inet", times | quiet, rounds=8, wild=wild)
+    assert together.answer == "open"
+
+
+def test_a_claim_whose_cases_are_not_there_is_not_measured() -> None:
+    judgement = _judged("unix-beats-inet", {"latency/unix/64": 1e-5, "latency/pipe/64": 1e-5})
+    assert judgement.answer == "not measured"
+    assert answer_text(judgement) == "not measured"
+    assert not judgement.compared
+
+
+def test_a_case_that_failed_is_not_compared() -> None:
+    recorded: Recorded = {
+        Case("latency", "unix", 64): [*[[1e-5 * by] for by in JITTER[:8]], "it died"],
+        Case("latency", "inet", 64): [[2e-5 * by] for by in JITTER],
+    }
+    results, _, _ = replayed(recorded, 10)
+    assert judged(results)[0].answer == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "says"),
+    [
+        (1.0, "agrees"),
+        (1.15, "agrees"),
+        (0.87, "agrees"),
+        (1.5, "contradicts"),
+        (0.5, "contradicts"),
+    ],
+)
+def test_what_is_alike_lies_surely_within_the_band(ratio: float, says: str) -> None:
+    times = _beside({"latency/64": ratio}, "unix", "sysv-shm")
+    (one,) = _judged("sockets-like-sysv", times).compared
+    assert one.says == says
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.0, 1.25])
+def test_an_interval_across_a_bound_of_the_band_decides_nothing(ratio: float) -> None:
+    times = _beside({"latency/64": ratio}, "unix", "sysv-shm")
+    wild = ["latency/unix/64"] if ratio == 1.0 else []
+    (one,) = _judged("sockets-like-sysv", times, wild=wild).compared
+    assert one.says == "undecided"
+
+
+def test_likeness_to_system_v_depends_on_what_it_is_beside() -> None:
+    times = {"latency/unix/64": 1e-5, "latency/inet/64": 1e-5}
+    times |= {"latency/sysv-msg/64": 1e-5, "latency/sysv-shm-spin/64": 1e-6}
+    judgement = _judged("sockets-like-sysv", times)
+    assert answer_text(judgement) == (
+        "depends on what it is beside: holds beside sysv-msg; fails beside sysv-shm-spin"
+        " (4 of 4 comparisons decided)"
+    )
+
+
+@pytest.mark.parametrize(("ratio", "answer"), [(1.3, "holds"), (0.7, "fails")])
+def test_ipv6_costs_more_where_it_is_slower(ratio: float, answer: str) -> None:
+    times = _beside({"latency/64": ratio}, "inet6", "inet")
+    assert _judged("inet6-costs-more", times).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ({"latency/64": 0.5}, "pipe (1 of 1 comparison decided)"),
+        ({"latency/64": 1.5}, "unix (1 of 1 comparison decided)"),
+        (
+            {"latency/64": 0.5, "latency/64k": 1.5},
+            "depends on the size: pipe at 64 B; unix at 64 KiB (2 of 2 comparisons decided)",
+        ),
+    ],
+)
+def test_the_question_which_is_faster_is_answered_by_a_name(
+    where: Mapping[str, float], text: str
+) -> None:
+    assert answer_text(_judged("pipe-or-unix", _beside(where, "pipe", "unix"))) == text
+
+
+_PLACES: list[tuple[Workload, int, str]] = [
+    (workload, size, placement)
+    for workload in ("latency", "throughput")
+    for size in (64, 65536)
+    for placement in ("same-core", "cross-core")
+] + [("connect", 1, "same-core")]
+_PAIRS = [
+    Pair(
+        Case(workload, subject, size, "python", placement),
+        Case(workload, other, size, "python", placement),
+    )
+    for workload, size, placement in _PLACES
+    for subject in ("unix", "inet")
+    for other in ("sysv-msg", "sysv-shm")
+]
+
+
+@given(st.lists(st.sampled_from(_PAIRS), unique=True), st.randoms(use_true_random=False))
+def test_what_an_answer_depends_on_tells_both_sides_apart(pairs: list[Pair], by: Random) -> None:
+    wanted = [pair for pair in pairs if by.random() < 0.5]
+    others = [pair for pair in pairs if pair not in wanted]
+    found = terms(wanted, others)
+    assert not any(term.holds(pair) for term in found for pair in others)
+    if found or (others and len(wanted) <= 5):
+        assert all(any(term.holds(pair) for term in found) for pair in wanted)
+
+
+_ODD = ("latency", "1k", "native", "cross-core")
+"""Of these, an odd number contradicts: a board of four dimensions, chequered."""
+
+
+def test_what_no_sentence_can_tell_is_left_to_the_rows() -> None:
+    places = product(("latency", "throughput"), ("64", "1k"), LOOPS, ("same-core", "cross-core"))
+    where = {
+        "/".join(place): 1.5 if sum(name in _ODD for name in place) % 2 else 0.5 for place in places
+    }
+    told = "depends on more than a sentence can tell: see the rows (16 of 16 comparisons decided)"
+    assert answer_text(_unix(where)) == told
+
+
+def test_a_run_made_to_judge_claims_is_known_by_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = {"latency/unix/64": 1e-5}
+    assert not asked_for(_results(times))
+    monkeypatch.setitem(RUN_METADATA, "command", "ipcbench claims --budget 60s")
+    assert asked_for(_results(times))
+
+
+def test_claims_are_about_transports_that_exist() -> None:
+    assert set(TRANSPORTS_NEEDED) <= {transport.name for transport in TRANSPORTS}
+
+
+def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
+    args = parser().parse_args(["claims", "--placement=same-core"])
+    args.usual, args.only = TRANSPORTS_NEEDED, needed
+    cases = [Case.parse(case) for case in planned(args, "ipcbench claims").intent.cases]
+    assert {case.transport for case in cases} <= set(TRANSPORTS_NEEDED)
+    assert {case.workload for case in cases} == set(WORKLOADS)
+    assert all(needed(case) for case in cases)
+
+
+def test_claims_take_cpus_in_place_of_placements() -> None:
+    args = parser().parse_args(["claims", f"--cpus={_A_CPU},{_A_CPU}"])
+    args.usual, args.only = TRANSPORTS_NEEDED, needed
+    assert set(planned(args, "ipcbench claims").intent.cpus) == {"same-core"}
+
+
+PAGE = """\
+"AF_UNIX is faster than AF_INET, because it needs no TCP"
+-> holds (2 of 2 comparisons decided)
+{caveats[0]}
+
+python loop                    unix     inet       unix is  95%  says
+───────────────────────────────────────────────────────────────────────
+round trip 64 B cross-core  5.00 µs  10.0 µs  2.00x faster       agrees
+connect cross-core          2.50 µs  10.0 µs  4.00x faster       agrees
+
+"on one machine sockets do not differ much from System V IPC"
+-> depends on the kind of socket: holds for unix; fails for inet (2 of 2 comparisons decided)
+{caveats[1]}
+
+python loop                  socket    other     socket is  95%  says
+────────────────────────────────────────────────────────────────────────
+unix beside sysv-shm
+round trip 64 B cross-core  5.00 µs  5.00 µs         1.00x       agrees
+inet beside sysv-shm
+round trip 64 B cross-core  10.0 µs  5.00 µs  2.00x slower       against
+
+"IPv6 costs more than IPv4 on loopback"
+-> not measured
+{caveats[2]}
+
+"pipes are the old method, UNIX sockets the new one: which is faster"
+-> open: chance or this machine's noise can explain all differences (0 of 1 comparison decided)
+{caveats[3]}
+
+python loop                    pipe     unix  pipe is        95%  says
+──────────────────────────────────────────────────────────────────────
+round trip 64 B cross-core  5.00 µs  5.00 µs    1.00x  0.82-1.28  open
+
+times: a full round trip, a message of a stream, or a connection; less is better
+agrees, against: at most 5% of what these 5 comparisons decide is false
+open: chance or this machine's noise (its noise floor: 1.5%) can explain it
+'not much': the ratio of times is surely between 0.80 and 1.25
+"""
+
+
+def _page(results: Results) -> str:
+    stream = io.StringIO()
+    console.show(claim_parts(judged(results), 0.015), stream)
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+
+def test_the_page_is_exactly_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    times = _beside({"latency/64": 0.5, "connect/1": 0.25}, "unix", "inet")
+    times |= {"latency/sysv-shm/64": 5e-6, "latency/pipe/64": 5e-6}
+    page = PAGE.format(caveats=[claim.caveat for claim in CLAIMS])
+    assert _page(_results(times, wild=["latency/pipe/64"])) == page
+
+
+def test_the_page_tells_the_buffers_where_they_matter() -> None:
+    sizes = [Buffer("pipe", "client_pipe_size_bytes", [65536])]
+    sizes.append(Buffer("unix", "client_so_sndbuf_bytes", [212992, 425984]))
+    text = "buffers here: pipe 64 KiB in it; unix 208 KiB/416 KiB to send"
+    assert buffers_text(sizes) == text
+
+
+def test_the_rows_of_a_page_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    slow = {case: 123e-6 for claim in CLAIMS for case in _cases(claim.subjects)}
+    fast = {case: 1.11e-6 for claim in CLAIMS for case in _cases(claim.others)}
+    lines = _page(_results(fast | slow, wild=list(slow))).splitlines()
+    rows = [line for line in lines if line.startswith("throughput 64 KiB cross-core")]
+    assert len(rows) == sum(len(claim.subjects) * len(claim.others) for claim in CLAIMS)
+    assert max(map(len, rows)) <= 80
+    assert all(line.endswith(("agrees", "against", "unix", "open")) for line in rows)
+
+
+def _cases(transports: Sequence[str]) -> list[str]:
+    return [f"throughput/{name}/64k" for name in transports]
+
+
+def test_a_summary_without_tables_holds_the_claims_and_what_they_rest_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = io.StringIO()
+    results = _results(_beside({"latency/64": 0.5}, "unix", "inet"))
+    console.show(summary(results, claims=True, tables=False), stream)
+    text = stream.getvalue()
+    assert CLAIMS[0].quote in text
+    assert "Latency (round trip)" not in text
+    assert "Test CPU, 2 CPUs, kvm" in text
