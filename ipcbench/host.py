@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ipcbench.case import Placement, cpus_placement, placement_of_cpus
 from ipcbench.errors import UsageError
+from ipcbench.units import parse_size
 
 Cpus = tuple[int, int]
 """The CPUs of the client and of the server."""
@@ -48,6 +49,20 @@ def machine() -> Machine:
         governor=_first_line(_CPU_FOLDER / "cpu0/cpufreq/scaling_governor") or "none",
         python=f"{platform.python_implementation()} {platform.python_version()}",
     )
+
+
+def cache_sizes_bytes() -> dict[str, int]:
+    """The sizes of CPU 0's data caches by their names, `l1d`, `l2`, `l3`; empty if not told."""
+    found = {}
+    for folder in sorted(_CPU_FOLDER.glob("cpu0/cache/index[0-9]*")):
+        level, kind, size = (_first_line(folder / name) for name in ("level", "type", "size"))
+        if level is None or kind not in ("Data", "Unified") or size is None:
+            continue
+        try:
+            found[f"l{level}{'d' * (kind == 'Data')}"] = parse_size(size)
+        except UsageError:
+            continue  # a hypervisor may say 0, or nothing that is a size
+    return found
 
 
 def allowed_cpus() -> list[int]:

@@ -304,7 +304,10 @@ def _run_metadata(intent: Intent, command: str) -> Metadata:
     target: Metadata = {}
     if intent.target_ratio is not None:
         target["target_ratio"] = intent.target_ratio
-    return target | {
+    caches: Metadata = {
+        f"cache_{name}_bytes": size for name, size in host.cache_sizes_bytes().items()
+    }
+    return target | caches | {
         "run_id": secrets.token_hex(4),
         "seed": intent.seed,
         "baseline": intent.baseline,

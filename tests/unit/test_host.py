@@ -1,5 +1,6 @@
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,28 @@ def test_one_allowed_cpu_means_same_core() -> None:
 def test_free_is_not_pinned_and_chosen_cpus_win() -> None:
     assert host.placement_cpus("free") is None
     assert host.placement_cpus("free", (0, 0)) == (0, 0)
+
+
+def test_caches_are_those_for_data_with_their_sizes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = {
+        "l1": ("1", "Data", "48K"),
+        "code": ("1", "Instruction", "32K"),
+        "bad": ("4", "Data", "?"),
+    }
+    told |= {"l2": ("2", "Unified", "2048K")}
+    for number, facts in enumerate(told.values()):
+        folder = tmp_path / f"cpu0/cache/index{number}"
+        folder.mkdir(parents=True)
+        for name, text in zip(("level", "type", "size"), facts, strict=True):
+            (folder / name).write_text(f"{text}\n", encoding="utf-8")
+    monkeypatch.setattr(host, "_CPU_FOLDER", tmp_path)
+    assert host.cache_sizes_bytes() == {"l1d": 48 * 1024, "l2": 2048 * 1024}
+
+
+def test_a_machine_that_tells_no_caches_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(host, "_CPU_FOLDER", tmp_path)
+    assert host.cache_sizes_bytes() == {}
