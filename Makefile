@@ -11,10 +11,10 @@ CC ?= cc
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench bench-reference test chaos check format wheel clean help
+.PHONY: bench bench-reference test chaos check format docs wheel clean help
 .DEFAULT_GOAL := help
 
-bench: $(VENV)/.installed ## measure all transports, print the tables, write results/<machine>/<date>-<commit>/
+bench: $(VENV)/.installed ## measure all transports, print the tables, write results and pages to results/<machine>/<date>-<commit>/
 	@status=0; \
 	$(PY) bench/latency.py || status=$$?; \
 	if [ $$status -ne 130 ]; then $(PY) bench/throughput.py || status=$$?; fi; \
@@ -47,6 +47,9 @@ format: $(VENV)/.installed-dev ## rewrite the code in its format
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
+docs: $(VENV)/.installed-dev ## make the tables and pictures of the documents again from the results they quote
+	$(PY) docs/refresh.py
+
 wheel: $(VENV)/.installed-dev ## build dist/ipcbench-*.whl
 	$(PY) -m build --wheel --outdir dist .
 
@@ -63,8 +66,10 @@ $(PY):
 		{ echo "ipcbench needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
+# Pages need what the extra html installs; without it `make bench` measures all the same.
 $(VENV)/.installed: $(PACKAGE) | $(PY)
-	$(PIP) $(EDITABLE) .
+	$(PIP) $(EDITABLE) '.[html]' || \
+		{ echo "no pages: the extra html can't be installed" >&2; $(PIP) $(EDITABLE) .; }
 	@touch $@
 
 $(VENV)/.installed-test: $(PACKAGE) | $(PY)

@@ -384,6 +384,19 @@ def _add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"
     )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="also write the tables for a pull request; - is stdout",
+    )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write a page with pictures (extra html)"
+    )
+    parser.add_argument(
+        "--svg", type=Path, metavar="DIR", help="also write the pictures into a folder (extra html)"
+    )
+    parser.add_argument("--png", type=Path, metavar="DIR", help="the same in pixels")
     parser.set_defaults(claims=False, tables=True)
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipcbench import host, outputs
+from ipcbench import documents, host, outputs
 from ipcbench.arguments import check_only_reports, parser, question_parser
+from ipcbench.documents import Documents
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
     EXIT_GATE_TRIPPED,
@@ -53,7 +54,7 @@ def ask(question: str | None, name: str, **defaults: str | int) -> int:
     script.set_defaults(**defaults)
     command = [f"bench/{name}.py", *given]
     usual = script.parse_args([])
-    return _answer(lambda: _compare(script.parse_args(given), usual, command, name))
+    return _answer(lambda: _compare(script.parse_args(given), usual, command, name, with_page=True))
 
 
 def _run(args: Namespace, command: list[str]) -> int:
@@ -157,7 +158,8 @@ def _report(args: Namespace) -> int:
     from ipcbench.analysis import frame, store
     from ipcbench.reporters.hgrm import hgrm_texts
 
-    csv = _checked_csv(args)
+    wanted = documents.checked(args)
+    documents.check_different(wanted.files | {"--hgrm": args.hgrm})
     results = store.merge([(str(path), store.load(path)) for path in args.files])
     if args.baseline is not None:
         frame.check_baseline(results, args.baseline)
@@ -165,7 +167,7 @@ def _report(args: Namespace) -> int:
         for path, text in hgrm_texts(frame.launches(results), args.hgrm).items():
             store.write_atomically(outputs.checked_output(path, force=args.force), text)
             _say(f"written: {path}")
-    _show(results, args, args.baseline, csv)
+    _say_written(_show(results, args, args.baseline, wanted))
     return EXIT_OK
 
 
@@ -210,7 +212,14 @@ def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> 
     return bool(tripped)
 
 
-def _compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
+def _compare(
+    args: Namespace,
+    usual: Namespace,
+    command: list[str],
+    question: str,
+    *,
+    with_page: bool = False,
+) -> int:
     from dataclasses import replace
 
     from ipcbench.analysis import store
@@ -222,7 +231,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
     from ipcbench.reporters.console import progress
     from ipcbench.resuming import is_complete, resumed
 
-    output, csv = _checked_outputs(args, question)
+    output, wanted = _checked_outputs(args, question, with_page=with_page)
     if args.resume is None:
         plan = planned(args, shlex.join(command))
         results = store.Results(intent=plan.intent)
@@ -257,15 +266,18 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
             _say(_how_it_stopped(stopped, output))
         if results.is_empty:
             _say("nothing was measured")
+            written = []
         else:
-            _show(results, args, plan.intent.baseline, csv)
+            written = _show(results, args, plan.intent.baseline, wanted)
             _keep(results, kept, against)
         if isinstance(stopped, ResultsError):
             _say_how_to_go_on(output, results, question)
             return stopped.exit_code
         if output is not None and results.suite is not None:
-            beside = f" and {csv.name}" if csv and csv.parent == output.parent else ""
-            _say(f"saved: {output}{beside}")
+            beside = [path.name for path in written if path.parent == output.parent]
+            written = [path for path in written if path.parent != output.parent]
+            _say(f"saved: {' and '.join([str(output), *beside])}")
+        _say_written(written)
         if isinstance(stopped, Interrupted):
             _say_how_to_go_on(output, results, question)
             return EXIT_INTERRUPTED
@@ -312,61 +324,79 @@ def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
     return EXIT_IMPRECISE
 
 
-def _show(results: "Results", args: Namespace, baseline: str | None, csv: Path | None) -> None:
-    """Prints the tables and writes the CSV; tables go to stderr where the CSV takes stdout."""
-    from ipcbench.analysis import frame, store
+def _show(
+    results: "Results", args: Namespace, baseline: str | None, wanted: Documents
+) -> list[Path]:
+    """Prints the tables and writes the documents; what was written.
+
+    Where a document takes stdout, tables go to stderr.
+    """
+    from ipcbench.analysis import frame
     from ipcbench.analysis.judging import asked_for
-    from ipcbench.reporters import console, csv_file
+    from ipcbench.reporters import console
     from ipcbench.reporters.summary import summary
 
-    csv_on_stdout = csv is not None and str(csv) == outputs.STDOUT
+    told = frame.told(results, baseline)
     parts = summary(
-        results,
-        baseline,
+        told,
         percentiles=args.percentiles,
         details=args.details,
         overview=args.overview,
         claims=args.claims or asked_for(results),
         tables=args.tables or args.percentiles or args.details or args.overview,
     )
-    console.show(parts, sys.stderr if csv_on_stdout else sys.stdout)
-    if csv is None:
-        return
-    text = csv_file.csv_text(frame.cases(results, baseline))
-    if csv_on_stdout:
-        sys.stdout.write(text)
-    else:
-        store.write_atomically(csv, text)
+    console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
+    return list(documents.write(told, wanted, sys.stdout.write))
 
 
-def _checked_outputs(args: Namespace, question: str) -> tuple[Path | None, Path | None]:
-    """The result file and the CSV; both in the default place where no result file is named."""
-    csv = _checked_csv(args)
+def _say_written(paths: Sequence[Path]) -> None:
+    for path in paths:
+        _say(f"written: {path}")
+
+
+def _checked_outputs(
+    args: Namespace, question: str, *, with_page: bool
+) -> tuple[Path | None, Documents]:
+    """The result file and what is written of it; a CSV, too, where no result file is named."""
+    wanted = documents.checked(args)
     if args.resume is not None:
         if args.output is not None:
             raise UsageError("a resumed run goes on in its own file; leave -o out")
-        beside = args.resume.with_suffix(".csv")
-        return args.resume, csv or (beside if beside.exists() else None)
+        return args.resume, _made_anew(wanted, args.resume)
     if args.output is None:
         try:
             output = outputs.default_output(host.machine().slug, question)
         except UsageError as error:
             _say(f"results are not saved: {error}")
-            return None, csv
-        return output, csv or output.with_suffix(".csv")
+            return None, wanted
+        if with_page and wanted.html is None:
+            wanted = wanted._replace(html=_page_beside(output))
+        return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
     if str(args.output) == outputs.STDOUT:
         raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
     output = outputs.checked_output(args.output, force=args.force)
-    if csv is not None and output.absolute() == csv.absolute():
-        raise UsageError(f"-o and --csv both name {output}; name two files")
-    return output, csv
+    documents.check_different(wanted.files | {"-o": output})
+    return output, wanted
 
 
-def _checked_csv(args: Namespace) -> Path | None:
-    csv: Path | None = args.csv
-    if csv is None or str(csv) == outputs.STDOUT:
-        return csv
-    return outputs.checked_output(csv, force=args.force)
+def _made_anew(wanted: Documents, resumed: Path) -> Documents:
+    """What is wanted of a run that went on, and what there is of it beside its file already."""
+    csv, html = (resumed.with_suffix(ending) for ending in (".csv", ".html"))
+    if wanted.csv is None and csv.exists():
+        wanted = wanted._replace(csv=csv)
+    if wanted.html is None and html.exists():
+        wanted = wanted._replace(html=_page_beside(resumed))
+    return wanted
+
+
+def _page_beside(output: Path) -> Path | None:
+    """Where the page goes that a bench script makes of its own; none where none can be drawn."""
+    try:
+        documents.check_drawing()
+    except UsageError as error:
+        _say(f"no page is made: {error}")
+        return None
+    return output.with_suffix(".html")
 
 
 def _checked_baseline(args: Namespace) -> Path:

@@ -53,6 +53,11 @@ def catalogue() -> Iterator[str]:
         yield f"| `{transport.name}` | {' | '.join(facts)} |"
 
 
+def usual() -> list[str]:
+    """The names of the transports that are measured by default."""
+    return [transport.name for transport in TRANSPORTS if transport.is_default]
+
+
 def explained(name: str) -> Iterator[str]:
     """All that is known of one transport, with its limits on this machine now."""
     transport = get_transport(name)

@@ -32,6 +32,19 @@ def checked_output(path: Path, *, force: bool) -> Path:
     return path
 
 
+def checked_folder(path: Path, *, force: bool) -> Path:
+    """The path, if files can be written into it, itself made if need be; UsageError otherwise."""
+    if not path.exists():
+        return checked_output(path, force=force)
+    if not path.is_dir():
+        raise UsageError(f"{path} is a file; name a folder")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} can't be written: no permission; name another folder")
+    if not force and any(path.iterdir()):
+        raise UsageError(f"{path} is not empty; add --force to replace what has the same name")
+    return path
+
+
 def default_output(machine_slug: str, question: str) -> Path:
     """The path of a new file `results/<machine>/<date>-<commit>/<question>.json`.
 
@@ -47,7 +60,7 @@ def default_output(machine_slug: str, question: str) -> Path:
     number = 1
     while True:
         path = folder / (f"{question}.json" if number == 1 else f"{question}-{number}.json")
-        if not path.exists() and not path.with_suffix(".csv").exists():
+        if not any(path.with_suffix(ending).exists() for ending in (".json", ".csv", ".html")):
             return path
         number += 1
 

@@ -307,18 +307,22 @@ def _run_metadata(intent: Intent, command: str) -> Metadata:
     caches: Metadata = {
         f"cache_{name}_bytes": size for name, size in host.cache_sizes_bytes().items()
     }
-    return target | caches | {
-        "run_id": secrets.token_hex(4),
-        "seed": intent.seed,
-        "baseline": intent.baseline,
-        "command": command,
-        "machine": machine.slug,
-        "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
-        "noise_floor_ratio": noise_floor(machine.slug).within_run,
-        "cpu_model": machine.cpu_model,
-        "virtualisation": machine.virtualisation,
-        "governor": machine.governor,
-        "kernel": machine.kernel,
-        "python": machine.python,
-        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS_OF),
-    }
+    return (
+        target
+        | caches
+        | {
+            "run_id": secrets.token_hex(4),
+            "seed": intent.seed,
+            "baseline": intent.baseline,
+            "command": command,
+            "machine": machine.slug,
+            "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
+            "noise_floor_ratio": noise_floor(machine.slug).within_run,
+            "cpu_model": machine.cpu_model,
+            "virtualisation": machine.virtualisation,
+            "governor": machine.governor,
+            "kernel": machine.kernel,
+            "python": machine.python,
+            "versions": ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS_OF),
+        }
+    )

@@ -16,6 +16,8 @@ _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
+MEBIBYTE_BYTES = 1024**2
+
 
 def parse_size(text: str) -> int:
     """Bytes meant by `64`, `1k`, `64K` or `1m` (k is 1024); UsageError for anything else."""
@@ -73,6 +75,19 @@ def display_time(seconds: float) -> str:
     return f"{three_digits(seconds / 1e-9)} ns"
 
 
+def tick_time(seconds: float) -> str:
+    """A time at an axis, without zeros that say nothing: `100 µs`, `1.5 ms`."""
+    for factor, unit in _TIME_STEPS:
+        if seconds >= factor * 0.9995:
+            return f"{seconds / factor:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def tick_bandwidth(bytes_per_second: float) -> str:
+    """A rate of payload in MiB/s at an axis, without zeros that say nothing: `0.5`, `2,000`."""
+    return f"{float(f'{bytes_per_second / MEBIBYTE_BYTES:.3g}'):,g}"
+
+
 def display_left(seconds: float) -> str:
     """A time still to wait, for people, in whole seconds: `45 s`, `2 min 05 s`."""
     minutes, rest = divmod(round(seconds), 60)
@@ -89,7 +104,7 @@ def display_rate(per_second: float) -> str:
 
 def display_bandwidth(bytes_per_second: float) -> str:
     """A rate of payload for people, always in MiB/s so that a column compares at a glance."""
-    return f"{three_digits(bytes_per_second / 1024**2)}"
+    return f"{three_digits(bytes_per_second / MEBIBYTE_BYTES)}"
 
 
 def display_percent(share: float) -> str:

@@ -2,14 +2,14 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.store import Results
-from ipcbench.analysis.warnings import flags_by_case, objections
+from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import WORKLOADS, Case
 from ipcbench.errors import UsageError
 
@@ -132,6 +132,22 @@ def launches(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+class Told(NamedTuple):
+    """All that results tell, computed once for everything that shows it."""
+
+    results: Results
+    cases: pd.DataFrame
+    launches: pd.DataFrame
+    objections: list[Objection]
+
+
+def told(results: Results, baseline: str | None = None) -> Told:
+    """The frames of these results, ratios against `baseline`, and what is to be said against."""
+    table = launches(results)
+    found = objections(results, table)
+    return Told(results, _cases(results, table, found, baseline), table, found)
+
+
 def noise_floor_of(launches: pd.DataFrame) -> float:
     """The noise floor within a run, a share, that was known when the run was made; 0 without."""
     if "noise_floor_ratio" not in launches:
@@ -156,7 +172,12 @@ def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     Verdicts of one table (a workload, size, placement and loop) are judged together, and against
     the noise floor that the run was made with.
     """
-    table = launches(results)
+    return told(results, baseline).cases
+
+
+def _cases(
+    results: Results, table: pd.DataFrame, found: list[Objection], baseline: str | None
+) -> pd.DataFrame:
     every = {} if table.empty else {str(name): group for name, group in table.groupby("case")}
     groups = {name: group for name, group in every.items() if name not in results.unmeasured}
     if baseline is None and groups:
@@ -174,7 +195,7 @@ def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
         | item.case._asdict()
         for item in results.unmeasured.values()
     ]
-    flags = flags_by_case(objections(results, table))
+    flags = flags_by_case(found)
     for row in rows:
         row["flags"] = flags.get(row["case"])
     rows.sort(key=_table_order)

@@ -6,7 +6,7 @@ own; above, each power of two is cut into 128, so that a bucket is at most 1/128
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 HISTOGRAM_KEY = "round_trip_histogram_ns"
@@ -77,13 +77,22 @@ class Histogram(NamedTuple):
 
         By nearest rank: the smallest sample with at least that share at or below it.
         """
-        wanted = share * self.total * (1 - 1e-12)
-        seen = 0
-        for bucket, count in self.counts.items():
-            seen += count
-            if seen >= wanted:
-                return min(max(middle_of(bucket), self.least_ns), self.most_ns)
-        return self.most_ns
+        (time_ns,) = self.percentiles_ns([share])
+        return time_ns
+
+    def percentiles_ns(self, shares: Sequence[float]) -> list[float]:
+        """The same for several shares, which rise."""
+        total, seen, found = self.total, 0, []
+        buckets = iter(self.counts.items())
+        last: float = self.least_ns
+        for share in shares:
+            wanted = share * total * (1 - 1e-12)
+            while seen < wanted or not seen:
+                bucket, count = next(buckets)
+                seen += count
+                last = min(max(middle_of(bucket), self.least_ns), self.most_ns)
+            found.append(last)
+        return found
 
 
 def bucket_of(value_ns: int) -> int:

@@ -14,6 +14,7 @@ from ipcbench import units
 
 Row = Mapping[Hashable, Any]
 
+_CONTROLS = {"floor": "floor", "ceiling": "top", "control": "control"}
 _TIMES = {"latency": "round trip", "throughput": "per message", "connect": "one"}
 SAME_RATIO_TEXT = "1.00x"
 
@@ -32,6 +33,13 @@ class Column:
         """The text for one case; empty where it has no such value."""
         values = [None if bool(pd.isna(row[key])) else row[key] for key in self.keys]
         return "" if values[0] is None else self.text(*values)
+
+
+def label(row: Row) -> str:
+    """What a row is called: its transport, and of a control which one it is."""
+    if row["status"] != "measured" or row["role"] == "mechanism":
+        return str(row["transport"])
+    return f"{row['transport']} ({_CONTROLS[row['role']]})"
 
 
 def ratio_text(time_ratio: float, verdict: str | None = None) -> str:
@@ -82,6 +90,19 @@ def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
         Column("MiB/s", ("throughput_bytes_per_s",), units.display_bandwidth),
     )
 
+
+PLACE_COLUMNS = (
+    Column("size", ("message_size_bytes",), units.display_size),
+    Column("placement", ("placement",), str, is_number=False),
+    Column("loop", ("loop",), str, is_number=False),
+)
+"""What tells the rows of one table from those of another, where one table has them all."""
+
+EFFORT_COLUMNS = (
+    Column("launches", ("launches_count",), lambda count: f"{count:,}"),
+    Column("warnings", ("flags",), lambda flags: flags.replace(";", ", "), is_number=False),
+)
+"""How much a number rests on, and what speaks against it."""
 
 PERCENTILE_COLUMNS = (
     Column("transport", ("transport",), str, is_number=False),

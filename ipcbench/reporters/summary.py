@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from ipcbench.analysis import frame
+from ipcbench.analysis.frame import Told
 from ipcbench.analysis.judging import judged
-from ipcbench.analysis.store import Results
-from ipcbench.analysis.warnings import objections, summarised
+from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters import matrix, table
 from ipcbench.reporters.claims_page import claim_parts
 from ipcbench.reporters.overview import overviews
 
 
 def summary(
-    results: Results,
-    baseline: str | None = None,
+    told: Told,
     *,
     percentiles: bool = False,
     details: bool = False,
@@ -27,7 +26,7 @@ def summary(
 
     Without `tables` there are none but those of claims, and nothing is said of their signs.
     """
-    cases, launches = frame.cases(results, baseline), frame.launches(results)
+    cases, launches = told.cases, told.launches
     shown = cases if tables else cases.iloc[:0]
     if overview:
         yield from overviews(shown)
@@ -39,7 +38,7 @@ def summary(
     if details:
         yield from table.cost_tables(shown)
     if claims:
-        yield from claim_parts(judged(results), frame.noise_floor_of(launches))
+        yield from claim_parts(judged(told.results), frame.noise_floor_of(launches))
     yield from table.reasons(cases)
     yield from table.footer(launches, shown)
-    yield from table.warnings(summarised(objections(results, launches)))
+    yield from table.warnings(summarised(told.objections))

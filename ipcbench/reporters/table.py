@@ -17,37 +17,37 @@ from ipcbench.reporters.columns import (
     SWITCH_COLUMNS,
     TAX_COLUMNS,
     Column,
+    label,
     table_columns,
 )
 from ipcbench.units import counted
 
-_TITLES = {
+TITLES = {
     "latency": "Latency (round trip)",
     "throughput": "Throughput (one way, delivered)",
     "connect": "Connection set-up (connect, a byte each way, close)",
 }
-_CONTROLS = {"floor": "floor", "ceiling": "top", "control": "control"}
-_TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
+TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
 def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """A table for each workload, size, placement and loop of `analysis.frame.cases`."""
-    for _, group in cases.groupby(_TABLE_KEYS, sort=False):
+    for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = str(group["workload"].iloc[0])
         baselines = group["baseline"].dropna()
         columns = table_columns(workload, None if baselines.empty else str(baselines.iloc[0]))
-        yield from _titled(_TITLES[workload], group, columns)
+        yield from _titled(TITLES[workload], group, columns)
 
 
 def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """What the loop in Python costs beside the one in C, where both were measured."""
     both = cases[cases["time_to_native_ratio"].notna()]
     native = cases[cases["loop"] == "native"].set_index("case")["time_median_s"]
-    for _, group in both.groupby(_TABLE_KEYS, sort=False):
+    for _, group in both.groupby(TABLE_KEYS, sort=False):
         ids = group["case"].str.replace("/python/", "/native/")
         workload = group["workload"].iloc[0]
         yield from _titled(
-            f"Python tax, {_TITLES[workload].lower()}",
+            f"Python tax, {TITLES[workload].lower()}",
             group.assign(native_median_s=native.reindex(ids).to_numpy()),
             TAX_COLUMNS,
         )
@@ -56,19 +56,19 @@ def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
 def percentile_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """Single round trips, one table where `tables` has one for latency."""
     sampled = cases[cases["round_trip_samples_count"].notna()]
-    for _, group in sampled.groupby(_TABLE_KEYS, sort=False):
+    for _, group in sampled.groupby(TABLE_KEYS, sort=False):
         yield from _titled("Single round trips (sampled)", group, PERCENTILE_COLUMNS)
 
 
 def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """CPU time and context switches a message, one table where `tables` has one."""
-    for _, group in cases[cases["status"] == "measured"].groupby(_TABLE_KEYS, sort=False):
+    for _, group in cases[cases["status"] == "measured"].groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
         yield from _titled(f"Cost of a message, {workload}", group, COST_COLUMNS)
         yield from _titled(f"Switches a message and faults, {workload}", group, SWITCH_COLUMNS)
 
 
-def reasons(cases: pd.DataFrame) -> Iterator[RenderableType]:
+def reasons(cases: pd.DataFrame) -> Iterator[Text]:
     """A line for each reason why a case has no number."""
     without = cases[cases["status"] != "measured"]
     for (status, reason), group in without.groupby(["status", "reason"], sort=False):
@@ -82,7 +82,7 @@ def warnings(sentences: Iterable[str]) -> Iterator[RenderableType]:
         yield Text(f"warning: {sentence}", style="yellow")
 
 
-def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[RenderableType]:
+def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Text]:
     """The lines that say what the numbers above rest on."""
     if launches.empty:
         return
@@ -122,10 +122,9 @@ def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
         table.add_column(escape(column.title), justify="right" if column.is_number else "left")
     for row in group.to_dict("records"):
         if row["status"] == "measured":
-            name, *rest = (column.show(row) for column in columns)
-            control = row["role"] != "mechanism"
-            label = f"{name} ({_CONTROLS[row['role']]})" if control else name
-            table.add_row(escape(label), *map(escape, rest), style="dim" if control else None)
+            shown = [label(row), *(column.show(row) for column in columns[1:])]
+            is_control = row["role"] != "mechanism"
+            table.add_row(*map(escape, shown), style="dim" if is_control else None)
         else:
             table.add_row(escape(row["transport"]), row["status"], *[""] * (len(columns) - 2))
     return table

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbench import host
+from ipcbench.analysis import frame
 from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Pair, needed
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.store import Results
@@ -392,7 +393,7 @@ def test_a_summary_without_tables_holds_the_claims_and_what_they_rest_on(
     monkeypatch.setenv("COLUMNS", "80")
     stream = io.StringIO()
     results = _results(_beside({"latency/64": 0.5}, "unix", "inet"))
-    console.show(summary(results, claims=True, tables=False), stream)
+    console.show(summary(frame.told(results), claims=True, tables=False), stream)
     text = stream.getvalue()
     assert CLAIMS[0].quote in text
     assert "Latency (round trip)" not in text

@@ -67,3 +67,10 @@ def test_the_percentile_text_is_what_plotters_read() -> None:
     assert first[1:] == ["0.900000000000", "90", "10.00"]
     assert last[1:] == ["1.000000000000", "100"]
     assert lines[-2].startswith("#[Max     =       20.000, Total count    =          100]")
+
+
+def test_several_percentiles_are_those_asked_for_one_by_one() -> None:
+    histogram = Histogram.of([1, 5, 5, 90, 1_000, 1_001, 50_000])
+    shares = [0.0, 0.1, 0.5, 0.5, 0.9, 1.0]
+    assert histogram.percentiles_ns(shares) == [histogram.percentile_ns(one) for one in shares]
+    assert histogram.percentile_ns(0.5) == 90

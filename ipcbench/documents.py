@@ -1,0 +1,131 @@
+"""What is written of results beside tables: files are checked first, and written last."""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ipcbench import outputs
+from ipcbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipcbench.analysis.frame import Told
+    from ipcbench.reporters.pictures import Picture
+
+
+class Documents(NamedTuple):
+    """Where each kind of document goes; None where it isn't wanted, `-` is stdout."""
+
+    csv: Path | None = None
+    markdown: Path | None = None
+    html: Path | None = None
+    svg: Path | None = None
+    png: Path | None = None
+
+    @property
+    def on_stdout(self) -> bool:
+        """Whether one of them takes stdout, so that tables must go elsewhere."""
+        return outputs.STDOUT in (str(self.csv), str(self.markdown))
+
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """Those that are one file, by the name of their option."""
+        return {"--csv": self.csv, "--markdown": self.markdown, "--html": self.html}
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether any of them has pictures."""
+        return any(place is not None for place in (self.html, self.svg, self.png))
+
+
+def checked(args: Namespace) -> Documents:
+    """What the arguments ask for. UsageError for what can't be written, or can't be drawn here."""
+    wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png)
+    for path in (wanted.csv, wanted.markdown):
+        if path is not None and str(path) != outputs.STDOUT:
+            outputs.checked_output(path, force=args.force)
+    if str(wanted.csv) == str(wanted.markdown) == outputs.STDOUT:
+        raise UsageError("--csv and --markdown both take stdout; name a file for one of them")
+    if wanted.html is not None:
+        if str(wanted.html) == outputs.STDOUT:
+            raise UsageError("--html takes a file; name one")
+        outputs.checked_output(wanted.html, force=args.force)
+    for folder in (wanted.svg, wanted.png):
+        if folder is not None:
+            outputs.checked_folder(folder, force=args.force)
+    if wanted.is_drawn:
+        check_drawing()
+    check_different(wanted.files)
+    return wanted
+
+
+def check_drawing() -> None:
+    """UsageError with the command that mends it, if pictures can't be drawn here."""
+    if find_spec("altair") is None or find_spec("vl_convert") is None:
+        raise UsageError(
+            "the page needs altair and vl-convert-python;"
+            " install them with: pip install 'ipcbench[html]'"
+        )
+
+
+def check_different(named: dict[str, Path | None]) -> None:
+    """UsageError if two of these options, by their names, name one file."""
+    seen: dict[Path, str] = {}
+    for option, path in named.items():
+        if path is None or str(path) == outputs.STDOUT:
+            continue
+        other = seen.setdefault(path.absolute(), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} both name {path}; name two files")
+
+
+def write(told: "Told", wanted: Documents, to_stdout: Callable[[str], object]) -> Iterator[Path]:
+    """Writes them, and yields each file or folder that was written."""
+    from ipcbench.analysis import store
+    from ipcbench.reporters import csv_file, markdown
+
+    texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (wanted.csv, lambda: csv_file.csv_text(told.cases)),
+        (wanted.markdown, lambda: markdown.markdown_text(told)),
+    )
+    for path, text in texts:
+        if path is not None and str(path) == outputs.STDOUT:
+            to_stdout(text())
+        elif path is not None:
+            store.write_atomically(path, text())
+            yield path
+    if wanted.is_drawn:
+        yield from _draw(told, wanted)
+
+
+def _draw(told: "Told", wanted: Documents) -> Iterator[Path]:
+    """The same for what has pictures, each of which is drawn once."""
+    from ipcbench.analysis import store
+    from ipcbench.inventory import usual
+    from ipcbench.reporters import drawing, page
+    from ipcbench.reporters.pictures import Subject, pictures
+
+    found = pictures(Subject(told.cases, told.launches, usual()))
+    drawn = [(picture, drawing.svg_of(picture.chart)) for picture in found]
+    if wanted.html is not None:
+        drawings = [page.Drawing(p.part, p.title, p.says, p.note, svg) for p, svg in drawn]
+        store.write_atomically(wanted.html, page.page(told, drawings))
+        yield wanted.html
+    if wanted.svg is not None:
+        yield from _filled(wanted.svg, "svg", drawn, lambda svg: svg.encode())
+    if wanted.png is not None:
+        yield from _filled(wanted.png, "png", drawn, drawing.png_of)
+
+
+def _filled(
+    folder: Path, ending: str, drawn: "list[tuple[Picture, str]]", made: Callable[[str], bytes]
+) -> Iterator[Path]:
+    """One file a picture, in a folder that is made."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for picture, svg in drawn:
+            (folder / f"{picture.name}.{ending}").write_bytes(made(svg))
+    except OSError as error:
+        raise UsageError(f"{folder} can't be written: {error.strerror}") from error
+    yield folder

@@ -1,0 +1,298 @@
+"""Charts, each from a frame of `analysis.curves`: one panel, narrow enough for a phone.
+
+Loads altair, so only what draws imports this. A chart's texts are its data's and never part of an
+expression, so that what a file says can't do anything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ipcbench import units
+from ipcbench.reporters.scales import Span, label_expression, log_span, log_ticks, size_ticks
+from ipcbench.reporters.styles import FIRST, INK, QUIET, SECOND, STYLES, Style
+
+Drawn = alt.LayerChart
+
+WIDTH, HEIGHT = 380, 330
+_ROW = 24
+_CELL = 30
+_SHORT_NAME = 11
+_BAND_OPACITY = 0.16
+_SHARES = {2.0: "50%", 10.0: "90%", 100.0: "99%", 1e3: "99.9%", 1e4: "99.99%", 1e5: "99.999%"}
+_LIGHT_TEXT, _DARK_TEXT = "#fdfdfd", "#000000"
+"""Of cells, whose ground is the same in the light and in the dark."""
+
+
+def sweep(
+    points: pd.DataFrame,
+    keys: tuple[str, str, str],
+    title: str,
+    styles: Mapping[str, Style],
+    caches: Mapping[str, int],
+) -> Drawn:
+    """A quantity over message sizes, both logarithmic; `keys` are the value and its interval."""
+    value, low, high = keys
+    is_time = value == "time_median_s"
+    text, unit = (
+        (units.tick_time, 1.0) if is_time else (units.tick_bandwidth, float(units.MEBIBYTE_BYTES))
+    )
+    kept = points[["transport", "message_size_bytes", *keys]]
+    x_span = log_span(kept["message_size_bytes"].tolist(), 1.15)
+    y_span = log_span([*kept[low].tolist(), *kept[high].tolist()])
+    sizes = size_ticks(kept["message_size_bytes"].tolist())
+    x = _x("message_size_bytes", "message size", x_span, sizes)
+    y = _y(value, title, y_span, log_ticks(y_span, unit), text)
+    coloured, others = _parted(kept, styles)
+    base = alt.Chart(_data(coloured)).encode(x=x, y=y, color=_colour(styles, kept))
+    band = base.mark_area(opacity=_BAND_OPACITY).encode(
+        y=alt.Y(f"{low}:Q", scale=_log(y_span)), y2=f"{high}:Q"
+    )
+    line = base.mark_line().encode(strokeDash=_dash(styles, kept))
+    marks = base.mark_point(filled=True, size=48, opacity=1).encode(shape=_shape(styles, kept))
+    return _layered(*_cache_marks(caches, x_span, y_span), *_greys(others, x, y), band, line, marks)
+
+
+def percentiles(points: pd.DataFrame, styles: Mapping[str, Style]) -> Drawn:
+    """How long single round trips took, by the share of them that took at most as long."""
+    kept = points[["transport", "beyond", "time_s", "is_told"]]
+    y_span = log_span(kept["time_s"].tolist())
+    x_span = (1.0, max(kept["beyond"].max(), 2.0) * 1.2)
+    ticks = [tick for tick in _SHARES if tick <= x_span[1]]
+    x = alt.X(
+        "beyond:Q",
+        scale=_log(x_span),
+        axis=_axis("at most as long in this share of round trips", ticks, _SHARES.__getitem__),
+    )
+    y = _y("time_s", "single round trip", y_span, log_ticks(y_span), units.tick_time)
+    coloured, others = _parted(kept, styles)
+    base = alt.Chart(_data(coloured)).encode(x=x, y=y, color=_colour(styles, kept))
+    line = base.transform_filter(~alt.datum.is_told).mark_line()
+    marks = base.transform_filter(alt.datum.is_told).mark_point(filled=True, size=48, opacity=1)
+    return _layered(
+        *_greys(others[~others["is_told"].astype(bool)], x, y),
+        line.encode(strokeDash=_dash(styles, kept)),
+        marks.encode(shape=_shape(styles, kept)),
+    )
+
+
+def dots(points: pd.DataFrame, title: str, baseline: str | None) -> Drawn:
+    """One time a row, fastest first, with its interval and its text; the baseline stands out."""
+    ordered = points.sort_values("time_median_s")
+    rows = ordered[["transport", "time_median_s", "low_s", "high_s"]].assign(
+        text=[units.display_time(time_s) for time_s in ordered["time_median_s"]]
+    )
+    low, high = log_span([*rows["low_s"].tolist(), *rows["high_s"].tolist()])
+    span = (low, high * max(1.2, (high / low) ** 0.3))  # room for the texts
+    y = alt.Y("transport:N", sort=None, axis=_names_axis())
+    x = alt.X(
+        "time_median_s:Q",
+        scale=_log(span),
+        axis=_axis(title, log_ticks((low, high)), units.tick_time),
+    )
+    is_baseline = alt.datum.transport == (baseline or "")
+    base = alt.Chart(_data(rows)).encode(y=y)
+    rule = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low_s:Q", scale=_log(span)),
+        x2="high_s:Q",
+        color=alt.condition(is_baseline, alt.value(SECOND), alt.value(FIRST)),
+    )
+    mark = base.mark_point(filled=True, size=64, opacity=1).encode(
+        x=x,
+        color=alt.condition(is_baseline, alt.value(SECOND), alt.value(FIRST)),
+        shape=alt.condition(is_baseline, alt.value("square"), alt.value("circle")),
+    )
+    words = base.mark_text(align="left", dx=9, color=INK).encode(
+        x=alt.X("high_s:Q", scale=_log(span)), text="text:N"
+    )
+    return _layered(rule, mark, words, height=alt.Step(_ROW))
+
+
+def drift(points: pd.DataFrame, rounds: pd.DataFrame) -> Drawn:
+    """Every launch over its case's median as a faint line a case, and what all do together."""
+    span = log_span([*points["ratio"].tolist(), *rounds["low"].tolist()], 1.05)
+    lines = points.assign(series=pd.factorize(points["case"])[0])
+    elapsed = alt.X(
+        "run_elapsed_s:Q",
+        scale=alt.Scale(zero=True, nice=False),
+        axis=alt.Axis(title="seconds since the run began", tickCount=6),
+    )
+    y = _y("ratio", "time over the case's median", span, log_ticks(span), lambda r: f"{r:g}x")
+    faint = (
+        alt.Chart(_data(lines[["series", "run_elapsed_s", "ratio"]]))
+        .mark_line(color=QUIET, strokeWidth=0.7, opacity=0.35)
+        .encode(x=elapsed, y=y, detail="series:N")
+    )
+    together = alt.Chart(_data(rounds)).encode(x=elapsed)
+    band = together.mark_area(color=FIRST, opacity=0.25).encode(
+        y=alt.Y("low:Q", scale=_log(span)), y2="high:Q"
+    )
+    line = together.mark_line(color=FIRST, strokeWidth=2.5, point={"color": FIRST, "size": 40})
+    return _layered(faint, band, line.encode(y=alt.Y("median:Q", scale=_log(span))))
+
+
+def against_native(cases: pd.DataFrame) -> Drawn:
+    """What the loop in Python takes over the one in C: a row a mechanism, a mark a size."""
+    sizes = sorted(set(cases["message_size_bytes"]))
+    styles = {units.display_size(size): style for size, style in zip(sizes, STYLES, strict=False)}
+    rows = cases[["transport", "low", "high"]].assign(
+        size=[units.display_size(size) for size in cases["message_size_bytes"]],
+        ratio=cases["time_to_native_ratio"],
+    )
+    span = log_span([1.0, *rows["low"].tolist(), *rows["high"].tolist()], 1.03)
+    axis = _axis("time with the loop in Python over C", log_ticks(span), lambda r: f"{r:g}x")
+    base = alt.Chart(_data(rows)).encode(
+        y=alt.Y("transport:N", sort=None, axis=_names_axis()),
+        yOffset=alt.YOffset("size:N", sort=list(styles), scale=alt.Scale(paddingOuter=0.4)),
+        color=_colour(styles, rows, field="size"),
+    )
+    one = alt.Chart(_data(pd.DataFrame({"ratio": [1.0]}))).mark_rule(color=INK)
+    rule = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=_log(span)), x2="high:Q")
+    marks = base.mark_point(filled=True, size=50, opacity=1).encode(
+        x=alt.X("ratio:Q", scale=_log(span), axis=axis), shape=_shape(styles, rows, field="size")
+    )
+    height = max(_ROW, 11 * len(styles) + 8) * rows["transport"].nunique()
+    return _layered(one.encode(x=alt.X("ratio:Q", scale=_log(span))), rule, marks, height=height)
+
+
+def heat(
+    cells: pd.DataFrame, columns: str, rows: str, titles: tuple[str | None, str | None]
+) -> Drawn:
+    """Times as cells, light to dark in one hue, each with its text."""
+    low, high = float(cells["time_median_s"].min()), float(cells["time_median_s"].max())
+    table = pd.DataFrame(
+        {
+            "column": [str(name) for name in cells[columns]],
+            "row": [str(name) for name in cells[rows]],
+            "time_s": cells["time_median_s"].tolist(),
+            "text": [units.display_time(time_s) for time_s in cells["time_median_s"]],
+        }
+    )
+    across, down = list(dict.fromkeys(table["column"])), list(dict.fromkeys(table["row"]))
+    shade = alt.Scale(type="log", domain=[low, max(high, low * 1.01)], scheme="blues")
+    base = alt.Chart(_data(table)).encode(
+        x=alt.X(
+            "column:N",
+            sort=across,
+            axis=_names_axis(titles[0], orient="top", labelAngle=0, grid=False),
+        ),
+        y=alt.Y("row:N", sort=down, axis=_names_axis(titles[1])),
+    )
+    squares = base.mark_rect().encode(color=alt.Color("time_s:Q", scale=shade, legend=None))
+    is_dark = alt.datum.time_s > (low * high) ** 0.5
+    words = base.mark_text().encode(
+        text="text:N",
+        color=alt.condition(is_dark, alt.value(_LIGHT_TEXT), alt.value(_DARK_TEXT)),
+    )
+    return _layered(squares, words, height=alt.Step(_CELL))
+
+
+def _layered(*layers: alt.Chart, height: Any = HEIGHT) -> Drawn:
+    """The layers as one panel: as wide as all are; rows make it as high as they need."""
+    fitted = alt.AutoSizeParams(type="fit" if height == HEIGHT else "fit-x", contains="padding")
+    return alt.LayerChart(layer=list(layers), width=WIDTH, height=height, autosize=fitted)
+
+
+def _data(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same as plain floats, booleans and texts, whatever pandas keeps them in."""
+    plain = {}
+    for name, column in frame.items():
+        is_number = pd.api.types.is_numeric_dtype(column)
+        is_flag = pd.api.types.is_bool_dtype(column)
+        plain[str(name)] = column.astype("float64" if is_number and not is_flag else "object")
+    return pd.DataFrame(plain)
+
+
+def _parted(frame: pd.DataFrame, styles: Mapping[str, Style]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    coloured = frame["transport"].isin(list(styles)).astype(bool)
+    return frame[coloured], frame[~coloured]
+
+
+def _greys(others: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Those that have no colour of their own: what the others are to be seen against."""
+    if others.empty:
+        return []
+    base = alt.Chart(_data(others)).encode(x=x, y=y, detail="transport:N")
+    return [base.mark_line(color=QUIET, strokeWidth=0.8, opacity=0.55)]
+
+
+def _cache_marks(caches: Mapping[str, int], x_span: Span, y_span: Span) -> list[alt.Chart]:
+    """A vertical line at the size of each cache that lies among the sizes measured."""
+    among = {name: size for name, size in caches.items() if x_span[0] <= size <= x_span[1]}
+    rows = [
+        {
+            "message_size_bytes": float(size),
+            "name": name.upper().replace("D", "d"),
+            "top": y_span[1],
+        }
+        for name, size in among.items()
+    ]
+    if not rows:
+        return []
+    base = alt.Chart(pd.DataFrame(rows)).encode(x=alt.X("message_size_bytes:Q", scale=_log(x_span)))
+    words = base.mark_text(align="left", baseline="top", dx=3, dy=2, color=QUIET)
+    return [
+        base.mark_rule(color=QUIET, strokeDash=[2, 3]),
+        words.encode(y=alt.Y("top:Q", scale=_log(y_span)), text="name:N"),
+    ]
+
+
+def _log(span: Span) -> alt.Scale:
+    return alt.Scale(type="log", domain=list(span), nice=False, zero=False, clamp=False)
+
+
+def _axis(title: str, ticks: Sequence[float], text: Callable[[float], str]) -> alt.Axis:
+    return alt.Axis(
+        title=title,
+        values=list(ticks),
+        labelExpr=label_expression(ticks, text),
+        labelFlush=False,
+        labelOverlap="greedy",
+        labelSeparation=8,
+    )
+
+
+def _names_axis(title: str | None = None, **more: Any) -> alt.Axis:
+    return alt.Axis(title=title, labelLimit=190, labelPadding=7, ticks=False, domain=False, **more)
+
+
+def _x(field: str, title: str, span: Span, ticks: Sequence[float]) -> alt.X:
+    return alt.X(f"{field}:Q", scale=_log(span), axis=_axis(title, ticks, units.display_size))
+
+
+def _y(
+    field: str, title: str, span: Span, ticks: Sequence[float], text: Callable[[float], str]
+) -> alt.Y:
+    return alt.Y(f"{field}:Q", scale=_log(span), axis=_axis(title, ticks, text))
+
+
+def _shown(styles: Mapping[str, Style], frame: pd.DataFrame, field: str) -> dict[str, Style]:
+    there = set(frame[field])
+    return {name: style for name, style in styles.items() if name in there}
+
+
+def _legend(names: Sequence[str]) -> alt.Legend:
+    columns = 3 if max(map(len, names), default=0) <= _SHORT_NAME else 2
+    return alt.Legend(title=None, orient="bottom", columns=columns, symbolSize=70, symbolOpacity=1)
+
+
+def _colour(
+    styles: Mapping[str, Style], frame: pd.DataFrame, field: str = "transport"
+) -> alt.Color:
+    shown = _shown(styles, frame, field)
+    scale = alt.Scale(domain=list(shown), range=[style.colour for style in shown.values()])
+    return alt.Color(f"{field}:N", scale=scale, legend=_legend(list(shown)))
+
+
+def _dash(styles: Mapping[str, Style], frame: pd.DataFrame) -> alt.StrokeDash:
+    shown = _shown(styles, frame, "transport")
+    scale = alt.Scale(domain=list(shown), range=[list(style.dash) for style in shown.values()])
+    return alt.StrokeDash("transport:N", scale=scale, legend=_legend(list(shown)))
+
+
+def _shape(styles: Mapping[str, Style], frame: pd.DataFrame, field: str = "transport") -> alt.Shape:
+    shown = _shown(styles, frame, field)
+    scale = alt.Scale(domain=list(shown), range=[style.shape for style in shown.values()])
+    return alt.Shape(f"{field}:N", scale=scale, legend=_legend(list(shown)))

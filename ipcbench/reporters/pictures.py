@@ -1,0 +1,333 @@
+"""Which pictures there are of results, each with its name, its title and what it says in words.
+
+What there is no data for has no picture. Loads altair.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import pandas as pd
+
+from ipcbench import units
+from ipcbench.analysis import curves
+from ipcbench.reporters import charts, matrix
+from ipcbench.reporters.styles import Style, highlighted
+from ipcbench.units import counted, display_size, display_time, format_size
+
+_MOST_NAMED = 6
+"""Mechanisms that a text alternative names; the tables have all."""
+_MOST_SIZES = 4
+"""Marks that a row has room for."""
+_ENDS_ONLY = "Of the smallest and the largest size; the tables have all."
+_TIMES = {
+    "latency": "round trip",
+    "throughput": "time per message",
+    "connect": "connect, a byte each way, close",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One chart, ready to be drawn."""
+
+    name: str
+    """Of its file, without the ending: the same for the same results."""
+    part: str
+    """Which part of a report it belongs to: one of PARTS."""
+    title: str
+    says: str
+    """Its text alternative: what there is to be seen, in sentences."""
+    chart: charts.Drawn
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What pictures are drawn of: the frames of `analysis.frame`, and which names come first."""
+
+    cases: pd.DataFrame
+    launches: pd.DataFrame
+    first: Sequence[str]
+
+    @property
+    def baseline(self) -> str | None:
+        """What ratios are against, where there are any."""
+        named = self.cases["baseline"].dropna()
+        return None if named.empty else str(named.iloc[0])
+
+    @cached_property
+    def styles(self) -> dict[str, Style]:
+        """The look of each mechanism that has a colour, the same in all pictures."""
+        timed = curves.timed(self.cases)
+        timed = timed[timed["message_size_bytes"] > 0]
+        fastest = timed.groupby("transport")["time_median_s"].median().sort_values()
+        return highlighted([str(name) for name in fastest.index], self.first)
+
+
+class _Quantity(NamedTuple):
+    """What a picture over sizes is of."""
+
+    what: str
+    part: str
+    keys: tuple[str, str, str]
+    """The columns of the value and of its interval."""
+    axis: str
+    text: Callable[[float], str]
+    most_first: bool
+
+
+_TIME = _Quantity(
+    "Round trip", "times", ("time_median_s", "low_s", "high_s"), "round trip", display_time, False
+)
+_BANDWIDTH = _Quantity(
+    "Throughput",
+    "throughput",
+    ("bytes_per_s", "low_bytes_per_s", "high_bytes_per_s"),
+    "MiB/s delivered",
+    lambda bytes_per_s: f"{units.display_bandwidth(bytes_per_s)} MiB/s",
+    True,
+)
+
+
+def pictures(subject: Subject) -> list[Picture]:
+    """All pictures of these results, in the order of PARTS; no two of one name."""
+    found: dict[str, Picture] = {}
+    for part in PARTS.values():
+        for picture in part(subject):
+            name = _unique(re.sub(r"[^a-z0-9]+", "-", picture.name.lower()).strip("-"), found)
+            found[name] = replace(picture, name=name)
+    return list(found.values())
+
+
+def _times(subject: Subject) -> Iterator[Picture]:
+    for workload in ("latency", "connect"):
+        timed = _placed(curves.timed(subject.cases))
+        yield from _sweeps(subject, timed[timed["workload"] == workload], _TIME)
+
+
+def _streams(subject: Subject) -> Iterator[Picture]:
+    yield from _sweeps(subject, _placed(curves.streamed(subject.cases)), _BANDWIDTH)
+
+
+def _sweeps(subject: Subject, points: pd.DataFrame, quantity: _Quantity) -> Iterator[Picture]:
+    """Over sizes where there are several; a row a mechanism where not, or for too many lines."""
+    styles = subject.styles
+    for (placement, loop), group in points.groupby(["placement", "loop"], sort=False):
+        where = f"{placement}, {loop} loop"
+        carrying = group[group["message_size_bytes"] > 0]
+        ends = curves.ends(carrying["message_size_bytes"])
+        others = len(set(carrying["transport"]) - set(styles))
+        if len(ends) > 1:
+            yield _sweep(subject, carrying, where, styles, quantity)
+        for size in sorted(set(group["message_size_bytes"])):
+            if size == 0 or len(ends) < 2 or (others and size in ends):
+                yield _dots(subject, _of_size(group, size), where)
+
+
+def _sweep(
+    subject: Subject,
+    points: pd.DataFrame,
+    where: str,
+    styles: dict[str, Style],
+    quantity: _Quantity,
+) -> Picture:
+    key, text = quantity.keys[0], quantity.text
+    said = [f"{quantity.what} against message size, {where}."]
+    for size in curves.ends(points["message_size_bytes"]):
+        best = _ranked(_of_size(points, size), key, text, most_first=quantity.most_first)
+        said.append(f"At {display_size(size)}: {best}.")
+    caches = curves.caches_bytes(subject.launches)
+    others = len(set(points["transport"]) - set(styles))
+    notes = ["Bands: 95 % intervals."]
+    notes += ["Dotted: the CPU's caches."] if caches else []
+    notes += [f"Grey: {counted(others, 'other')}, named below."] if others else []
+    return Picture(
+        name=f"{quantity.what} by size {where}",
+        part=quantity.part,
+        title=f"{quantity.what} by message size, {where}",
+        says=" ".join(said),
+        chart=charts.sweep(points, quantity.keys, quantity.axis, styles, caches),
+        note=" ".join(notes),
+    )
+
+
+def _dots(subject: Subject, points: pd.DataFrame, where: str) -> Picture:
+    size, workload = int(points["message_size_bytes"].iloc[0]), str(points["workload"].iloc[0])
+    what = _TIMES[workload]
+    title = f"{_sentence(what)}, {display_size(size)}, {where}"
+    notes = ["Lines: 95 % intervals."]
+    if subject.baseline in set(points["transport"]):
+        notes.append(f"Square: the baseline {subject.baseline}.")
+    return Picture(
+        name=f"{what.partition(',')[0]} {format_size(size)} {where}",
+        part="throughput" if workload == "throughput" else "times",
+        title=title,
+        says=f"{title}, fastest first: {_ranked(points, 'time_median_s', display_time)}.",
+        chart=charts.dots(points, what, subject.baseline),
+        note=" ".join(notes),
+    )
+
+
+def _percentiles(subject: Subject) -> Iterator[Picture]:
+    sampled = subject.cases[subject.cases["round_trip_samples_count"].notna()]
+    for (placement, loop), place in _placed(sampled).groupby(["placement", "loop"], sort=False):
+        sizes = set(place["message_size_bytes"])
+        for size in curves.ends(sizes):
+            those = subject.launches["case"].isin(_of_size(place, size)["case"])
+            group = curves.percentile_curves(subject.launches[those])
+            if group.empty:
+                continue
+            where = f"{display_size(size)}, {placement}, {loop} loop"
+            told = group[group["is_told"].astype(bool)]
+            said = [
+                f"{title}: {_ranked(told[told['beyond'] == beyond], 'time_s', display_time)}."
+                for title, beyond in (("Median", 2.0), ("99th percentile", 100.0))
+                if (told["beyond"] == beyond).any()
+            ]
+            yield Picture(
+                name=f"percentiles {format_size(size)} {placement} {loop}",
+                part="percentiles",
+                title=f"Single round trips, {where}",
+                says=" ".join([f"Percentiles of single round trips, {where}.", *said]),
+                chart=charts.percentiles(group, subject.styles),
+                note=_ENDS_ONLY if len(sizes) > 2 else "",
+            )
+
+
+def _drift(subject: Subject) -> Iterator[Picture]:
+    runs = curves.drift(subject.launches).groupby("run_id", sort=False)
+    for number, (_, group) in enumerate(runs, 1):
+        rounds = curves.drift_by_round(group)
+        if len(rounds) < 2:
+            continue
+        title = "Launches over time" + (f", run {number}" if len(runs) > 1 else "")
+        launches = counted(len(group), "launch", "launches")
+        yield Picture(
+            name=title,
+            part="drift",
+            title=title,
+            says=f"{title}: {launches} of {counted(group['case'].nunique(), 'case')} in"
+            f" {group['run_elapsed_s'].max():.0f} seconds, each over its case's median. By rounds,"
+            f" the median of all went from {rounds['median'].min():.2f} to"
+            f" {rounds['median'].max():.2f}.",
+            chart=charts.drift(group, rounds),
+            note="Grey: a line a case. Blue: all of a round, with quartiles. Level is good.",
+        )
+
+
+def _native(subject: Subject) -> Iterator[Picture]:
+    both = _placed(curves.against_native(subject.cases))
+    both = both[both["message_size_bytes"] > 0]
+    for (workload, placement), every in both.groupby(["workload", "placement"], sort=False):
+        sizes = sorted(set(every["message_size_bytes"]))
+        kept = sizes if len(sizes) <= _MOST_SIZES else curves.ends(sizes)
+        group = every[every["message_size_bytes"].isin(kept)]
+        where = f"{_TIMES[str(workload)]}, {placement}"
+        ranked = _ranked(
+            _of_size(group, kept[0]), "time_to_native_ratio", lambda ratio: f"{ratio:.2f}x"
+        )
+        yield Picture(
+            name=f"python against native {workload} {placement}",
+            part="native",
+            title=f"Python against native, {where}",
+            says=f"The time with the loop in Python over that with the loop in C, {where}."
+            f" At {display_size(kept[0])}: {ranked}.",
+            chart=charts.against_native(group),
+            note="Lines: 95 % intervals." + ("" if kept == sizes else f" {_ENDS_ONLY}"),
+        )
+
+
+def _placements(subject: Subject) -> Iterator[Picture]:
+    yield from _matrices(subject)
+    timed = _placed(curves.timed(subject.cases))
+    for (workload, loop), both in timed.groupby(["workload", "loop"], sort=False):
+        if both["placement"].nunique() > 1:
+            for size in curves.ends(both["message_size_bytes"]):
+                where = f"{_TIMES[str(workload)]}, {display_size(size)}, {loop} loop"
+                name = f"placements {workload} {format_size(size)} {loop}"
+                yield _by_placement(_of_size(both, size), where, name)
+
+
+def _by_placement(points: pd.DataFrame, where: str, name: str) -> Picture:
+    ordered = points.sort_values("time_median_s")
+    said = [
+        f"{placement}: {_ranked(group, 'time_median_s', display_time)}."
+        for placement, group in ordered.groupby("placement")
+    ]
+    return Picture(
+        name=name,
+        part="placements",
+        title=f"Placements, {where}",
+        says=" ".join([f"{_sentence(where)}, by placement.", *said]),
+        chart=charts.heat(ordered, "placement", "transport", (None, None)),
+        note="Darker is slower.",
+    )
+
+
+def _matrices(subject: Subject) -> Iterator[Picture]:
+    cells = curves.with_cpus(subject.cases)
+    for _, group in cells.groupby(["transport", "message_size_bytes", "loop"], sort=False):
+        rows = group.sort_values("time_median_s").to_dict("records")
+        first, last = rows[0], rows[-1]
+        size, loop = first["message_size_bytes"], first["loop"]
+        where = f"{first['transport']}, {display_size(size)}, {loop} loop"
+        said = [
+            f"{word}: {display_time(row['time_median_s'])} with the client on CPU"
+            f" {row['client']} and the server on CPU {row['server']}."
+            for word, row in (("Fastest", first), ("Slowest", last))
+        ]
+        ordered = group.sort_values(["client", "server"])
+        yield Picture(
+            name=f"cpus {first['transport']} {format_size(size)} {loop}",
+            part="placements",
+            title=f"Round trip by CPU, {where}",
+            says=" ".join([f"Round trip by CPU, {where}.", *said]),
+            chart=charts.heat(ordered, "server", "client", ("server's CPU", "client's CPU")),
+            note="Darker is slower.",
+        )
+
+
+PARTS: dict[str, Callable[[Subject], Iterator[Picture]]] = {
+    "times": _times,
+    "throughput": _streams,
+    "percentiles": _percentiles,
+    "drift": _drift,
+    "native": _native,
+    "placements": _placements,
+}
+"""What draws each part of a report, in order."""
+
+
+def _unique(name: str, taken: dict[str, Picture]) -> str:
+    number, unique = 2, name
+    while unique in taken:
+        unique, number = f"{name}-{number}", number + 1
+    return unique
+
+
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the cells of a matrix, which have their own picture."""
+    return frame[~matrix.is_part(frame)]
+
+
+def _of_size(frame: pd.DataFrame, size: int) -> pd.DataFrame:
+    return frame[frame["message_size_bytes"] == size]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ranked(
+    points: pd.DataFrame, key: str, text: Callable[[float], str], *, most_first: bool = False
+) -> str:
+    """The points' names and values, best first; with many only the ends."""
+    ordered = points.sort_values(key, ascending=not most_first)
+    said = [f"{row['transport']} {text(row[key])}" for row in ordered.to_dict("records")]
+    if len(said) > _MOST_NAMED:
+        between = f"{counted(len(said) - _MOST_NAMED, 'other')} between"
+        said = [*said[: _MOST_NAMED - 1], between, said[-1]]
+    return ", ".join(said)
