@@ -1,16 +1,19 @@
-"""Makes the tables in README.md and docs/ again from the results they quote.
+"""Makes the tables and pictures in README.md and docs/ again from the results they quote.
 
-Run it from the checkout: `.venv/bin/python docs/refresh.py`. A comment names the file and the parts
-of its report (they are separated by empty lines, counted from 1), and the code block after it is
-replaced: `<!-- from results/x.json: 1 3 -->`. All of what bench/reference/alternate.py shows of its
-own results is quoted with `<!-- from results/reference.json: all -->`, the table of all mechanisms
-with `<!-- from results/x.json: overview -->`.
+Run it by `make docs`. The pictures are told in `docs/pictures.py`. For a table, a comment names the
+file and the parts of its report (they are separated by empty lines, counted from 1), and the code
+block after it is replaced: `<!-- from results/x.json: 1 3 -->`. All of what
+bench/reference/alternate.py shows of its own results is quoted with
+`<!-- from results/reference.json: all -->`, the table of all mechanisms with
+`<!-- from results/x.json: overview -->`.
 """
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pictures
 
 from ipcbench.inventory import catalogue
 
@@ -46,10 +49,15 @@ def with_catalogue(text: str) -> str:
 
 
 def main() -> None:
-    """Rewrites each document whose tables have changed."""
+    """Rewrites each document whose tables have changed, and all pictures."""
     path = ROOT / "ipcbench/transports/README.md"
     text = path.read_text(encoding="utf-8")
     path.write_text(with_catalogue(text), encoding="utf-8")
+    readme = ROOT / "README.md"
+    readme.write_text(pictures.with_words(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for picture, drawn in pictures.shown(readme.read_text(encoding="utf-8")):
+        (ROOT / picture).parent.mkdir(exist_ok=True)
+        (ROOT / picture).write_text(drawn.svg, encoding="utf-8")
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = document.read_text(encoding="utf-8")
         fresh = _BLOCK.sub(quoted, text)

@@ -38,6 +38,10 @@ _LONG = 25
 """Rows from which on a table scrolls in a box of its own."""
 
 
+_PROVED = "proved:"
+"""How a launch's evidence begins where it bears the claim out."""
+
+
 class Drawing(NamedTuple):
     """A picture that was drawn."""
 
@@ -182,15 +186,13 @@ def _table(group: pd.DataFrame, columns: Sequence[Column], title: str) -> Html:
         element("tbody", *rows),
         class_="sortable",
     )
-    long = " long" if len(rows) > _LONG else ""
-    return element(
-        "div",
-        whole,
-        class_=f"scroll{long}",
-        tabindex=0,
-        role="region",
-        aria_label=f"Table: {title}",
-    )
+    return _boxed(whole, title, is_long=len(rows) > _LONG)
+
+
+def _boxed(inner: Html, title: str, *, is_long: bool = True) -> Html:
+    """A table in a box of its own, so that it scrolls and the page doesn't."""
+    looks = "scroll long" if is_long else "scroll"
+    return element("div", inner, class_=looks, tabindex=0, role="region", aria_label=title)
 
 
 def _row(row: Row, columns: Sequence[Column]) -> Html:
@@ -253,43 +255,32 @@ def _with_text(svg: str, says: str) -> Html:
 
 def _evidence(report: Report) -> Section | None:
     """What the kernel's own tables showed while pairs were alive, where launches recorded it."""
-    if "evidence" not in report.launches:
+    if "evidence" not in report.launches or report.launches["evidence"].isna().all():
         return None
-    witnessed = report.launches[report.launches["evidence"].notna()]
-    if witnessed.empty:
-        return None
-    by_case = witnessed.groupby(["case", "evidence"], sort=False).size().reset_index(name="count")
     rows = [
-        element("tr", *(element("td", str(row[key]), class_="text") for key in by_case.columns))
-        for row in by_case.to_dict("records")
+        element(
+            "tr", *(element("td", text, class_="text") for text in _witnessed(str(case), group))
+        )
+        for case, group in report.launches.groupby("case")["evidence"]
     ]
-    heads = [
-        element("th", text, scope="col", class_="text") for text in ("case", "seen", "launches")
-    ]
-    listed = element(
+    titles = ("case", "proved", "what was seen in one of its launches")
+    heads = (element("th", title, scope="col", class_="text") for title in titles)
+    seen = element(
         "table",
         element("thead", element("tr", *heads)),
         element("tbody", *rows),
         class_="sortable",
     )
-    count, every = len(witnessed), counted(len(report.launches), "launch", "launches")
-    return Section(
-        "evidence",
-        "Evidence",
-        together(
-            [
-                element("p", f"{count} of {every} were witnessed by the kernel's own tables."),
-                element(
-                    "div",
-                    listed,
-                    class_="scroll long",
-                    tabindex=0,
-                    role="region",
-                    aria_label="Evidence",
-                ),
-            ]
-        ),
-    )
+    said = "What joined both processes, in the kernel's own tables, while they were alive."
+    return Section("evidence", "Evidence", together([element("p", said), _boxed(seen, "Evidence")]))
+
+
+def _witnessed(case: str, evidence: pd.Series) -> tuple[str, str, str]:
+    """A case, in how many launches its claim was proved, and one of them: the worst there is."""
+    proved = evidence.str.startswith(_PROVED).eq(True)
+    others = evidence[~proved].fillna("no record")
+    shown = evidence.iloc[0] if others.empty else others.iloc[0]
+    return case, f"{proved.sum()} of {len(evidence)}", str(shown)
 
 
 def _warnings(report: Report) -> Section | None:

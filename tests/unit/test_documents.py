@@ -1,7 +1,11 @@
 """The documents say what is so."""
 
+import importlib
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +17,7 @@ from tests.unit.test_reporters import text_of
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PICTURES = sorted(re.findall(r"<!-- picture (docs/pictures/\S+\.svg) from", README))
 QUOTED = sorted(set(re.findall(r"<!-- from (results/\S+\.json):", README)))
 
 
@@ -89,3 +94,35 @@ def test_every_promise_of_reliability_names_tests_that_exist() -> None:
             file = where or file
             defined = (ROOT / "tests" / file).read_text(encoding="utf-8")
             assert f"def {name}(" in defined, f"{file}: {name}"
+
+
+@pytest.fixture
+def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module that makes the pictures, which is no part of the package."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    yield importlib.import_module("pictures")
+    sys.modules.pop("pictures")
+
+
+def test_the_readme_shows_a_table_and_two_plots() -> None:
+    assert [f"docs/pictures/{name}.svg" for name in ("latency", "table", "throughput")] == PICTURES
+    assert all(f"]({path})" in README for path in PICTURES)
+
+
+def test_the_readmes_pictures_are_those_of_their_results(drawer: ModuleType) -> None:
+    made = {path: (ROOT / path).read_text(encoding="utf-8") for path in PICTURES}
+    with_these = drawer.made_with()
+    if not all(text.endswith(with_these) for text in made.values()):
+        pytest.skip("other versions of the libraries that draw are installed")
+    assert {path: drawn.svg for path, drawn in drawer.shown(README)} == made
+
+
+def test_the_readmes_pictures_say_in_words_what_they_show(drawer: ModuleType) -> None:
+    assert drawer.with_words(README) == README
+    assert all(len(drawn.says) > 80 for _, drawn in drawer.shown(README))
+
+
+@pytest.mark.parametrize("path", PICTURES)
+def test_a_picture_asks_no_other_host_for_anything(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert not re.search(r"url\((?!#)|@import|<script|<image", text)

@@ -22,6 +22,7 @@ from ipcbench.reporters.pictures import Picture, Subject, pictures
 from ipcbench.reporters.provenance import run_again
 from ipcbench.reporters.scales import log_ticks, size_ticks
 from tests import browser
+from tests.replay import replayed
 from tests.synthetic import large
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,6 +30,7 @@ RESULTS = ROOT / "results/amd-epyc-2cpu-kvm"
 STORED = ROOT / "tests/data/run.json"
 HOSTILE = "<script>alert(1)</script>\"'&|`$body"
 WIDTHS = (390, 1400)
+UNIX = Case("latency", "unix", 64)
 
 
 def drawn(told: Told) -> list[tuple[Picture, str]]:
@@ -172,7 +174,13 @@ def test_evidence_has_a_section_only_where_launches_recorded_it(
     document: str, hostile: Told
 ) -> None:
     assert 'id="evidence"' not in document
-    assert "were witnessed by the kernel" in page_of(hostile)
+    results, _, _ = replayed({UNIX: [[1e-5]] * 3}, rounds=3)
+    told = frame.told(results)
+    told.launches["evidence"] = ["proved: it is", None, "proved: it was"]
+    text = Elements(page.page(told, [])).text
+    assert "2 of 3" in text
+    assert "no record" in text
+    assert "0 of 6" in page_of(hostile)
 
 
 def test_results_without_any_number_still_make_a_page() -> None:

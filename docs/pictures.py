@@ -1,0 +1,89 @@
+"""The pictures of README.md, each from committed results; `docs/refresh.py` writes them.
+
+A comment in README.md names the file, the results and what of them is shown, and the line after
+it shows that with its text alternative: `<!-- picture docs/pictures/x.svg from results/y.json: NAME
+-->`. NAME is a picture's, as `ipcbench report --svg` calls its files, or `table N`, the N-th table.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ipcbench.analysis import frame, store
+from ipcbench.analysis.frame import Told
+from ipcbench.inventory import usual
+from ipcbench.reporters import drawing
+from ipcbench.reporters.pictures import Subject, pictures
+from ipcbench.reporters.summary import summary
+
+ROOT = Path(__file__).parent.parent
+MADE_WITH = ("altair", "vl-convert-python", "rich")
+_SHOWN = re.compile(
+    r"(<!-- picture (docs/pictures/[a-z-]+\.svg) from (results/\S+\.json): ([a-z0-9 -]+) -->\n\n)"
+    r"!\[.*?\]\(\2\)"
+)
+_FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
+"""What rich's SVG asks of another host; without it a reader's own fixed-width font is taken."""
+_WIDTH = 80
+
+
+class Made(NamedTuple):
+    """A picture, and what it says in words."""
+
+    svg: str
+    says: str
+
+
+def made_with() -> str:
+    """The libraries that decide how pictures look, as a comment at a picture's end."""
+    return f"<!-- {', '.join(f'{name} {version(name)}' for name in MADE_WITH)} -->\n"
+
+
+def made(results: str, name: str) -> Made:
+    """What is called so in these results; the same each time with the same libraries."""
+    told = frame.told(store.load(ROOT / results))
+    kind, _, number = name.partition(" ")
+    picture = _table(told, int(number)) if kind == "table" else _picture(told, name)
+    return picture._replace(svg=f"{picture.svg.rstrip()}\n{made_with()}")
+
+
+def shown(readme: str) -> Iterator[tuple[str, Made]]:
+    """The path of each picture that the text shows, with the picture."""
+    for _, path, results, name in _SHOWN.findall(readme):
+        yield path, made(results, name)
+
+
+def with_words(readme: str) -> str:
+    """The text with the text alternatives that its pictures have now."""
+    return _SHOWN.sub(
+        lambda match: f"{match[1]}![{made(*match.group(3, 4)).says}]({match[2]})", readme
+    )
+
+
+def _picture(told: Told, name: str) -> Made:
+    found = pictures(Subject(told.cases, told.launches, usual()))
+    (picture,) = (picture for picture in found if picture.name == name)
+    return Made(drawing.svg_of(picture.chart), picture.says)
+
+
+def _table(told: Told, number: int) -> Made:
+    titled = [
+        (title, table)
+        for title, table in pairwise(summary(told))
+        if isinstance(title, Text) and isinstance(table, Table)
+    ]
+    title, table = titled[number - 1]
+    console = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(table)
+    svg = _FONTS.sub("", console.export_svg(title=title.plain, unique_id="ipcbench"))
+    names, times = (list(column.cells) for column in table.columns[:2])
+    said = (f"{name} {time}" for name, time in zip(names, times, strict=True))
+    return Made(svg, f"{title.plain}: {', '.join(said)}.")
