@@ -22,18 +22,18 @@ from ipcbench.errors import UsageError
 from ipcbench.transports import TRANSPORTS, groups
 from ipcbench.transports.base import CORE
 
-RESULT_OPTIONS = frozenset(
+_REPORT_OPTIONS = frozenset(
     (
-        *("output", "resume", "save", "against", "csv", "force", "no_lock", "command"),
-        *("percentiles", "details", "overview", "files"),
+        *("files", "baseline", "percentiles", "details", "overview", "force"),
+        *("csv", "markdown", "html", "svg", "png", "quiet"),
     )
 )
-"""What tells nothing of how is measured: the arguments that a resumed run may change."""
-
-_REPORT_OPTIONS = frozenset(
-    ("files", "baseline", "percentiles", "details", "overview", "csv", "force")
-)
 """The arguments of whatever shows stored results."""
+
+RESULT_OPTIONS = (_REPORT_OPTIONS - {"baseline"}) | {
+    *("command", "output", "resume", "save", "against", "no_lock", "events"),
+}
+"""What tells nothing of how is measured: the arguments that a resumed run may change."""
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -201,7 +201,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     _add_presets(much)
     _add_effort(much, rounds="7", values="9", min_time="25ms", budget="none; with --target 5m")
     _add_results(parser.add_argument_group("results"))
-    _add_no_lock(parser)
+    _add_run(parser)
     parser.set_defaults(usual=(f"@{CORE}",), usual_placements=(), only=None)
 
 
@@ -219,7 +219,7 @@ def _add_claims_arguments(parser: argparse.ArgumentParser) -> None:
     much = parser.add_argument_group("how much is measured")
     _add_effort(much, rounds="as fit", values="7", min_time="7ms", budget="170s")
     _add_results(parser.add_argument_group("results"))
-    _add_no_lock(parser)
+    _add_run(parser)
     parser.set_defaults(
         sizes="64,64k",
         workloads=",".join(WORKLOADS),
@@ -398,6 +398,15 @@ def _add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument("--png", type=Path, metavar="DIR", help="the same in pixels")
     parser.set_defaults(claims=False, tables=True)
+
+
+def _add_run(parser: "argparse._ActionsContainer") -> None:
+    parser.add_argument("--quiet", action="store_true", help="say nothing but tables and errors")
+    parser.add_argument(
+        "--events", type=Path, metavar="FILE", help="write what happens as lines of JSON"
+    )
+    _add_no_lock(parser)
+    parser.set_defaults(with_page=False)
 
 
 def _add_no_lock(parser: "argparse._ActionsContainer") -> None:

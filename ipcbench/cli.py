@@ -26,7 +26,6 @@ from ipcbench.errors import (
     Interrupted,
     IpcbenchError,
     ResultsError,
-    UsageError,
 )
 from ipcbench.foreign import printable
 from ipcbench.interrupts import interruptible
@@ -37,6 +36,7 @@ from ipcbench.transports import TRANSPORTS, chosen
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import Gate
     from ipcbench.analysis.store import Results
+    from ipcbench.destinations import Places
 
 _DEBUG = "IPCBENCH_DEBUG"
 
@@ -51,10 +51,10 @@ def ask(question: str | None, name: str, **defaults: str | int) -> int:
     """Runs a bench script: `compare` with these defaults, its results called `name`."""
     given = sys.argv[1:]
     script = question_parser(question or name)
-    script.set_defaults(**defaults)
+    script.set_defaults(with_page=True, **defaults)
     command = [f"bench/{name}.py", *given]
     usual = script.parse_args([])
-    return _answer(lambda: _compare(script.parse_args(given), usual, command, name, with_page=True))
+    return _answer(lambda: _compare(script.parse_args(given), usual, command, name))
 
 
 def _run(args: Namespace, command: list[str]) -> int:
@@ -167,7 +167,8 @@ def _report(args: Namespace) -> int:
         for path, text in hgrm_texts(frame.launches(results), args.hgrm).items():
             store.write_atomically(outputs.checked_output(path, force=args.force), text)
             _say(f"written: {path}")
-    _say_written(_show(results, args, args.baseline, wanted))
+    for path in _show(results, args, args.baseline, wanted):
+        _say(f"written: {path}")
     return EXIT_OK
 
 
@@ -212,76 +213,54 @@ def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> 
     return bool(tripped)
 
 
-def _compare(
-    args: Namespace,
-    usual: Namespace,
-    command: list[str],
-    question: str,
-    *,
-    with_page: bool = False,
-) -> int:
-    from dataclasses import replace
-
-    from ipcbench.analysis import store
-    from ipcbench.measure import driver
-    from ipcbench.measure.launch import WorkerLauncher
+def _compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
+    from ipcbench import comparing, destinations
     from ipcbench.measure.lock import machine_lock
-    from ipcbench.measure.scratch import scratch
-    from ipcbench.planning import planned
     from ipcbench.reporters.console import progress
-    from ipcbench.resuming import is_complete, resumed
 
-    output, wanted = _checked_outputs(args, question, with_page=with_page)
-    if args.resume is None:
-        plan = planned(args, shlex.join(command))
-        results = store.Results(intent=plan.intent)
-        for case, reason in plan.impossible:
-            results.add_unmeasured(case, "n/a", reason)
-    else:
-        plan, results = resumed(args.resume, args, usual)
-        if is_complete(plan, results):
-            _say(f"nothing of {args.resume} is left to measure")
-    kept = None if args.save is None else _checked_baseline(args)
-    against = None if args.against is None else store.load(outputs.known_baseline(args.against))
-    for note in plan.notes:
-        _say(note)
-
-    save = _saver(output)
-    stopped: Interrupted | ResultsError | None = None
-    with machine_lock(wanted=not args.no_lock), interruptible() as signals:
-
-        def saved(results: "Results") -> None:
-            save(results)
-            signals.check()
-
+    places = destinations.checked(args, question)
+    plan, results = comparing.begun(args, usual, command)
+    for note in (*places.notes, *plan.notes):
+        _note(args, note)
+    stopped = None
+    with (
+        machine_lock(wanted=not args.no_lock),
+        interruptible() as signals,
+        destinations.events_of(args) as log,
+    ):
         try:
-            with scratch() as private, progress() as observer:
-                launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
-                run = replace(plan.run, check=signals.check)
-                driver.execute(run, launcher, results, saved, observer)
+            with progress(quiet=args.quiet) as display:
+                observers = [display] if log is None else [display, log]
+                comparing.measure(plan, results, places.save, signals, observers)
         except (Interrupted, ResultsError) as reason:
             stopped = reason
-
-        if stopped is not None:
-            _say(_how_it_stopped(stopped, output))
+            _say(_how_it_stopped(reason, places.output))
+        if log is not None and log.failure is not None:
+            _say(f"{args.events} lacks events: {log.failure}")
         if results.is_empty:
             _say("nothing was measured")
-            written = []
         else:
-            written = _show(results, args, plan.intent.baseline, wanted)
-            _keep(results, kept, against)
-        if isinstance(stopped, ResultsError):
-            _say_how_to_go_on(output, results, question)
+            _show_and_keep(args, results, plan.intent.baseline, places)
+        if stopped is not None:
+            _say_how_to_go_on(places.output, results, question)
             return stopped.exit_code
-        if output is not None and results.suite is not None:
-            beside = [path.name for path in written if path.parent == output.parent]
-            written = [path for path in written if path.parent != output.parent]
-            _say(f"saved: {' and '.join([str(output), *beside])}")
-        _say_written(written)
-        if isinstance(stopped, Interrupted):
-            _say_how_to_go_on(output, results, question)
-            return EXIT_INTERRUPTED
         return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
+
+
+def _show_and_keep(args: Namespace, results: "Results", baseline: str, places: "Places") -> None:
+    written = _show(results, args, baseline, places.documents)
+    if places.kept is not None:
+        places.keep(results)
+        _note(args, f"kept: {places.kept}")
+    if places.against is not None:
+        _show_diff(places.against, results)
+    output = places.output
+    if output is not None and output.exists():
+        beside = [path.name for path in written if path.parent == output.parent]
+        written = [path for path in written if path.parent != output.parent]
+        _note(args, f"saved: {' and '.join([str(output), *beside])}")
+    for path in written:
+        _note(args, f"written: {path}")
 
 
 def _say_how_to_go_on(output: Path | None, results: "Results", question: str) -> None:
@@ -298,15 +277,6 @@ def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) ->
         return f"{stopped}; {ending}"
     kept = f"{output} keeps what was saved before" if output.exists() else "nothing is saved"
     return f"{stopped}; the run ends here, {kept}, and {ending}"
-
-
-def _keep(results: "Results", kept: Path | None, against: "Results | None") -> None:
-    """Saves the named baseline, and compares with one, as far as that was asked for."""
-    if kept is not None:
-        _saver(kept)(results)
-        _say(f"kept: {kept}")
-    if against is not None:
-        _show_diff(against, results)
 
 
 def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
@@ -349,76 +319,6 @@ def _show(
     return list(documents.write(told, wanted, sys.stdout.write))
 
 
-def _say_written(paths: Sequence[Path]) -> None:
-    for path in paths:
-        _say(f"written: {path}")
-
-
-def _checked_outputs(
-    args: Namespace, question: str, *, with_page: bool
-) -> tuple[Path | None, Documents]:
-    """The result file and what is written of it; a CSV, too, where no result file is named."""
-    wanted = documents.checked(args)
-    if args.resume is not None:
-        if args.output is not None:
-            raise UsageError("a resumed run goes on in its own file; leave -o out")
-        return args.resume, _made_anew(wanted, args.resume)
-    if args.output is None:
-        try:
-            output = outputs.default_output(host.machine().slug, question)
-        except UsageError as error:
-            _say(f"results are not saved: {error}")
-            return None, wanted
-        if with_page and wanted.html is None:
-            wanted = wanted._replace(html=_page_beside(output))
-        return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
-    if str(args.output) == outputs.STDOUT:
-        raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
-    output = outputs.checked_output(args.output, force=args.force)
-    documents.check_different(wanted.files | {"-o": output})
-    return output, wanted
-
-
-def _made_anew(wanted: Documents, resumed: Path) -> Documents:
-    """What is wanted of a run that went on, and what there is of it beside its file already."""
-    csv, html = (resumed.with_suffix(ending) for ending in (".csv", ".html"))
-    if wanted.csv is None and csv.exists():
-        wanted = wanted._replace(csv=csv)
-    if wanted.html is None and html.exists():
-        wanted = wanted._replace(html=_page_beside(resumed))
-    return wanted
-
-
-def _page_beside(output: Path) -> Path | None:
-    """Where the page goes that a bench script makes of its own; none where none can be drawn."""
-    try:
-        documents.check_drawing()
-    except UsageError as error:
-        _say(f"no page is made: {error}")
-        return None
-    return output.with_suffix(".html")
-
-
-def _checked_baseline(args: Namespace) -> Path:
-    path = outputs.baseline_path(args.save)
-    if path.exists() and not args.force:
-        raise UsageError(f"baseline {args.save!r} exists already; add --force to replace it")
-    return path
-
-
-def _saver(output: Path | None) -> "Callable[[Results], None]":
-    from ipcbench.analysis import store
-
-    if output is None:
-        return lambda _: None
-
-    def save(results: "Results") -> None:
-        output.parent.mkdir(parents=True, exist_ok=True)  # the default place may be new
-        store.save(results, output)
-
-    return save
-
-
 def _answer(command: Callable[[], int]) -> int:
     """The command's exit code; every error becomes one line on stderr and its own code."""
     # NumPy's pool of threads has nothing to multiply here, and may be more than is allowed.
@@ -449,6 +349,12 @@ def _code_of(command: Callable[[], int]) -> int:
             return EXIT_USAGE
         _say(f"internal error: {type(error).__name__}: {error}; set {_DEBUG}=1 for where")
         return EXIT_INTERNAL
+
+
+def _note(args: Namespace, message: str) -> None:
+    """What is good to know, and no error: not with --quiet."""
+    if not args.quiet:
+        _say(message)
 
 
 def _say(message: str) -> None:

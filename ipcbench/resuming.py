@@ -3,6 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ipcbench import host
@@ -42,6 +43,8 @@ def resumed(path: Path, args: Namespace, usual: Namespace) -> tuple[Plan, Result
     recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
     plan = plan_of(results.intent, "", started_s, elapsed_s)
+    if is_complete(plan, results):
+        plan = replace(plan, notes=[f"nothing of {path} is left to measure"])
     if recorded:
         _check_machine(path, recorded[0], plan.run.metadata)
         plan.run.metadata.update({name: recorded[0][name] for name in _OWN})

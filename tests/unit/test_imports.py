@@ -44,6 +44,12 @@ ALLOWED = {
     },
     "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
     "ipcbench.inventory": {"case", "measure", "transports"},
+    "ipcbench.destinations": {
+        *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
+    },
+    "ipcbench.comparing": {
+        *("analysis", "events", "interrupts", "measure", "planning", "resuming"),
+    },
     "ipcbench.resuming": {
         *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
     },
@@ -62,10 +68,9 @@ ALLOWED = {
     },
     "ipcbench.documents": {"analysis", "errors", "inventory", "outputs", "reporters", ""},
     "ipcbench.cli": {
-        *("analysis", "arguments", "doctor", "errors", "host", "measure", "outputs", "planning"),
-        *("documents", "foreign", "interrupts", "inventory", "proof", "reporters", "resuming"),
-        *("selftest", "shortage", "streams"),
-        *("transports", ""),
+        *("analysis", "arguments", "comparing", "destinations", "doctor", "documents", "errors"),
+        *("foreign", "host", "interrupts", "inventory", "measure", "outputs", "proof", "reporters"),
+        *("selftest", "shortage", "streams", "transports", ""),
     },
     "ipcbench.selftest": {
         *("analysis", "case", "errors", "events", "host", "measure", "transports", "units"),

@@ -1,0 +1,112 @@
+"""Where a run's results go, all checked before its first launch."""
+
+from argparse import Namespace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ipcbench import documents, host, outputs
+from ipcbench.analysis import store
+from ipcbench.analysis.store import Results
+from ipcbench.documents import Documents
+from ipcbench.errors import UsageError
+from ipcbench.eventlog import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files of a run; None where there is to be none."""
+
+    output: Path | None
+    """The result file."""
+    documents: Documents
+    """What is written of it."""
+    kept: Path | None = None
+    """The named baseline that it becomes."""
+    against: Results | None = None
+    """The named baseline that it is compared with."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of what is not written."""
+
+    def save(self, results: Results) -> None:
+        """Writes the result file, if there is to be one. Raises ResultsError."""
+        if self.output is not None:
+            _save(self.output, results)
+
+    def keep(self, results: Results) -> None:
+        """Writes the named baseline, if there is to be one. Raises ResultsError."""
+        if self.kept is not None:
+            _save(self.kept, results)
+
+
+def _save(path: Path, results: Results) -> None:
+    """Writes a result file, in a folder that may be new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.save(results, path)
+
+
+def checked(args: Namespace, question: str) -> Places:
+    """The places that the arguments name, or the default ones, for results called `question`.
+
+    UsageError for what can't be written or isn't there.
+    """
+    notes: list[str] = []
+    output, wanted = _outputs(args, question, notes)
+    kept = None if args.save is None else _baseline(args)
+    against = None if args.against is None else store.load(outputs.known_baseline(args.against))
+    return Places(output, wanted, kept, against, notes)
+
+
+def events_of(args: Namespace) -> AbstractContextManager[EventLog | None]:
+    """The log of events that the arguments ask for, or nothing."""
+    return nullcontext() if args.events is None else EventLog(args.events, force=args.force)
+
+
+def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | None, Documents]:
+    """The result file and what is written of it; a CSV, too, where no result file is named."""
+    wanted = documents.checked(args)
+    if args.resume is not None:
+        if args.output is not None:
+            raise UsageError("a resumed run goes on in its own file; leave -o out")
+        return args.resume, _made_anew(wanted, args.resume, notes)
+    if args.output is None:
+        try:
+            output = outputs.default_output(host.machine().slug, question)
+        except UsageError as error:
+            notes.append(f"results are not saved: {error}")
+            return None, wanted
+        if args.with_page and wanted.html is None:
+            wanted = wanted._replace(html=_page_beside(output, notes))
+        return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
+    if str(args.output) == outputs.STDOUT:
+        raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
+    output = outputs.checked_output(args.output, force=args.force)
+    documents.check_different(wanted.files | {"-o": output, "--events": args.events})
+    return output, wanted
+
+
+def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
+    """What is wanted of a run that went on, and what there is of it beside its file already."""
+    csv, html = (resumed.with_suffix(ending) for ending in (".csv", ".html"))
+    if wanted.csv is None and csv.exists():
+        wanted = wanted._replace(csv=csv)
+    if wanted.html is None and html.exists():
+        wanted = wanted._replace(html=_page_beside(resumed, notes))
+    return wanted
+
+
+def _page_beside(output: Path, notes: list[str]) -> Path | None:
+    """Where the page goes that a run makes of its own; none where none can be drawn."""
+    try:
+        documents.check_drawing()
+    except UsageError as error:
+        notes.append(f"no page is made: {error}")
+        return None
+    return output.with_suffix(".html")
+
+
+def _baseline(args: Namespace) -> Path:
+    path = outputs.baseline_path(args.save)
+    if path.exists() and not args.force:
+        raise UsageError(f"baseline {args.save!r} exists already; add --force to replace it")
+    return path
