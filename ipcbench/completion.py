@@ -1,0 +1,66 @@
+"""What a shell offers at TAB: argcomplete asks for it, with the extra `completion`.
+
+`eval "$(register-python-argcomplete ipcbench)"` in bash or zsh turns it on.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable
+
+from ipcbench.case import LOOPS, PLACEMENTS, WORKLOADS
+from ipcbench.transports import TRANSPORTS, groups
+
+Completer = Callable[..., list[str]]
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answers the shell and exits; returns where argcomplete isn't installed."""
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    for sub in _with_commands(parser):
+        for action in sub._actions:  # noqa: SLF001  (argparse tells them nowhere else)
+            completer = _COMPLETERS.get(action.dest)
+            if completer is not None:
+                action.completer = completer  # type: ignore[attr-defined]
+    argcomplete.autocomplete(parser, always_complete_options=False)
+
+
+def _with_commands(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            yield from action.choices.values()
+
+
+def _any_of(names: Iterable[str]) -> Completer:
+    """Offers whole words."""
+    known = list(names)
+
+    def offered(prefix: str, **_: object) -> list[str]:
+        return [name for name in known if name.startswith(prefix)]
+
+    return offered
+
+
+def _list_of(names: Iterable[str]) -> Completer:
+    """Offers the next word of a list with commas, of those that aren't in it yet."""
+    known = list(names)
+
+    def offered(prefix: str, **_: object) -> list[str]:
+        before, comma, begun = prefix.rpartition(",")
+        used = before.split(",")
+        rest = [name for name in known if name not in used and name.startswith(begun)]
+        return [f"{before}{comma}{name}" for name in rest]
+
+    return offered
+
+
+_NAMES = [transport.name for transport in TRANSPORTS]
+_COMPLETERS: dict[str, Completer] = {
+    "transports": _any_of([*_NAMES, *(f"@{group}" for group in groups())]),
+    "baseline": _any_of(_NAMES),
+    "workloads": _list_of(WORKLOADS),
+    "loops": _list_of(LOOPS),
+    "placements": _list_of(PLACEMENTS),
+}

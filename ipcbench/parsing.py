@@ -1,0 +1,73 @@
+"""How arguments are parsed and helped with: one line for an error, and help of two sizes."""
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from ipcbench.errors import UsageError
+
+EPILOG = """\
+exit codes:
+  0    all measured (a case that can't exist here is n/a, not a failure)
+  1    internal error
+  2    usage: something asked for can't be done as written
+  3    some cases failed or were invalid
+  4    a --fail-if gate tripped
+  5    the precision asked for was not reached
+  130  interrupted; what was measured is saved and shown
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are UsageErrors, so that the command line answers in one line.
+
+    With `basic`, --help tells of those arguments only, and --help-all of all.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs |= {"allow_abbrev": False, "formatter_class": _formatter()}
+        super().__init__(*args, **kwargs)
+        self.basic: frozenset[str] = frozenset()
+        """The names of the arguments to tell of first; all, if empty."""
+        self.examples = ""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def add_help_all(self) -> None:
+        """Adds --help-all."""
+        self.add_argument("--help-all", action=_HelpAll, nargs=0, help="tell of all options")
+
+    def format_help(self) -> str:
+        if not self.basic:
+            return super().format_help()
+        told = {action: action.help for action in self._actions}
+        whole = self.usage, self.epilog
+        self.usage, self.epilog = f"{self.prog} [TRANSPORT ...] [options]", self.examples
+        try:
+            for action in self._actions:
+                if action.dest not in self.basic:
+                    action.help = argparse.SUPPRESS
+            return super().format_help()
+        finally:
+            self.usage, self.epilog = whole
+            for action, text in told.items():
+                action.help = text
+
+
+class _HelpAll(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        if isinstance(parser, Parser):
+            parser.basic = frozenset()
+            parser.epilog = f"{parser.examples}\n{EPILOG}"
+        parser.print_help()
+        parser.exit()
+
+
+def _formatter() -> Any:
+    """Colours in a terminal; elsewhere the plain formatter, which loads no rich."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        from rich_argparse import RawDescriptionRichHelpFormatter
+
+        return RawDescriptionRichHelpFormatter
+    return argparse.RawDescriptionHelpFormatter
