@@ -69,7 +69,9 @@ def answer_text(judgement: Judgement) -> str:
             return f"open: chance or this machine's noise can explain all differences {decided}"
         return f"open: too few launches; it takes {FEWEST_LAUNCHES} (--budget) {decided}"
     if judgement.answer != "depends":
-        return f"{yes if judgement.answer == 'holds' else no} {decided}"
+        little = 2 * judgement.decided < len(judgement.compared)
+        where = " where anything is decided, which is little" if little else ""
+        return f"{yes if judgement.answer == 'holds' else no}{where} {decided}"
     if not judgement.depends_on:
         return f"depends on more than a sentence can tell: see the rows {decided}"
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]

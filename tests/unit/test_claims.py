@@ -140,6 +140,13 @@ def test_what_is_not_decided_neither_agrees_nor_contradicts() -> None:
     assert answer_text(judgement) == "holds (1 of 2 comparisons decided)"
 
 
+def test_an_answer_that_rests_on_little_says_so() -> None:
+    wild = ["latency/unix/1k", "latency/unix/64k"]
+    judgement = _unix({"latency/64": 0.5, "latency/1k": 1.01, "latency/64k": 1.01}, wild=wild)
+    little = "holds where anything is decided, which is little (1 of 3 comparisons decided)"
+    assert answer_text(judgement) == little
+
+
 def test_a_claim_is_open_where_nothing_is_decided() -> None:
     judgement = _unix({"latency/64": 1.01}, wild=["latency/unix/64"])
     assert judgement.answer == "open"
