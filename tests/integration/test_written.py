@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ipcbench.arguments import RESULT_OPTIONS
+from ipcbench.documents import Documents
 from tests.command import QUICK, ROOT, ipcbench, run
 
 STORED = ROOT / "tests/data/run.json"
@@ -74,6 +76,16 @@ def test_a_bench_script_measures_without_altair_too(
     assert done.returncode == 0, done.stderr
     assert "no page is made: the page needs altair" in done.stderr
     assert "latency.json and latency.csv\n" in done.stderr
+
+
+def test_claims_of_stored_results_are_written_as_a_page(tmp_path: Path) -> None:
+    done = ipcbench("claims", str(STORED), "--html", "claims.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "ipcbench: written: claims.html\n")
+    assert 'id="claims"' in (tmp_path / "claims.html").read_text(encoding="utf-8")
+
+
+def test_a_resumed_run_may_write_what_it_likes() -> None:
+    assert set(Documents._fields) <= RESULT_OPTIONS
 
 
 def test_markdown_on_stdout_sends_the_tables_to_stderr() -> None:
