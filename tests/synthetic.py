@@ -46,7 +46,9 @@ def main(path: Path) -> None:
     store.save(large(200, 20), path)
     page = path.with_suffix(".html")
     began_s = time.monotonic()
-    ipcbench("report", str(path), "--html", str(page), "--force")
+    done = ipcbench("report", str(path), "--html", str(page), "--force")
+    if done.returncode:
+        sys.exit(done.stderr)
     took_s = time.monotonic() - began_s
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; {page}: {page.stat().st_size / 1e6:.1f} MB")
     print(f"report --html took {took_s:.1f} s")

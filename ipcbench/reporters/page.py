@@ -14,10 +14,15 @@ from string import Template
 from typing import NamedTuple
 
 import pandas as pd
+from rich.console import RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import Told
+from ipcbench.analysis.frame import Told, noise_floor_of
+from ipcbench.analysis.judging import judged
 from ipcbench.reporters import matrix, table
+from ipcbench.reporters.claims_page import claim_parts
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
     EFFORT_COLUMNS,
@@ -253,6 +258,47 @@ def _with_text(svg: str, says: str) -> Html:
     )
 
 
+def _claims(report: Report) -> Section | None:
+    """The answers to common claims, as far as anything was measured that bears on one."""
+    found = [one for one in judged(report.told.results) if one.compared]
+    if not found:
+        return None
+    parts = claim_parts(found, noise_floor_of(report.launches))
+    return Section("claims", "Claims", together(_plain(part) for part in parts))
+
+
+def _plain(part: RenderableType) -> Html:
+    """What a terminal would show, as HTML."""
+    if isinstance(part, RichTable):
+        return _boxed(_plain_table(part), "Comparisons", is_long=False)
+    if not isinstance(part, Text) or not part.plain:
+        return Html("")
+    return element("h3" if part.style == "bold" else "p", part.plain)
+
+
+def _plain_table(part: RichTable) -> Html:
+    looks = [None if column.justify == "right" else "text" for column in part.columns]
+    heads = (
+        element("th", str(column.header), scope="col", class_=look)
+        for column, look in zip(part.columns, looks, strict=True)
+    )
+    rows = (
+        element(
+            "tr",
+            *(
+                element("td", Text.from_markup(str(cell)).plain, class_=look)
+                for cell, look in zip(cells, looks, strict=True)
+            ),
+        )
+        for cells in zip(*(column.cells for column in part.columns), strict=True)
+    )
+    return element(
+        "table",
+        element("thead", element("tr", *heads)),
+        element("tbody", *rows),
+    )
+
+
 def _evidence(report: Report) -> Section | None:
     """What the kernel's own tables showed while pairs were alive, where launches recorded it."""
     if "evidence" not in report.launches or report.launches["evidence"].isna().all():
@@ -328,6 +374,7 @@ SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     _pictured("native", "Python against native"),
     _pictured("placements", "Placements"),
     _pictured("drift", "Launches over time"),
+    _claims,
     _evidence,
     _warnings,
     _reasons,

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from ipcbench.analysis import frame
-from ipcbench.analysis.frame import Told
+from ipcbench.analysis.frame import Told, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters import matrix, table
@@ -38,7 +37,7 @@ def summary(
     if details:
         yield from table.cost_tables(shown)
     if claims:
-        yield from claim_parts(judged(told.results), frame.noise_floor_of(launches))
+        yield from claim_parts(judged(told.results), noise_floor_of(launches))
     yield from table.reasons(cases)
     yield from table.footer(launches, shown)
     yield from table.warnings(summarised(told.objections))

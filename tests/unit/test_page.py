@@ -56,16 +56,20 @@ def document(told: Told) -> str:
 
 @pytest.fixture(scope="module")
 def hostile() -> Told:
-    """A run whose file has markup wherever a text can be."""
-    text = STORED.read_text(encoding="utf-8")
-    data = json.loads(text.replace("/unix/", f"/{HOSTILE.replace('/', '')}/".replace('"', '\\"')))
+    """A run with markup wherever a file may have a text, and as a name, which a file may not."""
+    data = json.loads(STORED.read_text(encoding="utf-8"))
     for bench in data["benchmarks"]:
         for launch in bench["runs"]:
             launch["metadata"] |= {"kernel": HOSTILE, "evidence": HOSTILE, "other": HOSTILE}
     data["metadata"] |= {"cpu_model": HOSTILE, "command": HOSTILE}
-    reason = {"case": "latency/fifo/64", "status": "failed", "reason": HOSTILE}
+    reason = {"case": "latency/fifo/64/python/cross-core", "status": "failed", "reason": HOSTILE}
     data["ipcbench"]["unmeasured"].append(reason)
-    return frame.told(store.loads(json.dumps(data), "hostile"))
+    told = frame.told(store.loads(json.dumps(data), "hostile"))
+    cases, launches = (
+        table.assign(transport=table["transport"].replace("unix", HOSTILE))
+        for table in (told.cases, told.launches)
+    )
+    return told._replace(cases=cases, launches=launches)
 
 
 class Elements(HTMLParser):
@@ -181,6 +185,14 @@ def test_evidence_has_a_section_only_where_launches_recorded_it(
     assert "2 of 3" in text
     assert "no record" in text
     assert "0 of 6" in page_of(hostile)
+
+
+def test_claims_are_answered_where_something_bears_on_one(document: str) -> None:
+    text = Elements(document).text
+    assert "AF_UNIX is faster than AF_INET" in text
+    assert 'id="claims"' in document
+    results, _, _ = replayed({UNIX: [[1e-5]] * 3}, rounds=3)
+    assert 'id="claims"' not in page.page(frame.told(results), [])
 
 
 def test_results_without_any_number_still_make_a_page() -> None:
