@@ -99,7 +99,7 @@ def test_a_bench_script_asks_its_question(name: str, tmp_path: Path) -> None:
     done = run(script, "pipe", "--sizes=64", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "results").glob("*/*/*"))
-    assert names == [f"{name}.csv", f"{name}.json"]
+    assert names == [f"{name}.{ending}" for ending in ("csv", "html", "json")]
 
 
 def test_the_worker_is_a_plain_pyperf_program(tmp_path: Path) -> None:
