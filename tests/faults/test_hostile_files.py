@@ -349,8 +349,9 @@ def test_the_title_of_a_column_is_no_markup() -> None:
     from ipcbench.reporters.columns import Column
     from ipcbench.reporters.table import _table
 
-    row = {"status": "measured", "role": "mechanism", "x": "[b]y"}
-    made = _table(pd.DataFrame([row]), [Column("vs [/nonsense]", ("x",), str)])
+    row = {"status": "measured", "role": "mechanism", "transport": "pipe", "x": "[b]y"}
+    columns = [Column("transport", ("transport",), str), Column("vs [/nonsense]", ("x",), str)]
+    made = _table(pd.DataFrame([row]), columns)
     console = Console(file=io.StringIO(), width=80)
     console.print(made)
     assert isinstance(console.file, io.StringIO)
