@@ -220,6 +220,7 @@ def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> 
 def _compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
     from ipcbench import comparing, destinations
     from ipcbench.measure.lock import machine_lock
+    from ipcbench.measure.scratch import leftovers, sweep
     from ipcbench.reporters.console import progress
 
     places = destinations.checked(args, question)
@@ -232,6 +233,9 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
         interruptible() as signals,
         destinations.events_of(args) as log,
     ):
+        for left in leftovers():
+            sweep(left.directory)
+            _note(args, f"removed what a killed run left: {left}")
         try:
             with progress(quiet=args.quiet) as display:
                 observers = [display] if log is None else [display, log]

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 
 from ipcbench import host
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
-from ipcbench.measure.scratch import PREFIX
+from ipcbench.measure.scratch import leftovers
 from ipcbench.transports import TRANSPORTS
 from ipcbench.units import counted, display_size, display_time, three_digits
 
@@ -46,7 +46,6 @@ _FEWEST_DESCRIPTORS = 64
 """What a run and a launch hold at once, with room to spare."""
 _NO_LIMIT = 2**62
 """The kernel's default for shmmax is just under 2**64: no limit in all but name (shmget(2))."""
-_SCRATCH = re.compile(re.escape(PREFIX) + "[0-9a-f]{12}")
 """What a run names its directory; a wider pattern could advise away somebody's own files."""
 _PYPERF = (sys.executable, "-P", "-m", "pyperf", "system")
 _PYPERF_LIMIT_S = 10.0
@@ -234,13 +233,13 @@ def _leftovers(_root: Path) -> Verdict:
         folder = Path(tempfile.gettempdir())
     except FileNotFoundError:
         return "fatal", "no temporary folder can be written", 'export TMPDIR="$HOME"'
-    paths = sorted(folder.glob(f"{PREFIX}*"))
-    left = [str(path) for path in paths if _SCRATCH.fullmatch(path.name) and path.is_dir()]
+    left = leftovers()
     if not left:
         return "ok", f"none in {folder}", None
     found = counted(len(left), "directory", "directories")
-    says = f"{found} in {folder}, of a run that was cut off unless one is going on now"
-    return "note", says, shlex.join(["rm", "-r", *left])
+    objects = counted(sum(len(one.objects) for one in left), "kernel object")
+    says = f"{found} in {folder} and {objects}, of runs that were killed; the next run removes them"
+    return "note", says, "ipcbench clean"
 
 
 def _transports(_root: Path) -> Verdict:

@@ -21,7 +21,7 @@ from ipcbench.host import Cpus
 from ipcbench.measure import native
 from ipcbench.measure.driver import Metadata, Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
-from ipcbench.outputs import noise_floor
+from ipcbench.outputs import code_version, noise_floor
 from ipcbench.room import pairs_at_once
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
 from ipcbench.units import counted
@@ -315,6 +315,7 @@ def _run_metadata(intent: Intent, command: str) -> Metadata:
             "seed": intent.seed,
             "baseline": intent.baseline,
             "command": command,
+            "code_version": code_version(),
             "machine": machine.slug,
             "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
             "noise_floor_ratio": noise_floor(machine.slug).within_run,

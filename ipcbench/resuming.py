@@ -16,7 +16,10 @@ from ipcbench.errors import UsageError
 from ipcbench.planning import Plan, plan_of, planned
 from ipcbench.transports import get_transport
 
-_SAME = ("machine", "cpu_model", "kernel", "python", "versions", "ipcbench_version")
+_SAME = (
+    *("machine", "cpu_model", "kernel", "python"),
+    *("versions", "ipcbench_version", "code_version"),
+)
 """What must be as it was: launches on other ground aren't of the same run."""
 _OWN = ("run_id", "command")
 """What the launches to come keep of those that were."""

@@ -117,7 +117,7 @@ _RULES: Mapping[str, Rule] = {
     "target_ratio": _number(1e-9, 1e9),
     HISTOGRAM_KEY: Rule("a histogram of round trips", _is_histogram),
     **dict.fromkeys(("cpu_model", "virtualisation", "kernel", "python", "governor"), _TEXT),
-    **dict.fromkeys(("command", "date", "ipcbench_version", "versions"), _TEXT),
+    **dict.fromkeys(("command", "date", "ipcbench_version", "code_version", "versions"), _TEXT),
     **dict.fromkeys(("cpus_seen_client", "cpus_seen_server"), _TEXT),
     **dict.fromkeys(("evidence", "retried_after"), _TEXT),
 }

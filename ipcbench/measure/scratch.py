@@ -130,6 +130,9 @@ class Leftover(NamedTuple):
     objects: list[tuple[str, int]]
     """Kinds and keys of what outlives processes and wasn't taken back."""
 
+    def __str__(self) -> str:
+        return ", ".join([str(self.directory), *(f"{kind} {key}" for kind, key in self.objects)])
+
 
 def leftovers() -> list[Leftover]:
     """What this user's runs left behind; nothing of a run whose process still lives."""

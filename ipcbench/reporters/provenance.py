@@ -30,6 +30,7 @@ _TITLES = {
     "baseline": "baseline",
     "target_ratio": "precision asked for",
     "ipcbench_version": "ipcbench",
+    "code_version": "code",
     "versions": "libraries",
     "perf_version": "pyperf",
     "python": "Python",

@@ -81,6 +81,18 @@ def test_clean_removes_what_a_dead_run_made_and_says_so(elsewhere: Path, tmp_pat
 
 
 @pytest.mark.skipif(get_transport("sysv-sem").unavailable() is not None, reason="no System V IPC")
+def test_the_next_run_removes_what_a_dead_run_made_and_says_so(
+    elsewhere: Path, tmp_path: Path
+) -> None:
+    directory = _left_behind(elsewhere, f"{os.getpid()} 1")
+    done = ipcbench(*MEASURED, cwd=tmp_path)
+    assert done.returncode == 0
+    (line,) = (line for line in done.stderr.splitlines() if "removed" in line)
+    assert line.startswith(f"ipcbench: removed what a killed run left: {directory}, sysv-sem ")
+    assert not directory.exists()
+
+
+@pytest.mark.skipif(get_transport("sysv-sem").unavailable() is not None, reason="no System V IPC")
 def test_clean_touches_nothing_of_a_run_that_lives(elsewhere: Path, tmp_path: Path) -> None:
     directory = _left_behind(elsewhere, f"{os.getpid()} {process.start_time(os.getpid())}")
     (elsewhere / f"{PREFIX}not-a-run").mkdir()

@@ -10,7 +10,8 @@ import pytest
 from ipcbench import doctor, host
 from ipcbench.doctor import Finding, examine, exit_code, pyperf_advice, render
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
-from ipcbench.measure.scratch import PREFIX
+from ipcbench.measure.process import start_time
+from ipcbench.measure.scratch import OWNER, PREFIX
 from ipcbench.transports.null import Null
 from ipcbench.transports.unix import Unix
 
@@ -298,20 +299,24 @@ def test_few_descriptors_are_a_warning(
     assert _found(tmp_path, "descriptors").level == level
 
 
-def test_only_what_a_run_has_named_counts_as_left_over(
+def test_only_what_a_dead_run_made_counts_as_left_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = tmp_path / f"{PREFIX}0123456789ab"
     (tmp_path / f"{PREFIX}notes").mkdir()
     (tmp_path / f"{PREFIX}ba9876543210").touch()
+    living = tmp_path / f"{PREFIX}aaaaaaaaaaaa"
+    living.mkdir()
+    (living / OWNER).write_text(f"{os.getpid()} {start_time(os.getpid())}")
     # `leaves_nothing_behind` looks into the temporary folder while `monkeypatch` still holds.
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path))
         assert _found(tmp_path, "leftovers").level == "ok"
         left.mkdir()
+        (left / OWNER).write_text(f"{os.getpid()} 1")
         found = _found(tmp_path, "leftovers")
-    assert (found.level, found.remedy) == ("note", f"rm -r {left}")
-    assert found.says.startswith(f"1 directory in {tmp_path}")
+    assert (found.level, found.remedy) == ("note", "ipcbench clean")
+    assert found.says.startswith(f"1 directory in {tmp_path} and 0 kernel objects")
 
 
 def test_no_temporary_folder_is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
