@@ -27,8 +27,8 @@ build/pingpong: bench/reference/pingpong.c
 	@mkdir -p build
 	$(CC) $(STRICT) $< -o $@
 
-test: $(VENV)/.installed-test ## run the tests
-	$(PY) -m pytest
+test: $(VENV)/.installed-test ## run the tests, or those that TESTS names
+	$(PY) -m pytest $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	$(PY) -m tests.faults.chaos
