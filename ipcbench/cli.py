@@ -142,6 +142,7 @@ def _selftest(args: Namespace) -> int:
 
     size = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
+    path = outputs.checked_new(outputs.selftest_path(host.machine().slug))
     with (
         machine_lock(wanted=not args.no_lock),
         interruptible() as signals,
@@ -149,9 +150,8 @@ def _selftest(args: Namespace) -> int:
         progress() as observer,
     ):
         report = selftest.examine(size, private, observer, seed, signals.check)
-    path = outputs.selftest_path(host.machine().slug)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = selftest.as_json(report, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
     store.write_atomically(path, text)
     _say(f"saved: {path}; compare and diff use its noise floor from now on")
     print(text if args.json else "\n".join(selftest.render(report)))
@@ -163,7 +163,8 @@ def _report(args: Namespace) -> int:
     from ipcbench.reporters.hgrm import hgrm_texts
 
     wanted = documents.checked(args)
-    documents.check_different(wanted.files | {"--hgrm": args.hgrm})
+    read = {f"the file {path}": path for path in args.files}
+    documents.check_different(wanted.files | {"--hgrm": args.hgrm} | read)
     results = store.merge([(str(path), store.load(path)) for path in args.files])
     if args.baseline is not None:
         frame.check_baseline(results, args.baseline)
@@ -224,15 +225,17 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
     from ipcbench.reporters.console import progress
 
     places = destinations.checked(args, question)
-    plan, results = comparing.begun(args, usual, command)
-    for note in (*places.notes, *plan.notes):
-        _note(args, note)
+    for note in places.notes:
+        _say(note)
     stopped = None
     with (
         machine_lock(wanted=not args.no_lock),
         interruptible() as signals,
         destinations.events_of(args) as log,
     ):
+        plan, results = comparing.begun(args, usual, command)
+        for note in plan.notes:
+            _note(args, note)
         for left in leftovers():
             sweep(left.directory)
             _note(args, f"removed what a killed run left: {left}")
@@ -248,18 +251,27 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
         if results.is_empty:
             _say("nothing was measured")
         else:
-            _show_and_keep(args, results, plan.intent.baseline, places)
+            _keep(args, results, places, is_whole=stopped is None)
+            _show_all(args, results, plan.intent.baseline, places)
         if stopped is not None:
             _say_how_to_go_on(places.output, results, question)
             return stopped.exit_code
         return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
 
 
-def _show_and_keep(args: Namespace, results: "Results", baseline: str, places: "Places") -> None:
+def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bool) -> None:
+    """Saves the named baseline, if that was asked for and the run came to its end."""
+    if places.kept is None:
+        return
+    if not is_whole:
+        _say(f"not kept as {args.save!r}: the run was broken off")
+        return
+    places.keep(results)
+    _note(args, f"kept: {places.kept}")
+
+
+def _show_all(args: Namespace, results: "Results", baseline: str, places: "Places") -> None:
     written = _show(results, args, baseline, places.documents)
-    if places.kept is not None:
-        places.keep(results)
-        _note(args, f"kept: {places.kept}")
     if places.against is not None:
         _show_diff(places.against, results)
     output = places.output

@@ -21,7 +21,7 @@ def begun(args: Namespace, usual: Namespace, command: Sequence[str]) -> tuple[Pl
     Raises UsageError for whatever can't be done, ResultsError for a bad file to go on with.
     """
     if args.resume is not None:
-        return resumed(args.resume, args, usual)
+        return resumed(args.resume, args, usual, shlex.join(command))
     plan = planned(args, shlex.join(command))
     results = Results(intent=plan.intent)
     for case, reason in plan.impossible:

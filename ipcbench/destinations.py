@@ -9,7 +9,7 @@ from ipcbench import documents, host, outputs
 from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
 from ipcbench.documents import Documents
-from ipcbench.errors import UsageError
+from ipcbench.errors import ResultsError, UsageError
 from ipcbench.eventlog import EventLog
 
 
@@ -41,7 +41,10 @@ class Places:
 
 def _save(path: Path, results: Results) -> None:
     """Writes a result file, in a folder that may be new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"{path.parent} can't be made: {error.strerror}") from error
     store.save(results, path)
 
 
@@ -52,6 +55,8 @@ def checked(args: Namespace, question: str) -> Places:
     """
     notes: list[str] = []
     output, wanted = _outputs(args, question, notes)
+    option = "-o" if args.resume is None else "--resume"
+    documents.check_different(wanted.files | {option: output, "--events": args.events})
     kept = None if args.save is None else _baseline(args)
     against = None if args.against is None else store.load(outputs.known_baseline(args.against))
     return Places(output, wanted, kept, against, notes)
@@ -68,6 +73,8 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
     if args.resume is not None:
         if args.output is not None:
             raise UsageError("a resumed run goes on in its own file; leave -o out")
+        if args.resume.exists():
+            outputs.checked_output(args.resume, force=True)
         return args.resume, _made_anew(wanted, args.resume, notes)
     if args.output is None:
         try:
@@ -80,9 +87,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
         return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
     if str(args.output) == outputs.STDOUT:
         raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
-    output = outputs.checked_output(args.output, force=args.force)
-    documents.check_different(wanted.files | {"-o": output, "--events": args.events})
-    return output, wanted
+    return outputs.checked_output(args.output, force=args.force), wanted
 
 
 def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
@@ -109,4 +114,4 @@ def _baseline(args: Namespace) -> Path:
     path = outputs.baseline_path(args.save)
     if path.exists() and not args.force:
         raise UsageError(f"baseline {args.save!r} exists already; add --force to replace it")
-    return path
+    return outputs.checked_new(path)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import stat
 import time
 from dataclasses import fields
@@ -15,6 +16,9 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.events import Event
 from ipcbench.outputs import checked_output
+
+_PATIENCE_S = 0.2
+"""How long a full FIFO is waited for, between launches, before its reader is given up."""
 
 SCHEMA = 1
 """Version of the lines: what is there keeps its name, type and meaning, or this is raised."""
@@ -37,8 +41,7 @@ class EventLog:
         except OSError as error:
             reason = "nobody reads it" if _is_special(path) else error.strerror
             raise UsageError(f"{path} can't take events: {reason}") from error
-        os.set_blocking(descriptor, True)
-        self._file = os.fdopen(descriptor, "w", encoding="ascii", buffering=1)
+        self._descriptor = descriptor
         self._began_s = time.monotonic()
         self.failure: str | None = None
 
@@ -48,10 +51,7 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        try:
-            self._file.close()
-        except OSError as error:
-            self.failure = self.failure or error.strerror
+        os.close(self._descriptor)
 
     def __call__(self, event: Event) -> None:
         """Writes one line."""
@@ -59,9 +59,21 @@ class EventLog:
             return
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         try:
-            self._file.write(event_line(event, now, time.monotonic() - self._began_s))
+            self._write(event_line(event, now, time.monotonic() - self._began_s).encode("ascii"))
         except OSError as error:
-            self.failure = error.strerror
+            self.failure = error.strerror or str(error)
+
+    def _write(self, line: bytes) -> None:
+        """Writes all of it, or raises OSError; a reader that doesn't read must not stop a run."""
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while line:
+            try:
+                line = line[os.write(self._descriptor, line) :]
+            except BlockingIOError:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError("its reader has stopped reading") from None
+                select.select([], [self._descriptor], [], left_s)
 
 
 def event_line(event: Event, now: str, elapsed_s: float) -> str:

@@ -54,15 +54,22 @@ def default_output(machine_slug: str, question: str) -> Path:
 
     today = datetime.now().astimezone().date().isoformat()
     folder = Path(RESULTS_FOLDER) / machine_slug / f"{today}-{code_version()}"
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        raise UsageError(f"{existing.absolute()} can't be written; name a file with -o")
+    checked_new(folder / question, "name a file with -o")
     number = 1
     while True:
         path = folder / (f"{question}.json" if number == 1 else f"{question}-{number}.json")
         if not any(path.with_suffix(ending).exists() for ending in (".json", ".csv", ".html")):
             return path
         number += 1
+
+
+def checked_new(path: Path, instead: str = "go to another folder") -> Path:
+    """The path, if it and its folder, which may be new, can be made. UsageError otherwise."""
+    folder = path.parent
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise UsageError(f"{existing.absolute()} can't be written; {instead}")
+    return path
 
 
 class NoiseFloor(NamedTuple):

@@ -75,7 +75,7 @@ def planned(args: Namespace, command: str) -> Plan:
     preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
     values, min_time_s = args.values or preset.values, args.min_time or preset.min_time_s
     rounds, budget_s = args.rounds or preset.rounds, args.budget
-    if args.budget is not None or args.target is not None:
+    if choice.possible and (args.budget is not None or args.target is not None):
         budget_s = args.budget or _TARGET_BUDGET_S
         launch_s = _expected_launch_s(values, args.warmups, min_time_s)
         rounds = args.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
@@ -119,7 +119,7 @@ def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0
         started_s=started_s - elapsed_s,
         expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
         metadata=_run_metadata(intent, command),
-        deadline_s=None if intent.budget_s is None else started_s + intent.budget_s,
+        deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
         enough=_reached(intent.target_ratio, intent.baseline),
     )
     return Plan(run, effort, intent)

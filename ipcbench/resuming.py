@@ -16,16 +16,13 @@ from ipcbench.errors import UsageError
 from ipcbench.planning import Plan, plan_of, planned
 from ipcbench.transports import get_transport
 
-_SAME = (
-    *("machine", "cpu_model", "kernel", "python"),
-    *("versions", "ipcbench_version", "code_version"),
-)
+_SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
 """What must be as it was: launches on other ground aren't of the same run."""
 _OWN = ("run_id", "command")
 """What the launches to come keep of those that were."""
 
 
-def resumed(path: Path, args: Namespace, usual: Namespace) -> tuple[Plan, Results]:
+def resumed(path: Path, args: Namespace, usual: Namespace, command: str) -> tuple[Plan, Results]:
     """The plan of the run in this file, and what it has measured of it.
 
     Arguments that aren't the usual ones must ask for the same plan. Raises UsageError where they
@@ -45,7 +42,7 @@ def resumed(path: Path, args: Namespace, usual: Namespace) -> tuple[Plan, Result
             raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
     recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
-    plan = plan_of(results.intent, "", started_s, elapsed_s)
+    plan = plan_of(results.intent, command, started_s, elapsed_s)
     if is_complete(plan, results):
         plan = replace(plan, notes=[f"nothing of {path} is left to measure"])
     if recorded:

@@ -75,8 +75,11 @@ class Results:
         bench = pyperf.Benchmark([launch])
         if self.suite is None:
             self.suite = pyperf.BenchmarkSuite([bench])
-        else:
+            return
+        try:
             self.suite.add_runs(bench)
+        except ValueError as error:
+            raise ResultsError(f"a launch doesn't belong to those before: {error}") from error
 
     def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
         """Notes why a case has no number."""

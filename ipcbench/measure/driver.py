@@ -102,8 +102,14 @@ def _carry_out(
                 results.add_unmeasured(answer.case, "failed", f"calibration: {answer.outcome}")
             else:
                 messages[answer.case] = answer.outcome
+    if results.unmeasured:
+        save(results)  # the reasons, even if no launch comes to be saved
+    if finished and run.enough(results):
+        return "target"
     for round_number in range(1, run.rounds + 1):
         began_s = time.monotonic()
+        if run.deadline_s is not None and began_s > run.deadline_s:
+            return "budget"
         cases = [
             case
             for case in run.cases

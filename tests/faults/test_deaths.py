@@ -184,7 +184,7 @@ def test_an_interrupted_run_saves_and_shows_what_was_measured(
     stop: signal.Signals, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.json"
-    with _comparing("pipe", "--sizes=64", *SEVERAL, cwd=tmp_path) as driver:
+    with _comparing("pipe", "--sizes=64", *SEVERAL, "--save=good", cwd=tmp_path) as driver:
         while _finished_launches(path) < 8:
             assert driver.poll() is None
         driver.send_signal(stop)
@@ -192,6 +192,8 @@ def test_an_interrupted_run_saves_and_shows_what_was_measured(
     assert driver.returncode == 130
     assert f"ipcbench: interrupted by {stop.name}; the table is of what was measured" in err
     assert "saved: run.json" in err
+    assert "not kept as 'good': the run was broken off" in err
+    assert not (tmp_path / "results").exists()
     assert "Latency (round trip), 64 B" in out
     assert f"{_finished_launches(path)} launches" in out
 

@@ -154,3 +154,25 @@ def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(
     assert list(plan.notes) == ["inet6 is left out: no IPv6 here: ::1 can't be bound"]
     with pytest.raises(UsageError, match="inet6 can't run here: no IPv6 here"):
         planned(parser().parse_args(["compare", "inet6"]), "ipcbench compare inet6")
+
+
+@pytest.mark.parametrize("more", [(), ("--budget=60s",)])
+def test_a_run_of_nothing_but_impossible_cases_says_why_and_saves_that(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = ("unix", "--workloads=connect", "--loop=native", *more, "-o", "run.json")
+    done = ipcbench("compare", *options, cwd=tmp_path)
+    if "the native loop is left out" in done.stderr or done.returncode == 2:
+        pytest.skip("no native loop here")
+    assert done.returncode == 0, done.stderr
+    assert "connections are made by the loop in Python only" in " ".join(done.stdout.split())
+    assert "connections are made" in (tmp_path / "run.json").read_text()
+
+
+def test_a_report_is_not_written_over_the_file_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes((DATA / "run.json").read_bytes())
+    refused = ipcbench("report", "run.json", "--csv", "run.json", "--force", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "name two files" in refused.stderr
+    assert path.read_bytes() == (DATA / "run.json").read_bytes()

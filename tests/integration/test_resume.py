@@ -127,3 +127,32 @@ def test_a_plan_for_cpus_that_arent_there_is_refused(cut_short: Path, tmp_path: 
     refused = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
     assert refused.returncode == 2
     assert "99999" in refused.stderr
+
+
+def test_a_file_with_a_plan_and_no_launch_is_gone_on_with(cut_short: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    data = json.loads(cut_short.read_text())
+    data["benchmarks"] = []
+    data["ipcbench"]["plan"]["rounds"] = 1
+    failed = {"case": "latency/pipe/64/python/cross-core", "status": "failed", "reason": "boom"}
+    data["ipcbench"]["unmeasured"] = [failed]
+    del data["metadata"]
+    path.write_text(json.dumps(data))
+    done = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert _launches(path) == [("latency/null/64/python/cross-core", 1)]
+
+
+@pytest.mark.parametrize("option", ["--events", "--csv", "--html", "--markdown"])
+def test_nothing_is_written_over_the_file_that_is_gone_on_with(
+    option: str, cut_short: Path, tmp_path: Path
+) -> None:
+    if option == "--html":
+        pytest.importorskip("altair")
+        pytest.importorskip("vl_convert")
+    before = cut_short.read_bytes()
+    again = ("compare", "--resume", str(cut_short), option, str(cut_short), "--force")
+    refused = ipcbench(*again, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "name two files" in refused.stderr
+    assert cut_short.read_bytes() == before

@@ -98,6 +98,31 @@ def test_a_case_that_had_failed_is_not_tried_when_its_run_goes_on() -> None:
     assert launcher.calls == [("measure", UNIX.id)]
 
 
+def test_reasons_are_saved_even_if_no_launch_comes() -> None:
+    saved: list[str] = []
+    replayed({UNIX: ["no calibration"]}, 1, lambda results: saved.append(store.dumps(results)))
+    (text,) = saved
+    assert store.loads(text, "x").unmeasured[UNIX.id].status == "failed"
+
+
+def test_a_run_whose_budget_is_spent_makes_no_further_round() -> None:
+    cut_short, _, _ = replayed({UNIX: [[1e-5]]}, rounds=1)
+    launcher, observer = Replay({UNIX: [[1e-5]]}), Silent()
+    run = Run([UNIX], 9, 7, 0.0, 0.6, RUN_METADATA, deadline_s=0.0)
+    execute(run, launcher, cut_short, lambda _: None, observer)
+    assert launcher.calls == []
+    assert observer.events[-1] == Ended("budget")
+
+
+def test_a_run_that_had_reached_its_target_makes_no_further_round() -> None:
+    cut_short, _, _ = replayed({UNIX: [[1e-5]]}, rounds=1)
+    launcher, observer = Replay({UNIX: [[1e-5]]}), Silent()
+    run = Run([UNIX], 9, 7, 0.0, 0.6, RUN_METADATA, enough=lambda _: True)
+    execute(run, launcher, cut_short, lambda _: None, observer)
+    assert launcher.calls == []
+    assert observer.events[-1] == Ended("target")
+
+
 def test_a_launch_is_told_with_what_it_measured() -> None:
     _, _, observer = replayed({UNIX: [[1e-5, 2e-5]]}, rounds=1)
     calibrated, measured = observer.all(Launched)

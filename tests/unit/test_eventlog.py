@@ -78,6 +78,16 @@ def test_a_reader_that_goes_away_ends_the_log_and_nothing_else(tmp_path: Path) -
         log(Ended("complete"))
 
 
+def test_a_reader_that_stops_reading_ends_the_log_and_nothing_else(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "events")
+    reader = os.open(tmp_path / "events", os.O_RDONLY | os.O_NONBLOCK)
+    with EventLog(tmp_path / "events", force=False) as log:
+        for _ in range(10_000):
+            log(Failed(1, UNIX, "x" * 100))
+        assert log.failure == "its reader has stopped reading"
+    os.close(reader)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_ends_the_log_and_nothing_else() -> None:
     with EventLog(Path("/dev/full"), force=False) as log:
