@@ -242,7 +242,10 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
         try:
             with progress(quiet=args.quiet) as display:
                 observers = [display] if log is None else [display, log]
-                comparing.measure(plan, results, places.save, signals, observers)
+                is_watched = not args.quiet or log is not None
+                comparing.measure(
+                    plan, results, places.save, signals, observers, is_watched=is_watched
+                )
         except (Interrupted, ResultsError) as reason:
             stopped = reason
             _say(_how_it_stopped(reason, places.output))

@@ -35,8 +35,12 @@ def measure(
     save: Callable[[Results], None],
     signals: interruptible,
     observers: Sequence[Observer],
+    *,
+    is_watched: bool,
 ) -> None:
     """Measures into `results`, and saves after each launch.
+
+    Observers hear of warnings, which cost time between rounds, only if `is_watched`.
 
     Raises Interrupted for a signal and ResultsError for a save that fails; `results` hold what
     was measured until then.
@@ -46,7 +50,11 @@ def measure(
         save(results)
         signals.check()
 
+    run = replace(plan.run, check=signals.check)
+    if is_watched:
+        from ipcbench.watching import WarningsSoFar  # loads pandas: mistakes are answered before
+
+        run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:
         launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
-        run = replace(plan.run, check=signals.check)
         driver.execute(run, launcher, results, saved, told_to_all(observers))

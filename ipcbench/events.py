@@ -19,6 +19,12 @@ class Began:
     """The last round's number."""
     expected_launch_s: float
     """What a launch should take, before any has told."""
+    to_calibrate: int = 0
+    """Cases of these that are calibrated before."""
+    deadline_left_s: float | None = None
+    """Seconds until the run has to have ended; None where it has all the time."""
+    has_target: bool = False
+    """Whether the run ends as soon as its results are precise enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,22 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """After a round, what is to be said against the results so far is no longer what it was."""
+
+    round_number: int
+    warnings: Mapping[str, str]
+    """A sentence for each flag that is raised; none, if all are withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """There will be no more launches: all were made, or the run ended early."""
 
     why: Why
 
 
-Event = Began | Launching | Launched | TryingAgain | Failed | Ended
+Event = Began | Launching | Launched | TryingAgain | Failed | Warned | Ended
 Observer = Callable[[Event], None]
 
 

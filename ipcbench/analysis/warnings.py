@@ -23,6 +23,7 @@ _MOST_INVOLUNTARY = 0.05
 _MANY_ROUNDS = 20
 _MOST_BUSY = 0.1
 _SURELY_FASTER = 1.1
+IMPRECISE = "imprecise"
 _FEWEST = 6
 """Launches below which a shape isn't told from chance."""
 
@@ -80,7 +81,7 @@ def _imprecise(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
             width = "unknown" if one.half_width is None else display_percent(one.half_width)
             asked = display_percent(target)
             yield Objection(
-                "imprecise",
+                IMPRECISE,
                 one.case,
                 f"its interval's half width is {width} and {asked} was asked for;"
                 " give it a larger --budget",
@@ -97,12 +98,17 @@ def _of_cases(results: Results, launches: pd.DataFrame) -> list[Objection]:
 
 
 def summarised(found: list[Objection]) -> list[str]:
-    """A sentence a flag: the first case's, and how many more there are."""
-    lines = []
+    """A sentence a flag: the flag, the first case's, and how many more there are."""
+    return [f"{flag}: {says}" for flag, says in by_flag(found).items()]
+
+
+def by_flag(found: list[Objection]) -> dict[str, str]:
+    """The same sentences, each without its flag and under it."""
+    lines = {}
     for flag in dict.fromkeys(warning.flag for warning in found):
         same = [warning for warning in found if warning.flag == flag]
         more = f" (and {counted(len(same) - 1, 'more case')})" if len(same) > 1 else ""
-        lines.append(f"{flag}: {same[0].case}: {same[0].says}{more}")
+        lines[flag] = f"{same[0].case}: {same[0].says}{more}"
     return lines
 
 

@@ -15,7 +15,17 @@ import pyperf
 from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import LaunchFailed
-from ipcbench.events import Began, Ended, Failed, Launched, Launching, Observer, TryingAgain, Why
+from ipcbench.events import (
+    Began,
+    Ended,
+    Failed,
+    Launched,
+    Launching,
+    Observer,
+    TryingAgain,
+    Warned,
+    Why,
+)
 from ipcbench.measure.launch import Launcher
 
 _T = TypeVar("_T")
@@ -39,10 +49,16 @@ class Run:
     """Facts that hold for every launch of the run."""
     deadline_s: float | None = None
     """When to have ended, on the monotonic clock: no round is begun that wouldn't fit."""
-    enough: Callable[[Results], bool] = field(default=lambda _: False)
-    """Asked after each round: whether what is known suffices."""
+    enough: Callable[[Results], bool] | None = None
+    """Asked after each round: whether what is known suffices. Without, nothing does."""
+    warnings: Callable[[Results], Mapping[str, str]] = field(default=lambda _: {})
+    """Asked after each round: what is to be said against what is known, a sentence a flag."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called before each group of launches: raises what should end the run."""
+
+    def knows_enough(self, results: Results) -> bool:
+        """Whether results suffice, so that there is no need for more."""
+        return self.enough is not None and self.enough(results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,16 @@ def execute(
         if case.id not in results.unmeasured
     }
     to_come = {case: count for case, count in to_come.items() if count}
-    observer(Began(to_come, run.rounds, run.expected_launch_s))
+    observer(
+        Began(
+            to_come,
+            run.rounds,
+            run.expected_launch_s,
+            to_calibrate=sum(case not in finished for case in to_come),
+            deadline_left_s=None if run.deadline_s is None else run.deadline_s - time.monotonic(),
+            has_target=run.enough is not None,
+        )
+    )
     why: Why = "broken off"
     try:
         why = _carry_out(run, to_come, finished, launcher, results, save, observer)
@@ -104,8 +129,9 @@ def _carry_out(
                 messages[answer.case] = answer.outcome
     if results.unmeasured:
         save(results)  # the reasons, even if no launch comes to be saved
-    if finished and run.enough(results):
+    if finished and run.knows_enough(results):
         return "target"
+    warned: Mapping[str, str] = {}
     for round_number in range(1, run.rounds + 1):
         began_s = time.monotonic()
         if run.deadline_s is not None and began_s > run.deadline_s:
@@ -118,11 +144,15 @@ def _carry_out(
         if not cases:
             continue
         _one_round(run, round_number, cases, messages, launcher, results, save, observer)
+        warnings = run.warnings(results)
+        if warnings != warned:
+            warned = warnings
+            observer(Warned(round_number, warnings))
         ended_s = time.monotonic()
         next_would_end_s = ended_s + (ended_s - began_s)
         if run.deadline_s is not None and next_would_end_s > run.deadline_s:
             return "budget"
-        if run.enough(results):
+        if run.knows_enough(results):
             return "target"
     return "complete"
 

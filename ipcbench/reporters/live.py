@@ -5,7 +5,7 @@ of the cores it is measured on.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -18,20 +18,18 @@ from rich.text import Text
 from ipcbench import units
 from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case
-from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain
+from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain, Warned
 from ipcbench.foreign import printable
 from ipcbench.reporters.timeleft import TimeLeft
 
 _BAR_WIDTH = 24
-_WORDS_WIDTH = 36
-"""What stands beside the bar."""
 _CELL_WIDTH = 16
 """`58.2 µs ±12.3%` and the gap."""
-_LINES_BESIDE_THE_TABLE = 9
-_UNSTABLE = 0.1
-"""The spread from which on the final table warns, too."""
-_MANY = 6
-"""Launches below which a spread says little."""
+_LINES_BESIDE_THE_ROWS = 7
+"""Above them, and the one that counts those left out."""
+_MOST_WARNINGS = 4
+_HEIGHT_FOR_A_WARNING = 6
+"""Lines of the terminal for each that is shown."""
 
 
 class _Place(NamedTuple):
@@ -57,6 +55,7 @@ class LiveView:
         self._rounds = self._total = self._done = self._round = 0
         self._current: Sequence[Case] = ()
         self._times_s: dict[Case, list[float]] = {}
+        self._warnings: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -69,25 +68,27 @@ class LiveView:
 
     def __call__(self, event: Event) -> None:
         """Takes in what happened, and draws it if a launch is about to begin."""
+        if isinstance(event, Began):
+            self._left = TimeLeft(event)
+        self._left(event)
         match event:
-            case Began(to_come, rounds, expected_launch_s):
-                self._left = TimeLeft(to_come, expected_launch_s)
-                self._rounds, self._total = rounds, len(to_come) + sum(to_come.values())
+            case Began(to_come, rounds):
+                self._rounds, self._total = rounds, event.to_calibrate + sum(to_come.values())
                 self._times_s = {case: [] for case in to_come}
             case Launching(round_number, cases):
                 self._round, self._current = round_number, cases
                 self._live.update(self.picture(), refresh=True)
-            case Launched(round_number, case, took_s, values_s):
+            case Launched(round_number, case, _, values_s):
                 self._done += 1
                 if round_number:
-                    self._left.launched(case, took_s)
                     self._times_s[case].append(statistics.median(values_s))
             case TryingAgain(_, case, reason):
                 self._say(f"trying again: {case.id}: {reason}")
             case Failed(_, case, reason):
-                self._left.gave_up(case)
                 self._times_s.pop(case, None)
                 self._say(f"failed: {case.id}: {reason}")
+            case Warned(_, warnings):
+                self._warnings = warnings
             case Ended():
                 pass
 
@@ -95,12 +96,15 @@ class LiveView:
         """What stands in the terminal now."""
         parts: list[RenderableType] = [self._progress(), Text(self._what(), style="dim")]
         if any(self._times_s.values()):
-            parts += [Text(), self._table(), *self._warnings()]
+            warnings = list(self._warned())
+            parts += [Text(), self._table(len(warnings)), *warnings]
         return Group(*parts)
 
     def _progress(self) -> RenderableType:
         where = f"round {self._round} of {self._rounds}" if self._round else "calibrating"
-        bar_width = max(4, min(_BAR_WIDTH, self._console.width - _WORDS_WIDTH))
+        done, left = f"{self._done}/{self._total}", self._left.text()
+        words_width = len(where) + len(done) + len(left) + 3  # and the gaps
+        bar_width = max(1, min(_BAR_WIDTH, self._console.width - words_width))
         line = Table.grid(padding=(0, 1))
         line.add_row(
             Text(where),
@@ -109,8 +113,8 @@ class LiveView:
                 completed=self._done,
                 width=bar_width,
             ),
-            Text(f"{self._done}/{self._total}"),
-            Text(f"{units.display_left(self._left.seconds())} left", style="cyan"),
+            Text(done),
+            Text(left, style="cyan"),
         )
         return line
 
@@ -122,7 +126,7 @@ class LiveView:
         width = self._console.width
         return text if len(text) <= width else f"{text[: width - 3]}..."
 
-    def _table(self) -> Table:
+    def _table(self, lines_below: int) -> Table:
         """Medians of the launches so far, each with half the width of its interval."""
         places = self._shown_places()
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -135,7 +139,7 @@ class LiveView:
                 no_wrap=True,
             )
         names = list(dict.fromkeys(case.transport for case in self._times_s))
-        most = max(1, self._console.height - _LINES_BESIDE_THE_TABLE)
+        most = max(1, self._console.height - _LINES_BESIDE_THE_ROWS - lines_below)
         for name in names[:most]:
             cases = [self._case(name, place) for place in places]
             table.add_row(name, *(_so_far(self._times_s.get(case, ())) for case in cases))
@@ -158,20 +162,13 @@ class LiveView:
                 return case
         return Case("latency", name, -1)
 
-    def _warnings(self) -> Iterator[Text]:
-        """The least stable of what has been launched often enough to tell."""
-        spreads = {
-            case: _spread(times_s)
-            for case, times_s in self._times_s.items()
-            if len(times_s) >= _MANY
-        }
-        unstable = [case for case, spread in spreads.items() if spread > _UNSTABLE]
-        if unstable:
-            worst = max(unstable, key=lambda case: spreads[case])
-            more = f" (and {units.counted(len(unstable) - 1, 'more')})" if unstable[1:] else ""
-            text = f"unstable so far: {worst.id} spreads {units.display_percent(spreads[worst])}"
-            yield Text()
-            yield Text(text + more, style="yellow", overflow="ellipsis", no_wrap=True)
+    def _warned(self) -> Iterator[Text]:
+        """What the table would be shown with if the run ended now: a line a warning."""
+        told = [f"{flag}: {says}" for flag, says in self._warnings.items()]
+        most = max(1, min(_MOST_WARNINGS, self._console.height // _HEIGHT_FOR_A_WARNING))
+        more = [f"and {len(told) - most} more"] if told[most:] else []
+        for line in ["", *told[:most], *more] if told else ():
+            yield Text(printable(line), style="yellow", overflow="ellipsis", no_wrap=True)
 
     def _say(self, line: str) -> None:
         self._console.print(Text(printable(line)), soft_wrap=True)
@@ -186,8 +183,3 @@ def _so_far(times_s: Sequence[float]) -> str:
         return text
     half_width = (interval.high - interval.low) / 2 / statistics.median(times_s)
     return f"{text} ±{units.display_percent(half_width)}"
-
-
-def _spread(times_s: Sequence[float]) -> float:
-    lower, middle, upper = statistics.quantiles(times_s, n=4)
-    return (upper - lower) / middle

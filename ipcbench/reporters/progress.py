@@ -6,10 +6,10 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.text import Text
 
-from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain
+from ipcbench.events import Began, Event, Failed, Launching, TryingAgain, Warned
 from ipcbench.foreign import printable
 from ipcbench.reporters.timeleft import TimeLeft
-from ipcbench.units import counted, display_left
+from ipcbench.units import counted
 
 
 class Display(Protocol):
@@ -40,33 +40,38 @@ class Silence:
 
 
 class PlainProgress(Silence):
-    """A line at each round's beginning, and one for each failure."""
+    """A line at each round's beginning, for each failure, and for each warning when it is new."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._round: int | None = None
         self._rounds = 0
         self._left: TimeLeft
+        self._warned: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Tells an event, if it is one to tell."""
+        if isinstance(event, Began):
+            self._left = TimeLeft(event)
+        self._left(event)
         match event:
-            case Began(to_come, rounds, expected_launch_s):
+            case Began(to_come, rounds):
                 self._rounds = rounds
-                self._left = TimeLeft(to_come, expected_launch_s)
                 self._say(f"{counted(len(to_come), 'case')}, {counted(rounds, 'round')}")
             case Launching(round_number) if round_number != self._round:
                 self._round = round_number
                 what = f"round {round_number} of {self._rounds}" if round_number else "calibrating"
-                self._say(f"{what}, {display_left(self._left.seconds())} left")
-            case Launched(round_number, case, took_s) if round_number:
-                self._left.launched(case, took_s)
+                self._say(f"{what}, {self._left.text()}")
             case TryingAgain(_, case, reason):
                 self._say(f"trying again: {case.id}: {reason}")
             case Failed(_, case, reason):
-                self._left.gave_up(case)
                 self._say(f"failed: {case.id}: {reason}")
-            case Launching() | Launched() | Ended():
+            case Warned(round_number, warnings) if round_number < self._rounds:
+                # Those of the last round are told below the table, which comes next.
+                for flag in [flag for flag in warnings if flag not in self._warned]:
+                    self._warned.add(flag)
+                    self._say(f"warning so far: {flag}: {warnings[flag]}")
+            case _:
                 pass
 
     def _say(self, line: str) -> None:

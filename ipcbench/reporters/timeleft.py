@@ -1,30 +1,64 @@
-"""How long the launches that are still to come will take, from those that were."""
+"""How long what is still to come of a run will take, from what was."""
 
 import statistics
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 
 from ipcbench.case import Case
+from ipcbench.events import Began, Event, Failed, Launched
+from ipcbench.units import display_left
 
 
 class TimeLeft:
-    """The time left of a run."""
+    """The time left of a run that began so; call it with each event that follows.
 
-    def __init__(self, to_come: Mapping[Case, int], expected_launch_s: float) -> None:
-        self._to_come = dict(to_come)
-        self._expected_launch_s = expected_launch_s
+    `now_s` is a clock in seconds that never goes back.
+    """
+
+    def __init__(self, began: Began, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._began = began
+        self._began_s = now_s()
+        self._now_s = now_s
+        self._to_come = dict(began.to_come)
+        self._to_calibrate = began.to_calibrate
         self._took_s: dict[Case, list[float]] = {}
+        self._calibrations_took_s: list[float] = []
 
-    def launched(self, case: Case, took_s: float) -> None:
-        """Counts one launch."""
-        self._took_s.setdefault(case, []).append(took_s)
-        self._to_come[case] -= 1
-
-    def gave_up(self, case: Case) -> None:
-        """Expects no more launches of a case."""
-        self._to_come[case] = 0
+    def __call__(self, event: Event) -> None:
+        """Counts a launch that ended, and expects no more of a case that was given up."""
+        match event:
+            case Launched(0, _, took_s):
+                self._to_calibrate -= 1
+                self._calibrations_took_s.append(took_s)
+            case Launched(_, case, took_s):
+                self._took_s.setdefault(case, []).append(took_s)
+                self._to_come[case] -= 1
+            case Failed(round_number, case):
+                self._to_calibrate -= not round_number
+                self._to_come[case] = 0
 
     def seconds(self) -> float:
-        """Seconds left: each case by its own launches, those without any by what all took."""
+        """Seconds left: as long as what is to come takes, but not beyond the deadline."""
+        left_s = self._calibrations_s() + self._launches_s()
+        deadline_left_s = self._began.deadline_left_s
+        if deadline_left_s is None:
+            return left_s
+        passed_s = self._now_s() - self._began_s
+        return max(0.0, min(left_s, deadline_left_s - passed_s))
+
+    def text(self) -> str:
+        """The same for people; a run that ends when it knows enough may end sooner."""
+        at_most = "at most " if self._began.has_target else ""
+        return f"{at_most}{display_left(self.seconds())} left"
+
+    def _calibrations_s(self) -> float:
+        took_s = self._calibrations_took_s
+        each_s = statistics.fmean(took_s) if took_s else self._began.expected_launch_s
+        return self._to_calibrate * each_s
+
+    def _launches_s(self) -> float:
+        """Each case by its own launches, those without any by what all took."""
         means = {case: statistics.fmean(took_s) for case, took_s in self._took_s.items()}
-        typical_s = statistics.fmean(means.values()) if means else self._expected_launch_s
+        expected_s = self._began.expected_launch_s
+        typical_s = statistics.fmean(means.values()) if means else expected_s
         return sum(count * means.get(case, typical_s) for case, count in self._to_come.items())

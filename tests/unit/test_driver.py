@@ -1,10 +1,12 @@
+import time
+
 import pytest
 
 from ipcbench.analysis import store
 from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import ResultsError
-from ipcbench.events import Began, Ended, Failed, Launched, TryingAgain
+from ipcbench.events import Began, Ended, Failed, Launched, TryingAgain, Warned
 from ipcbench.measure.driver import Run, execute
 from tests.replay import RUN_METADATA, Recorded, Replay, Silent, replayed
 
@@ -21,7 +23,7 @@ def test_each_case_is_calibrated_once_then_launched_once_a_round_in_the_seeds_or
             expected += [(call, case.id) for case in group]
     assert launcher.calls == expected
     began, *_, ended = observer.events
-    assert began == Began(dict.fromkeys(recorded, 3), 3, 0.6)
+    assert began == Began(dict.fromkeys(recorded, 3), 3, 0.6, to_calibrate=3)
     assert ended == Ended("complete")
 
 
@@ -81,8 +83,10 @@ def test_a_run_that_was_cut_short_makes_only_the_launches_that_are_missing() -> 
     cut_short, _, _ = replayed({UNIX: [[1e-5]] * 2, PIPE: [[1e-5]] * 2}, rounds=2)
     launcher = Replay({UNIX: [[3e-5]] * 3, PIPE: [[3e-5]] * 3, INET: [[3e-5]] * 3})
     run = Run([UNIX, PIPE, INET], 3, 7, 0.0, 0.6, RUN_METADATA)
-    execute(run, launcher, cut_short, lambda _: None, Silent())
+    observer = Silent()
+    execute(run, launcher, cut_short, lambda _: None, observer)
     assert [call for call in launcher.calls if call[0] == "calibrate"] == [("calibrate", INET.id)]
+    assert [began.to_calibrate for began in observer.all(Began)] == [1]
     assert cut_short.suite is not None
     for bench in cut_short.suite:
         rounds = [launch.get_metadata()["round"] for launch in bench.get_runs()]
@@ -128,6 +132,24 @@ def test_a_launch_is_told_with_what_it_measured() -> None:
     calibrated, measured = observer.all(Launched)
     assert (calibrated.round_number, calibrated.values_s) == (0, ())
     assert (measured.round_number, measured.case, measured.values_s) == (1, UNIX, (1e-5, 2e-5))
+
+
+def test_what_is_to_be_said_against_the_results_is_told_after_a_round_that_changed_it() -> None:
+    said = iter([{}, {"drift": "a"}, {"drift": "a"}, {}])
+    run = Run([UNIX], 4, 7, 0.0, 0.6, RUN_METADATA, warnings=lambda _: next(said))
+    observer = Silent()
+    execute(run, Replay({UNIX: [[1e-5]] * 4}), Results(), lambda _: None, observer)
+    assert observer.all(Warned) == [Warned(2, {"drift": "a"}), Warned(4, {})]
+
+
+def test_a_run_begins_by_telling_what_may_end_it_early() -> None:
+    observer = Silent()
+    run = Run([UNIX], 1, 7, 0.0, 0.6, RUN_METADATA, time.monotonic() + 60, lambda _: False)
+    execute(run, Replay({UNIX: [[1e-5]]}), Results(), lambda _: None, observer)
+    (began,) = observer.all(Began)
+    assert began.has_target
+    assert began.deadline_left_s is not None
+    assert 0 < began.deadline_left_s <= 60
 
 
 def test_a_run_that_is_broken_off_says_so_to_its_observers() -> None:

@@ -10,7 +10,17 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.eventlog import SCHEMA, EventLog, event_line, event_name
-from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain, Why
+from ipcbench.events import (
+    Began,
+    Ended,
+    Event,
+    Failed,
+    Launched,
+    Launching,
+    TryingAgain,
+    Warned,
+    Why,
+)
 
 UNIX = Case("latency", "unix", 64)
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "events.md"
@@ -20,8 +30,15 @@ DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "events.md"
     ("event", "expected"),
     [
         (
-            Began({UNIX: 7}, 7, 0.5),
-            {"to_come": {UNIX.id: 7}, "rounds": 7, "expected_launch_s": 0.5},
+            Began({UNIX: 7}, 7, 0.5, to_calibrate=1),
+            {
+                "to_come": {UNIX.id: 7},
+                "rounds": 7,
+                "expected_launch_s": 0.5,
+                "to_calibrate": 1,
+                "deadline_left_s": None,
+                "has_target": False,
+            },
         ),
         (Launching(1, [UNIX]), {"round_number": 1, "cases": [UNIX.id]}),
         (
@@ -30,6 +47,7 @@ DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "events.md"
         ),
         (TryingAgain(1, UNIX, "x"), {"round_number": 1, "case": UNIX.id, "reason": "x"}),
         (Failed(1, UNIX, "a\nb"), {"round_number": 1, "case": UNIX.id, "reason": "a\nb"}),
+        (Warned(6, {"drift": "x"}), {"round_number": 6, "warnings": {"drift": "x"}}),
         (Ended("budget"), {"why": "budget"}),
     ],
 )

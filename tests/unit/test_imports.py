@@ -51,8 +51,9 @@ ALLOWED = {
         *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
     },
     "ipcbench.comparing": {
-        *("analysis", "events", "interrupts", "measure", "planning", "resuming"),
+        *("analysis", "events", "interrupts", "measure", "planning", "resuming", "watching"),
     },
+    "ipcbench.watching": {"analysis"},
     "ipcbench.resuming": {
         *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
     },

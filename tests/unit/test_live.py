@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from ipcbench.case import Case
-from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain
+from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
 from ipcbench.reporters.live import LiveView
 
 UNIX, PIPE = Case("latency", "unix", 64), Case("latency", "pipe", 64)
@@ -31,11 +31,11 @@ def _measured(view: LiveView, case: Case, *times_s: float) -> None:
 
 def test_before_the_first_number_there_is_the_way_ahead() -> None:
     view = _view()
-    view(Began({UNIX: 7, PIPE: 7}, 7, 0.5))
+    view(Began({UNIX: 7, PIPE: 7}, 7, 0.5, to_calibrate=2))
     view(Launching(0, [UNIX, PIPE]))
     first, second = _shown(view)
     assert first.startswith("calibrating ")
-    assert first.endswith("0/16 7 s left")
+    assert first.endswith("0/16 8 s left")
     assert second == "latency 64 B cross-core: unix, pipe"
 
 
@@ -58,16 +58,29 @@ def test_medians_stand_in_a_table_and_get_their_interval() -> None:
 def test_what_spreads_is_told_while_there_is_time_to_do_something() -> None:
     view = _view()
     view(Began({UNIX: 7}, 7, 0.5))
-    _measured(view, UNIX, *(1e-5, 2e-5) * 3)
-    assert _shown(view)[-1] == f"unstable so far: {UNIX.id} spreads 67%"
+    _measured(view, UNIX, 1e-5)
+    view(Warned(1, {"load": "others [bold]work", "drift": "it became slower"}))
+    assert _shown(view)[-3:] == ["", "load: others [bold]work", "drift: it became slower"]
+    view(Warned(2, {}))
+    assert _shown(view)[-1].startswith("unix ")
+
+
+def test_of_many_warnings_the_first_are_shown_each_in_one_line() -> None:
+    view = _view(40)
+    view(Began({UNIX: 7}, 7, 0.5))
+    _measured(view, UNIX, 1e-5)
+    view(Warned(1, {f"flag-{number}": "long " * 20 for number in range(7)}))
+    *_, last, more = _shown(view, 40)
+    assert (last, more) == ("flag-3: long long long long long long l…", "and 3 more")
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_nothing_is_wider_than_the_terminal(width: int) -> None:
     view = _view(width)
-    view(Began(dict.fromkeys([UNIX, PIPE, *STREAMS], 7), 7, 0.5))
+    view(Began(dict.fromkeys([UNIX, PIPE, *STREAMS], 7), 7, 0.5, has_target=True))
     for case in STREAMS:
         _measured(view, case, *(1e-5, 2e-5) * 3)
+    view(Warned(6, {"unstable": "half of its launches spread over 67%; " * 5}))
     *lines, warning = _shown(view, width)
     assert lines == _shown(view, 200)[:-1], "something was cut or folded"
     assert max(map(len, [*lines, warning])) <= width
@@ -81,7 +94,11 @@ def test_a_low_terminal_shows_as_many_rows_as_it_has_room_for() -> None:
     _measured(view, cases[0], 1e-5)
     lines = _shown(view)
     assert len(lines) <= 12
-    assert lines[-1] == "and 6 more"
+    assert lines[-1] == "and 4 more"
+    view(Warned(1, dict.fromkeys("abcdefg", "something")))
+    lines = _shown(view)
+    assert len(lines) <= 12
+    assert lines[-5:] == ["and 8 more", "", "a: something", "b: something", "and 5 more"]
 
 
 def test_what_goes_wrong_stays_in_the_terminal_and_the_case_leaves_the_table() -> None:

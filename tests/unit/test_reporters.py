@@ -9,7 +9,7 @@ from rich.console import Console
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
-from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain
+from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
 from ipcbench.reporters import console, csv_file, table
 from ipcbench.reporters.columns import interval_text, ratio_text
 from ipcbench.reporters.progress import PlainProgress
@@ -18,7 +18,7 @@ from ipcbench.reporters.timeleft import TimeLeft
 from tests.replay import replayed
 
 DATA = Path(__file__).parent.parent / "data"
-INET, UNIX = Case("latency", "inet", 64), Case("latency", "unix", 64)
+INET, UNIX, PIPE = (Case("latency", name, 64) for name in ("inet", "unix", "pipe"))
 
 
 @pytest.fixture(autouse=True)
@@ -114,20 +114,57 @@ def test_a_ratios_interval_is_told_the_same_way_round() -> None:
 
 
 def test_time_left_counts_each_case_by_its_own_launches() -> None:
-    left = TimeLeft({INET: 3, UNIX: 3}, 0.5)
+    left = TimeLeft(Began({INET: 3, UNIX: 3}, 3, 0.5))
     assert left.seconds() == pytest.approx(3.0)
-    left.launched(INET, 1.0)
+    left(Launched(1, INET, 1.0, [1e-5]))
     assert left.seconds() == pytest.approx(2 * 1.0 + 3 * 1.0)
-    left.launched(UNIX, 0.2)
+    left(Launched(1, UNIX, 0.2, [1e-5]))
     assert left.seconds() == pytest.approx(2 * 1.0 + 2 * 0.2)
-    left.gave_up(INET)
+    left(Failed(2, INET, "it broke"))
     assert left.seconds() == pytest.approx(0.4)
+
+
+def test_time_left_counts_the_calibrations_that_are_still_to_come() -> None:
+    left = TimeLeft(Began({INET: 1, UNIX: 1, PIPE: 1}, 1, 0.5, to_calibrate=3))
+    assert left.seconds() == pytest.approx(3 * 0.5 + 3 * 0.5)
+    left(Launched(0, INET, 0.2, []))
+    assert left.seconds() == pytest.approx(2 * 0.2 + 3 * 0.5)
+    left(Failed(0, UNIX, "it broke"))
+    assert left.seconds() == pytest.approx(1 * 0.2 + 2 * 0.5)
+
+
+def test_time_left_ends_at_the_deadline() -> None:
+    clock = iter([100.0, 101.0, 109.5, 111.0])
+    left = TimeLeft(Began({INET: 4}, 4, 1.0, deadline_left_s=10.0), lambda: next(clock))
+    assert left.seconds() == pytest.approx(4.0)
+    assert left.seconds() == pytest.approx(0.5)
+    assert left.seconds() == 0.0
+
+
+def test_a_run_that_ends_when_it_knows_enough_takes_at_most_so_long() -> None:
+    assert TimeLeft(Began({INET: 4}, 4, 1.0)).text() == "4 s left"
+    assert TimeLeft(Began({INET: 4}, 4, 1.0, has_target=True)).text() == "at most 4 s left"
+
+
+def test_without_a_terminal_a_warning_is_told_when_it_is_new() -> None:
+    terminal = Console(file=io.StringIO(), width=60)
+    progress = PlainProgress(terminal)
+    progress(Began({INET: 4}, 4, 0.5))
+    progress(Warned(1, {"drift": "it [became] slower"}))
+    progress(Warned(2, {"drift": "it became even slower"}))
+    progress(Warned(3, {"load": "others [bold]work", "drift": "slower"}))
+    progress(Warned(4, {"bimodal": "the table is next"}))
+    assert isinstance(terminal.file, io.StringIO)
+    assert terminal.file.getvalue().splitlines()[1:] == [
+        "warning so far: drift: it [became] slower",
+        "warning so far: load: others [bold]work",
+    ]
 
 
 def test_without_a_terminal_progress_is_plain_lines() -> None:
     terminal, long = Console(file=io.StringIO(), width=60), "a long reason " * 10 + "."
     with PlainProgress(terminal) as progress:
-        progress(Began({INET: 2, UNIX: 2}, 2, 0.5))
+        progress(Began({INET: 2, UNIX: 2}, 2, 0.5, to_calibrate=2))
         for round_number in (0, 1, 2):
             for case in (INET, UNIX):
                 progress(Launching(round_number, [case]))
@@ -138,7 +175,7 @@ def test_without_a_terminal_progress_is_plain_lines() -> None:
     assert isinstance(terminal.file, io.StringIO)
     assert terminal.file.getvalue().splitlines() == [
         "2 cases, 2 rounds",
-        "calibrating, 2 s left",
+        "calibrating, 3 s left",
         "round 1 of 2, 2 s left",
         "round 2 of 2, 1 s left",
         f"trying again: {INET.id}: {long}",
