@@ -113,7 +113,8 @@ def _draw(told: "Told", wanted: Documents) -> Iterator[Path]:
         store.write_atomically(wanted.html, page.page(told, drawings))
         yield wanted.html
     if wanted.svg is not None:
-        yield from _filled(wanted.svg, "svg", drawn, lambda svg: svg.encode())
+        worded = [(p, drawing.with_words(svg, p.title, p.says)) for p, svg in drawn]
+        yield from _filled(wanted.svg, "svg", worded, lambda svg: svg.encode())
     if wanted.png is not None:
         yield from _filled(wanted.png, "png", drawn, drawing.png_of)
 

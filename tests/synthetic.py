@@ -18,8 +18,11 @@ _TRANSPORTS = ("unix", "inet", "inet6", "pipe", "sysv-shm")
 _SAMPLES = 400
 
 
-def large(cases: int, rounds: int) -> Results:
-    """Results of that many cases with that many launches each, times and samples of chance."""
+def large(cases: int, rounds: int, facts: Metadata | None = None) -> Results:
+    """Results of that many cases with that many launches each, times and samples of chance.
+
+    `facts` are metadata of every launch.
+    """
     chance = random.Random(3)
     results = Results()
     planned = plan(
@@ -37,7 +40,7 @@ def large(cases: int, rounds: int) -> Results:
             metadata: Metadata = {"round": round_number, "run_elapsed_s": elapsed_s}
             if case.workload == "latency":
                 metadata[HISTOGRAM_KEY] = str(Histogram.of(sampled))
-            results.add_launch(bench, RUN_METADATA | metadata)
+            results.add_launch(bench, RUN_METADATA | (facts or {}) | metadata)
     return results
 
 

@@ -1,5 +1,7 @@
 """Charts as SVG and PNG, without a browser. Loads vl-convert."""
 
+from html import escape
+
 import altair
 import vl_convert
 
@@ -37,6 +39,12 @@ def svg_of(chart: Drawn) -> str:
     """The chart as a document of its own, on a white ground; equal charts give equal texts."""
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     return vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=version, config=_THEME)
+
+
+def with_words(svg: str, title: str, says: str) -> str:
+    """The picture as a file that says what it shows, to whoever reads it aloud or points at it."""
+    start, end, rest = svg.partition(">")
+    return f"{start}{end}<title>{escape(title)}</title><desc>{escape(says)}</desc>{rest}"
 
 
 def png_of(svg: str) -> bytes:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from ipcbench import documents
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.frame import Told
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
+from ipcbench.documents import Documents
 from ipcbench.inventory import usual
+from ipcbench.measure.driver import Metadata
 from ipcbench.reporters import drawing, page, styles
 from ipcbench.reporters.html_text import Html, element
 from ipcbench.reporters.markdown import escaped, markdown_text
@@ -31,6 +34,15 @@ STORED = ROOT / "tests/data/run.json"
 HOSTILE = "<script>alert(1)</script>\"'&|`$body"
 WIDTHS = (390, 1400)
 UNIX = Case("latency", "unix", 64)
+EVERY_LATENCY = 100
+"""Cases of `large` that are round trips: all sizes from 64 B to 16 MiB."""
+CACHES: Metadata = {
+    "cache_l1d_bytes": 32 * 1024,
+    "cache_l2_bytes": 1024**2,
+    "cache_l3_bytes": 256 * 1024**2,
+}
+"""Of which all but the last are no larger than the largest message."""
+PROVED = "proved: both ends hold socket inode 7 of AF_UNIX stream"
 
 
 def drawn(told: Told) -> list[tuple[Picture, str]]:
@@ -131,6 +143,38 @@ def test_a_picture_is_a_document_of_its_own_and_the_same_each_time(told: Told) -
     again, *_ = pictures(Subject(told.cases, told.launches, usual()))
     assert drawing.svg_of(again.chart) == svg
     assert drawing.png_of(svg).startswith(b"\x89PNG")
+
+
+def test_a_picture_in_a_file_says_what_it_shows(hostile: Told, tmp_path: Path) -> None:
+    list(documents.write(hostile, Documents(svg=tmp_path / "pictures"), str))
+    found = pictures(Subject(hostile.cases, hostile.launches, usual()))
+    assert any("<script>" in picture.says for picture in found)
+    for picture in found:
+        svg = ET.parse(tmp_path / f"pictures/{picture.name}.svg").getroot()
+        namespace = svg.tag.removesuffix("svg")
+        first, second, *_ = svg
+        assert (first.tag, first.text) == (f"{namespace}title", picture.title)
+        assert (second.tag, second.text) == (f"{namespace}desc", picture.says)
+
+
+def test_caches_are_marked_where_they_lie_among_the_sizes() -> None:
+    for picture in _sweeps(CACHES):
+        svg = ET.fromstring(drawing.svg_of(picture.chart))
+        texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+        assert [text for text in texts if text in ("L1d", "L2", "L3")] == ["L1d", "L2"]
+        assert picture.note.endswith("Dotted: the CPU's caches.")
+    for picture in _sweeps({}):
+        assert "L1d" not in drawing.svg_of(picture.chart)
+        assert "caches" not in picture.note
+
+
+def _sweeps(facts: Metadata) -> list[Picture]:
+    """The pictures over sizes of launches with this metadata."""
+    told = frame.told(large(cases=EVERY_LATENCY, rounds=2, facts=facts))
+    found = pictures(Subject(told.cases, told.launches, usual()))
+    sweeps = [picture for picture in found if picture.title.startswith("Round trip by message")]
+    assert len(sweeps) == 2
+    return sweeps
 
 
 def test_every_picture_in_the_page_is_an_image_with_words(document: str) -> None:
@@ -329,6 +373,24 @@ def test_a_browser_shows_all_of_the_page_and_asks_for_nothing(
             ink = opened.run("getComputedStyle(document.querySelector('figure svg text')).fill")
             assert ink == ("rgb(230, 237, 243)" if dark else "rgb(31, 35, 40)")
     assert set(opened.requests) == {url}
+    assert opened.complaints == []
+
+
+def test_a_browser_shows_the_evidence_and_the_caches(tmp_path: Path, opened: browser.Tab) -> None:
+    path = tmp_path / "page.html"
+    told = frame.told(large(cases=EVERY_LATENCY, rounds=2, facts=CACHES | {"evidence": PROVED}))
+    path.write_text(page_of(told), encoding="utf-8")
+    assert 'id="evidence"' in path.read_text(encoding="utf-8")
+    for width in WIDTHS:
+        opened.open(path.as_uri(), width, dark=False)
+        shown = "document.querySelector('#evidence').checkVisibility()"
+        assert opened.run(shown) is True
+        words = opened.run("document.querySelector('#evidence').textContent")
+        assert words.count("2 of 2") == EVERY_LATENCY
+        assert PROVED.removeprefix("proved: ") in words
+        marks = "[...document.querySelectorAll('figure svg text')].map(t => t.textContent)"
+        assert {"L1d", "L2"} <= set(opened.run(marks))
+        assert opened.run("document.documentElement.scrollWidth") <= width
     assert opened.complaints == []
 
 
