@@ -33,14 +33,6 @@ _BASIC = frozenset(
 )
 """What `compare --help` tells of: it fits one screen."""
 
-_EXAMPLES = """\
-examples:
-  {prog}                                   the usual
-  {prog} unix inet --sizes 64 --target 3%  until that is known to 3 %
-  {prog} @all --quick --overview           everything, roughly
-  {prog} pipe --loop python,native         what Python adds
-"""
-
 
 def parser() -> Parser:
     """The parser of `ipcbench`; the chosen sub-command's name is in `command`."""
@@ -50,6 +42,11 @@ def parser() -> Parser:
         epilog=EPILOG,
     )
     main.add_argument("--version", action="version", version=f"ipcbench {__version__}")
+    main.add_examples(
+        ("compare", "measure the usual, show, save"),
+        ("claims", "judge what people say about them"),
+        ("report FILE --html OUT.html", "a page to send of what was saved"),
+    )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser(
         "list",
@@ -74,6 +71,11 @@ def parser() -> Parser:
         nargs="*",
         metavar="TRANSPORT",
         help="a name or a @group (default: every transport, the controls too)",
+    )
+    evidence.add_examples(
+        ("", "of every mechanism"),
+        ("unix inet", "of two of them"),
+        ("@sysv", "of a group"),
     )
     compare = commands.add_parser(
         "compare",
@@ -104,6 +106,11 @@ def parser() -> Parser:
         "--claims", action="store_true", help="also judge the claims of `ipcbench claims`"
     )
     options.add_force(report)
+    report.add_examples(
+        ("run.json --csv -", "a CSV on stdout"),
+        ("run.json --html run.html --svg plots", "a page, and its pictures"),
+        ("a.json b.json --details", "two runs, and CPU time"),
+    )
     diff = commands.add_parser(
         "diff",
         help="what changed between two runs",
@@ -118,6 +125,10 @@ def parser() -> Parser:
         default=[],
         metavar="GATE",
         help="a change that must not be, like 'latency>5%%' or 'throughput<-10%%'",
+    )
+    diff.add_examples(
+        ("old.json new.json", "what changed"),
+        ("old.json new.json --fail-if 'latency>5%'", "or exit code 4"),
     )
     selftest = commands.add_parser(
         "selftest",
@@ -163,12 +174,12 @@ def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> N
 
 def add_compare_arguments(parser: Parser) -> None:
     """The arguments of anything that measures."""
-    known = ", ".join(f"@{group}" for group in groups())
+    known = ", ".join(f"@{group}{' (default)' * (group == CORE)}" for group in groups())
     parser.add_argument(
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help=f"names of `ipcbench list`, or groups of them: {known} (default: @core)",
+        help=f"names of `ipcbench list` or groups: {known}",
     )
     what = parser.add_argument_group("what is measured")
     options.add_cases(what)
@@ -187,7 +198,12 @@ def add_compare_arguments(parser: Parser) -> None:
     parser.set_defaults(usual=(f"@{CORE}",), usual_placements=(), only=None)
     parser.add_help_all()
     parser.basic = _BASIC
-    parser.examples = _EXAMPLES.format(prog=parser.prog)
+    parser.add_examples(
+        ("", "the usual"),
+        ("unix inet --sizes 64 --target 3%", "until that is known to 3 %"),
+        ("@all --quick --overview", "everything, roughly"),
+        ("pipe --loop python,native", "what Python adds"),
+    )
 
 
 def _add_claims_arguments(parser: Parser) -> None:
@@ -216,4 +232,9 @@ def _add_claims_arguments(parser: Parser) -> None:
         hgrm=None,
         claims=True,
         tables=False,
+    )
+    parser.add_examples(
+        ("", "all claims, both placements"),
+        ("--budget 60s --sizes 1k", "sooner, and less sure"),
+        ("run.json", "by what is measured already"),
     )

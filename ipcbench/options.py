@@ -37,8 +37,8 @@ def add_cases(
         type=_workloads,
         default=",".join(DEFAULT_WORKLOADS),
         metavar="LIST",
-        help="latency (full round trip), throughput (one-way stream), connect (a connection, one"
-        " byte each way) (default: %(default)s)",
+        help="latency (round trip), throughput (one way), connect (connection set-up)"
+        " (default: %(default)s)",
     )
     what.add_argument(
         "--loop",
@@ -46,7 +46,7 @@ def add_cases(
         type=_loops,
         default=DEFAULT_LOOP,
         metavar="LIST",
-        help=f"who runs the timed loop: {', '.join(LOOPS)} or both (default: %(default)s)",
+        help=f"timed loop: {', '.join(LOOPS)} or both (default: %(default)s)",
     )
     what.add_argument(
         "--placement",
@@ -98,7 +98,7 @@ def add_effort(
         "--target",
         type=units.parse_percent,
         metavar="SHARE",
-        help="go on until every ratio is known to this (2%%), or the --budget ends",
+        help="until ratios are this exact (2%%), or --budget ends",
     )
     much.add_argument(
         "--rounds",
@@ -147,7 +147,7 @@ def add_results(out: "argparse._ArgumentGroup") -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="result file, a pyperf JSON (default: new, in results/, with a CSV)",
+        help="pyperf JSON (default: new, with a CSV, in results/)",
     )
     out.add_argument(
         "--resume",

@@ -30,6 +30,7 @@ class Parser(argparse.ArgumentParser):
         self.basic: frozenset[str] = frozenset()
         """The names of the arguments to tell of first; all, if empty."""
         self.examples = ""
+        """What `add_examples` was given, as the help shows it."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
@@ -37,6 +38,13 @@ class Parser(argparse.ArgumentParser):
     def add_help_all(self) -> None:
         """Adds --help-all."""
         self.add_argument("--help-all", action=_HelpAll, nargs=0, help="tell of all options")
+
+    def add_examples(self, *examples: tuple[str, str]) -> None:
+        """Ends the help with commands: each its arguments, and what they do."""
+        width = max(len(words) for words, _ in examples)
+        lines = [f"  {self.prog} {words:{width}}  {does}\n" for words, does in examples]
+        self.examples = f"examples:\n{''.join(lines)}"
+        self.epilog = "\n".join(text for text in (self.examples, self.epilog) if text)
 
     def format_help(self) -> str:
         if not self.basic:

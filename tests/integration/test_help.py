@@ -1,10 +1,14 @@
 """What `--help` tells, and how much of it at once."""
 
 import re
+import shlex
 
+import pytest
+
+from ipcbench.arguments import parser
 from tests.command import ipcbench
 
-A_SCREEN = 40
+A_SCREEN = 35
 
 
 def test_the_help_of_compare_fits_one_screen_and_shows_examples() -> None:
@@ -21,14 +25,18 @@ def test_help_all_tells_of_every_option() -> None:
     assert "exit codes:" in text
 
 
-def test_every_example_of_the_help_can_be_parsed() -> None:
-    from ipcbench.arguments import parser
-
-    text = ipcbench("compare", "--help").stdout
-    _, _, examples = text.partition("examples:\n")
-    lines = [line.strip().partition("  ")[0] for line in examples.splitlines()]
-    assert len(lines) == 4
+@pytest.mark.parametrize(
+    ("command", "count"),
+    [("", 3), ("compare", 4), ("report", 3), ("claims", 3), ("diff", 2), ("evidence", 3)],
+)
+def test_every_example_of_the_help_can_be_parsed(command: str, count: int) -> None:
+    text = ipcbench(*command.split(), "--help", extra={"COLUMNS": "80"}).stdout
+    _, _, after = text.partition("examples:\n")
+    examples, _, _ = after.partition("\n\n")
+    lines = examples.splitlines()
+    assert len(lines) == count
     for line in lines:
-        program, *words = line.split()
+        assert len(line) <= 80
+        program, *words = shlex.split(line.strip().partition("  ")[0])
         assert program == "ipcbench"
-        parser().parse_args(words)
+        assert parser().parse_args(words).command == (command or words[0])
