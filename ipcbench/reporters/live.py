@@ -54,6 +54,7 @@ class LiveView:
         self._left: TimeLeft
         self._rounds = self._total = self._done = self._round = 0
         self._current: Sequence[Case] = ()
+        self._to_come: dict[Case, int] = {}
         self._times_s: dict[Case, list[float]] = {}
         self._warnings: Mapping[str, str] = {}
 
@@ -74,6 +75,7 @@ class LiveView:
         match event:
             case Began(to_come, rounds):
                 self._rounds, self._total = rounds, event.to_calibrate + sum(to_come.values())
+                self._done, self._warnings, self._to_come = 0, {}, dict(to_come)
                 self._times_s = {case: [] for case in to_come}
             case Launching(round_number, cases):
                 self._round, self._current = round_number, cases
@@ -81,10 +83,12 @@ class LiveView:
             case Launched(round_number, case, _, values_s):
                 self._done += 1
                 if round_number:
+                    self._to_come[case] -= 1
                     self._times_s[case].append(statistics.median(values_s))
             case TryingAgain(_, case, reason):
                 self._say(f"trying again: {case.id}: {reason}")
-            case Failed(_, case, reason):
+            case Failed(round_number, case, reason):
+                self._total -= self._to_come.pop(case, 0) + (round_number == 0)
                 self._times_s.pop(case, None)
                 self._say(f"failed: {case.id}: {reason}")
             case Warned(_, warnings):

@@ -115,3 +115,18 @@ def test_what_goes_wrong_stays_in_the_terminal_and_the_case_leaves_the_table() -
     text = view._console.file.getvalue()
     assert f"trying again: {PIPE.id}: it [bold]broke" in text
     assert f"failed: {PIPE.id}: it broke (twice)" in text
+
+
+def test_the_bar_counts_what_is_left_of_this_run() -> None:
+    view = _view()
+    view(Began({UNIX: 3, PIPE: 3}, 3, 0.5, to_calibrate=2))
+    view(Failed(0, PIPE, "it broke (twice)"))
+    view(Launching(0, [UNIX]))
+    assert "0/4" in _shown(view)[0]
+    _measured(view, UNIX, 1e-5)
+    assert "1/4" in _shown(view)[0]
+    view(Failed(2, UNIX, "it broke (twice)"))
+    assert "1/2" in _shown(view)[0]
+    view(Began({UNIX: 5}, 5, 0.5, to_calibrate=0))
+    view(Launching(1, [UNIX]))
+    assert "0/5" in _shown(view)[0]
