@@ -1,5 +1,7 @@
 """One call for whoever runs a pair: look now, and judge."""
 
+import struct
+
 from ipcbench.evidence.kernel import CannotLook, look
 from ipcbench.evidence.verdict import Claimed, Finding, judged
 
@@ -15,7 +17,7 @@ def witnessed(server_pid: int, known: frozenset[str], claimed: Claimed) -> Findi
         seen = look(server_pid, known)
     except CannotLook as error:
         return Finding("not witnessed", str(error))
-    except (ValueError, LookupError) as error:
+    except (ValueError, LookupError, struct.error) as error:
         reason = f"a table of this kernel has another form: {type(error).__name__}: {error}"
         return Finding("not witnessed", " ".join(reason.split()))
     return judged(claimed, seen)

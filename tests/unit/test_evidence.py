@@ -1,10 +1,11 @@
 """Evidence from recorded tables: parsers, matching, verdicts. Nothing here asks the kernel."""
 
+import os
 import struct
 
 import pytest
 
-from ipcbench.evidence import objects, sockets, tables
+from ipcbench.evidence import objects, sockets, tables, witness
 from ipcbench.evidence.channels import Channel, Seen
 from ipcbench.evidence.holdings import Descriptor, Holdings
 from ipcbench.evidence.sockdiag import unix_answer, unix_request
@@ -318,3 +319,14 @@ def test_a_control_claims_that_nothing_joins_the_two() -> None:
 
 def test_a_mechanism_without_a_claim_is_not_witnessed() -> None:
     assert _judged(_claimed(), PIPE).digest == "not witnessed: the transport makes no claim"
+
+
+@pytest.mark.parametrize("size", [0, 10, 18])
+def test_an_answer_of_the_kernel_that_is_cut_short_is_no_witness(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = struct.pack("=IHHIIi", 20, 2, 0, 0, 0, -2)[:size]
+    monkeypatch.setattr(witness, "look", lambda *_: unix_answer(answer))
+    found = witness.witnessed(os.getpid(), frozenset(), _claimed())
+    assert found.verdict == "not witnessed"
+    assert found.reason.startswith("a table of this kernel has another form: error: ")
