@@ -22,15 +22,17 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextmanager
-def machine_lock(*, wanted: bool = True) -> Iterator[None]:
-    """Holds the lock inside. UsageError, with the other's process id, if another run holds it.
+def machine_lock(*, wanted: bool = True) -> Iterator[Path | None]:
+    """Holds the lock inside, whose file it yields.
 
-    Without a place that a lock file can be kept in, there is no lock.
+    None, and no lock, if none is wanted or there is no place that its file can be kept in.
+    UsageError, with the other's process id, if another run holds it.
     """
-    descriptor = _opened() if wanted else None
-    if descriptor is None:
-        yield
+    opened = _opened() if wanted else None
+    if opened is None:
+        yield None
         return
+    path, descriptor = opened
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,23 +46,9 @@ def machine_lock(*, wanted: bool = True) -> Iterator[None]:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        yield
+        yield path
     finally:
         os.close(descriptor)
-
-
-def lock_path() -> Path:
-    """Where the lock's file is, or will be. FileNotFoundError if there is no place for one."""
-    for place in _places():
-        try:
-            os.close(_opened_folder(place.parent))
-        except FileNotFoundError:
-            if place.name != _OUR_NAME:
-                continue
-        except OSError:
-            continue
-        return place
-    raise FileNotFoundError("there is no folder of this user's for a lock")
 
 
 def _places() -> Iterator[Path]:
@@ -79,10 +67,10 @@ def _places() -> Iterator[Path]:
         yield Path(cache).expanduser() / "ipcbench" / _OUR_NAME
 
 
-def _opened() -> int | None:
+def _opened() -> tuple[Path, int] | None:
     for place in _places():
         try:
-            return _opened_file(place)
+            return place, _opened_file(place)
         except OSError:
             continue
     return None

@@ -10,7 +10,7 @@ import pytest
 
 from ipcbench.errors import UsageError
 from ipcbench.measure import process
-from ipcbench.measure.lock import lock_path, machine_lock
+from ipcbench.measure.lock import machine_lock
 from ipcbench.measure.scratch import OWNER, PREFIX
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import LEDGER, Workspace
@@ -44,14 +44,23 @@ def test_a_second_run_is_refused_with_the_firsts_process_id(
 
 
 def test_a_lock_of_a_killed_run_never_blocks(elsewhere: Path, tmp_path: Path) -> None:
-    program = "from ipcbench.measure.lock import machine_lock\nwith machine_lock(): input()"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as holder:
-        while not lock_path().exists() or not lock_path().read_text():
-            assert holder.poll() is None
+    program = (
+        "from ipcbench.measure.lock import machine_lock\n"
+        "with machine_lock() as path:\n"
+        "    print(path, flush=True)\n"
+        "    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        held = Path(holder.stdout.readline().strip())
+        assert held.read_text().strip() == str(holder.pid)
         holder.kill()
-    with machine_lock():
-        assert lock_path().read_text().strip() == str(os.getpid())
-    assert lock_path().stat().st_mode & 0o777 == 0o600
+    with machine_lock() as path:
+        assert path == held
+        assert held.read_text().strip() == str(os.getpid())
+    assert held.stat().st_mode & 0o777 == 0o600
 
 
 def _left_behind(folder: Path, owner: str) -> Path:
@@ -173,14 +182,16 @@ def test_a_runtime_folder_that_others_may_write_is_passed_over(
     runtime.mkdir()
     runtime.chmod(mode)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    with machine_lock():
-        assert lock_path().parent.parent == elsewhere
+    with machine_lock() as path:
+        assert path is not None
+        assert path.parent.parent == elsewhere
     assert list(runtime.iterdir()) == []
 
 
 def test_a_lock_file_that_says_no_number_is_not_repeated(elsewhere: Path) -> None:
-    with machine_lock():
-        lock_path().write_text("\x1b[31mhello")
+    with machine_lock() as path:
+        assert path is not None
+        path.write_text("\x1b[31mhello")
         with pytest.raises(UsageError, match=r"another run \(process unknown\)"), machine_lock():
             pass
 
@@ -191,7 +202,5 @@ def test_without_any_place_there_is_no_lock(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    with pytest.raises(FileNotFoundError):
-        lock_path().stat()
-    with machine_lock(), machine_lock():
-        pass
+    with machine_lock() as path, machine_lock() as other:
+        assert path is other is None
