@@ -5,13 +5,13 @@ import errno
 _ADVICE = {
     errno.EMFILE: "this process may open no more files; raise its limit with ulimit -n",
     errno.ENFILE: "the machine has no more open files; raise them with sysctl fs.file-max",
-    errno.EAGAIN: "this user may start no more processes; end some, or raise ulimit -u",
     errno.ENOMEM: "no memory is left; free some, or raise ulimit -v",
     errno.ENOSPC: "no space is left; free some, or set TMPDIR to a folder that has some",
     errno.EDQUOT: "the disk quota is used up; free some, or set TMPDIR to another folder",
     errno.EADDRNOTAVAIL: "no port is free; widen sysctl net.ipv4.ip_local_port_range",
     errno.EROFS: "a file system is read-only; set TMPDIR to a folder that can be written",
 }
+_NO_PROCESS = "this user may start no more processes; end some, or raise ulimit -u"
 
 
 def in_words(error: BaseException) -> str:
@@ -22,6 +22,17 @@ def in_words(error: BaseException) -> str:
         named = f"{error.filename}: " if error.filename else ""
         return f"{named}{_ADVICE[error.errno]}"
     return str(error) or type(error).__name__
+
+
+def start_in_words(error: OSError) -> str:
+    """The same of an error in starting a process, where EAGAIN is the user's limit. fork(2)."""
+    return _NO_PROCESS if error.errno == errno.EAGAIN else in_words(error)
+
+
+def named_in_words(error: BaseException) -> str:
+    """What failed, in words; with the error's name in front where nothing ran out."""
+    name = "" if is_shortage(error) else f"{type(error).__name__}: "
+    return f"{name}{in_words(error)}"
 
 
 def is_shortage(error: BaseException) -> bool:

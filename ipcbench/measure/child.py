@@ -15,7 +15,7 @@ from typing import IO, Self, cast
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed
 from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
 from ipcbench.measure.tether import GO, READY, Tether, noted_phase
-from ipcbench.shortage import in_words
+from ipcbench.shortage import start_in_words
 
 _NUDGE_AFTER_S = 0.2
 _SERVER_GONE_LIMIT_S = 4.0
@@ -58,7 +58,7 @@ class Worker:
         except OSError as error:
             self._turn.close()
             os.close(self._server_watch)
-            raise LaunchFailed(f"no worker could be started: {in_words(error)}") from error
+            raise LaunchFailed(f"no worker could be started: {start_in_words(error)}") from error
         finally:
             theirs.close()
             os.close(server_end)

@@ -44,7 +44,7 @@
 #define SPINS_BETWEEN_SIGNALS (1u << 14)
 
 /* What a step of a loop comes to. */
-enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3, LOST = -4, CUT = -5 };
+enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3, LOST = -4, CUT = -5, UNPAID = -6 };
 
 /* ---- A counter that one end raises and the other end waits to lower. ------------------------ */
 
@@ -336,7 +336,12 @@ static size_t number_size(const endpoint *self)
 static int await_credit(endpoint *self)
 {
     char credit;
-    AT_ONCE(got, recv(self->reader, &credit, 1, 0));
+    ssize_t got;
+    while ((got = recv(self->reader, &credit, 1, 0)) == -1) {
+        int outcome = errno == EAGAIN ? UNPAID : after_failure(self);
+        if (outcome != DONE)
+            return outcome;
+    }
     if (got != 1)
         return CUT;
     self->credit += self->half_window;
@@ -507,6 +512,8 @@ static PyObject *raised(endpoint *self, int outcome)
                             (unsigned long long)self->received);
     if (outcome == FAILED)
         return PyErr_SetFromErrno(PyExc_OSError);
+    if (outcome == UNPAID)
+        PyErr_SetString(PyExc_OSError, "the receiver took no message in time: no credit came");
     if (outcome == LOST)
         PyErr_Format(PyExc_OSError, "message %llu came where %llu was due: %lld were lost",
                      (unsigned long long)self->got, (unsigned long long)self->due,

@@ -28,7 +28,7 @@ from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
-from ipcbench.shortage import in_words, is_shortage
+from ipcbench.shortage import in_words, named_in_words, start_in_words
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 
@@ -185,7 +185,11 @@ class Pair:
         gc.disable()
         gc.freeze()
         client_pid = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            theirs.close()
+            raise LaunchFailed(start_in_words(error)) from error
         if pid == 0:
             self._channel.close()
             serve(case, self._link, theirs, server_cpu, client_pid, inherited - kept)
@@ -332,8 +336,7 @@ class Pair:
         if status is not None:
             how = process.describe_exit(os.waitstatus_to_exitcode(status))
             return PeerDied(f"the server {how} in the {self._phase}")
-        name = "" if is_shortage(error) else f"{type(error).__name__}: "
-        return LaunchFailed(f"{self._phase}: {name}{in_words(error)}")
+        return LaunchFailed(f"{self._phase}: {named_in_words(error)}")
 
     def _last_words(self) -> str | None:
         """The reason a failing server left on the channel, if it left one."""

@@ -21,7 +21,7 @@ from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import UsageError
 from ipcbench.measure import process
-from ipcbench.shortage import in_words
+from ipcbench.shortage import start_in_words
 from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
@@ -70,7 +70,7 @@ def scratch() -> Iterator[Scratch]:
     except OSError as error:
         for end in (read_end, write_end):
             os.close(end)
-        raise UsageError(f"no process could be started: {in_words(error)}") from error
+        raise UsageError(f"no process could be started: {start_in_words(error)}") from error
     if janitor == 0:
         _wait_and_sweep(directory, read_end)
     os.close(read_end)

@@ -265,7 +265,12 @@ def _credited(
     def send_on_credit() -> None:
         nonlocal credit
         if not credit:
-            await_credit()
+            try:
+                await_credit()
+            except BlockingIOError as error:
+                raise OSError(
+                    f"the receiver took no message in {_LOST_AFTER_S} s: no credit came"
+                ) from error
             credit += window
         credit -= 1
         send()

@@ -1,6 +1,7 @@
 """A datagram that is lost or out of order is never a silent gap, whichever loop looks."""
 
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_a_message_of_another_length_is_refused(loop: Loop, tmp_path: Path) -> N
         with pytest.raises(OSError, match="a message of 5 bytes came in place of 64"):
             server.receive()
         server.close()
+    finally:
+        link.close()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("transport", NUMBERING, ids=lambda transport: transport.name)
+def test_a_receiver_that_takes_nothing_is_told_as_that(
+    transport: Transport, loop: Loop, tmp_path: Path
+) -> None:
+    reason = transport.unavailable() or (native.unavailable() if loop == "native" else None)
+    if reason:
+        pytest.skip(reason)
+    # What is asked for fits one socket's buffer: only the missing credit keeps the sender waiting.
+    link = transport.link(20_000, "throughput", Workspace(tmp_path))
+    assert isinstance(link, DatagramLink)
+    try:
+        soon = struct.pack("@ll", 0, 1000)
+        link._ends["client"].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, soon)
+        client, _ = driven_by(loop, link.client())
+        for _ in range(client.facts["window_messages_count"]):
+            client.send()
+        with pytest.raises(OSError, match=r"took no message in .*: no credit came"):
+            client.send()
+        client.close()
     finally:
         link.close()
 
