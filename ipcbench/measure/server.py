@@ -9,6 +9,7 @@ from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import digest
+from ipcbench.shortage import named_in_words
 from ipcbench.transports.base import Endpoint, Link
 
 
@@ -114,6 +115,6 @@ def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
 
 def _report(channel: Channel, error: BaseException) -> None:
     try:
-        channel.send("failed", reason=f"{type(error).__name__}: {error}")
+        channel.send("failed", reason=named_in_words(error))
     except ChannelClosed:
         pass  # nobody is left to be told

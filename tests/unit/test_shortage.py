@@ -8,6 +8,8 @@ import pytest
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
+from ipcbench.measure import server
+from ipcbench.measure.control import Channel, PeerReported
 from ipcbench.measure.pair import Pair
 from ipcbench.shortage import in_words, is_shortage, named_in_words, start_in_words
 from ipcbench.transports.base import Workspace
@@ -44,3 +46,22 @@ def test_a_pair_whose_server_cant_be_started_says_of_what_there_is_too_little(
         Pair(case, None, Workspace(tmp_path)),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (_error(errno.EMFILE), "this process may open no more files; raise its limit"),
+        (MemoryError(), "no memory is left"),
+        (OSError("message 3 is lost"), "OSError: message 3 is lost"),
+    ],
+)
+def test_a_server_tells_its_client_in_words_what_ran_out(error: Exception, says: str) -> None:
+    ours, theirs = Channel.pair()
+    try:
+        server._report(theirs, error)
+        with pytest.raises(PeerReported, match=f"^{says}"):
+            ours.receive()
+    finally:
+        ours.close()
+        theirs.close()
