@@ -43,6 +43,17 @@ def pairs_at_once(sizes: Sequence[int], most: int) -> int:
     return max(1, min(most, *fitting))
 
 
+def too_large(size_bytes: int) -> str | None:
+    """Why there isn't memory for one pair with messages of this size; None if there is."""
+    needed, available = size_bytes * _BUFFERS_PER_MESSAGE, _available()
+    if needed <= available:
+        return None
+    return (
+        f"messages of {format_size(size_bytes)} need {display_size(needed)} of memory"
+        f" and {display_size(available)} is free; choose a smaller size"
+    )
+
+
 def _memory(sizes: Sequence[int]) -> int:
     """Bytes that messages may take. UsageError where the tables or one message don't fit."""
     limit = _limit(resource.RLIMIT_AS)
@@ -51,15 +62,15 @@ def _memory(sizes: Sequence[int]) -> int:
             f"this process may map {display_size(limit)} of memory and its tables need"
             f" {display_size(_TABLES_BYTES)}; raise the limit (ulimit -v {_TABLES_BYTES // 1024})"
         )
-    available = min(psutil.virtual_memory().available, limit)
     for size in sizes:
-        needed = size * _BUFFERS_PER_MESSAGE
-        if needed > available:
-            raise UsageError(
-                f"messages of {format_size(size)} need {display_size(needed)} of memory"
-                f" and {display_size(available)} is free; choose a smaller size"
-            )
-    return available
+        reason = too_large(size)
+        if reason is not None:
+            raise UsageError(reason)
+    return _available()
+
+
+def _available() -> int:
+    return min(psutil.virtual_memory().available, _limit(resource.RLIMIT_AS))
 
 
 def _pairs_of_files() -> int:

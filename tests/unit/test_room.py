@@ -7,7 +7,7 @@ import pytest
 
 from ipcbench import room
 from ipcbench.errors import UsageError
-from ipcbench.room import pairs_at_once
+from ipcbench.room import pairs_at_once, too_large
 
 
 @pytest.fixture
@@ -69,3 +69,14 @@ def test_shared_memory_is_shared_out(
     assert pairs_at_once([65536], 12) == 12
     assert pairs_at_once([2**23], 12) == 3
     assert pairs_at_once([2**26], 12) == 1
+
+
+def test_a_size_that_one_pair_has_no_memory_for_is_told_with_the_reason(
+    limits: dict[int, int],
+) -> None:
+    limits[resource.RLIMIT_AS] = 2**28
+    assert too_large(2**20) is None
+    reason = "messages of 64m need 512 MiB of memory and 256 MiB is free; choose a smaller size"
+    assert too_large(2**26) == reason
+    with pytest.raises(UsageError, match=reason):
+        pairs_at_once([2**20, 2**26], 12)
