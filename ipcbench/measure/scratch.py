@@ -6,6 +6,7 @@ removes what the directory's ledgers name and then the directory. A run that end
 the same work to the same janitor.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -28,7 +29,12 @@ from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
 PREFIX = "ipcbench-"
 OWNER = "owner"
-"""The file in a scratch directory that names the process that made it, and when that began."""
+"""The file in a scratch directory that names the process that made it, and when that began.
+
+That process holds a lock on it as long as it lives.
+"""
+_NAME_BYTES = 6
+_UNFINISHED_AFTER_S = 3600.0
 _JANITOR_LIMIT_S = 3.0
 _REMOVERS: dict[str, Callable[[int], None]] = {
     SEMAPHORE_KIND: remove_semaphore,
@@ -60,39 +66,66 @@ class Scratch:
 @contextmanager
 def scratch() -> Iterator[Scratch]:
     """A private directory in TMPDIR, removed by the janitor however this process ends."""
-    try:
-        directory = Path(tempfile.gettempdir()) / (PREFIX + secrets.token_hex(6))
-    except FileNotFoundError as error:
-        raise UsageError(f"no temporary folder can be written; set TMPDIR ({error})") from error
+    directory = _temporary_folder() / (PREFIX + secrets.token_hex(_NAME_BYTES))
+    with ExitStack() as furnished, _janitor(directory) as held:
+        owner = _furnish(directory)
+        furnished.callback(os.close, owner)  # let go of when the janitor is done
+        yield Scratch(directory, held)
+
+
+@contextmanager
+def _janitor(directory: Path) -> Iterator[int]:
+    """The descriptor by which the janitor of a directory is held off its work. UsageError."""
     read_end, write_end = os.pipe()
+    janitor: int | None = None
     try:
-        janitor = os.fork()
-    except OSError as error:
-        for end in (read_end, write_end):
-            os.close(end)
-        raise UsageError(f"no process could be started: {start_in_words(error)}") from error
-    if janitor == 0:
-        _wait_and_sweep(directory, read_end)
-    os.close(read_end)
-    try:
-        _furnish(directory)
-        yield Scratch(directory, write_end)
+        try:
+            # A signal's handler would raise in the child too, and have it go on as this process.
+            with process.signals_held_back():
+                janitor = os.fork()
+                if janitor == 0:
+                    _wait_and_sweep(directory, read_end)
+        except OSError as error:
+            raise UsageError(f"no process could be started: {start_in_words(error)}") from error
+        finally:
+            os.close(read_end)
+        yield write_end
     finally:
         os.close(write_end)
-        _await_janitor(janitor)
+        if janitor is not None:
+            _await_janitor(janitor)
 
 
-def _write_owner(path: Path) -> None:
+def _temporary_folder() -> Path:
+    """The folder for temporary files. Raises UsageError."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise UsageError(f"no temporary folder can be written; set TMPDIR ({error})") from error
+
+
+def _own(path: Path) -> int:
+    """The open file that names this process as a directory's owner, locked for its life.
+
+    Locked before it says anything: whoever can read it can't have the lock. No process that this
+    one starts keeps a copy, so the kernel drops the lock when this one ends. flock(2).
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{os.getpid()} {process.start_time(os.getpid())}")
+    try:
+        with suppress(OSError):  # a file system without locks: process id and start time must do
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(descriptor, f"{os.getpid()} {process.start_time(os.getpid())}".encode("ascii"))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
-def _furnish(directory: Path) -> None:
-    """Makes the directory and the file that names its owner. Raises UsageError."""
+def _furnish(directory: Path) -> int:
+    """Makes the directory and its owner's file, which it returns open. Raises UsageError."""
     try:
         directory.mkdir(mode=0o700)
-        _write_owner(directory / OWNER)
+        return _own(directory / OWNER)
     except FileNotFoundError as error:
         raise UsageError(f"{directory.parent} isn't there; set TMPDIR") from error
     except OSError as error:
@@ -116,10 +149,9 @@ def sweep(directory: Path) -> None:
     """
     if not _is_ours(directory):
         return
-    for ledger in sorted(directory.rglob(LEDGER)):
-        for kind, key in outstanding(ledger.read_text(encoding="ascii")):
-            if kind in _REMOVERS:
-                _REMOVERS[kind](key)
+    for kind, key in _noted_below(directory):
+        if kind in _REMOVERS:
+            _REMOVERS[kind](key)
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -135,21 +167,55 @@ class Leftover(NamedTuple):
 
 
 def leftovers() -> list[Leftover]:
-    """What this user's runs left behind; nothing of a run whose process still lives."""
+    """What this user's runs left behind; nothing of a run that still lives. Raises UsageError.
+
+    Another run, or its janitor, may remove something meanwhile: that isn't left over.
+    """
+    return [
+        Leftover(directory, _noted_below(directory))
+        for directory in sorted(_temporary_folder().glob(f"{PREFIX}*"))
+        if _is_ours(directory) and (_is_orphaned(directory / OWNER) or _is_unfinished(directory))
+    ]
+
+
+def _noted_below(directory: Path) -> list[tuple[str, int]]:
+    """What the ledgers below a directory say is outstanding, but for what is removed meanwhile."""
     found = []
-    for directory in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
-        if not _is_ours(directory):
-            continue
-        owner = directory / OWNER
-        if not owner.exists() or _lives(owner.read_text()):
-            continue
-        objects = [
-            item
-            for ledger in sorted(directory.rglob(LEDGER))
-            for item in outstanding(ledger.read_text(encoding="ascii"))
-        ]
-        found.append(Leftover(directory, objects))
+    for folder, _, names in os.walk(directory):  # passes over what it can't list
+        if LEDGER in names:
+            with suppress(OSError):
+                found += outstanding(Path(folder, LEDGER).read_text(encoding="ascii"))
     return found
+
+
+def _is_orphaned(owner: Path) -> bool:
+    """Whether the run of an owner's file is over: its process is gone, and so is its lock.
+
+    The lock tells of a process in another namespace, whose id says nothing here; the process tells
+    where the file system has no locks.
+    """
+    try:
+        with owner.open(encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look don't collide
+            return not _lives(file.read())
+    except (OSError, ValueError):
+        return False
+
+
+def _is_unfinished(directory: Path) -> bool:
+    """Whether a run was killed just after it made this directory: it is old, and without an owner.
+
+    Nothing can be in it. Its making takes milliseconds; it is left alone for an hour.
+    """
+    name = directory.name.removeprefix(PREFIX)
+    if len(name) != 2 * _NAME_BYTES or not set(name) <= set("0123456789abcdef"):
+        return False
+    try:
+        old = time.time() - directory.stat().st_mtime > _UNFINISHED_AFTER_S
+        inside = [(entry.name, entry.stat().st_size) for entry in directory.iterdir()]
+    except OSError:
+        return False
+    return old and inside in ([], [(OWNER, 0)])
 
 
 def _is_ours(directory: Path) -> bool:
@@ -183,11 +249,12 @@ def outstanding(ledger: str) -> list[tuple[str, int]]:
 
 
 def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
-    """The janitor's life; runs in the child and never returns."""
+    """The janitor's life; runs in the child, where signals are held back, and never returns."""
     try:
-        os.setsid()
         for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(deaf_to, signal.SIG_IGN)
+        process.accept_signals()
+        os.setsid()
         process.silence_standard_streams()
         process.close_quietly(process.open_descriptors() - {0, 1, 2, read_end})
         while os.read(read_end, 1):

@@ -1,12 +1,16 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ipcbench.measure.scratch import PREFIX, outstanding, scratch, sweep
+from ipcbench.errors import UsageError
+from ipcbench.measure import process
+from ipcbench.measure.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import DEV_SHM, LEDGER, Workspace, momentary_name
 
@@ -79,3 +83,144 @@ def test_a_sweep_removes_names_that_a_dead_process_had_for_a_moment(tmp_path: Pa
     sweep(tmp_path)
     assert not any(path.exists() for path in made)
     sweep(tmp_path)  # gone already is no error
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of this test's own."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def _directory_of(owner: str, folder: Path) -> Path:
+    directory = folder / f"{PREFIX}0123456789ab"
+    directory.mkdir()
+    (directory / OWNER).write_text(owner)
+    (directory / LEDGER).write_text("")
+    return directory
+
+
+@pytest.mark.parametrize("name", [OWNER, LEDGER])
+def test_what_another_removes_while_it_is_looked_at_is_no_error(
+    name: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = _directory_of(f"{os.getpid()} 1", elsewhere)
+    opened = Path.open
+
+    def open_too_late(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == name:
+            shutil.rmtree(directory)
+        return opened(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_too_late)
+        assert [left.objects for left in leftovers()] == [[]] * (name == LEDGER)
+        assert not directory.exists()
+    _directory_of(f"{os.getpid()} 1", elsewhere)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_too_late)
+        sweep(directory)
+    assert not directory.exists()
+
+
+def test_without_a_temporary_folder_one_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.gettempdir", none_usable)
+        with pytest.raises(UsageError, match="no temporary folder can be written; set TMPDIR"):
+            leftovers()
+        with pytest.raises(UsageError, match="set TMPDIR"), scratch():
+            pass
+
+
+def test_a_run_whose_process_id_says_nothing_here_is_known_by_its_lock(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scratch() as private:
+        # As another process namespace with the same temporary folder sees it.
+        with monkeypatch.context() as patch:
+            patch.setattr(process, "start_time", lambda _: None)
+            assert leftovers() == []
+        assert private.directory.is_dir()
+    directory = _directory_of(f"{os.getpid()} 1", elsewhere)
+    assert [left.directory for left in leftovers()] == [directory]
+    shutil.rmtree(directory)
+
+
+def test_a_janitor_keeps_no_lock_of_a_run_that_was_killed(elsewhere: Path) -> None:
+    program = """
+import sys
+from ipcbench.measure.scratch import scratch
+with scratch() as private:
+    print(private.directory, flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(elsewhere)},
+    ) as run:
+        assert run.stdout is not None
+        directory = Path(run.stdout.readline().strip())
+        (janitor,) = process.children(run.pid)
+        os.kill(janitor, signal.SIGSTOP)
+        try:
+            assert leftovers() == []
+            run.kill()
+            run.wait(timeout=30)
+            assert [left.directory for left in leftovers()] == [directory]
+        finally:
+            os.kill(janitor, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "age_s", "found"),
+    [
+        ("0123456789ab", [], 7200, True),
+        ("0123456789ab", [OWNER], 7200, True),
+        ("0123456789ab", [], 60, False),
+        ("0123456789ab", ["notes"], 7200, False),
+        ("my-own-notes", [], 7200, False),
+    ],
+)
+def test_a_directory_whose_maker_was_killed_before_it_put_its_name_in_is_left_over(
+    name: str, inside: list[str], age_s: int, found: bool, elsewhere: Path
+) -> None:
+    directory = elsewhere / (PREFIX + name)
+    directory.mkdir()
+    for file in inside:
+        (directory / file).touch()
+    made_s = directory.stat().st_mtime - age_s
+    os.utime(directory, (made_s, made_s))
+    assert [left.directory for left in leftovers()] == [directory] * found
+    shutil.rmtree(directory)
+
+
+def test_a_signal_at_the_janitors_birth_doesnt_make_it_go_on_as_the_run() -> None:
+    program = """
+import os, signal
+from ipcbench.interrupts import interruptible
+from ipcbench.measure.scratch import scratch
+def interrupted(fork=os.fork):
+    pid = fork()
+    if pid == 0:
+        signal.raise_signal(signal.SIGINT)
+    return pid
+os.fork = interrupted
+with interruptible():
+    try:
+        with scratch():
+            print("measured", flush=True)
+    finally:
+        print("ended", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("measured\nended\n", "", 0)
