@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Self, cast
 
@@ -41,27 +42,29 @@ class Worker:
         self._directory = directory
         self._timeout_s = self._left_s = timeout_s
         self._said = b""
-        self._turn, theirs = socket.socketpair()
-        self._server_watch, server_end = os.pipe()
-        try:
-            tether = Tether(os.getpid(), held, server_end)
-            self._process = subprocess.Popen(
-                [*command, f"--tether={tether}"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=tuple(tether.descriptors),
-                start_new_session=True,
-                # The worker imports exactly what this process would, wherever it was started.
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-        except OSError as error:
-            self._turn.close()
-            os.close(self._server_watch)
-            raise LaunchFailed(f"no worker could be started: {start_in_words(error)}") from error
-        finally:
-            theirs.close()
-            os.close(server_end)
+        with ExitStack() as kept, ExitStack() as given:
+            try:
+                self._turn, theirs = socket.socketpair()
+                kept.enter_context(self._turn)
+                given.enter_context(theirs)
+                self._server_watch, server_end = os.pipe()
+                kept.callback(os.close, self._server_watch)
+                given.callback(os.close, server_end)
+                tether = Tether(os.getpid(), held, server_end)
+                self._process = subprocess.Popen(
+                    [*command, f"--tether={tether}"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    pass_fds=tuple(tether.descriptors),
+                    start_new_session=True,
+                    # The worker imports exactly what this process would, wherever it was started.
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                )
+            except OSError as error:
+                reason = f"no worker could be started: {start_in_words(error)}"
+                raise LaunchFailed(reason) from error
+            self._kept = kept.pop_all()
         self._stderr = cast("IO[bytes]", self._process.stderr)
 
     def __enter__(self) -> Self:
@@ -69,8 +72,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self._end_group()
-        self._turn.close()
-        os.close(self._server_watch)
+        self._kept.close()
 
     def wait_until_ready(self) -> None:
         """Returns once it waits for a turn, or has ended, or took too long; `turn` tells which."""
@@ -123,7 +125,7 @@ class Worker:
         """
         deadline = time.monotonic() + self._left_s
         server_gone_s: float | None = None
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # takes no descriptor, unlike epoll
             selector.register(self._stderr, selectors.EVENT_READ)
             selector.register(self._server_watch, selectors.EVENT_READ)
             selector.register(self._turn, selectors.EVENT_READ)

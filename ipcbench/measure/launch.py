@@ -115,10 +115,10 @@ class WorkerLauncher:
         with ExitStack() as started:
             workers: dict[Case, tuple[Worker, Path]] = {}
             for case, options in launches:
-                directory = started.enter_context(self._scratch.launch())
-                output = directory / "launch.json"
-                command = self._command(case, options, output)
                 try:
+                    directory = started.enter_context(self._scratch.launch())
+                    output = directory / "launch.json"
+                    command = self._command(case, options, output)
                     with signals_held_back():
                         worker = Worker(
                             command, directory, self._scratch.held, self._effort.timeout_s

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ipcbench.errors import UsageError
+from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.measure import process
-from ipcbench.shortage import start_in_words
+from ipcbench.shortage import in_words, start_in_words
 from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
@@ -54,9 +54,16 @@ class Scratch:
 
     @contextmanager
     def launch(self) -> Iterator[Path]:
-        """A directory of its own for one launch, swept when the launch is over."""
+        """A directory of its own for one launch, swept when the launch is over.
+
+        Raises LaunchFailed if it can't be made.
+        """
         directory = self.directory / secrets.token_hex(4)
-        directory.mkdir(mode=0o700)
+        try:
+            directory.mkdir(mode=0o700)
+        except OSError as error:
+            reason = f"no directory for a launch could be made: {in_words(error)}"
+            raise LaunchFailed(reason) from error
         try:
             yield directory
         finally:

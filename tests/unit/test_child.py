@@ -1,0 +1,75 @@
+"""What a driver does about workers that can't be started, or never get ready."""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ipcbench.case import Case
+from ipcbench.errors import LaunchFailed
+from ipcbench.measure.child import Worker
+from ipcbench.measure.launch import Effort, WorkerLauncher
+from ipcbench.measure.scratch import Scratch, scratch
+
+CASES = [Case("latency", name, 64, "python", "free") for name in ("unix", "pipe")]
+_A_START_TAKES = 9
+"""A socket pair, a pipe, the null device, and two pipes of subprocess's."""
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _open_below(limit: int) -> set[int]:
+    return set(filter(_is_open, range(limit)))
+
+
+@contextmanager
+def _free_descriptors(count: int) -> Iterator[None]:
+    """Inside, this process may open so many more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = 0
+    while limit + 1 - len(_open_below(limit + 1)) <= count:
+        limit += 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("count", range(_A_START_TAKES))
+def test_a_worker_that_too_few_descriptors_are_left_for_fails_its_launch_and_leaks_none(
+    count: int, tmp_path: Path
+) -> None:
+    with scratch() as private:
+        before = _open_below(256)
+        with _free_descriptors(count):
+            with pytest.raises(LaunchFailed, match="may open no more files; raise its limit") as e:
+                Worker([sys.executable, "-c", ""], tmp_path, private.held, 30.0)
+            assert str(e.value).startswith("no worker could be started: ")
+        assert _open_below(256) == before
+
+
+def test_turns_take_no_descriptor(tmp_path: Path) -> None:
+    with (
+        scratch() as private,
+        Worker([sys.executable, "-c", ""], tmp_path, private.held, 30.0) as worker,
+        _free_descriptors(0),
+    ):
+        assert not worker.turn()
+
+
+def test_launches_without_room_for_their_directories_fail_with_the_reason(tmp_path: Path) -> None:
+    launcher = WorkerLauncher(Scratch(tmp_path / "gone", 0), {"free": None}, Effort())
+    outcomes = [(case, str(outcome)) for case, outcome in launcher.calibrate(CASES)]
+    assert [case for case, _ in outcomes] == CASES
+    assert all(told.startswith("no directory for a launch could be made: ") for _, told in outcomes)
