@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Self, cast
@@ -36,11 +36,13 @@ class Worker:
     ) -> None:
         """Starts it. Raises LaunchFailed.
 
-        `directory` is the launch's own, `held` the scratch directory's descriptor. All turns
-        together may take `timeout_s`.
+        `directory` is the launch's own, `held` the scratch directory's descriptor. To get ready and
+        all turns together may take `timeout_s`.
         """
         self._directory = directory
-        self._timeout_s = self._left_s = timeout_s
+        self._timeout_s = timeout_s
+        self.left_s = timeout_s
+        """What is left of its time."""
         self._said = b""
         with ExitStack() as kept, ExitStack() as given:
             try:
@@ -74,9 +76,9 @@ class Worker:
         self._end_group()
         self._kept.close()
 
-    def wait_until_ready(self) -> None:
-        """Returns once it waits for a turn, or has ended, or took too long; `turn` tells which."""
-        select.select([self._turn], [], [], self._timeout_s)
+    def fileno(self) -> int:
+        """The socket by which it asks for its turns, so that a selector can wait for that."""
+        return self._turn.fileno()
 
     def turn(self) -> bool:
         """Gives it a turn and waits for its end: whether it asks for another.
@@ -90,7 +92,7 @@ class Worker:
         except OSError:
             pass  # it ended already, or never got ready; which is found out below
         ended, gave_up = self._listen()
-        self._left_s -= time.monotonic() - began_s
+        self.left_s -= time.monotonic() - began_s
         if not ended and gave_up is None:
             return True
         stopped = "" if ended else self._stopped()
@@ -123,7 +125,7 @@ class Worker:
         handler runs between two bytecodes, and none follows). So the driver watches the server
         too, and repeats the signal until the client has noticed.
         """
-        deadline = time.monotonic() + self._left_s
+        deadline = time.monotonic() + self.left_s
         server_gone_s: float | None = None
         with selectors.PollSelector() as selector:  # takes no descriptor, unlike epoll
             selector.register(self._stderr, selectors.EVENT_READ)
@@ -181,6 +183,26 @@ class Worker:
             pass  # nobody is left (macOS answers EPERM for a group of zombies)
         process.wait()
         select.select([self._server_watch], [], [], _EXIT_LIMIT_S)
+
+
+def wait_until_ready(workers: Collection[Worker]) -> None:
+    """Returns once each waits for a turn, or has ended, or took too long; `turn` tells which.
+
+    They get ready at the same time, and each is charged what it took itself: however many are
+    stuck, all are waited for as long as the most patient one alone.
+    """
+    began_s = time.monotonic()
+    with selectors.PollSelector() as selector:
+        for worker in workers:
+            selector.register(worker, selectors.EVENT_READ)
+        while waiting := [cast("Worker", key.fileobj) for key in selector.get_map().values()]:
+            elapsed_s = time.monotonic() - began_s
+            left_s = max(worker.left_s for worker in waiting) - elapsed_s
+            ready = [cast("Worker", key.fileobj) for key, _ in selector.select(max(left_s, 0))]
+            elapsed_s = time.monotonic() - began_s
+            for worker in ready if left_s > 0 else waiting:
+                selector.unregister(worker)
+                worker.left_s -= elapsed_s
 
 
 def _reason(said: str) -> str | None:

@@ -14,7 +14,7 @@ from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.host import Cpus
-from ipcbench.measure.child import Worker
+from ipcbench.measure.child import Worker, wait_until_ready
 from ipcbench.measure.process import signals_held_back
 from ipcbench.measure.scratch import Scratch
 from ipcbench.measure.tether import SAMPLES
@@ -126,8 +126,7 @@ class WorkerLauncher:
                         workers[case] = started.enter_context(worker), output
                 except LaunchFailed as failure:
                     yield case, failure
-            for worker, _ in workers.values():
-                worker.wait_until_ready()
+            wait_until_ready([worker for worker, _ in workers.values()])
             while workers:
                 for case, (worker, output) in list(workers.items()):
                     try:

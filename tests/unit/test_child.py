@@ -4,14 +4,14 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.child import Worker
+from ipcbench.measure.child import Worker, wait_until_ready
 from ipcbench.measure.launch import Effort, WorkerLauncher
 from ipcbench.measure.scratch import Scratch, scratch
 
@@ -73,3 +73,23 @@ def test_launches_without_room_for_their_directories_fail_with_the_reason(tmp_pa
     outcomes = [(case, str(outcome)) for case, outcome in launcher.calibrate(CASES)]
     assert [case for case, _ in outcomes] == CASES
     assert all(told.startswith("no directory for a launch could be made: ") for _, told in outcomes)
+
+
+def test_workers_that_never_get_ready_share_one_time_limit_and_cost_others_nothing(
+    tmp_path: Path,
+) -> None:
+    silent = [sys.executable, "-c", "import time; time.sleep(60)"]
+    prompt = [sys.executable, "-c", "import os; os.write(0, b'r'); os.read(0, 1)"]
+    with scratch() as private, ExitStack() as started:
+        first, good, last = (
+            started.enter_context(Worker(command, tmp_path, private.held, limit_s))
+            for command, limit_s in ((silent, 0.1), (prompt, 30.0), (silent, 0.1))
+        )
+        wait_until_ready([first, good, last])
+        assert first.left_s == last.left_s <= 0  # given up at one moment, for both of them
+        assert good.left_s > 0
+        for worker in (first, last):
+            with pytest.raises(LaunchFailed, match=r"took longer than 0\.1 s \(--timeout\)"):
+                worker.turn()
+            assert worker.left_s <= 0
+        assert not good.turn()
