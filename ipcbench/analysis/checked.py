@@ -42,6 +42,8 @@ _MOST_NAMES = 256
 _MOST_KEYS = 1_000
 """Different names of metadata in one file: each is a column of the frame of launches."""
 _LARGEST_SIZE = 2**48
+_CONNECT_SIZE = 1
+"""A connection exchanges one byte each way, and no comparison tells other sizes apart."""
 _LONGEST_NAME = 200
 _SHOWN = 60
 _SAID = 300
@@ -327,6 +329,8 @@ def _case(name: object, where: str) -> Case:
         raise ResultsError(f"isn't ipcbench's: {_shown(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
+    if case.workload == "connect" and case.message_size_bytes != _CONNECT_SIZE:
+        raise _wrong(case.id, "message size", case.message_size_bytes, "the one byte of a connect")
     return case
 
 

@@ -224,6 +224,8 @@ def terms(wanted: Sequence[Pair], others: Sequence[Pair]) -> list[Term]:
     left = (1 << len(wanted)) - 1 if others else 0
     foreign = ((1 << len(others)) - 1) << len(wanted)
     pure = [kind for kind in _kinds(wanted, [*wanted, *others]) if not kind.pairs & foreign]
+    if not pure:  # what disagrees differs in nothing that is told
+        return []
     found: list[Term] = []
     while left and len(found) < _MOST_PICKED:
         pick = max(pure, key=lambda kind: ((kind.pairs & left).bit_count(), -len(kind.term.values)))

@@ -292,6 +292,14 @@ def test_a_name_that_no_case_has_is_refused(name: str, data: Any) -> None:
     assert "isn't ipcbench's" in said or "its case is" in said or "message size is" in said
 
 
+def test_a_connection_with_more_than_its_byte_is_refused(data: Any) -> None:
+    other = {"case": "connect/unix/1k/python/cross-core", "status": "failed", "reason": "no"}
+    data["ipcbench"]["unmeasured"].append(other)
+    assert "message size is 1024, not the one byte of a connect" in refusal(data)
+    other["case"] = "connect/unix/1/python/cross-core"
+    store.loads(json.dumps(data), "FILE")
+
+
 def test_a_transport_that_this_version_lacks_is_shown(
     data: Any, stored: Callable[[Any], str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -290,6 +290,12 @@ def test_what_no_sentence_can_tell_is_left_to_the_rows() -> None:
     assert answer_text(_unix(where)) == told
 
 
+def test_comparisons_that_nothing_tells_apart_are_left_to_the_rows() -> None:
+    judgement = _unix({"connect/1": 0.5, "connect/1k": 1.5})
+    told = "depends on more than a sentence can tell: see the rows (2 of 2 comparisons decided)"
+    assert answer_text(judgement) == told
+
+
 def test_a_run_made_to_judge_claims_is_known_by_its_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
