@@ -101,7 +101,8 @@ def _facts(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def _times(group: pd.DataFrame) -> list[tuple[str, str]]:
-    started = [] if "date" not in group else [("first launch", str(group["date"].min()))]
+    dates = group["date"].dropna() if "date" in group else ()  # a file needn't have it everywhere
+    started = [("first launch", str(min(dates)))] if len(dates) else []
     rounds = counted(int(group["round"].max()), "round")
     launches = counted(len(group), "launch", "launches")
     cases = counted(group["case"].nunique(), "case")

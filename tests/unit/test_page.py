@@ -22,7 +22,7 @@ from ipcbench.reporters.html_text import Html, element
 from ipcbench.reporters.markdown import escaped, markdown_text
 from ipcbench.reporters.page import Drawing
 from ipcbench.reporters.pictures import Picture, Subject, pictures
-from ipcbench.reporters.provenance import run_again
+from ipcbench.reporters.provenance import provenances, run_again
 from ipcbench.reporters.scales import log_ticks, size_ticks
 from tests import browser
 from tests.replay import replayed
@@ -277,6 +277,15 @@ def test_markdown_mentions_nobody() -> None:
 )
 def test_a_run_is_repeated_with_the_seed_that_it_chose(command: str, again: str) -> None:
     assert run_again(command, "7") == again
+
+
+def test_the_first_launch_is_told_where_any_launch_has_its_date() -> None:
+    launches = frame.launches(replayed({UNIX: [[1e-5]] * 3}, rounds=3)[0])
+    launches["date"] = [None, "2026-11-24 07:00", "2026-11-24 06:00"]
+    (one,) = provenances(launches)
+    assert one.facts[0] == ("first launch", "2026-11-24 06:00")
+    (one,) = provenances(launches.assign(date=None))
+    assert "first launch" not in dict(one.facts)
 
 
 @pytest.mark.parametrize(
