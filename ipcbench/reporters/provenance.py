@@ -1,7 +1,8 @@
 """What it takes to run results again: of each run all that is the same in its launches."""
 
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -55,6 +56,17 @@ _TITLES = {
 """What facts are called, in the order in which they are told; others follow by their own names."""
 
 
+_PLACES = frozenset(
+    (
+        *("-o", "--output", "--resume", "--save", "--against", "--events"),
+        *("--csv", "--markdown", "--html", "--svg", "--png"),
+    )
+)
+"""The options whose value is where something comes from or goes to."""
+_SHORT_OUTPUT = re.compile("-o.")
+_WATCHING = frozenset(("--force", "--no-lock", "--quiet"))
+
+
 class Provenance(NamedTuple):
     """One run's."""
 
@@ -76,16 +88,32 @@ def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
 
 
 def run_again(command: str, seed: str) -> str:
-    """The command, as it is typed in a checkout, with the seed that it chose."""
+    """The command, as it is typed in a checkout, with the seed that it chose.
+
+    Without where that run's results went and how it was watched: its files exist by now.
+    """
     try:
         words = shlex.split(command)
     except ValueError:
         words = [command]
+    words = list(_measuring(words))
     if words and words[0].endswith(".py"):
         words = ["python", *words]
     if not any(word == "--seed" or word.startswith("--seed=") for word in words):
         words += ["--seed", seed]
     return shlex.join(words)
+
+
+def _measuring(words: Iterable[str]) -> Iterator[str]:
+    """The words of a command that say what is measured, and how."""
+    rest = iter(words)
+    for word in rest:
+        name, is_joined, _ = word.partition("=")
+        if name in _PLACES:
+            if not is_joined:
+                next(rest, None)  # its value
+        elif word not in _WATCHING and not _SHORT_OUTPUT.match(word):
+            yield word
 
 
 def _facts(group: pd.DataFrame) -> dict[str, Any]:

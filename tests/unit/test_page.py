@@ -273,6 +273,19 @@ def test_markdown_mentions_nobody() -> None:
         ("ipcbench compare unix", "ipcbench compare unix --seed 7"),
         ("ipcbench compare --seed 5", "ipcbench compare --seed 5"),
         ("bench/latency.py", "python bench/latency.py --seed 7"),
+        (
+            "ipcbench compare -o run.json unix --csv - --html=run.html --force --sizes 64",
+            "ipcbench compare unix --sizes 64 --seed 7",
+        ),
+        (
+            "ipcbench compare -orun.json --save a --against=b --events c --svg e --png f",
+            "ipcbench compare --seed 7",
+        ),
+        (
+            "ipcbench claims --markdown d --output g --resume h --no-lock --quiet --details",
+            "ipcbench claims --details --seed 7",
+        ),
+        ("ipcbench compare unix --csv", "ipcbench compare unix --seed 7"),
     ],
 )
 def test_a_run_is_repeated_with_the_seed_that_it_chose(command: str, again: str) -> None:
