@@ -1,6 +1,7 @@
 """Round trips over every pair of CPUs, as a table whose cells are shaded by value."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from rich import box
@@ -16,38 +17,55 @@ _FAST, _SLOW = (247, 251, 255), (8, 81, 156)
 _DARK = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The round trips of one transport, size and loop over pairs of CPUs."""
+
+    title: str
+    cpus: Sequence[int]
+    """Those of either end, in order."""
+    times_s: Mapping[tuple[int, int], float]
+    """By the client's and the server's CPU; without what has no number."""
+
+
 def is_part(cases: pd.DataFrame) -> pd.Series:
-    """Which cases are cells of a matrix: those whose placement names two CPUs."""
-    return cases["placement"].map(lambda name: placement_of_cpus(name) is not None).astype(bool)
+    """Which cases are cells of a matrix: round trips whose placement names two CPUs."""
+    named = cases["placement"].map(lambda name: placement_of_cpus(name) is not None)
+    return named.astype(bool) & (cases["workload"] == "latency").astype(bool)
+
+
+def grids(cases: pd.DataFrame) -> Iterator[Grid]:
+    """One for each transport, size and loop that has cells."""
+    keys = ["transport", "message_size_bytes", "loop"]
+    for (transport, size, loop), group in cases[is_part(cases)].groupby(keys, sort=False):
+        where = f"{transport}, {units.display_size(int(str(size)))}, {loop} loop"
+        cells = zip(map(placement_of_cpus, group["placement"]), group["time_median_s"], strict=True)
+        times_s = {
+            pair: None if pd.isna(time_s) else float(time_s) for pair, time_s in cells if pair
+        }
+        yield Grid(
+            f"Round trip by CPU, {where}",
+            sorted({cpu for pair in times_s for cpu in pair}),
+            {pair: time_s for pair, time_s in times_s.items() if time_s is not None},
+        )
 
 
 def matrices(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """A table for each transport, size and loop: the client's CPU down, the server's across."""
-    keys = ["workload", "transport", "message_size_bytes", "loop"]
-    for (_, transport, size, loop), group in cases[is_part(cases)].groupby(keys, sort=False):
-        yield Text(
-            f"Round trip by CPU, {transport}, {units.display_size(int(str(size)))}, {loop} loop",
-            style="bold",
-        )
-        yield _matrix(group)
+    """A table for each grid: the client's CPU down, the server's across."""
+    for grid in grids(cases):
+        yield Text(grid.title, style="bold")
+        yield _matrix(grid)
         yield Text()
 
 
-def _matrix(group: pd.DataFrame) -> Table:
-    times = {
-        placement_of_cpus(row["placement"]): row["time_median_s"]
-        for row in group.to_dict("records")
-        if row["status"] == "measured"
-    }
-    pairs = [pair for pair in map(placement_of_cpus, group["placement"]) if pair]
-    cpus = sorted({cpu for pair in pairs for cpu in pair})
+def _matrix(grid: Grid) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("CPU", justify="right")
-    for cpu in cpus:
+    for cpu in grid.cpus:
         table.add_column(str(cpu), justify="right")
-    for client in cpus:
-        cells = [times.get((client, server)) for server in cpus]
-        table.add_row(str(client), *(_cell(time_s, times.values()) for time_s in cells))
+    for client in grid.cpus:
+        cells = [grid.times_s.get((client, server)) for server in grid.cpus]
+        table.add_row(str(client), *(_cell(time_s, grid.times_s.values()) for time_s in cells))
     return table
 
 

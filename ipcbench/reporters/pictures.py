@@ -268,7 +268,7 @@ def _by_placement(points: pd.DataFrame, where: str, name: str) -> Picture:
 
 
 def _matrices(subject: Subject) -> Iterator[Picture]:
-    cells = curves.with_cpus(subject.cases)
+    cells = curves.with_cpus(subject.cases[matrix.is_part(subject.cases)])
     for _, group in cells.groupby(["transport", "message_size_bytes", "loop"], sort=False):
         rows = group.sort_values("time_median_s").to_dict("records")
         first, last = rows[0], rows[-1]

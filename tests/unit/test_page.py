@@ -24,6 +24,7 @@ from ipcbench.reporters.page import Drawing
 from ipcbench.reporters.pictures import Picture, Subject, pictures
 from ipcbench.reporters.provenance import provenances, run_again
 from ipcbench.reporters.scales import log_ticks, size_ticks
+from ipcbench.units import display_time
 from tests import browser
 from tests.replay import replayed
 from tests.synthetic import large
@@ -111,16 +112,35 @@ def test_a_run_of_one_size_has_rows_instead_of_lines_over_sizes() -> None:
     assert names == ["connect-1-same-core-python-loop", "launches-over-time"]
 
 
-def test_a_matrix_is_a_heat_map_of_cpus() -> None:
+@pytest.fixture(scope="module")
+def by_cpus() -> Told:
+    """The stored run, of both workloads, as if made on two pairs of CPUs."""
     text = STORED.read_text(encoding="utf-8")
     cells = [text.replace("cross-core", f"cpus-{pair}") for pair in ("0-0", "0-1")]
     results = [store.loads(cells[0], "one")]
     results.append(store.loads(re.sub('"run_id":"[0-9a-f]+"', '"run_id":"b"', cells[1]), "other"))
-    told = frame.told(store.merge((str(i), one) for i, one in enumerate(results)))
-    found = {picture.name: picture for picture, _ in drawn(told)}
+    return frame.told(store.merge((str(i), one) for i, one in enumerate(results)))
+
+
+def test_a_matrix_is_a_heat_map_of_cpus(by_cpus: Told) -> None:
+    found = {picture.name: picture for picture, _ in drawn(by_cpus)}
     says = found["cpus-pipe-64-python"].says
     assert says.startswith("Round trip by CPU, pipe, 64 B, python loop. Fastest: ")
-    assert not any(picture.part in ("times", "throughput") for picture in found.values())
+    assert not any(picture.part == "times" for picture in found.values())
+
+
+def test_a_stream_on_named_cpus_is_no_round_trip(by_cpus: Told) -> None:
+    times = by_cpus.cases.set_index("case")["time_median_s"].map(display_time)
+    streamed, trip = (
+        times[f"{name}/pipe/64/python/cpus-0-1"] for name in ("throughput", "latency")
+    )
+    found = [picture for picture, _ in drawn(by_cpus)]
+    matrices = [picture.says for picture in found if picture.name.startswith("cpus-pipe-64-")]
+    assert [(trip in says, streamed in says) for says in matrices] == [(True, False)]
+    assert any(picture.part == "throughput" for picture in found)
+    text = Elements(page.page(by_cpus, [])).text
+    assert "Throughput (one way, delivered)" in text
+    assert "Latency (round trip)" not in text
 
 
 def test_no_two_pictures_have_one_name_and_names_are_plain(told: Told, hostile: Told) -> None:
