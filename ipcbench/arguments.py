@@ -13,7 +13,7 @@ from ipcbench.transports.base import CORE
 
 _REPORT_OPTIONS = frozenset(
     (
-        *("files", "baseline", "percentiles", "details", "overview", "force"),
+        *("files", "baseline", "percentiles", "details", "overview", "claims", "force"),
         *("csv", "markdown", "html", "svg", "png", "quiet"),
     )
 )

@@ -22,6 +22,8 @@ class Documents(NamedTuple):
     html: Path | None = None
     svg: Path | None = None
     png: Path | None = None
+    claims: bool = False
+    """Whether the answers to claims belong into the Markdown, as they always do into the page."""
 
     @property
     def on_stdout(self) -> bool:
@@ -41,7 +43,7 @@ class Documents(NamedTuple):
 
 def checked(args: Namespace) -> Documents:
     """What the arguments ask for. UsageError for what can't be written, or can't be drawn here."""
-    wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png)
+    wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png, args.claims)
     for path in (wanted.csv, wanted.markdown):
         if path is not None and str(path) != outputs.STDOUT:
             outputs.checked_output(path, force=args.force)
@@ -83,11 +85,13 @@ def check_different(named: dict[str, Path | None]) -> None:
 def write(told: "Told", wanted: Documents, to_stdout: Callable[[str], object]) -> Iterator[Path]:
     """Writes them, and yields each file or folder that was written."""
     from ipcbench.analysis import store
+    from ipcbench.analysis.judging import asked_for
     from ipcbench.reporters import csv_file, markdown
 
+    claims = wanted.claims or asked_for(told.results)
     texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (wanted.csv, lambda: csv_file.csv_text(told.cases)),
-        (wanted.markdown, lambda: markdown.markdown_text(told)),
+        (wanted.markdown, lambda: markdown.markdown_text(told, claims=claims)),
     )
     for path, text in texts:
         if path is not None and str(path) == outputs.STDOUT:

@@ -27,9 +27,10 @@ def summary(
     """
     cases, launches = told.cases, told.launches
     shown = cases if tables else cases.iloc[:0]
+    apart = shown[~matrix.is_part(shown)]
     if overview:
-        yield from overviews(shown)
-    yield from table.tables(shown[~matrix.is_part(shown)])
+        yield from overviews(apart)
+    yield from table.tables(apart)
     yield from table.tax_tables(shown)
     yield from matrix.matrices(shown)
     if percentiles:

@@ -94,6 +94,15 @@ def test_markdown_on_stdout_sends_the_tables_to_stderr() -> None:
     assert "Latency (round trip)" in done.stderr
 
 
+def test_markdown_has_the_answers_to_claims_where_they_are_judged() -> None:
+    for command in (("claims", str(STORED)), ("report", str(STORED), "--claims")):
+        done = ipcbench(*command, "--markdown", "-")
+        assert done.stdout.startswith("**Claims**\n\n| claim | here |\n")
+        assert (
+            "| pipes are the old method, UNIX sockets the new one: which is faster |" in done.stdout
+        )
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [

@@ -11,6 +11,7 @@ import pytest
 
 from ipcbench import documents
 from ipcbench.analysis import frame, store
+from ipcbench.analysis.claims import CLAIMS
 from ipcbench.analysis.frame import Told
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
@@ -281,6 +282,32 @@ def test_markdown_has_a_row_a_case_and_stays_a_table(told: Told, hostile: Told) 
         if block.startswith("|"):
             columns = {len(re.split(r"(?<!\\)\|", line)) for line in block.splitlines()}
             assert len(columns) == 1
+
+
+def test_markdown_shows_a_matrix_as_one_table(by_cpus: Told) -> None:
+    text = markdown_text(by_cpus)
+    times = by_cpus.cases.set_index("case")["time_median_s"].map(display_time)
+    cells = [times[f"latency/pipe/64/python/cpus-{pair}"] for pair in ("0-0", "0-1")]
+    table = [
+        "**Round trip by CPU, pipe, 64 B, python loop**",
+        "",
+        "| CPU | 0 | 1 |",
+        "|---:|---:|---:|",
+        f"| 0 | {cells[0]} | {cells[1]} |",
+        "| 1 |  |  |",
+        "",
+    ]
+    assert "\n".join(table) in text
+    assert "Latency (round trip)" not in text
+    assert "**Throughput (one way, delivered), 64 B, cpus-0-1, python loop**" in text
+
+
+def test_markdown_has_the_answers_to_claims_if_asked(told: Told) -> None:
+    assert "**Claims**" not in markdown_text(told)
+    text = markdown_text(told, claims=True)
+    assert text.startswith("**Claims**\n\n| claim | here |\n|---|---|\n| AF\\_UNIX is faster")
+    assert text.endswith(markdown_text(told))
+    assert text.count("comparisons decided)") == len(CLAIMS)
 
 
 def test_markdown_mentions_nobody() -> None:

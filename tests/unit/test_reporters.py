@@ -102,6 +102,16 @@ def test_a_ratio_says_in_words_which_way_it_goes(ratio: float, text: str) -> Non
     assert ratio_text(ratio, "~") == f"~ {text}"
 
 
+def test_the_overview_leaves_the_cells_of_a_matrix_to_its_table() -> None:
+    cells = {
+        Case("latency", "pipe", 64, "python", f"cpus-{pair}"): [[1e-5]] for pair in ("0-0", "0-1")
+    }
+    text = text_of(replayed({**cells, UNIX: [[1e-5]]}, rounds=1)[0], overview=True)
+    assert text.count("All mechanisms") == 1
+    assert "All mechanisms, cross-core" in text
+    assert "Round trip by CPU, pipe, 64 B, python loop" in text
+
+
 def test_a_ratio_without_a_verdict_is_a_question() -> None:
     assert ratio_text(0.5, None) == "? 2.00x faster"
     assert ratio_text(1.0, None) == "1.00x"
