@@ -27,6 +27,9 @@ FORMAT = 1
 OUR_KEY = "ipcbench"
 """Where a file holds what pyperf has no place for."""
 
+RETRIED_KEY = "retried_after"
+"""Metadata of a launch that was the second try: why there was no number from the first."""
+
 Status = Literal["n/a", "failed"]
 
 _PYPERF_VERSION = "1.0"
@@ -48,7 +51,6 @@ _LONGEST_NAME = 200
 _SHOWN = 60
 _SAID = 300
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
@@ -121,7 +123,7 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("cpu_model", "virtualisation", "kernel", "python", "governor"), _TEXT),
     **dict.fromkeys(("command", "date", "ipcbench_version", "code_version", "versions"), _TEXT),
     **dict.fromkeys(("cpus_seen_client", "cpus_seen_server"), _TEXT),
-    **dict.fromkeys(("evidence", "retried_after"), _TEXT),
+    **dict.fromkeys(("evidence", RETRIED_KEY), _TEXT),
 }
 _RULES_BY_ENDING = (
     ("_per_message", _number(0, 1e12)),
@@ -303,7 +305,7 @@ def _metadata_of(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _metadatum(key: str, value: object, where: str) -> object:
-    if _KEY.fullmatch(key) is None:
+    if _NAME.fullmatch(key) is None:
         raise ResultsError(f"holds a wrong name: {where}: {_shown(key)} is not a metadata's name")
     _check(_rule(key), value, where, key)
     return printable(value.strip()) if isinstance(value, str) else value
