@@ -46,7 +46,6 @@ _FEWEST_DESCRIPTORS = 64
 """What a run and a launch hold at once, with room to spare."""
 _NO_LIMIT = 2**62
 """The kernel's default for shmmax is just under 2**64: no limit in all but name (shmget(2))."""
-"""What a run names its directory; a wider pattern could advise away somebody's own files."""
 _PYPERF = (sys.executable, "-P", "-m", "pyperf", "system")
 _PYPERF_LIMIT_S = 10.0
 _MOST_PYPERF_LINES = 5

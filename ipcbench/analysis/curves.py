@@ -92,7 +92,7 @@ def _points(histogram: Histogram) -> Iterator[dict[str, Any]]:
 
 
 def drift(launches: pd.DataFrame) -> pd.DataFrame:
-    """Each launch's time over the median of its case in its run: `time_to_median_ratio`."""
+    """Each launch's time over the median of its case in its run: `ratio`."""
     if launches.empty:
         return pd.DataFrame(columns=["run_id", "case", "round", "run_elapsed_s", "ratio"])
     kept = launches[launches["time_s"] > 0]

@@ -58,7 +58,7 @@ def claim_parts(
 
 
 def answer_text(judgement: Judgement) -> str:
-    """The answer in words, with what it depends on: `holds (all 12 comparisons decided)`."""
+    """The answer in words, with what it depends on: `holds (12 of 12 comparisons decided)`."""
     yes, no = _sides(judgement.claim)
     decided = f"({judgement.decided} of {units.counted(len(judgement.compared), 'comparison')}"
     decided += " decided)"
