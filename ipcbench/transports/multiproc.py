@@ -37,6 +37,8 @@ from ipcbench.transports.counters import (
 from ipcbench.transports.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.stream import (
+    CONNECTING,
+    NO_LINGER,
     SocketPath,
     accepting_endpoint,
     bind_refused,
@@ -50,7 +52,6 @@ SEGMENT_KIND = "posix-shm"
 
 _QUEUE_MESSAGES = 16
 _WHOLE = slice(None)
-_CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
 
 
 class _ByPython(Transport):
@@ -274,7 +275,7 @@ class MpConnection(_ByPython):
     summary = "multiprocessing.connection over a UNIX socket file"
     waits = "blocks in read"
     claims = ("unix-stream", "socket-file")
-    workloads = _CONNECTING
+    workloads = CONNECTING
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         path = SocketPath(workspace.directory, "listener")
@@ -288,7 +289,7 @@ class MpConnectionInet(_ByPython):
     summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
     waits = "blocks in read"
     claims = ("tcp4", "nagle")
-    workloads = _CONNECTING
+    workloads = CONNECTING
 
     def unavailable(self) -> str | None:
         return ip_unavailable(socket.AF_INET, "127.0.0.1")
@@ -400,7 +401,7 @@ def _reserve(name: str, size_bytes: int) -> None:
 def _reset_on_close(end: Any) -> None:
     """Ends a TCP connection without a port that waits; see `stream.SocketLink`."""
     with socket.socket(fileno=os.dup(end.fileno())) as same:
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ _NO_PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 """What bind(2) and connect(2) answer where the range of local ports is used up (ip(7))."""
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _MOST_VIEWS = 4096
-_NO_LINGER = struct.pack("@ii", 1, 0)
+NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, and no time."""
 _UNIX_OVERHEAD_BYTES = 32
 """unix_dgram_sendmsg(), of records too, refuses what is longer than the send buffer less this."""
@@ -280,7 +280,7 @@ class SocketLink(Link):
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with socket.socket(self._family, self._kind) as connection:
             connection.connect(self._address)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             self.tune(connection)
             connection.send(outgoing)
             if connection.recv_into(incoming) != 1:
