@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple, Self
 
 import pandas as pd
 
-from ipcbench.analysis import frame
 from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Pair
+from ipcbench.analysis.frame import Told, by_round, noise_floor_of
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
@@ -110,16 +110,16 @@ class Judgement:
         return [dimension for dimension in DIMENSIONS if dimension in named]
 
 
-def judged(results: Results) -> list[Judgement]:
+def judged(told: Told) -> list[Judgement]:
     """What these results say of each claim, in the order of CLAIMS."""
-    launches = frame.launches(results)
-    groups = _groups(launches, results)
+    groups = _groups(told)
     rows = [(claim, pair) for claim in CLAIMS for pair in claim.pairs(list(groups))]
     # Rounds in common are rare only where files of different runs were put together.
-    ratios = {pair: ratio for _, pair in rows if (ratio := _ratio(groups, pair)) is not None}
+    pairs = dict.fromkeys(pair for _, pair in rows)
+    ratios = {pair: ratio for pair in pairs if (ratio := _ratio(groups, pair)) is not None}
     rows = [(claim, pair) for claim, pair in rows if pair in ratios]
-    tests = [_decisive(claim, groups, pair) for claim, pair in rows]
-    said = verdicts(tests, frame.noise_floor_of(launches))
+    tests = [_decisive(claim, groups, pair, ratios[pair]) for claim, pair in rows]
+    said = verdicts(tests, noise_floor_of(told.launches))
     compared: dict[str, list[Compared]] = {claim.name: [] for claim in CLAIMS}
     for (claim, pair), verdict in zip(rows, said, strict=True):
         time_s, other_time_s = (float(groups[case]["time_s"].median()) for case in pair)
@@ -153,20 +153,23 @@ def traits(pair: Pair) -> Mapping[Dimension, str]:
     }
 
 
-def _groups(launches: pd.DataFrame, results: Results) -> dict[Case, pd.DataFrame]:
+def _groups(told: Told) -> dict[Case, pd.DataFrame]:
     """The launches of each case that has a number."""
+    without, launches = told.results.unmeasured, told.launches
     every = {} if launches.empty else {str(name): own for name, own in launches.groupby("case")}
-    return {Case.parse(name): own for name, own in every.items() if name not in results.unmeasured}
+    return {Case.parse(name): own for name, own in every.items() if name not in without}
 
 
 def _ratio(groups: Mapping[Case, pd.DataFrame], pair: Pair, over: float = 1.0) -> Ratio | None:
     """The ratio of the pair's times over this number: a test against 1 is then one against it."""
-    subject, other = (frame.by_round(groups[case]) for case in pair)
+    subject, other = (by_round(groups[case]) for case in pair)
     scaled = {key: [value / over for value in batches] for key, batches in subject.items()}
     return alternating_ratio(scaled, other)
 
 
-def _decisive(claim: Claim, groups: Mapping[Case, pd.DataFrame], pair: Pair) -> Ratio | None:
+def _decisive(
+    claim: Claim, groups: Mapping[Case, pd.DataFrame], pair: Pair, ratio: Ratio
+) -> Ratio | None:
     """The ratio that has to differ from 1 for the comparison to say anything.
 
     Of what is said to be alike there are two, over each bound of the band; the one that is less
@@ -174,7 +177,7 @@ def _decisive(claim: Claim, groups: Mapping[Case, pd.DataFrame], pair: Pair) -> 
     of both bounds is outside, what is surely between them inside.
     """
     if claim.asserts != "alike":
-        return _ratio(groups, pair)
+        return ratio
     over_bounds = [_ratio(groups, pair, bound) for bound in ALIKE]
     return max((over for over in over_bounds if over is not None), key=_doubt, default=None)
 

@@ -52,7 +52,7 @@ def escaped(text: str) -> str:
 
 def _claims(told: Told) -> Iterator[str]:
     """A row a claim: the saying, and its answer here."""
-    rows = ((one.claim.quote, answer_text(one)) for one in judged(told.results))
+    rows = ((one.claim.quote, answer_text(one)) for one in judged(told))
     yield "**Claims**"
     yield "\n".join([*_head(["claim", "here"], [False, False]), *map(_line, rows)])
 

@@ -260,7 +260,7 @@ def _with_text(svg: str, says: str) -> Html:
 
 def _claims(report: Report) -> Section | None:
     """The answers to common claims, as far as anything was measured that bears on one."""
-    found = [one for one in judged(report.told.results) if one.compared]
+    found = [one for one in judged(report.told) if one.compared]
     if not found:
         return None
     parts = claim_parts(found, noise_floor_of(report.launches))

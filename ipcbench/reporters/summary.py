@@ -38,7 +38,7 @@ def summary(
     if details:
         yield from table.cost_tables(shown)
     if claims:
-        yield from claim_parts(judged(told.results), noise_floor_of(launches))
+        yield from claim_parts(judged(told), noise_floor_of(launches))
     yield from table.reasons(cases)
     yield from table.footer(launches, shown)
     yield from table.warnings(summarised(told.objections))

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbench import host
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Pair, needed
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
+from ipcbench.analysis.stats import Ratio
 from ipcbench.analysis.store import Results
 from ipcbench.arguments import parser
 from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
@@ -43,7 +44,7 @@ def _results(times: Mapping[str, float], *, rounds: int = 10, wild: Sequence[str
 
 def _judged(name: str, times: Mapping[str, float], **how: object) -> Judgement:
     results = _results(times, **how)  # type: ignore[arg-type]
-    (judgement,) = (one for one in judged(results) if one.claim.name == name)
+    (judgement,) = (one for one in judged(frame.told(results)) if one.claim.name == name)
     return judgement
 
 
@@ -190,7 +191,7 @@ def test_a_case_that_failed_is_not_compared() -> None:
         Case("latency", "inet", 64): [[2e-5 * by] for by in JITTER],
     }
     results, _, _ = replayed(recorded, 10)
-    assert judged(results)[0].answer == "not measured"
+    assert judged(frame.told(results))[0].answer == "not measured"
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,19 @@ def test_comparisons_that_nothing_tells_apart_are_left_to_the_rows() -> None:
     assert answer_text(judgement) == told
 
 
+def test_the_ratio_that_is_shown_is_the_one_that_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Ratio | None] = []
+
+    def counted(*groups: Mapping[object, Sequence[float]]) -> Ratio | None:
+        made.append(stats.alternating_ratio(*groups))
+        return made[-1]
+
+    told = frame.told(_results(_beside({"latency/64": 0.5}, "pipe", "unix")))
+    monkeypatch.setattr(judging, "alternating_ratio", counted)
+    (one,) = [one for judgement in judged(told) for one in judgement.compared]
+    assert made == [one.ratio]
+
+
 def test_a_run_made_to_judge_claims_is_known_by_its_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -366,7 +380,7 @@ open: chance or this machine's noise (its noise floor: 1.5%) can explain it
 
 def _page(results: Results) -> str:
     stream = io.StringIO()
-    console.show(claim_parts(judged(results), 0.015), stream)
+    console.show(claim_parts(judged(frame.told(results)), 0.015), stream)
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 
 
