@@ -8,11 +8,13 @@ import gc
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -26,9 +28,13 @@ from ipcbench.measure.scratch import outstanding
 from ipcbench.transports import TRANSPORTS, get_transport
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
 
+_T = TypeVar("_T")
+
 SIZES = (0, 1, 64, 4096, 65_537, 1_000_003)
 MESSAGES = 20
 PATIENCE_S = 20
+NOTICED_S = 5.0
+"""No speed that is promised: a bound that a wait for something else than the death would break."""
 
 MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
 
@@ -70,14 +76,13 @@ def _joined(
         link.close()
 
 
-def _in_thread(work: Callable[[], None]) -> "Future[None]":
+def _in_thread(work: Callable[[], _T]) -> "Future[_T]":
     """Runs the work beside the test, in a thread that can't keep the test process alive."""
-    done: Future[None] = Future()
+    done: Future[_T] = Future()
 
     def run() -> None:
         try:
-            work()
-            done.set_result(None)
+            done.set_result(work())
         except BaseException as error:
             done.set_exception(error)
 
@@ -244,16 +249,31 @@ def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
         pair.run(10)
         server = pair._server_pid
         assert server is not None
-        killer = threading.Timer(0.05, os.kill, (server, stop))
-        killer.start()
+        noticed = threading.Event()
+        killing = _in_thread(lambda: _kill_as_a_driver_sees_it(server, stop, noticed))
         # More messages than any mechanism moves in the time that the kill takes.
         with pytest.raises(PeerDied, match=f"was killed by {stop.name} in the timed batch"):
             pair.run(50_000_000_000)
-        killer.join()
+        noticed_s = time.monotonic()
+        noticed.set()
+        assert noticed_s - killing.result(PATIENCE_S) < NOTICED_S
     with warnings.catch_warnings():
         # The death may break into the making of a connection, which then nobody can close.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+def _kill_as_a_driver_sees_it(pid: int, stop: signal.Signals, noticed: threading.Event) -> float:
+    """When it killed; then it repeats SIGCHLD, as the driver does (`child.Worker`), until noticed.
+
+    A client that was just about to block when the first one came would wait for ever.
+    """
+    time.sleep(0.05)  # some messages into the batch
+    killed_s = time.monotonic()
+    os.kill(pid, stop)
+    while not noticed.wait(0.2):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
+    return killed_s
 
 
 def test_the_clients_death_ends_the_server(
