@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipcbench.measure import native
+from ipcbench.transports import TRANSPORTS
+from tests.command import ROOT
 
 if TYPE_CHECKING:
     from ipcbench.measure import _native
@@ -132,36 +134,55 @@ def _sanitizer(name: str) -> str | None:
 
 
 PROGRAM = """
-import os, threading
+import os, sys, tempfile, threading
 from array import array
+from pathlib import Path
 import _native
+sys.modules["ipcbench.measure._native"] = _native
+
+from ipcbench.measure.native import driven_by
+from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.base import Workspace
+
+def there(work, *arguments):
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+def exchange(transport, size, workload, directory):
+    ends = {}
+    link = transport.link(size, workload, Workspace(directory))
+    opening = there(lambda: ends.update(server=driven_by("native", link.server())))
+    client, loops = driven_by("native", link.client())
+    opening.join()
+    server, _ = ends["server"]
+    alone, count = transport.is_control, 30 if transport.spins else 200
+    assert type(client.core) is _native.Endpoint
+    if workload == "latency":
+        serving = None if alone else there(loops.server_latency, server, count + 10)
+        loops.client_latency(client, count)
+        loops.client_latency_sampled(client, array("q", bytes(80)))
+    else:
+        serving = None if alone else there(loops.server_throughput, server, count)
+        loops.client_throughput(client, count, lambda: serving and serving.join())
+    if serving:
+        serving.join()
+    client.close()
+    server.close()
+    link.close()
+
+for transport in TRANSPORTS:
+    if transport.unavailable() is None and transport.loop_limit("native") is None:
+        for workload in transport.workloads:
+            if workload != "connect":
+                for size in (1000, 8) if transport.carries_payload else (0,):
+                    with tempfile.TemporaryDirectory() as directory:
+                        exchange(transport, size, workload, Path(directory))
+                    print(transport.name, workload)
 
 def buffers():
     return memoryview(bytearray(1000)), memoryview(bytearray(1000))
 
-def exchange(near, far, count=300):
-    there = threading.Thread(target=far.server_latency, args=(count,))
-    there.start()
-    near.client_latency(count - 10)
-    near.client_latency_sampled(array("q", bytes(80)))
-    there.join()
-    near.close()
-
-for kind in ("eventfd", "futex"):
-    memory = bytearray(4096)
-    wheres = [os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2)] if kind == "eventfd" else [0, 64]
-    forth = (128, 1024, 1, (kind, wheres[0]), None)
-    back = (1152, 1024, 1, (kind, wheres[1]), None)
-    exchange(
-        _native.Endpoint(("slots", memory, forth, back), *buffers()),
-        _native.Endpoint(("slots", memory, back, forth), *buffers()),
-    )
-
-one, other = os.pipe(), os.pipe()
-exchange(
-    _native.Endpoint(("stream", one[0], other[1], False), *buffers()),
-    _native.Endpoint(("stream", other[0], one[1], False), *buffers()),
-)
 for shape in ((), ("slots", bytearray(9), (0, 1, 1, ("spin", 0), None), None), ("bell",)):
     try:
         _native.Endpoint(shape, *buffers())
@@ -169,6 +190,7 @@ for shape in ((), ("slots", bytearray(9), (0, 1, 1, ("spin", 0), None), None), (
         pass
 print("done")
 """
+"""Every transport that the loop in C can drive, both workloads; prints each as it is through."""
 
 
 @pytest.mark.skipif(COMPILER is None, reason="no C compiler here")
@@ -187,11 +209,19 @@ def test_the_loops_run_clean_under_address_and_undefined_behaviour_sanitizers(
     environment = os.environ | {
         "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself keeps memory until it ends
-        "PYTHONPATH": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT))),
         "PYTHONMALLOC": "malloc",
     }
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=60
     )
-    assert done.stdout == "done\n", done.stderr
+    expected = [
+        f"{transport.name} {workload}"
+        for transport in TRANSPORTS
+        if transport.unavailable() is None and transport.loop_limit("native") is None
+        for workload in transport.workloads
+        if workload != "connect"
+        for _ in range(2 if transport.carries_payload else 1)
+    ]
+    assert done.stdout.splitlines() == [*expected, "done"], done.stderr
     assert "runtime error" not in done.stderr
