@@ -1,8 +1,10 @@
 """Which faults are injected into which phases: seeded plans of who is hit, by what, and when."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ipcbench.case import WORKLOADS, Loop, Workload
 from ipcbench.measure import native
 from ipcbench.transports import TRANSPORTS, get_transport
 
@@ -19,11 +21,11 @@ FAULTS = {
     "server": ("KILL", "TERM", "INT", "HUP", "STOP"),
     "worker": ("KILL", "TERM", "INT", "HUP", "STOP"),
     "driver": ("KILL", "TERM", "INT", "HUP", "STOP"),
-    "all": ("KILL", "TERM", "INT", "HUP"),
+    "all": ("KILL", "TERM", "INT", "HUP", "STOP"),
     "terminal": ("HUP",),
 }
 """The victims, and the signals each gets. `all` is every process of the run at once, KILL of the
-janitor too; the terminal is closed."""
+janitor too; the terminal is closed. A stopped driver or run is continued after a moment."""
 VICTIMS = tuple(FAULTS)
 
 
@@ -40,8 +42,8 @@ class Injection:
     delay_s: float
     """From the announcement to the fault."""
     transports: tuple[str, ...]
-    workload: str
-    loop: str
+    workload: Workload
+    loop: Loop
 
 
 def plan(count: int, seed: int) -> list[Injection]:
@@ -59,12 +61,7 @@ def plan(count: int, seed: int) -> list[Injection]:
         chance.shuffle(kinds)
         for victim, name, phase in kinds[: count - len(planned)]:
             names = tuple(chance.sample(mechanisms, 2))
-            loops = ["python"]
-            if native.unavailable() is None and not any(
-                get_transport(name).loop_limit("native") for name in names
-            ):
-                loops.append("native")
-            streams = phase != "sampled burst"
+            workload = chance.choice(_workloads(names, phase))
             planned.append(
                 Injection(
                     number=len(planned),
@@ -74,8 +71,23 @@ def plan(count: int, seed: int) -> list[Injection]:
                     occurrence=chance.randint(1, 1 if phase == "rendering" else 3),
                     delay_s=chance.uniform(0, _LASTS_S.get(phase, 0.002)),
                     transports=names,
-                    workload=chance.choice(["latency", "throughput"]) if streams else "latency",
-                    loop=chance.choice(loops),
+                    workload=workload,
+                    loop=chance.choice(_loops(names, workload)),
                 )
             )
     return planned
+
+
+def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
+    """What both transports can do; single messages are sampled only of latency."""
+    if phase == "sampled burst":
+        return ["latency"]
+    return [one for one in WORKLOADS if all(one in get_transport(n).workloads for n in names)]
+
+
+def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
+    """What can drive both transports; connections are made in Python only."""
+    limited = any(get_transport(name).loop_limit("native") for name in names)
+    if limited or workload == "connect" or native.unavailable() is not None:
+        return ["python"]
+    return ["python", "native"]

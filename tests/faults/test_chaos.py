@@ -1,9 +1,13 @@
 """A short run of what `make chaos` does at length: a fault at a random moment, a clean end."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.faults.chaos import Outcome, Run, table
-from tests.faults.injections import FAULTS, PHASES, Injection, plan
+from ipcbench.case import WORKLOADS
+from ipcbench.transports import get_transport
+from tests.faults.chaos import ENDS, FOLLOWING, Outcome, Run, misnamed, table
+from tests.faults.injections import FAULTS, PAIR_PHASES, PHASES, VICTIMS, Injection, plan
 
 SEED = 20261124
 FEW = 14
@@ -23,6 +27,44 @@ def test_a_long_plan_holds_every_victim_signal_and_phase() -> None:
     assert {phase for _, _, phase in planned} == set(PHASES)
 
 
+def test_a_plan_asks_of_both_transports_what_both_can() -> None:
+    planned = plan(200, SEED)
+    assert {one.workload for one in planned} == set(WORKLOADS)
+    for one in planned:
+        for transport in map(get_transport, one.transports):
+            assert one.workload in transport.workloads
+            assert transport.loop_limit(one.loop) is None
+        assert (one.workload, one.loop) != ("connect", "native")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("trying again: a/b/1: the server was killed by SIGKILL in the timed batch", None),
+        ("trying again: a/b/1: the server was killed by SIGKILL in the payload check", None),
+        (
+            "trying again: a/c/1: the server was killed by SIGKILL in the timed batch",
+            "another case",
+        ),
+        ("trying again: a/b/1: the worker was killed by SIGKILL in the timed batch", "victim"),
+        ("trying again: a/b/1: the server was killed by SIGTERM in the timed batch", "signal"),
+        ("trying again: a/b/1: the server was killed by SIGKILL in the hand-shake", "phase"),
+        ("trying again: a/b/1: the server was killed by SIGKILL", "phase"),
+    ],
+)
+def test_a_sentence_must_name_the_case_the_victim_the_signal_and_the_phase(
+    line: str, problem: str | None
+) -> None:
+    hit = replace(plan(1, SEED)[0], victim="server", signal="KILL", phase="timed batch")
+    said = misnamed(line, hit, {"case": "a/b/1", "phase": "timed batch"})
+    assert said is None if problem is None else problem in (said or "")
+
+
+def test_every_phase_of_a_pair_has_those_that_may_follow() -> None:
+    assert set(FOLLOWING) == set(PAIR_PHASES) - {"calibration"}  # that is announced as a batch
+    assert not any("set-up" in following for following in FOLLOWING.values())
+
+
 def test_a_plan_is_the_same_for_the_same_seed() -> None:
     assert plan(20, 3) == plan(20, 3)
     assert plan(20, 3) != plan(20, 4)
@@ -32,6 +74,9 @@ def test_the_table_counts_what_went_wrong() -> None:
     one, other = plan(2, SEED)
     good, bad = Outcome(one, "went on", 0), Outcome(other, "ended", 1, ["lost: all", "exit code 1"])
     lines = list(table([good, bad]))
-    assert lines[-2] == "ends: went on 1, ended 1"
+    ends = {line.split()[0]: line.split()[1:] for line in lines[-2 - len(VICTIMS) : -2]}
+    assert ends[one.victim][ENDS.index("went on")] == "1"
+    assert ends[other.victim][ENDS.index("ended")] == "1"
+    assert sum(cell != "-" for cells in ends.values() for cell in cells) == 2
     assert lines[-1].endswith("lost 1, traceback 0, slow 0, unclear 0, other 1")
     assert sum("(1 bad)" in line for line in lines) == 1
