@@ -1,12 +1,16 @@
 import os
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
 
-from ipcbench.transports import get_transport, stream
-from ipcbench.transports.base import Unavailable, Workspace
+from ipcbench.case import WORKLOADS, Workload
+from ipcbench.transports import TRANSPORTS, get_transport, stream
+from ipcbench.transports.base import Transport, Unavailable, Workspace
 from ipcbench.transports.stream import whole_receiver, whole_sender
 
 
@@ -70,6 +74,67 @@ def test_nagle_is_off_at_both_ends_and_only_loopback_listens(name: str, tmp_path
     assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     client.close()
     link.close()
+
+
+IP_TABLES = ("tcp", "tcp6", "udp", "udp6")
+LOOPBACK = {f"{int.from_bytes(IPv4Address('127.0.0.1').packed, sys.byteorder):08X}"} | {
+    # /proc/net writes each 32 bits of an address as a number of this machine.
+    "".join(
+        f"{int.from_bytes(address.packed[at : at + 4], sys.byteorder):08X}" for at in (0, 4, 8, 12)
+    )
+    for address in (IPv6Address("::1"), IPv6Address("::ffff:127.0.0.1"))
+}
+OVER_IP = [t for t in TRANSPORTS if any(claim[:3] in {"tcp", "udp"} for claim in t.claims)]
+
+
+def _bound_here() -> dict[str, str]:
+    """The local address of each IP socket that this process holds, as /proc/net writes it."""
+    held = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor of this very look
+            held.add(str(descriptor.readlink()))
+    rows = [
+        row.split()
+        for table in IP_TABLES
+        if (path := Path("/proc/self/net", table)).exists()
+        for row in path.read_text().splitlines()[1:]
+    ]
+    return {row[9]: row[1].partition(":")[0] for row in rows if f"socket:[{row[9]}]" in held}
+
+
+def test_what_goes_over_ip_is_known() -> None:
+    # By its name, so that a claim that is spelled anew doesn't empty the list above.
+    names = {t.name for t in TRANSPORTS if "inet" in t.name}
+    assert {transport.name for transport in OVER_IP} == names
+    assert len(names) == 7
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("transport", OVER_IP, ids=lambda transport: transport.name)
+def test_all_that_goes_over_ip_is_bound_to_loopback_only(
+    transport: Transport, workload: Workload, tmp_path: Path
+) -> None:
+    if workload not in transport.workloads:
+        pytest.skip(f"{transport.name} has no {workload}")
+    if reason := transport.unavailable():
+        pytest.skip(reason)
+    before = _bound_here()
+    link = transport.link(1 if workload == "connect" else 64, workload, Workspace(tmp_path))
+    try:
+        bound = {inode: at for inode, at in _bound_here().items() if inode not in before}
+        assert bound  # the listener, or both ends
+        with ThreadPoolExecutor(1) as elsewhere:
+            served = elsewhere.submit(link.server)
+            client, server = link.client(), served.result(timeout=10)
+            answered = elsewhere.submit(server.receive)
+            client.send()
+            answered.result(timeout=10)
+        bound |= {inode: at for inode, at in _bound_here().items() if inode not in before}
+        client.close()
+        server.close()
+    finally:
+        link.close()
+    assert set(bound.values()) <= LOOPBACK
 
 
 class Trickle:

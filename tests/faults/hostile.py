@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -34,8 +35,15 @@ from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK, EXIT_USAGE
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
 RESULTS = ROOT / "results/amd-epyc-2cpu-kvm"
+_A_PAGE_IN = 40
+"""Every so manieth file is made a page of: its pictures take a second or more."""
+_MARKUP = re.compile("<script(>|&gt;)alert")
+"""The markup of TEXTS as it stands in a file, and as no page and no Markdown may have it."""
 FORMULA_STARTS = tuple("=+-@\t\r")
 CSV_HEADER = "case,workload,"
+PAGE_START = "<!DOCTYPE html>"
+MARKDOWN_STARTS = ("**", "- ")
+"""A table's title, or where there is no table a reason; nothing else begins so."""
 
 Json = Any
 Verdict = Literal["shown", "refused", "wrong"]
@@ -219,8 +227,6 @@ def bases() -> tuple[str, ...]:
 
 def _part(path: Path, names: str) -> Json:
     """The file with only the benchmarks of these names, and no more than seven launches of each."""
-    import re
-
     data = json.loads(path.read_text(encoding="utf-8"))
     common = data["metadata"].get("name", "")
     data["benchmarks"] = [
@@ -412,8 +418,6 @@ def _spliced(random: Random) -> str:
 
 def _swapped(random: Random) -> str:
     """A number in the text replaced by another token."""
-    import re
-
     text = random.choice(bases())
     numbers = list(re.finditer(r"-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?", text))
     chosen = random.choice(numbers)
@@ -534,12 +538,15 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
             ["--details", "--percentiles", "--overview"],
             ["--csv=out.csv", "--force"],
             ["--csv=-"],
+            ["--markdown=-"],
             ["--hgrm=out.hgrm", "--force"],
             ["--baseline=unix"],
             ["--claims"],
             ["good.json"],
         )
     )
+    if random.randrange(_A_PAGE_IN) == 0:
+        options = ["--html=out.html", "--force"]
     yield ["report", name, *options]
     files = random.choice((["good.json", name], [name, "good.json"], [name, name]))
     yield ["diff", *files, *random.choice(([], ["--fail-if=latency>5%"]))]
@@ -568,14 +575,16 @@ def _judged(code: int, out: str, err: str) -> tuple[Verdict, str]:
         seen = text.replace("\n", "")
         if not seen.isprintable():
             return "wrong", f"shows {next(one for one in seen if not one.isprintable())!r}"
-    tables_on_stderr = out.startswith(CSV_HEADER)
+        if text.startswith((PAGE_START, *MARKDOWN_STARTS)) and _MARKUP.search(text):
+            return "wrong", f"markup of a file's: {_MARKUP.pattern}"
+    tables_on_stderr = out.startswith((CSV_HEADER, *MARKDOWN_STARTS))
     if not tables_on_stderr and not all(line.startswith("ipcbench: ") for line in lines):
         return "wrong", f"on stderr: {err[:500]}"
     if code == EXIT_USAGE and len(lines) == 1 and not out and not written:
         return "refused", lines[0]
     if code not in {EXIT_OK, EXIT_GATE_TRIPPED}:
         return "wrong", f"exit code {code}, {len(lines)} lines: {err[:500]}"
-    tables = [out] if tables_on_stderr else []
+    tables = [out] if out.startswith(CSV_HEADER) else []
     tables += [path.read_text(encoding="utf-8") for path in Path.cwd().glob("out.csv")]
     for row in (row for table in tables for row in csv.reader(io.StringIO(table))):
         for cell in row:

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -87,6 +88,8 @@ def test_a_hostile_file_is_the_same_each_time_and_its_neighbour_another() -> Non
         (0, "a\n", "RuntimeWarning: overflow\n", "on stderr"),
         (0, "case,workload,reason\nx,latency,=1+1\n", "", "a formula: '=1+1'"),
         (2, "", "ipcbench: x\x1b\n", "shows '\\x1b'"),
+        (0, "**a**\n\n| <script>alert(1) |\n", "", "markup"),
+        (0, "<!DOCTYPE html>\n<p><script>alert(1)</script>\n", "", "markup"),
     ],
 )
 def test_the_judge_finds_what_is_wrong(
@@ -96,6 +99,12 @@ def test_the_judge_finds_what_is_wrong(
     verdict, said = hostile._judged(code, out, err)
     assert verdict == "wrong"
     assert says in said
+
+
+def test_among_many_files_some_are_written_as_markdown_and_as_pages() -> None:
+    commands = [next(hostile._commands(Random(seed), "x.json")) for seed in range(200)]
+    assert sum("--markdown=-" in command for command in commands) > 5
+    assert 0 < sum("--html=out.html" in command for command in commands) < 20
 
 
 def test_the_judge_sees_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
