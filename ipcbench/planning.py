@@ -22,7 +22,7 @@ from ipcbench.measure import native
 from ipcbench.measure.driver import Metadata, Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import code_version, noise_floor
-from ipcbench.room import pairs_at_once
+from ipcbench.room import pairs_at_once, too_large
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
 from ipcbench.units import counted
 
@@ -284,8 +284,10 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
         )
     if case.loop == "native" and case.workload == "connect":
         return "connections are made by the loop in Python only"
-    return transport.loop_limit(case.loop) or transport.limit(
-        case.message_size_bytes, case.workload
+    return (
+        transport.loop_limit(case.loop)
+        or transport.limit(case.message_size_bytes, case.workload)
+        or too_large(case.message_size_bytes)
     )
 
 
