@@ -155,6 +155,26 @@ def noise_floor_of(launches: pd.DataFrame) -> float:
     return float(launches["noise_floor_ratio"].max())
 
 
+def baseline_of(cases: pd.DataFrame) -> str | None:
+    """What the ratios of these rows of `cases` are against; None where they have none."""
+    named = cases["baseline"].dropna()
+    return None if named.empty else str(named.iloc[0])
+
+
+class Witnessed(NamedTuple):
+    """What the kernel showed of some launches."""
+
+    proved_count: int
+    others: pd.Series
+    """What is said of those whose claim it didn't prove."""
+
+
+def witnessed(evidence: pd.Series) -> Witnessed:
+    """How many launches the kernel bore out, by their column `evidence`."""
+    proved = evidence.str.startswith("proved:").eq(True)
+    return Witnessed(int(proved.sum()), evidence[~proved].fillna("no record"))
+
+
 def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
     """The batches of each round's launch; rounds of different runs are different rounds."""
     rounds = zip(group["run_id"], group["round"], strict=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +11,7 @@ from ipcbench import units
 from ipcbench.analysis.claims import ALIKE, Claim
 from ipcbench.analysis.judging import Buffer, Compared, Dimension, Judgement, Says, Term
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
+from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import interval_text, ratio_text
 
 _STYLES = {"holds": "green", "fails": "red", "depends": "yellow"}
@@ -140,7 +140,7 @@ def _table(judgement: Judgement, loop: str) -> Table:
     """A row a comparison in this loop; several pairs of transports have a heading each."""
     claim = judgement.claim
     first, second = _titles(claim)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = bare_table()
     table.add_column(f"{loop} loop")
     for title in (first, second, f"{first} is", "95%"):
         table.add_column(title, justify="right")

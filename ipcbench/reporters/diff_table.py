@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from ipcbench.analysis.diff import Change, Comparison
+from ipcbench.reporters.bare import bare_table
 from ipcbench.units import counted, display_change, display_percent, display_time, format_size
 
 
@@ -32,7 +32,7 @@ def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
 
 
 def _table(changes: Sequence[Change]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = bare_table()
     for title in ("case", "old", "new", "change", "95%", "verdict"):
         table.add_column(title, justify="left" if title in {"case", "verdict"} else "right")
     for change in changes:

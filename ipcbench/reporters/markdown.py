@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from ipcbench.analysis.frame import Told
+from ipcbench.analysis.frame import Told, baseline_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters import matrix, table
@@ -24,9 +24,7 @@ def markdown_text(told: Told, *, claims: bool = False) -> str:
     parts = list(_claims(told)) if claims else []
     for _, group in told.cases[~matrix.is_part(told.cases)].groupby(table.TABLE_KEYS, sort=False):
         first = group.iloc[0]
-        baselines = group["baseline"].dropna()
-        baseline = None if baselines.empty else str(baselines.iloc[0])
-        columns = table_columns(str(first["workload"]), baseline)
+        columns = table_columns(str(first["workload"]), baseline_of(group))
         size = display_size(first["message_size_bytes"])
         title = (
             f"{table.TITLES[first['workload']]}, {size}, {first['placement']}, {first['loop']} loop"

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
 from ipcbench.case import placement_of_cpus
+from ipcbench.reporters.bare import bare_table
 
 _FAST, _SLOW = (247, 251, 255), (8, 81, 156)
 """Light to dark in one hue, which any eye can order (ColorBrewer's Blues)."""
@@ -59,7 +59,7 @@ def matrices(cases: pd.DataFrame) -> Iterator[RenderableType]:
 
 
 def _matrix(grid: Grid) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = bare_table()
     table.add_column("CPU", justify="right")
     for cpu in grid.cpus:
         table.add_column(str(cpu), justify="right")

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
+from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import Row
 
 _WORDS = {
@@ -30,7 +30,7 @@ def overviews(cases: pd.DataFrame) -> Iterator[RenderableType]:
 
 def _table(group: pd.DataFrame) -> Table:
     columns = list(dict.fromkeys(zip(group["workload"], group["message_size_bytes"], strict=True)))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = bare_table()
     table.add_column("transport", no_wrap=True)
     for workload, size in columns:
         table.add_column(f"{_WORDS[workload]}\n{units.display_size(size)}", justify="right")

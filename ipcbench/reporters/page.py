@@ -19,7 +19,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import Told, noise_floor_of
+from ipcbench.analysis.frame import Told, baseline_of, noise_floor_of, witnessed
 from ipcbench.analysis.judging import judged
 from ipcbench.reporters import matrix, table
 from ipcbench.reporters.claims_page import claim_parts
@@ -41,10 +41,6 @@ from ipcbench.units import counted
 
 _LONG = 25
 """Rows from which on a table scrolls in a box of its own."""
-
-
-_PROVED = "proved:"
-"""How a launch's evidence begins where it bears the claim out."""
 
 
 class Drawing(NamedTuple):
@@ -139,8 +135,7 @@ def _summary(report: Report) -> Section | None:
     cases = report.cases[~matrix.is_part(report.cases)]
     parts = []
     for workload, group in cases.groupby("workload", sort=False):
-        baselines = group["baseline"].dropna()
-        columns = table_columns(str(workload), None if baselines.empty else str(baselines.iloc[0]))
+        columns = table_columns(str(workload), baseline_of(group))
         shown = [*_placed(columns, group), *EFFORT_COLUMNS]
         parts.append(element("h3", table.TITLES[str(workload)]))
         parts.append(_table(group, shown, table.TITLES[str(workload)]))
@@ -323,10 +318,9 @@ def _evidence(report: Report) -> Section | None:
 
 def _witnessed(case: str, evidence: pd.Series) -> tuple[str, str, str]:
     """A case, in how many launches its claim was proved, and one of them: the worst there is."""
-    proved = evidence.str.startswith(_PROVED).eq(True)
-    others = evidence[~proved].fillna("no record")
+    proved_count, others = witnessed(evidence)
     shown = evidence.iloc[0] if others.empty else others.iloc[0]
-    return case, f"{proved.sum()} of {len(evidence)}", str(shown)
+    return case, f"{proved_count} of {len(evidence)}", str(shown)
 
 
 def _warnings(report: Report) -> Section | None:

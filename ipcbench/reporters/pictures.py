@@ -13,6 +13,7 @@ import pandas as pd
 
 from ipcbench import units
 from ipcbench.analysis import curves
+from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters import charts, matrix
 from ipcbench.reporters.styles import Style, highlighted
 from ipcbench.units import counted, display_size, display_time, format_size
@@ -55,8 +56,7 @@ class Subject:
     @property
     def baseline(self) -> str | None:
         """What ratios are against, where there are any."""
-        named = self.cases["baseline"].dropna()
-        return None if named.empty else str(named.iloc[0])
+        return baseline_of(self.cases)
 
     @cached_property
     def styles(self) -> dict[str, Style]:

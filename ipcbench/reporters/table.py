@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
-from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
-from ipcbench.analysis.frame import noise_floor_of
+from ipcbench.analysis.frame import baseline_of, noise_floor_of, witnessed
+from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
     PERCENTILE_COLUMNS,
@@ -34,8 +34,7 @@ def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     """A table for each workload, size, placement and loop of `analysis.frame.cases`."""
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = str(group["workload"].iloc[0])
-        baselines = group["baseline"].dropna()
-        columns = table_columns(workload, None if baselines.empty else str(baselines.iloc[0]))
+        columns = table_columns(workload, baseline_of(group))
         yield from _titled(TITLES[workload], group, columns)
 
 
@@ -117,7 +116,7 @@ def _titled(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Itera
 
 
 def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = bare_table()
     for column in columns:
         table.add_column(escape(column.title), justify="right" if column.is_number else "left")
     for row in group.to_dict("records"):
@@ -132,11 +131,9 @@ def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
 
 def _witness_line(evidence: pd.Series) -> str:
     """In how many launches the kernel showed what was claimed; and why not in the others."""
-    proved = evidence.str.startswith("proved:").eq(True)
-    line = (
-        f"witnessed by the kernel: {proved.sum()} of {counted(len(evidence), 'launch', 'launches')}"
-    )
-    others = evidence[~proved].fillna("no record")
+    proved_count, others = witnessed(evidence)
+    launches = counted(len(evidence), "launch", "launches")
+    line = f"witnessed by the kernel: {proved_count} of {launches}"
     return line if others.empty else f"{line}; the others: {others.mode().iloc[0]}"
 
 
