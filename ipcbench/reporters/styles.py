@@ -19,7 +19,6 @@ class Style(NamedTuple):
 
 INK, QUIET, GRID, GROUND = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
 FIRST, SECOND = "#0072b2", "#d55e00"
-DARK_GROUND = "#0d1117"
 
 DARK = {
     INK: "#e6edf3",
