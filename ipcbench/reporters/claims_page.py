@@ -12,11 +12,9 @@ from ipcbench.analysis.claims import ALIKE, Claim
 from ipcbench.analysis.judging import Buffer, Compared, Dimension, Judgement, Says, Term
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
 from ipcbench.reporters.bare import bare_table
-from ipcbench.reporters.columns import interval_text, ratio_text
+from ipcbench.reporters.columns import WORDS, interval_text, ratio_text
 
 _STYLES = {"holds": "green", "fails": "red", "depends": "yellow"}
-_KINDS = {"latency": "round trips", "throughput": "throughput", "connect": "connection set-up"}
-_SHORT = {"latency": "round trip", "throughput": "throughput", "connect": "connect"}
 _PLACES = {
     "same-core": "on one core",
     "smt": "on two threads of a core",
@@ -114,7 +112,7 @@ def _sides(claim: Claim) -> tuple[str, str]:
 
 def _term_text(term: Term) -> str:
     values = dict(term.values)
-    kinds = [_KINDS[name] for name in values.get("workload", ())]
+    kinds = [WORDS[name].plural for name in values.get("workload", ())]
     of = "of" if kinds else "for"
     said = [f"for {_listed(kinds)}"] if kinds else []
     if "subject" in values:
@@ -168,7 +166,7 @@ def _cells(claim: Claim, one: Compared) -> tuple[str, ...]:
     size = "" if case.workload == "connect" else f" {units.display_size(case.message_size_bytes)}"
     interval = "" if ratio.interval is None else interval_text(*ratio.interval, ratio.estimate)
     return (
-        f"{_SHORT[case.workload]}{size} {case.placement}",
+        f"{WORDS[case.workload].short}{size} {case.placement}",
         units.display_time(one.time_s),
         units.display_time(one.other_time_s),
         ratio_text(ratio.estimate, one.says),  # whether it is decided, the last column says

@@ -15,8 +15,54 @@ from ipcbench import units
 Row = Mapping[Hashable, Any]
 
 _CONTROLS = {"floor": "floor", "ceiling": "top", "control": "control"}
-_TIMES = {"latency": "round trip", "throughput": "per message", "connect": "one"}
 SAME_RATIO_TEXT = "1.00x"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a workload and its times are called, wherever there is room for that."""
+
+    title: str
+    """Over a table."""
+    column: str
+    """Over the times in it."""
+    time: str
+    """Beside the times of a picture, or in its title."""
+    plural: str
+    """In a sentence, of several sizes or placements."""
+    short: str
+    """In front of a row."""
+    stacked: str
+    """Over a narrow column, on two lines."""
+
+
+WORDS: Mapping[str, Words] = {
+    "latency": Words(
+        title="Latency (round trip)",
+        column="round trip",
+        time="round trip",
+        plural="round trips",
+        short="round trip",
+        stacked="round\ntrip",
+    ),
+    "throughput": Words(
+        title="Throughput (one way, delivered)",
+        column="per message",
+        time="time per message",
+        plural="throughput",
+        short="throughput",
+        stacked="stream\nMiB/s",
+    ),
+    "connect": Words(
+        title="Connection set-up (connect, a byte each way, close)",
+        column="one",
+        time="connect, a byte each way, close",
+        plural="connection set-up",
+        short="connect",
+        stacked="connect,\nclose",
+    ),
+}
+"""By workload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +113,9 @@ def interval_text(low: float, high: float, time_ratio: float) -> str:
 
 def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
     """The columns of a workload's tables, left to right."""
-    time = _TIMES[workload]
     shown = [
         Column("transport", ("transport",), str, is_number=False),
-        Column(time, ("time_median_s",), units.display_time),
+        Column(WORDS[workload].column, ("time_median_s",), units.display_time),
         Column("spread", ("spread_ratio",), units.display_percent),
     ]
     if baseline is not None:

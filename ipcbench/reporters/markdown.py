@@ -10,7 +10,7 @@ from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters import matrix, table
 from ipcbench.reporters.claims_page import answer_text
-from ipcbench.reporters.columns import Column, label, table_columns
+from ipcbench.reporters.columns import WORDS, Column, label, table_columns
 from ipcbench.units import display_size, display_time
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
@@ -27,7 +27,7 @@ def markdown_text(told: Told, *, claims: bool = False) -> str:
         columns = table_columns(str(first["workload"]), baseline_of(group))
         size = display_size(first["message_size_bytes"])
         title = (
-            f"{table.TITLES[first['workload']]}, {size}, {first['placement']}, {first['loop']} loop"
+            f"{WORDS[first['workload']].title}, {size}, {first['placement']}, {first['loop']} loop"
         )
         parts += [f"**{escaped(title)}**", "\n".join(_table(group, columns))]
     for grid in matrix.grids(told.cases):

@@ -10,13 +10,7 @@ from rich.text import Text
 
 from ipcbench import units
 from ipcbench.reporters.bare import bare_table
-from ipcbench.reporters.columns import Row
-
-_WORDS = {
-    "latency": "round\ntrip",
-    "throughput": "stream\nMiB/s",
-    "connect": "connect,\nclose",
-}
+from ipcbench.reporters.columns import WORDS, Row
 
 
 def overviews(cases: pd.DataFrame) -> Iterator[RenderableType]:
@@ -33,7 +27,7 @@ def _table(group: pd.DataFrame) -> Table:
     table = bare_table()
     table.add_column("transport", no_wrap=True)
     for workload, size in columns:
-        table.add_column(f"{_WORDS[workload]}\n{units.display_size(size)}", justify="right")
+        table.add_column(f"{WORDS[workload].stacked}\n{units.display_size(size)}", justify="right")
     cells = {
         (row["transport"], row["workload"], row["message_size_bytes"]): _cell(row)
         for row in group.to_dict("records")

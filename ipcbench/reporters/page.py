@@ -29,6 +29,7 @@ from ipcbench.reporters.columns import (
     PERCENTILE_COLUMNS,
     PLACE_COLUMNS,
     SWITCH_COLUMNS,
+    WORDS,
     Column,
     Row,
     label,
@@ -137,8 +138,8 @@ def _summary(report: Report) -> Section | None:
     for workload, group in cases.groupby("workload", sort=False):
         columns = table_columns(str(workload), baseline_of(group))
         shown = [*_placed(columns, group), *EFFORT_COLUMNS]
-        parts.append(element("h3", table.TITLES[str(workload)]))
-        parts.append(_table(group, shown, table.TITLES[str(workload)]))
+        title = WORDS[str(workload)].title
+        parts += [element("h3", title), _table(group, shown, title)]
     return Section("results", "Results", together([*parts, *_details(report)])) if parts else None
 
 

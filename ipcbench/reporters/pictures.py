@@ -15,6 +15,7 @@ from ipcbench import units
 from ipcbench.analysis import curves
 from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters import charts, matrix
+from ipcbench.reporters.columns import WORDS
 from ipcbench.reporters.styles import Style, highlighted
 from ipcbench.units import counted, display_size, display_time, format_size
 
@@ -23,11 +24,6 @@ _MOST_NAMED = 6
 _MOST_SIZES = 4
 """Marks that a row has room for."""
 _ENDS_ONLY = "Of the smallest and the largest size; the tables have all."
-_TIMES = {
-    "latency": "round trip",
-    "throughput": "time per message",
-    "connect": "connect, a byte each way, close",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +152,7 @@ def _sweep(
 
 def _dots(subject: Subject, points: pd.DataFrame, where: str) -> Picture:
     size, workload = int(points["message_size_bytes"].iloc[0]), str(points["workload"].iloc[0])
-    what = _TIMES[workload]
+    what = WORDS[workload].time
     title = f"{_sentence(what)}, {display_size(size)}, {where}"
     notes = ["Lines: 95 % intervals."]
     if subject.baseline in set(points["transport"]):
@@ -225,7 +221,7 @@ def _native(subject: Subject) -> Iterator[Picture]:
         sizes = sorted(set(every["message_size_bytes"]))
         kept = sizes if len(sizes) <= _MOST_SIZES else curves.ends(sizes)
         group = every[every["message_size_bytes"].isin(kept)]
-        where = f"{_TIMES[str(workload)]}, {placement}"
+        where = f"{WORDS[str(workload)].time}, {placement}"
         ranked = _ranked(
             _of_size(group, kept[0]), "time_to_native_ratio", lambda ratio: f"{ratio:.2f}x"
         )
@@ -246,7 +242,7 @@ def _placements(subject: Subject) -> Iterator[Picture]:
     for (workload, loop), both in timed.groupby(["workload", "loop"], sort=False):
         if both["placement"].nunique() > 1:
             for size in curves.ends(both["message_size_bytes"]):
-                where = f"{_TIMES[str(workload)]}, {display_size(size)}, {loop} loop"
+                where = f"{WORDS[str(workload)].time}, {display_size(size)}, {loop} loop"
                 name = f"placements {workload} {format_size(size)} {loop}"
                 yield _by_placement(_of_size(both, size), where, name)
 

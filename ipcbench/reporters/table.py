@@ -16,17 +16,13 @@ from ipcbench.reporters.columns import (
     PERCENTILE_COLUMNS,
     SWITCH_COLUMNS,
     TAX_COLUMNS,
+    WORDS,
     Column,
     label,
     table_columns,
 )
 from ipcbench.units import counted
 
-TITLES = {
-    "latency": "Latency (round trip)",
-    "throughput": "Throughput (one way, delivered)",
-    "connect": "Connection set-up (connect, a byte each way, close)",
-}
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
@@ -35,7 +31,7 @@ def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = str(group["workload"].iloc[0])
         columns = table_columns(workload, baseline_of(group))
-        yield from _titled(TITLES[workload], group, columns)
+        yield from _titled(WORDS[workload].title, group, columns)
 
 
 def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
@@ -46,7 +42,7 @@ def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
         ids = group["case"].str.replace("/python/", "/native/")
         workload = group["workload"].iloc[0]
         yield from _titled(
-            f"Python tax, {TITLES[workload].lower()}",
+            f"Python tax, {WORDS[workload].title.lower()}",
             group.assign(native_median_s=native.reindex(ids).to_numpy()),
             TAX_COLUMNS,
         )
