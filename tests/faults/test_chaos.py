@@ -10,7 +10,7 @@ from tests.faults.chaos import ENDS, FOLLOWING, Outcome, Run, misnamed, table
 from tests.faults.injections import FAULTS, PAIR_PHASES, PHASES, VICTIMS, Injection, plan
 
 SEED = 20261124
-FEW = 12
+FEW = 10
 
 
 @pytest.mark.parametrize("injection", plan(FEW, SEED), ids=lambda one: f"{one.victim}-{one.signal}")
