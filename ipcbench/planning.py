@@ -155,6 +155,8 @@ def _choice(args: Namespace) -> Choice:
             possible.append(case)
         else:
             impossible.append((case, reason))
+    if impossible and not possible and all(too_large(size) for size in args.sizes):
+        raise UsageError(impossible[0][1])
     baseline = _baseline(args.baseline, names)
     return Choice(possible, impossible, cpus, baseline, notes + without + elsewhere)
 
