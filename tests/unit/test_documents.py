@@ -126,3 +126,11 @@ def test_the_readmes_pictures_say_in_words_what_they_show(drawer: ModuleType) ->
 def test_a_picture_asks_no_other_host_for_anything(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     assert not re.search(r"url\((?!#)|@import|<script|<image", text)
+
+
+def test_the_readmes_answers_to_the_claims_are_the_committed_ones() -> None:
+    (path,) = set(re.findall(r"\]\((results/\S+/claims\.txt)\)", README))
+    committed = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    told = [line for line in committed if line.startswith(('"', "-> "))]
+    assert len(told) == 8
+    assert "\n".join(told) in README
