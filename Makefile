@@ -31,6 +31,7 @@ test: $(VENV)/.installed-test ## run the tests, or those that TESTS names
 	$(PY) -m pytest $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
+	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py
 	$(PY) -m tests.faults.chaos
 
 check: $(VENV)/.installed-dev ## format, lint and types; C without warnings, where there is a compiler

@@ -186,14 +186,16 @@ class Pair:
         gc.freeze()
         client_pid = os.getpid()
         try:
-            pid = os.fork()
+            # A signal between the fork and its own handlers would send the server through ours.
+            with process.signals_held_back():
+                pid = os.fork()
+                if pid == 0:
+                    self._channel.close()
+                    serve(case, self._link, theirs, server_cpu, client_pid, inherited - kept)
+                self._server_pid = pid
         except OSError as error:
             theirs.close()
             raise LaunchFailed(start_in_words(error)) from error
-        if pid == 0:
-            self._channel.close()
-            serve(case, self._link, theirs, server_cpu, client_pid, inherited - kept)
-        self._server_pid = pid
         theirs.close()
         if self._tether:
             self._tether.leave_to_server()

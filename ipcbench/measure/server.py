@@ -108,6 +108,7 @@ def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's to handle
+    process.accept_signals()  # they were held back for the fork
     process.die_with_parent(parent)
     process.silence_standard_streams()
     process.close_quietly(unwanted - {0, 1, 2})

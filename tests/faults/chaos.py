@@ -219,6 +219,8 @@ class Run:
             expected = {number}
         elif injection.victim == "terminal":
             expected = {130, number}  # nobody can read any more how it ended
+            if injection.phase == "rendering":
+                expected.add(0)  # all was done and saved
         else:
             # Behind the last table there is nothing left to interrupt.
             expected = {130, number, 0} if injection.phase == "rendering" else {130}

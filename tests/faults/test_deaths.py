@@ -23,7 +23,19 @@ PHASE = "(timed batch|payload check|wait for its turn)"
 """Calibration's batches double, with a check after each and turns between them."""
 _LOOK_EVERY_S = 0.01
 """Looking without a pause would take a core from what is looked for."""
-MECHANISMS = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
+ALL = "IPCBENCH_TEST_ALL"
+"""Set by `make chaos`: kill over every mechanism, not one of each kind."""
+_ONE_OF_EACH_KIND = (
+    *("unix", "inet", "inet-udp", "unix-dgram", "pipe", "sysv-shm", "sysv-shm-spin", "sysv-msg"),
+    *("posix-mq", "shm-futex", "memfd-eventfd", "process-vm", "mp-queue-pickle"),
+)
+MECHANISMS = [
+    transport.name
+    for transport in TRANSPORTS
+    if not transport.is_control
+    and transport.unavailable() is None
+    and (os.environ.get(ALL) or transport.name in _ONE_OF_EACH_KIND)
+]
 SLOW = ("--rounds=3", "--values=1", "--warmups=0", "--min-time=60s", "--timeout=100s")
 """One batch that lasts far longer than the test: whatever is killed is killed inside it."""
 SEVERAL = ("--rounds=500", "--values=2", "--warmups=0", "--min-time=5ms")

@@ -134,3 +134,16 @@ def test_the_readmes_answers_to_the_claims_are_the_committed_ones() -> None:
     told = [line for line in committed if line.startswith(('"', "-> "))]
     assert len(told) == 8
     assert "\n".join(told) in README
+
+
+def test_the_chaos_that_is_promised_came_to_a_clean_end() -> None:
+    (path,) = set(
+        re.findall(
+            r"\]\(\.\./(results/\S+/chaos\.txt)\)", (ROOT / "docs/reliability.md").read_text()
+        )
+    )
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert re.match(r"500 injections, seed \d+", text)
+    assert "hang 0, leftover 0, lost 0, traceback 0, slow 0" in text
+    assert re.search(r"^all +\d+ +\d+ +0$", text, re.MULTILINE)
+    assert "10000 hostile files" in text
