@@ -287,7 +287,7 @@ def _show_all(args: Namespace, results: "Results", baseline: str, places: "Place
 
 
 def _say_how_to_go_on(output: Path | None, results: "Results", question: str) -> None:
-    if output is not None and results.suite is not None and output.exists():
+    if output is not None and not results.is_empty and output.exists():
         is_command = question in {"compare", "claims"}
         program = f"ipcbench {question}" if is_command else f"bench/{question}.py"
         _say(f"go on with: {program} --resume {shlex.quote(str(output))}")
