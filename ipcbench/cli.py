@@ -227,12 +227,8 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
     places = destinations.checked(args, question)
     for note in places.notes:
         _say(note)
-    stopped = None
-    with (
-        machine_lock(wanted=not args.no_lock),
-        interruptible() as signals,
-        destinations.events_of(args) as log,
-    ):
+    stopped = log = None
+    with machine_lock(wanted=not args.no_lock), interruptible() as signals:
         plan, results = comparing.begun(args, usual, command)
         for note in plan.notes:
             _note(args, note)
@@ -240,7 +236,8 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
             sweep(left.directory)
             _note(args, f"removed what a killed run left: {left}")
         try:
-            with progress(quiet=args.quiet) as display:
+            # The log is made last: a run that is refused leaves no file, and replaces none.
+            with destinations.events_of(args) as log, progress(quiet=args.quiet) as display:
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
                 comparing.measure(

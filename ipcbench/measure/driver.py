@@ -118,6 +118,10 @@ def _carry_out(
     observer: Observer,
 ) -> Why:
     """Calibrates what is unknown, then makes the rounds; why there are no more."""
+    if finished and run.knows_enough(results):
+        return "target"
+    if run.deadline_s is not None and time.monotonic() > run.deadline_s:
+        return "budget"
     messages = {case: next(iter(finished[case].values())) for case in to_come if case in finished}
     unknown = [case for case in to_come if case not in messages]
     asked = _asked(run, unknown, 0, launcher.calibrate, launcher.together, observer)
@@ -129,8 +133,6 @@ def _carry_out(
                 messages[answer.case] = answer.outcome
     if results.unmeasured:
         save(results)  # the reasons, even if no launch comes to be saved
-    if finished and run.knows_enough(results):
-        return "target"
     warned: Mapping[str, str] = {}
     for round_number in range(1, run.rounds + 1):
         began_s = time.monotonic()

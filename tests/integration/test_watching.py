@@ -33,3 +33,12 @@ def test_quiet_leaves_tables_and_nothing_on_stderr(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     assert "Latency (round trip), 64 B" in done.stdout
+
+
+def test_a_run_that_is_refused_makes_no_log_and_replaces_none(tmp_path: Path) -> None:
+    refused = ipcbench("compare", "unxi", "--events", "events.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "events.jsonl").write_text("precious")
+    ipcbench("compare", "unxi", "--events", "events.jsonl", "--force", cwd=tmp_path)
+    assert (tmp_path / "events.jsonl").read_text() == "precious"
