@@ -8,6 +8,7 @@ it shows that with its text alternative: `<!-- picture docs/pictures/x.svg from 
 import io
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -47,12 +48,18 @@ def made_with() -> str:
     return f"<!-- {', '.join(f'{name} {version(name)}' for name in MADE_WITH)} -->\n"
 
 
+@cache
 def made(results: str, name: str) -> Made:
     """What is called so in these results; the same each time with the same libraries."""
-    told = frame.told(store.load(ROOT / results))
+    told = _told(results)
     kind, _, number = name.partition(" ")
     picture = _table(told, int(number)) if kind == "table" else _picture(told, name)
     return picture._replace(svg=f"{picture.svg.rstrip()}\n{made_with()}")
+
+
+@cache
+def _told(results: str) -> Told:
+    return frame.told(store.load(ROOT / results))
 
 
 def shown(readme: str) -> Iterator[tuple[str, Made]]:

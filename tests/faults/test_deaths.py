@@ -248,7 +248,7 @@ def test_a_case_whose_server_is_killed_twice_keeps_its_launches_and_shows_no_num
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "run.json"
-    with _comparing(*LATER, "--rounds=8", cwd=tmp_path) as driver:
+    with _comparing(*LATER, "--rounds=4", cwd=tmp_path) as driver:
         _kill_a_server_after_the_first_launch(driver, path)
         _failure_told(driver)
         victim = _eventually(lambda: _server(driver.pid, "latency/pipe/"))
