@@ -13,6 +13,7 @@ from ipcbench.measure.launch import WorkerLauncher
 from ipcbench.measure.scratch import scratch
 from ipcbench.planning import Plan, planned
 from ipcbench.resuming import resumed
+from ipcbench.watching import WarningsSoFar
 
 
 def begun(args: Namespace, usual: Namespace, command: Sequence[str]) -> tuple[Plan, Results]:
@@ -52,8 +53,6 @@ def measure(
 
     run = replace(plan.run, check=signals.check)
     if is_watched:
-        from ipcbench.watching import WarningsSoFar  # loads pandas: mistakes are answered before
-
         run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:
         launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)

@@ -4,9 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from ipcbench.analysis.frame import launches
 from ipcbench.analysis.store import Results
-from ipcbench.analysis.warnings import IMPRECISE, by_flag, objections
 
 _LEAST_TIMES_ITS_COST = 20
 """So that warnings take at most a twentieth of a run, however short its rounds are."""
@@ -25,11 +23,17 @@ class WarningsSoFar:
         self._last: Mapping[str, str] = {}
 
     def __call__(self, results: Results) -> Mapping[str, str]:
-        began_s = self._now_s()
-        if began_s >= self._again_s:
-            with suppress(MemoryError):  # no warning is worth the rest of the run
-                found = objections(results, launches(results))
-                self._last = by_flag([one for one in found if one.flag != IMPRECISE])
-            ended_s = self._now_s()
-            self._again_s = ended_s + _LEAST_TIMES_ITS_COST * (ended_s - began_s)
+        with suppress(MemoryError, ImportError):  # no warning is worth the rest of the run
+            # Loads pandas: when a round is over, so that the first needn't wait for it.
+            from ipcbench.analysis.frame import launches
+            from ipcbench.analysis.warnings import IMPRECISE, by_flag, objections
+
+            began_s = self._now_s()
+            if began_s >= self._again_s:
+                try:
+                    found = objections(results, launches(results))
+                    self._last = by_flag([one for one in found if one.flag != IMPRECISE])
+                finally:
+                    ended_s = self._now_s()
+                    self._again_s = ended_s + _LEAST_TIMES_ITS_COST * (ended_s - began_s)
         return self._last

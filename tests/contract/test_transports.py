@@ -271,7 +271,7 @@ def _kill_as_a_driver_sees_it(pid: int, stop: signal.Signals, noticed: threading
     time.sleep(0.05)  # some messages into the batch
     killed_s = time.monotonic()
     os.kill(pid, stop)
-    while not noticed.wait(0.2):
+    while not noticed.wait(0.02):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
     return killed_s
 

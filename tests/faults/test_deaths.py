@@ -134,7 +134,7 @@ def test_a_killed_server_fails_its_case_with_the_reason(name: str, tmp_path: Pat
 
 def test_a_server_killed_while_its_pair_waits_for_a_turn_is_told_as_that(tmp_path: Path) -> None:
     options = ("pipe", "unix", "--sizes=64", "--workloads=latency", "--rounds=1", "--values=2")
-    with _comparing(*options, "--min-time=500ms", cwd=tmp_path) as driver:
+    with _comparing(*options, "--warmups=0", "--min-time=300ms", cwd=tmp_path) as driver:
         _eventually(lambda: _launching(driver.pid))
         waiting = _eventually(lambda: _waiting_server(driver.pid))
         case = next(word for word in waiting.cmdline() if word.startswith("latency/"))
