@@ -63,6 +63,8 @@ typedef struct {
 typedef struct {
     char *slots, *next, *end;
     size_t stride;
+    char *part;              /* where the next part of the ring begins: `free` counts parts */
+    size_t part_stride;
     counter filled;
     counter free;
 } direction;
@@ -282,6 +284,17 @@ static inline int counter_lower(endpoint *self, counter *counter)
     return spin_until_raised(self, counter);
 }
 
+/* Whether a part of the ring begins here, and so another ended; if so, looks for the next. */
+static inline bool begins_part(direction *way)
+{
+    if (way->next != way->part)
+        return false;
+    way->part += way->part_stride;
+    if (way->part == way->end)
+        way->part = way->slots;
+    return true;
+}
+
 static inline char *next_slot(direction *way)
 {
     char *slot = way->next;
@@ -294,9 +307,11 @@ static inline char *next_slot(direction *way)
 static int send_into_slot(endpoint *self)
 {
     direction *way = &self->sends;
-    int outcome = way->free.kind == NO_COUNTER ? DONE : counter_lower(self, &way->free);
-    if (outcome != DONE)
-        return outcome;
+    if (way->free.kind != NO_COUNTER && begins_part(way)) {
+        int outcome = counter_lower(self, &way->free);
+        if (outcome != DONE)
+            return outcome;
+    }
     memcpy(next_slot(way), self->outgoing, self->size);
     return counter_raise(self, &way->filled);
 }
@@ -308,7 +323,8 @@ static int receive_from_slot(endpoint *self)
     if (outcome != DONE)
         return outcome;
     memcpy(self->incoming, next_slot(way), self->size);
-    return way->free.kind == NO_COUNTER ? DONE : counter_raise(self, &way->free);
+    bool gives_back = way->free.kind != NO_COUNTER && begins_part(way);
+    return gives_back ? counter_raise(self, &way->free) : DONE;
 }
 
 /* ---- Shape "datagram": a connected socket that keeps messages apart, and may lose them. ------ */
@@ -707,23 +723,26 @@ static int parse_counter(endpoint *self, PyObject *shape, bool raises, counter *
 static int parse_direction(endpoint *self, PyObject *shape, bool sends, direction *into)
 {
     Py_ssize_t offset, stride;
-    unsigned int count;
-    PyObject *filled, *free_slots;
+    unsigned int parts, part_slots;
+    PyObject *filled, *free_parts;
     if (shape == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(shape, "nnIOO;a direction is (offset, stride, slots, filled, free)",
-                          &offset, &stride, &count, &filled, &free_slots))
+    if (!PyArg_ParseTuple(shape, "nnIIOO;a direction is (offset, stride, parts, slots of each, filled, free)",
+                          &offset, &stride, &parts, &part_slots, &filled, &free_parts))
         return -1;
-    if (stride < 0 || count == 0 || (size_t)stride < self->size) {
+    if (stride < 0 || parts == 0 || part_slots == 0 || (size_t)stride < self->size) {
         PyErr_SetString(PyExc_ValueError, "slots must be as large as a message");
         return -1;
     }
     into->stride = (size_t)stride;
-    into->next = into->slots = inside(self, offset, into->stride * count);
-    into->end = into->slots + into->stride * count;
+    into->part_stride = into->stride * part_slots;
+    into->next = into->slots = inside(self, offset, into->part_stride * parts);
+    into->end = into->slots + into->part_stride * parts;
+    /* A sender claims the first part before it fills it; a receiver has it already. */
+    into->part = sends || parts == 1 ? into->slots : into->slots + into->part_stride;
     if (into->slots == NULL || parse_counter(self, filled, sends, &into->filled))
         return -1;
-    return parse_counter(self, free_slots, !sends, &into->free);
+    return parse_counter(self, free_parts, !sends, &into->free);
 }
 
 static int take_stream(endpoint *self, PyObject *shape)

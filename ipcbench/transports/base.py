@@ -133,11 +133,16 @@ class CounterShape(NamedTuple):
 
 
 class DirectionShape(NamedTuple):
-    """One way through shared memory: slots from this offset on, that many bytes apart."""
+    """One way through shared memory: slots from this offset on, that many bytes apart.
+
+    `filled` counts slots, and `free` parts of so many slots; None where strict alternation keeps
+    the one slot free.
+    """
 
     offset: int
     stride: int
-    slots: int
+    parts: int
+    part_slots: int
     filled: CounterShape
     free: CounterShape | None
 

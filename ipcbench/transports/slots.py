@@ -3,7 +3,9 @@
 Each direction is a ring of slots. The sender copies its private buffer into the next slot and
 raises `filled`; the receiver lowers `filled` and copies the slot into a private buffer: one copy
 in, one copy out. A latency link has one slot each way, which strict alternation keeps free. A
-throughput link has one bounded ring and a second counter, `free`, that makes the sender wait.
+throughput link has one bounded ring and a second counter, `free`, that makes the sender wait: it
+counts parts of the ring, since to give every slot back by itself costs two more system calls a
+message where the kernel has the counters.
 
 A transport says where the memory is from (`Memory`) and how an end waits (`Counters`). The memory
 begins with a cache line for each counter that is a word in it; the slots follow.
@@ -36,9 +38,24 @@ _RING_BYTES = 2 * 1024 * 1024
 """More than the private cache of a core, so that a slot has left the sender's when its turn comes
 again: taking a line out of another core's cache costs more than out of the shared one. Chosen by
 trying 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (the commit that set it says more)."""
-_MOST_SLOTS = 64
+_PARTS = 4
+"""Of a ring. Two let the sender run dry where a message is short, eight cost more than they gain
+(the commit that set it says more)."""
+_MOST_SLOTS = 256
 _FEWEST_SLOTS = 2
 _WHOLE = slice(None)
+
+
+class Ring(NamedTuple):
+    """How many slots one way through the memory has, as parts of so many slots each."""
+
+    parts: int
+    part_slots: int
+
+    @property
+    def slots(self) -> int:
+        """All of them."""
+        return self.parts * self.part_slots
 
 
 class Counter(NamedTuple):
@@ -125,7 +142,7 @@ class SlotsLink(Link):
         self._memory = memory
         self._counters = counters
         self._endpoints: list[Endpoint] = []
-        self._slots = 1 if self._echoes else ring_slots(size_bytes)
+        self._ring = Ring(1, 1) if self._echoes else ring(size_bytes)
         try:
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
@@ -134,7 +151,7 @@ class SlotsLink(Link):
                 if self._echoes:
                     counters.make(BACK_FILLED, 0, view)
                 else:
-                    counters.make(FORTH_FREE, self._slots, view)
+                    counters.make(FORTH_FREE, self._ring.parts, view)
         except BaseException:
             self.close()
             raise
@@ -157,12 +174,12 @@ class SlotsLink(Link):
         for page in range(0, len(whole), mmap.PAGESIZE):
             whole[page]
         stride = slot_stride(self._size_bytes)
-        forth = _Way(self._counters, whole, _HEADER_BYTES, stride, self._slots, self._size_bytes)
+        forth = _Way(self._counters, whole, _HEADER_BYTES, stride, self._ring, self._size_bytes)
         forth.hold(FORTH_FILLED, None if self._echoes else FORTH_FREE)
         back = None
         if self._echoes:
             start = _HEADER_BYTES + stride
-            back = _Way(self._counters, whole, start, stride, 1, self._size_bytes)
+            back = _Way(self._counters, whole, start, stride, self._ring, self._size_bytes)
             back.hold(BACK_FILLED, None)
         sends, receives = (forth, back) if side == "client" else (back, forth)
         outgoing, incoming = buffer_pair(self._size_bytes, echoes=self._echoes and side == "server")
@@ -178,7 +195,7 @@ class SlotsLink(Link):
             receive=receives.receiver(incoming) if receives else _one_way,
             outgoing=outgoing,
             incoming=incoming,
-            facts={"shared_memory_size_bytes": len(whole), "ring_slots_count": self._slots},
+            facts={"shared_memory_size_bytes": len(whole), "ring_slots_count": self._ring.slots},
             close=close,
             shape=SlotsShape(
                 "slots",
@@ -216,7 +233,7 @@ class SignalLink(Link):
     def _endpoint(self, *, sends: int, receives: int) -> Endpoint:
         nothing = memoryview(bytearray())
         ways = [self._counters.end(place, nothing) for place in (sends, receives)]
-        shapes = [DirectionShape(0, 0, 1, way.shape, None) for way in ways]
+        shapes = [DirectionShape(0, 0, 1, 1, way.shape, None) for way in ways]
         return Endpoint(
             send=ways[0].increase,
             receive=ways[1].decrease,
@@ -237,13 +254,13 @@ class _Way:
         memory: memoryview,
         start: int,
         stride: int,
-        slots: int,
+        ring: Ring,
         size_bytes: int,
     ) -> None:
         self._counters = counters
         self._memory = memory
-        self._start, self._stride = start, stride
-        offsets = range(start, start + slots * stride, stride)
+        self._start, self._stride, self._ring = start, stride, ring
+        offsets = range(start, start + ring.slots * stride, stride)
         self._slots = [memory[offset : offset + size_bytes] for offset in offsets]
 
     def hold(self, filled: int, free: int | None) -> None:
@@ -254,8 +271,7 @@ class _Way:
     def shape(self) -> DirectionShape:
         """The same for the loop in C."""
         free = self._free and self._free.shape
-        count = len(self._slots)
-        return DirectionShape(self._start, self._stride, count, self._filled.shape, free)
+        return DirectionShape(self._start, self._stride, *self._ring, self._filled.shape, free)
 
     def release(self) -> None:
         """Releases every view of the memory."""
@@ -277,11 +293,13 @@ class _Way:
 
             return send_in_turn
 
-        claim, next_slot = self._free.decrease, cycle(self._slots).__next__
+        claim, next_slot = self._free.decrease, self._marking(0)
 
         def send() -> None:
-            claim()
-            next_slot()[_WHOLE] = message
+            slot, begins_part = next_slot()
+            if begins_part:
+                claim()
+            slot[_WHOLE] = message
             publish()
 
         return send
@@ -298,14 +316,22 @@ class _Way:
 
             return receive_in_turn
 
-        give_back, next_slot = self._free.increase, cycle(self._slots).__next__
+        give_back, next_slot = self._free.increase, self._marking(-1)
 
         def receive() -> None:
             wait()
-            message[_WHOLE] = next_slot()
-            give_back()
+            slot, ends_part = next_slot()
+            message[_WHOLE] = slot
+            if ends_part:
+                give_back()
 
         return receive
+
+    def _marking(self, place: int) -> Callable[[], tuple[memoryview, bool]]:
+        """A call that answers with the next slot, and whether it has this place in its part."""
+        part = [False] * self._ring.part_slots
+        part[place] = True
+        return cycle(zip(self._slots, part * self._ring.parts, strict=True)).__next__
 
 
 def slot_stride(size_bytes: int) -> int:
@@ -313,14 +339,15 @@ def slot_stride(size_bytes: int) -> int:
     return -(-size_bytes // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 
 
-def ring_slots(size_bytes: int) -> int:
-    """Slots of a throughput ring: about 2 MiB of messages, at least 2 and at most 64 slots."""
-    return max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
+def ring(size_bytes: int) -> Ring:
+    """A throughput ring: at most 2 MiB of messages, but 2 to 256 slots, in parts of equal size."""
+    slots = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
+    return Ring(min(_PARTS, slots), max(1, slots // _PARTS))
 
 
 def memory_size(size_bytes: int, workload: Workload) -> int:
     """Bytes of shared memory that a link of this message size takes."""
-    slots = 2 if workload == "latency" else ring_slots(size_bytes)
+    slots = 2 if workload == "latency" else ring(size_bytes).slots
     return _HEADER_BYTES + slots * slot_stride(size_bytes)
 
 

@@ -139,7 +139,7 @@ def test_a_stream_arrives_whole_and_in_order(
     sent: list[bytes] = []
     received: list[bytes] = []
     payloads = Payloads()
-    count = MESSAGES if size > 4096 else MESSAGES * 10  # more than any ring has slots
+    count = MESSAGES if size > 4096 else MESSAGES * 15  # more than any ring has slots
     with _joined(mechanism, size, "throughput", tmp_path, loop) as (client, server):
 
         def drain() -> None:

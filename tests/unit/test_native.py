@@ -42,12 +42,13 @@ def _endpoint(shape: tuple[Any, ...], size: int = 64) -> "_native.Endpoint":
         ("stream", 1),
         ("slots", memoryview(bytearray(64)), None),
         ("slots", b"read-only", None, None),
-        ("slots", bytearray(64), (0, 64, 2, ("spin", 0), None), None),
-        ("slots", bytearray(64), (0, 32, 1, ("spin", 0), None), None),
-        ("slots", bytearray(64), (0, 64, 0, ("spin", 0), None), None),
-        ("slots", bytearray(64), (0, 64, 1, ("spin", 64), None), None),
-        ("slots", bytearray(64), (-64, 64, 1, ("spin", 0), None), None),
-        ("slots", bytearray(64), (0, 64, 1, ("bell", 0), None), None),
+        ("slots", bytearray(64), (0, 64, 1, 2, ("spin", 0), None), None),
+        ("slots", bytearray(64), (0, 32, 1, 1, ("spin", 0), None), None),
+        ("slots", bytearray(64), (0, 64, 0, 1, ("spin", 0), None), None),
+        ("slots", bytearray(64), (0, 64, 1, 0, ("spin", 0), None), None),
+        ("slots", bytearray(64), (0, 64, 1, 1, ("spin", 64), None), None),
+        ("slots", bytearray(64), (-64, 64, 1, 1, ("spin", 0), None), None),
+        ("slots", bytearray(64), (0, 64, 1, 1, ("bell", 0), None), None),
     ],
 )
 def test_a_shape_that_makes_no_sense_is_refused(shape: tuple[Any, ...]) -> None:
@@ -103,7 +104,7 @@ def test_a_handler_that_raises_breaks_a_wait_in_c(way: str) -> None:
 
     reader, writer = os.pipe()
     memory = bytearray(128)
-    waits = (0, 64, 1, (way, 64), None)
+    waits = (0, 64, 1, 1, (way, 64), None)
     shape = ("stream", reader, -1, False) if way == "read" else ("slots", memory, None, waits)
     endpoint = _endpoint(shape)
     before = signal.signal(signal.SIGUSR1, handle)
@@ -183,7 +184,7 @@ for transport in TRANSPORTS:
 def buffers():
     return memoryview(bytearray(1000)), memoryview(bytearray(1000))
 
-for shape in ((), ("slots", bytearray(9), (0, 1, 1, ("spin", 0), None), None), ("bell",)):
+for shape in ((), ("slots", bytearray(9), (0, 1, 1, 1, ("spin", 0), None), None), ("bell",)):
     try:
         _native.Endpoint(shape, *buffers())
     except (ValueError, IndexError):
