@@ -21,7 +21,7 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 	exit $$status
 
 bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program
-	$(PY) bench/reference/alternate.py build/pingpong
+	$(PY) bench/reference/alternate.py $(if $(ROUNDS),--rounds=$(ROUNDS)) --cases=$(CASES) build/pingpong
 
 build/pingpong: bench/reference/pingpong.c
 	@mkdir -p build

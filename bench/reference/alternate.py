@@ -3,12 +3,16 @@
 `make bench-reference` builds pingpong.c and runs this: the reference program and both of ipcbench's
 loops take turns, a batch each, on the same CPUs, so that all three meet the same moments of the
 machine. Every round starts all processes anew. Needs two CPUs for the cases on two cores.
+
+More rounds of some cases narrow their intervals:
+`make bench-reference ROUNDS=60 CASES=latency/pipe/64`.
 """
 
 import io
 import json
 import subprocess
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -28,9 +32,10 @@ from ipcbench.measure.scratch import scratch
 from ipcbench.transports.base import Workspace
 from ipcbench.units import display_time, three_digits
 
-ROUNDS = 10
 TURNS = 9
 BATCH_S = 0.02
+_EARLY_ROUNDS = 10
+"""Of files that don't say how many."""
 PROBE_MESSAGES = 500
 NAMES = {"sysv-shm-spin": "shm-spin"}
 """What pingpong.c calls a mechanism where it differs: a ring in shared memory is one to it."""
@@ -95,10 +100,10 @@ class Found:
     """What a clock read a message adds, in the sampled burst; latency only."""
 
 
-def measured(case: Case, program: Path, cpus: host.Cpus) -> Found:
+def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
     """All loops of a case, alternating."""
     batches: dict[str, Batches] = {"reference": {}, "native": {}, "python": {}, "sampled": {}}
-    for round_number in range(ROUNDS):
+    for round_number in range(rounds):
         with scratch() as private, ExitStack() as stack:
             runs: dict[str, Callable[[int], float]] = {
                 "reference": stack.enter_context(Reference(program, case, cpus)).run
@@ -150,9 +155,7 @@ def _table(found: list[Found]) -> Table:
         table.add_column(title, justify="right")
     for one in found:
         table.add_row(
-            one.case.replace("/native", "")
-            .replace("throughput", "thr.")
-            .replace("latency", "lat."),
+            _short(one.case),
             display_time(one.reference_s),
             display_time(one.native_s),
             *_shown(one.native_to_reference),
@@ -172,22 +175,24 @@ def _shown(ratio: Ratio) -> tuple[str, str]:
     return f"{three_digits(ratio.estimate)}x", f"{three_digits(low)}-{three_digits(high)}"
 
 
-def _text(found: list[Found], machine: str) -> str:
+def _text(found: list[Found], machine: str, rounds: int) -> str:
     """The table and what it rests on, 100 columns wide."""
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(_table(found))
     sampled = found[0].sampled_to_native
     if sampled is not None:
-        added, bounds = _shown(sampled)
-        console.print(f"\n{found[0].case}: {added} ({bounds}) with a clock read a message")
+        added = f"{sampled.estimate:.3f}x"
+        if sampled.interval:
+            added += f" ({sampled.interval.low:.3f}-{sampled.interval.high:.3f})"
+        console.print(f"\n{found[0].case}: {added} with a clock read a message")
     console.print(
-        f"{machine}\n{ROUNDS} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms",
+        f"{machine}\n{rounds} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms",
         highlight=False,
     )
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 
 
-def _stored(path: Path) -> tuple[list[Found], str]:
+def _stored(path: Path) -> tuple[list[Found], str, int]:
     """What an earlier run wrote."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     found = []
@@ -198,30 +203,39 @@ def _stored(path: Path) -> tuple[list[Found], str]:
             if isinstance(value, list)
         }
         found.append(Found(**(one | ratios)))
-    return found, stored["machine"]
+    return found, stored["machine"], stored.get("rounds", _EARLY_ROUNDS)
 
 
 def main() -> int:
     """Measures, prints the table, and writes reference.json beside the other results."""
-    if sys.argv[1] == "--show":
-        print(_text(*_stored(Path(sys.argv[2]))))
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("program", type=Path, help="pingpong, built; with --show, a reference.json")
+    parser.add_argument("--show", action="store_true", help="the table of an earlier run")
+    parser.add_argument("--rounds", type=int, default=10, help="of each case; default 10")
+    parser.add_argument("--cases", default="", help="those whose ids begin so, with commas between")
+    args = parser.parse_args()
+    if args.show:
+        print(_text(*_stored(args.program)))
         return 0
-    program = Path(sys.argv[1])
+    cases = [case for case in CASES if case.id.startswith(tuple(args.cases.split(",")))]
+    if not cases or args.rounds < 1:
+        parser.error("at least one round of one case; cases are " + ", ".join(c.id for c in CASES))
     # Before the first pair: this process is a client then, and pinned.
     placements = {case.placement: host.placement_cpus(case.placement) for case in CASES}
     found = []
-    for case in CASES:
+    for case in cases:
         print(case.id, file=sys.stderr, flush=True)
-        found.append(measured(case, program, placements[case.placement] or (0, 0)))
+        cpus = placements[case.placement] or (0, 0)
+        found.append(measured(case, args.program, cpus, args.rounds))
     facts = host.machine()
     machine = (
         f"{facts.cpu_model}, {facts.cpu_count} CPUs, {facts.virtualisation};"
         f" {facts.kernel}; {facts.python}"
     )
-    print(_text(found, machine))
+    print(_text(found, machine, args.rounds))
     path = outputs.default_output(facts.slug, "reference")
     path.parent.mkdir(parents=True, exist_ok=True)
-    stored = {"machine": machine, "cases": [asdict(one) for one in found]}
+    stored = {"machine": machine, "rounds": args.rounds, "cases": [asdict(one) for one in found]}
     path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(f"saved: {path}", file=sys.stderr)
     return 0

@@ -236,8 +236,10 @@ def test_the_summary_and_the_wait_are_one_line_each(
     assert get_transport(transport.name) is transport
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("workload", "stop"),
+    [*((workload, signal.SIGKILL) for workload in WORKLOADS), ("latency", signal.SIGTERM)],
+)
 def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
     mechanism: Transport, loop: Loop, workload: Workload, stop: signal.Signals, tmp_path: Path
 ) -> None:

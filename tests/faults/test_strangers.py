@@ -126,7 +126,7 @@ def _visited(
                 return made
 
         monkeypatch.setattr(pair_module, "get_transport", lambda _: Visited())
-        monkeypatch.setattr(gate, "_LOOK_EVERY_S", 0.3)
+        monkeypatch.setattr(gate, "_LOOK_EVERY_S", 0.1)
         yield doors
 
 

@@ -85,7 +85,8 @@ def test_both_ends_may_share_one_cpu(tmp_path: Path) -> None:
 
 
 def test_a_message_larger_than_a_pipe_goes_through(tmp_path: Path) -> None:
-    done = ipcbench("compare", "--sizes=1m", "-o", "run.json", *QUICK, cwd=tmp_path)
+    streams = ("pipe", "unix", "--sizes=1m", "-o", "run.json")
+    done = ipcbench("compare", *streams, *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -96,7 +97,7 @@ def test_a_bench_script_asks_its_question(name: str, tmp_path: Path) -> None:
     assert helped.returncode == 0
     assert helped.stdout.startswith(f"usage: {name}.py")
     assert "?\n" in helped.stdout
-    done = run(script, "pipe", "--sizes=64", *QUICK, cwd=tmp_path)
+    done = run(script, "pipe", "--sizes=64", "--loop=python", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "results").glob("*/*/*"))
     assert names == [f"{name}.{ending}" for ending in ("csv", "html", "json")]
@@ -336,7 +337,7 @@ def test_without_the_extension_all_but_the_native_loop_works(tmp_path: Path) -> 
 
 @needs_native
 def test_both_loops_of_a_transport_are_paired(tmp_path: Path) -> None:
-    options = ("pipe", "--sizes=64", "--rounds=6", "--values=2", "--min-time=2ms", "-o", "run.json")
+    options = ("pipe", "--sizes=64", "--rounds=3", "--values=2", "--min-time=2ms", "-o", "run.json")
     both = ("--loop=python,native", "--placement=same-core")
     done = ipcbench("compare", *options, *both, "--csv", "run.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
