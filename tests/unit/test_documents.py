@@ -144,6 +144,6 @@ def test_the_chaos_that_is_promised_came_to_a_clean_end() -> None:
     )
     text = (ROOT / path).read_text(encoding="utf-8")
     assert re.match(r"500 injections, seed \d+", text)
-    assert "hang 0, leftover 0, lost 0, traceback 0, slow 0" in text
+    assert "hang 0, leftover 0, lost 0, traceback 0, slow 0, unclear 0, other 0" in text
     assert re.search(r"^all +\d+ +\d+ +0$", text, re.MULTILINE)
     assert "10000 hostile files" in text
