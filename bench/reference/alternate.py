@@ -5,7 +5,7 @@ loops take turns, a batch each, on the same CPUs, so that all three meet the sam
 machine. Every round starts all processes anew. Needs two CPUs for the cases on two cores.
 
 More rounds of some cases narrow their intervals:
-`make bench-reference ROUNDS=60 CASES=latency/pipe/64`.
+`make bench-reference ROUNDS=60 CASES=latency/pipe/64/`.
 """
 
 import io

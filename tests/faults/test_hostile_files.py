@@ -64,11 +64,11 @@ def refusal(text: Any) -> str:
 
 
 def test_files_made_hostile_at_random_are_shown_or_refused() -> None:
-    outcomes = hostile.run(150, seed=20261124)
+    outcomes = hostile.run(300, seed=20261124)
     assert [one for one in outcomes if one.verdict == "wrong"] == []
     counts = Counter(one.verdict for one in outcomes)
-    assert counts["shown"] > 25
-    assert counts["refused"] > 25
+    assert counts["shown"] > 50
+    assert counts["refused"] > 50
 
 
 def test_a_hostile_file_is_the_same_each_time_and_its_neighbour_another() -> None:

@@ -85,8 +85,7 @@ def test_both_ends_may_share_one_cpu(tmp_path: Path) -> None:
 
 
 def test_a_message_larger_than_a_pipe_goes_through(tmp_path: Path) -> None:
-    streams = ("pipe", "unix", "--sizes=1m", "-o", "run.json")
-    done = ipcbench("compare", *streams, *QUICK, cwd=tmp_path)
+    done = ipcbench("compare", "--sizes=1m", "-o", "run.json", *QUICK, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
