@@ -11,7 +11,7 @@ CC ?= cc
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench bench-reference test chaos check format docs wheel clean help
+.PHONY: bench bench-reference bench-footprint test chaos check format docs wheel clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## measure all transports, print the tables, write results and pages to results/<machine>/<date>-<commit>/
@@ -22,6 +22,9 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 
 bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program
 	$(PY) bench/reference/alternate.py $(if $(ROUNDS),--rounds=$(ROUNDS)) --cases=$(CASES) build/pingpong
+
+bench-footprint: $(VENV)/.installed build/pingpong ## see what memory of its own costs a process between two calls
+	$(PY) bench/reference/footprint.py $(if $(ROUNDS),--rounds=$(ROUNDS)) build/pingpong
 
 build/pingpong: bench/reference/pingpong.c
 	@mkdir -p build

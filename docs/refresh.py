@@ -2,9 +2,9 @@
 
 Run it by `make docs`. The pictures are told in `docs/pictures.py`. For a table, a comment names the
 file and the parts of its report (they are separated by empty lines, counted from 1), and the code
-block after it is replaced: `<!-- from results/x.json: 1 3 -->`. All of what
-bench/reference/alternate.py shows of its own results is quoted with
-`<!-- from results/reference.json: all -->`, the table of all mechanisms with
+block after it is replaced: `<!-- from results/x.json: 1 3 -->`. All of what a script in
+bench/reference shows of its own results is quoted with `<!-- from results/reference.json: all -->`
+or `<!-- from results/footprint.json: footprint -->`, the table of all mechanisms with
 `<!-- from results/x.json: overview -->`.
 """
 
@@ -21,10 +21,11 @@ ROOT = Path(__file__).parent.parent
 REPORT = ["-m", "ipcbench", "report"]
 PROGRAMS = {
     "all": ["bench/reference/alternate.py", "--show"],
+    "footprint": ["bench/reference/footprint.py", "--show"],
     "overview": [*REPORT, "--overview"],
 }
 _BLOCK = re.compile(
-    r"(<!-- from (\S+\.json): ([0-9 ]+|all|overview) -->\n\n```\n).*?(\n```)", re.DOTALL
+    r"(<!-- from (\S+\.json): ([0-9 ]+|all|footprint|overview) -->\n\n```\n).*?(\n```)", re.DOTALL
 )
 
 
@@ -33,7 +34,8 @@ def quoted(match: re.Match[str]) -> str:
     command = [sys.executable, *PROGRAMS.get(match[3], REPORT), match[2]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     parts = done.stdout.rstrip().split("\n\n")
-    numbers = {"all": range(1, len(parts) + 1), "overview": range(1, 2)}
+    every = range(1, len(parts) + 1)
+    numbers = {"all": every, "footprint": every, "overview": range(1, 2)}
     chosen = numbers.get(match[3]) or map(int, match[3].split())
     wanted = [parts[number - 1].rstrip() for number in chosen]
     lines = [line.rstrip() for line in "\n\n".join(wanted).splitlines()]

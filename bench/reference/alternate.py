@@ -8,37 +8,35 @@ More rounds of some cases narrow their intervals:
 `make bench-reference ROUNDS=60 CASES=latency/pipe/64/`.
 """
 
-import io
 import json
-import subprocess
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import IO, Self, cast
+from typing import cast
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
+from turns import (
+    Batches,
+    Round,
+    Run,
+    in_turns,
+    plain_table,
+    plain_text,
+    rested_on,
+    save,
+    this_machine,
+)
 
-from ipcbench import host, outputs
+from ipcbench import host
 from ipcbench.analysis.stats import Interval, Ratio, alternating_ratio
 from ipcbench.case import Case
 from ipcbench.measure.pair import Pair
-from ipcbench.measure.scratch import scratch
-from ipcbench.transports.base import Workspace
 from ipcbench.units import display_time, three_digits
 
-TURNS = 9
-BATCH_S = 0.02
 _EARLY_ROUNDS = 10
 """Of files that don't say how many."""
-PROBE_MESSAGES = 500
-NAMES = {"sysv-shm-spin": "shm-spin"}
-"""What pingpong.c calls a mechanism where it differs: a ring in shared memory is one to it."""
 
 CASES = tuple(
     map(
@@ -58,33 +56,6 @@ CASES = tuple(
     )
 )
 
-Batches = dict[int, list[float]]
-"""For each round, seconds a message of its batches."""
-
-
-class Reference:
-    """The program in C, which runs a batch when it is told to."""
-
-    def __init__(self, program: Path, case: Case, cpus: host.Cpus) -> None:
-        name = NAMES.get(case.transport, case.transport)
-        words = [name, case.workload, str(case.message_size_bytes), *map(str, cpus)]
-        self._process = subprocess.Popen(
-            [program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=10)
-
-    def run(self, messages: int) -> float:
-        """Seconds that a batch took."""
-        told = cast("IO[str]", self._process.stdin)
-        told.write(f"{messages}\n")
-        told.flush()
-        return float(cast("IO[str]", self._process.stdout).readline())
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -102,33 +73,23 @@ class Found:
 
 def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
     """All loops of a case, alternating."""
-    batches: dict[str, Batches] = {"reference": {}, "native": {}, "python": {}, "sampled": {}}
-    for round_number in range(rounds):
-        with scratch() as private, ExitStack() as stack:
-            runs: dict[str, Callable[[int], float]] = {
-                "reference": stack.enter_context(Reference(program, case, cpus)).run
-            }
-            for loop in ("native", "python"):
-                directory = stack.enter_context(private.launch())
-                pair = Pair(case._replace(loop=loop), cpus, Workspace(directory))
-                runs[loop] = stack.enter_context(pair).run
-                if loop == "native" and case.workload == "latency":
-                    runs["sampled"] = _sampling(pair)
-            messages = round(BATCH_S / min(_probed(run) for run in runs.values()))
-            for run in runs.values():
-                run(messages)  # warm-up
-            for _ in range(TURNS):
-                for name, run in runs.items():
-                    batches[name].setdefault(round_number, []).append(run(messages) / messages)
-    return _found(case, batches)
+
+    def contenders(round_: Round) -> dict[str, Run]:
+        native = round_.pair(case)
+        runs = {
+            "reference": round_.reference(program, case),
+            "native": native.run,
+            "python": round_.pair(case._replace(loop="python")).run,
+        }
+        if case.workload == "latency":
+            runs["sampled"] = _sampling(native)
+        return runs
+
+    return _found(case, in_turns(cpus, rounds, contenders))
 
 
-def _sampling(pair: Pair) -> Callable[[int], float]:
+def _sampling(pair: Pair) -> Run:
     return lambda messages: sum(pair.sample(messages)) * 1e-9
-
-
-def _probed(run: Callable[[int], float]) -> float:
-    return min(run(PROBE_MESSAGES) for _ in range(3)) / PROBE_MESSAGES
 
 
 def _found(case: Case, batches: dict[str, Batches]) -> Found:
@@ -144,12 +105,12 @@ def _found(case: Case, batches: dict[str, Batches]) -> Found:
         times["python"],
         cast("Ratio", alternating_ratio(native, batches["reference"])),
         cast("Ratio", alternating_ratio(batches["python"], native)),
-        alternating_ratio(batches["sampled"], native),
+        alternating_ratio(batches.get("sampled", {}), native),
     )
 
 
 def _table(found: list[Found]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = plain_table()
     table.add_column("case")
     for title in ("C", "native", "native/C", "95%", "python", "python/native", "95%"):
         table.add_column(title, justify="right")
@@ -177,19 +138,14 @@ def _shown(ratio: Ratio) -> tuple[str, str]:
 
 def _text(found: list[Found], machine: str, rounds: int) -> str:
     """The table and what it rests on, 100 columns wide."""
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(_table(found))
+    lines = []
     sampled = found[0].sampled_to_native
     if sampled is not None:
         added = f"{sampled.estimate:.3f}x"
         if sampled.interval:
             added += f" ({sampled.interval.low:.3f}-{sampled.interval.high:.3f})"
-        console.print(f"\n{found[0].case}: {added} with a clock read a message")
-    console.print(
-        f"{machine}\n{rounds} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms",
-        highlight=False,
-    )
-    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+        lines.append(f"{found[0].case}: {added} with a clock read a message")
+    return plain_text(_table(found), [*lines, *rested_on(machine, rounds)])
 
 
 def _stored(path: Path) -> tuple[list[Found], str, int]:
@@ -227,17 +183,9 @@ def main() -> int:
         print(case.id, file=sys.stderr, flush=True)
         cpus = placements[case.placement] or (0, 0)
         found.append(measured(case, args.program, cpus, args.rounds))
-    facts = host.machine()
-    machine = (
-        f"{facts.cpu_model}, {facts.cpu_count} CPUs, {facts.virtualisation};"
-        f" {facts.kernel}; {facts.python}"
-    )
+    machine = this_machine()
     print(_text(found, machine, args.rounds))
-    path = outputs.default_output(facts.slug, "reference")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stored = {"machine": machine, "rounds": args.rounds, "cases": [asdict(one) for one in found]}
-    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    print(f"saved: {path}", file=sys.stderr)
+    save("reference", machine, args.rounds, [asdict(one) for one in found])
     return 0
 
 

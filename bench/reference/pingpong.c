@@ -1,12 +1,15 @@
 /*
  * The least that C needs: fork, a blocking ping-pong or one-way stream, both ends pinned.
  *
- *   pingpong MECHANISM WORKLOAD SIZE CLIENT_CPU SERVER_CPU
+ *   pingpong MECHANISM WORKLOAD SIZE CLIENT_CPU SERVER_CPU [LINES]
  *
  * reads a number of messages a line from stdin, runs a batch of so many, and prints its seconds:
  * so a benchmark can alternate it with what it is compared to. MECHANISM is pipe, unix, inet or
  * shm-spin; WORKLOAD is latency or throughput. The server is told the size of a batch through a
  * pipe of its own, before the clock starts, and answers there when it has the last message.
+ *
+ * With LINES each end has a footprint: before each call it reads so many cache lines of its own, as
+ * an interpreter does with its code and objects. Not with shm-spin.
  */
 
 #define _GNU_SOURCE
@@ -31,6 +34,7 @@
 
 #define SLOT_COUNT_BYTES (256 * 1024)
 #define LINE 64
+#define SCATTER 7919 /* a prime: all lines are read, unless their number is a multiple of it */
 
 struct ring {
     _Alignas(LINE) _Atomic uint32_t written[2];
@@ -45,6 +49,9 @@ static int reader, writer;
 static bool is_socket, is_latency;
 static struct ring *ring;
 static uint32_t slots, sent, received;
+static const char *footprint;
+static size_t lines, step;
+static volatile char last_read;
 
 static void die(const char *what)
 {
@@ -61,8 +68,24 @@ static void pin(int cpu)
         die("sched_setaffinity");
 }
 
+/* In an order that no prefetcher foresees; the reads don't wait for each other. */
+static inline void read_footprint(void)
+{
+    if (!lines)
+        return;
+    char sum = 0;
+    for (size_t left = lines, at = 0; left; left--) {
+        sum += footprint[at * LINE];
+        at += step;
+        if (at >= lines)
+            at -= lines;
+    }
+    last_read = sum;
+}
+
 static void send_message(void)
 {
+    read_footprint();
     for (size_t moved = 0; moved != size;) {
         ssize_t more = write(writer, buffer + moved, size - moved);
         if (more <= 0)
@@ -73,6 +96,7 @@ static void send_message(void)
 
 static void receive_message(void)
 {
+    read_footprint();
     for (size_t moved = 0; moved != size;) {
         ssize_t more = is_socket ? recv(reader, buffer + moved, size - moved, MSG_WAITALL)
                                  : read(reader, buffer + moved, size - moved);
@@ -180,6 +204,15 @@ static void open_inet(int ends[2][2])
     ends[1][0] = ends[1][1] = far;
 }
 
+static void make_footprint(size_t wanted)
+{
+    char *made = aligned_alloc(4096, (wanted * LINE + 4095) / 4096 * 4096);
+    if (!made)
+        die("aligned_alloc");
+    memset(made, 1, wanted * LINE);
+    footprint = made, lines = wanted, step = SCATTER % wanted;
+}
+
 static void open_ring(void)
 {
     stride = (size + LINE - 1) / LINE * LINE;
@@ -194,11 +227,14 @@ static void open_ring(void)
 
 int main(int count, char **words)
 {
-    if (count != 6) {
-        fprintf(stderr, "usage: %s pipe|unix|inet|shm-spin latency|throughput SIZE CPU CPU\n",
+    if (count != 6 && count != 7) {
+        fprintf(stderr,
+                "usage: %s pipe|unix|inet|shm-spin latency|throughput SIZE CPU CPU [LINES]\n",
                 words[0]);
         return 2;
     }
+    if (count == 7 && strtoul(words[6], NULL, 10) > 0)
+        make_footprint(strtoul(words[6], NULL, 10));
     int ends[2][2] = {{-1, -1}, {-1, -1}}, orders[2], answers[2];
     is_latency = !strcmp(words[2], "latency");
     size = strtoul(words[3], NULL, 10);
