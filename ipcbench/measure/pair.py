@@ -149,7 +149,7 @@ class Pair:
 
     def close(self) -> None:
         """Ends the server and removes all that the pair made; allowed twice."""
-        self._stop_watching()
+        process.forget_children()
         if self._server_pid is not None:
             try:
                 self._channel.send("stop")
@@ -307,7 +307,7 @@ class Pair:
             return  # between fork and its return: the broken channel will tell
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is not None:
-            self._stop_watching()
+            process.forget_children()
             raise PeerDied(f"the server {process.describe_end(ended)} in the {self._phase}")
 
     def _guarded(self, work: Callable[[], _T]) -> _T:
@@ -328,7 +328,7 @@ class Pair:
         """The error that says why: the server's own reason or its end, if it has one."""
         if isinstance(error, CheckFailed):
             return error
-        self._stop_watching()
+        process.forget_children()
         if isinstance(error, Unavailable) or self._server_pid is None:
             return LaunchFailed(f"{self._phase}: {in_words(error)}")
         reason = str(error) if isinstance(error, PeerReported) else self._last_words()
@@ -363,9 +363,6 @@ class Pair:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return None
-
-    def _stop_watching(self) -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _nothing() -> None:

@@ -4,7 +4,7 @@ import ctypes
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +29,26 @@ def signals_held_back() -> Iterator[None]:
 
     A process started inside inherits this; `accept_signals` is the first thing it should call.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    with _held_back(_ENDING):
+        yield
+
+
+def forget_children() -> None:
+    """From now on the end of a child is no signal to this process.
+
+    One that came while signal.signal() was at it would be reported on stderr as "ignored due to
+    race condition" (CPython's Modules/signalmodule.c).
+    """
+    with _held_back((signal.SIGCHLD,)):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+@contextmanager
+def _held_back(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    # Asked first: to block may run the handler of one that came just before, which may raise.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
