@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,16 @@ from tests.unit.test_reporters import text_of
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PICTURES = sorted(re.findall(r"<!-- picture (docs/pictures/\S+\.svg) from", README))
-QUOTED = sorted(set(re.findall(r"<!-- from (results/\S+\.json):", README)))
+PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+QUOTED = sorted(
+    (path, name)
+    for name, text in (("README", README), ("PERFORMANCE", PERFORMANCE))
+    for path in set(re.findall(r"<!-- from (results/\S+\.json): (?:[0-9 ]+|overview) -->", text))
+)
+SCRIPTS = {"all": "alternate.py", "footprint": "footprint.py"}
+SHOWN = re.findall(
+    r"<!-- from (results/\S+\.json): (all|footprint) -->\n\n```\n(.*?)\n```", PERFORMANCE, re.DOTALL
+)
 
 
 @pytest.mark.parametrize("column", frame.CASE_COLUMNS)
@@ -41,18 +51,26 @@ def test_the_readme_lists_every_exit_code() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)} == codes
 
 
-@pytest.mark.parametrize("path", QUOTED)
-def test_the_readmes_tables_come_from_committed_results(
-    path: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("path", "document"), QUOTED)
+def test_tables_come_from_committed_results(
+    path: str, document: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    text = {"README": README, "PERFORMANCE": PERFORMANCE}[document]
     results = store.load(ROOT / path)
     parts, (overview, *_) = _parts(text_of(results)), _parts(text_of(results, overview=True))
-    quotes = re.findall(rf"<!-- from {re.escape(path)}: ([0-9 ]+) -->", README)
+    quotes = re.findall(rf"<!-- from {re.escape(path)}: ([0-9 ]+) -->", text)
     for number in " ".join(quotes).split():
-        assert parts[int(number) - 1].strip() in README
-    if f"<!-- from {path}: overview -->" in README:
-        assert overview.strip() in README
+        assert parts[int(number) - 1].strip() in text
+    if f"<!-- from {path}: overview -->" in text:
+        assert overview.strip() in text
+
+
+@pytest.mark.parametrize(("path", "of", "table"), SHOWN, ids=[path for path, *_ in SHOWN])
+def test_the_tables_beside_c_are_what_their_scripts_show(path: str, of: str, table: str) -> None:
+    command = [sys.executable, f"bench/reference/{SCRIPTS[of]}", "--show", path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.rstrip() == table
 
 
 def _parts(text: str) -> list[str]:
@@ -64,8 +82,9 @@ def test_the_readme_counts_the_mechanisms_that_there_are() -> None:
     assert {int(said) for said in re.findall(r"(\d+) mechanisms", README)} == {count}
 
 
-def test_the_readme_quotes_results() -> None:
-    assert QUOTED
+def test_the_documents_quote_results() -> None:
+    assert {name for _, name in QUOTED} == {"README", "PERFORMANCE"}
+    assert {of for _, of, _ in SHOWN} == set(SCRIPTS)
 
 
 def test_the_readmes_selftest_is_the_committed_one() -> None:
