@@ -20,7 +20,7 @@ import pytest
 
 from ipcbench.case import LOOPS, WORKLOADS, Case, Loop, Workload
 from ipcbench.errors import PeerDied
-from ipcbench.measure import native
+from ipcbench.measure import native, process
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
@@ -276,6 +276,21 @@ def _kill_as_a_driver_sees_it(pid: int, stop: signal.Signals, noticed: threading
     while not noticed.wait(0.02):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGCHLD)
     return killed_s
+
+
+def test_a_servers_death_that_is_seen_as_its_pair_is_closed_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    case = Case("latency", _runnable(get_transport("sysv-shm")).name, 64, "python", "free")
+
+    def seeing_a_death() -> None:
+        monkeypatch.undo()
+        raise PeerDied("the server was killed by SIGKILL in the timed batch")
+
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        pair.run(10)
+        monkeypatch.setattr(process, "forget_children", seeing_a_death)
+    assert not outstanding((tmp_path / LEDGER).read_text(encoding="ascii"))
 
 
 def test_the_clients_death_ends_the_server(

@@ -336,7 +336,7 @@ def test_without_the_extension_all_but_the_native_loop_works(tmp_path: Path) -> 
 
 @needs_native
 def test_both_loops_of_a_transport_are_paired(tmp_path: Path) -> None:
-    options = ("pipe", "--sizes=64", "--rounds=3", "--values=2", "--min-time=2ms", "-o", "run.json")
+    options = ("pipe", "--sizes=64", "--rounds=7", "--values=3", "--min-time=8ms", "-o", "run.json")
     both = ("--loop=python,native", "--placement=same-core")
     done = ipcbench("compare", *options, *both, "--csv", "run.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,5 @@
 """Signals that wait, and children that are forgotten."""
 
-import os
 import signal
 from collections.abc import Iterable
 from types import FrameType
@@ -46,7 +45,7 @@ def test_a_signal_that_was_held_back_comes_at_the_end() -> None:
 
     def do() -> None:
         with process.signals_held_back():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             done.append("what was begun")
 
     before = signal.signal(signal.SIGTERM, raise_ended)
