@@ -10,24 +10,14 @@ More rounds of some cases narrow their intervals:
 
 import json
 import sys
-from argparse import ArgumentParser
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import cast
 
+import turns
 from rich.table import Table
-from turns import (
-    Batches,
-    Round,
-    Run,
-    in_turns,
-    plain_table,
-    plain_text,
-    rested_on,
-    save,
-    this_machine,
-)
+from turns import Batches, Round, Run
 
 from ipcbench import host
 from ipcbench.analysis.stats import Interval, Ratio, alternating_ratio
@@ -85,7 +75,7 @@ def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
             runs["sampled"] = _sampling(native)
         return runs
 
-    return _found(case, in_turns(cpus, rounds, contenders))
+    return _found(case, turns.in_turns(cpus, rounds, contenders))
 
 
 def _sampling(pair: Pair) -> Run:
@@ -110,7 +100,7 @@ def _found(case: Case, batches: dict[str, Batches]) -> Found:
 
 
 def _table(found: list[Found]) -> Table:
-    table = plain_table()
+    table = turns.plain_table()
     table.add_column("case")
     for title in ("C", "native", "native/C", "95%", "python", "python/native", "95%"):
         table.add_column(title, justify="right")
@@ -145,7 +135,7 @@ def _text(found: list[Found], machine: str, rounds: int) -> str:
         if sampled.interval:
             added += f" ({sampled.interval.low:.3f}-{sampled.interval.high:.3f})"
         lines.append(f"{found[0].case}: {added} with a clock read a message")
-    return plain_text(_table(found), [*lines, *rested_on(machine, rounds)])
+    return turns.plain_text(_table(found), [*lines, *turns.rested_on(machine, rounds)])
 
 
 def _stored(path: Path) -> tuple[list[Found], str, int]:
@@ -164,10 +154,7 @@ def _stored(path: Path) -> tuple[list[Found], str, int]:
 
 def main() -> int:
     """Measures, prints the table, and writes reference.json beside the other results."""
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("program", type=Path, help="pingpong, built; with --show, a reference.json")
-    parser.add_argument("--show", action="store_true", help="the table of an earlier run")
-    parser.add_argument("--rounds", type=int, default=10, help="of each case; default 10")
+    parser = turns.parser(__doc__, "reference")
     parser.add_argument("--cases", default="", help="those whose ids begin so, with commas between")
     args = parser.parse_args()
     if args.show:
@@ -183,9 +170,9 @@ def main() -> int:
         print(case.id, file=sys.stderr, flush=True)
         cpus = placements[case.placement] or (0, 0)
         found.append(measured(case, args.program, cpus, args.rounds))
-    machine = this_machine()
+    machine = turns.this_machine()
     print(_text(found, machine, args.rounds))
-    save("reference", machine, args.rounds, [asdict(one) for one in found])
+    turns.save("reference", machine, args.rounds, [asdict(one) for one in found])
     return 0
 
 

@@ -2,29 +2,19 @@
 
 `make bench-footprint` builds pingpong.c and runs this. The program reads some cache lines before
 each call, more from row to row; that and both of ipcbench's loops take turns, a batch each, on one
-CPU. So one sees how much of what Python adds to a large message is what any program pays whose
-code and data the message pushes out of the caches.
+CPU. So one sees what any program pays for such a footprint, beside a small message and a large one,
+and how that compares with what Python adds.
 """
 
 import json
 import sys
-from argparse import ArgumentParser
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+import turns
 from rich.table import Table
-from turns import (
-    Batches,
-    Round,
-    Run,
-    in_turns,
-    plain_table,
-    plain_text,
-    rested_on,
-    save,
-    this_machine,
-)
+from turns import Batches, Round, Run
 
 from ipcbench import host
 from ipcbench.analysis.stats import Interval, median_interval
@@ -68,7 +58,7 @@ def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
         python = case._replace(loop="python")
         return reference | {"native": round_.pair(case).run, PYTHON: round_.pair(python).run}
 
-    batches = in_turns(cpus, rounds, contenders)
+    batches = turns.in_turns(cpus, rounds, contenders)
     bare = batches[BARE]
     added = {str(lines): _added(batches[str(lines)], bare) for lines in LINES}
     added[PYTHON] = _added(batches[PYTHON], batches["native"])
@@ -85,7 +75,7 @@ def _added(to: Batches, bare: Batches) -> Added:
 
 
 def _table(found: list[Found]) -> Table:
-    table = plain_table()
+    table = turns.plain_table()
     table.add_column("µs a round trip")
     for size in SIZES:
         table.add_column(display_size(size), justify="right")
@@ -115,7 +105,7 @@ def _case(mechanism: str, size_bytes: int) -> Case:
 
 
 def _text(found: list[Found], machine: str, rounds: int) -> str:
-    return plain_text(_table(found), rested_on(machine, rounds))
+    return turns.plain_text(_table(found), turns.rested_on(machine, rounds))
 
 
 def _stored(path: Path) -> tuple[list[Found], str, int]:
@@ -133,10 +123,7 @@ def _stored(path: Path) -> tuple[list[Found], str, int]:
 
 def main() -> int:
     """Measures, prints the table, and writes footprint.json beside the other results."""
-    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("program", type=Path, help="pingpong, built; with --show, a footprint.json")
-    parser.add_argument("--show", action="store_true", help="the table of an earlier run")
-    parser.add_argument("--rounds", type=int, default=10, help="of each case; default 10")
+    parser = turns.parser(__doc__, "footprint")
     args = parser.parse_args()
     if args.show:
         print(_text(*_stored(args.program)))
@@ -148,9 +135,9 @@ def main() -> int:
     for case in (_case(mechanism, size) for mechanism in MECHANISMS for size in SIZES):
         print(case.id, file=sys.stderr, flush=True)
         found.append(measured(case, args.program, cpus, args.rounds))
-    machine = this_machine()
+    machine = turns.this_machine()
     print(_text(found, machine, args.rounds))
-    save("footprint", machine, args.rounds, [asdict(one) for one in found])
+    turns.save("footprint", machine, args.rounds, [asdict(one) for one in found])
     return 0
 
 

@@ -68,7 +68,7 @@ static void pin(int cpu)
         die("sched_setaffinity");
 }
 
-/* In an order that no prefetcher foresees; the reads don't wait for each other. */
+/* Not one line after the other, and no read waits for the one before. */
 static inline void read_footprint(void)
 {
     if (!lines)

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -97,6 +98,16 @@ def in_turns(
 
 def _probed(run: Run) -> float:
     return min(run(PROBE_MESSAGES) for _ in range(3)) / PROBE_MESSAGES
+
+
+def parser(doc: str | None, question: str) -> ArgumentParser:
+    """The options of these scripts; `question` names the file that a run writes."""
+    made = ArgumentParser(description=(doc or "").partition("\n")[0])
+    file = f"{question}.json"
+    made.add_argument("program", type=Path, help=f"pingpong, built; with --show, a {file}")
+    made.add_argument("--show", action="store_true", help="the table of an earlier run")
+    made.add_argument("--rounds", type=int, default=10, help="of each case; default 10")
+    return made
 
 
 def this_machine() -> str:

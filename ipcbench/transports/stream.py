@@ -113,9 +113,9 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
     """An endpoint on a connected, blocking stream socket, which it then owns.
 
     FileIO calls read(2) and write(2) with less of the interpreter in between than the socket's own
-    methods: a round trip takes 2 to 3 % less (the commit that chose it says more). Of a message
-    that comes in pieces MSG_WAITALL gets the rest in one call; it still returns early at the end
-    of the stream and when a signal arrives (recv(2)).
+    methods: on one core a round trip takes 2 to 3 % less (the commit that chose it says more). Of a
+    message that comes in pieces MSG_WAITALL gets the rest in one call; it still returns early at
+    the end of the stream and when a signal arrives (recv(2)).
     """
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     recv_into, wait_all = connection.recv_into, socket.MSG_WAITALL
