@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipcbench import documents, host, outputs
-from ipcbench.arguments import check_only_reports, parser, question_parser
+from ipcbench.arguments import RESULT_OPTIONS, check_only_reports, parser, question_parser
 from ipcbench.documents import Documents
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
@@ -80,8 +80,9 @@ def _run(args: Namespace, command: list[str]) -> int:
 
 def _list(_: Namespace) -> int:
     from ipcbench.inventory import listed
+    from ipcbench.measure import native
 
-    print("\n".join(listed()))
+    print("\n".join(listed(native.unavailable())))
     return EXIT_OK
 
 
@@ -229,7 +230,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
         _say(note)
     stopped = log = None
     with machine_lock(wanted=not args.no_lock), interruptible() as signals:
-        plan, results = comparing.begun(args, usual, command)
+        plan, results = comparing.begun(args, usual, command, RESULT_OPTIONS)
         for note in plan.notes:
             _note(args, note)
         for left in leftovers():
@@ -237,7 +238,10 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
             _note(args, f"removed what a killed run left: {left}")
         try:
             # The log is made last: a run that is refused leaves no file, and replaces none.
-            with destinations.events_of(args) as log, progress(quiet=args.quiet) as display:
+            with (
+                destinations.open_events(args.events, force=args.force) as log,
+                progress(quiet=args.quiet) as display,
+            ):
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
                 comparing.measure(
@@ -323,6 +327,7 @@ def _show(
     """
     from ipcbench.analysis import frame
     from ipcbench.analysis.judging import asked_for
+    from ipcbench.inventory import usual
     from ipcbench.reporters import console
     from ipcbench.reporters.summary import summary
 
@@ -336,7 +341,7 @@ def _show(
         tables=args.tables or args.percentiles or args.details or args.overview,
     )
     console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
-    return list(documents.write(told, wanted, sys.stdout.write))
+    return list(documents.write(told, wanted, sys.stdout.write, usual()))
 
 
 def _answer(command: Callable[[], int]) -> int:

@@ -2,7 +2,7 @@
 
 import shlex
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ipcbench.analysis.store import Results
@@ -16,13 +16,15 @@ from ipcbench.resuming import resumed
 from ipcbench.watching import WarningsSoFar
 
 
-def begun(args: Namespace, usual: Namespace, command: Sequence[str]) -> tuple[Plan, Results]:
+def begun(
+    args: Namespace, usual: Namespace, command: Sequence[str], about_results: Collection[str]
+) -> tuple[Plan, Results]:
     """What is to be measured, and what is known of it: cases that can't be, launches that were.
 
     Raises UsageError for whatever can't be done, ResultsError for a bad file to go on with.
     """
     if args.resume is not None:
-        return resumed(args.resume, args, usual, shlex.join(command))
+        return resumed(args.resume, args, usual, shlex.join(command), about_results)
     plan = planned(args, shlex.join(command))
     results = Results(intent=plan.intent)
     for case, reason in plan.impossible:

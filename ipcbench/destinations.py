@@ -10,7 +10,7 @@ from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
 from ipcbench.documents import Documents
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.eventlog import EventLog
+from ipcbench.eventlog import EventLog, is_special
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,19 @@ def checked(args: Namespace, question: str) -> Places:
     return Places(output, wanted, kept, against, notes)
 
 
-def events_of(args: Namespace) -> AbstractContextManager[EventLog | None]:
-    """The log of events that the arguments ask for, or nothing."""
-    return nullcontext() if args.events is None else EventLog(args.events, force=args.force)
+def open_events(path: Path | None, *, force: bool) -> AbstractContextManager[EventLog | None]:
+    """The log of events at this path, or nothing where none is asked for. Raises UsageError."""
+    if path is None:
+        return nullcontext()
+    if not is_special(path):
+        outputs.checked_output(path, force=force)
+    return EventLog(path)
+
+
+def new_output(machine_slug: str, question: str) -> Path:
+    """A new file for the results of a question, in the default place. UsageError without one."""
+    path = outputs.default_output(machine_slug, question)
+    return outputs.checked_new(path, "name a file with -o")
 
 
 def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | None, Documents]:
@@ -78,7 +88,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
         return args.resume, _made_anew(wanted, args.resume, notes)
     if args.output is None:
         try:
-            output = outputs.default_output(host.machine().slug, question)
+            output = new_output(host.machine().slug, question)
         except UsageError as error:
             notes.append(f"results are not saved: {error}")
             return None, wanted

@@ -1,7 +1,7 @@
 """What is written of results beside tables: files are checked first, and written last."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -82,8 +82,16 @@ def check_different(named: dict[str, Path | None]) -> None:
             raise UsageError(f"{other} and {option} both name {path}; name two files")
 
 
-def write(told: "Told", wanted: Documents, to_stdout: Callable[[str], object]) -> Iterator[Path]:
-    """Writes them, and yields each file or folder that was written."""
+def write(
+    told: "Told",
+    wanted: Documents,
+    to_stdout: Callable[[str], object],
+    usual: Sequence[str] = (),
+) -> Iterator[Path]:
+    """Writes the documents, and yields each file or folder that was written.
+
+    `usual` are the transports that pictures show first, where there are more than they can show.
+    """
     from ipcbench.analysis import store
     from ipcbench.analysis.judging import asked_for
     from ipcbench.reporters import csv_file, markdown
@@ -100,17 +108,16 @@ def write(told: "Told", wanted: Documents, to_stdout: Callable[[str], object]) -
             store.write_atomically(path, text())
             yield path
     if wanted.is_drawn:
-        yield from _draw(told, wanted)
+        yield from _draw(told, wanted, usual)
 
 
-def _draw(told: "Told", wanted: Documents) -> Iterator[Path]:
-    """The same for what has pictures, each of which is drawn once."""
+def _draw(told: "Told", wanted: Documents, usual: Sequence[str]) -> Iterator[Path]:
+    """Writes the documents that have pictures, each of which is drawn once."""
     from ipcbench.analysis import store
-    from ipcbench.inventory import usual
     from ipcbench.reporters import drawing, page
     from ipcbench.reporters.pictures import Subject, pictures
 
-    found = pictures(Subject(told.cases, told.launches, usual()))
+    found = pictures(Subject(told.cases, told.launches, usual))
     drawn = [(picture, drawing.svg_of(picture.chart)) for picture in found]
     if wanted.html is not None:
         drawings = [page.Drawing(p.part, p.title, p.says, p.note, svg) for p, svg in drawn]

@@ -15,7 +15,6 @@ from typing import Any, Self
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.events import Event
-from ipcbench.outputs import checked_output
 
 _PATIENCE_S = 0.2
 """How long a full FIFO is waited for, between launches, before its reader is given up."""
@@ -30,16 +29,17 @@ class EventLog:
     A failure to write never ends a run: what follows is dropped, and `failure` says why.
     """
 
-    def __init__(self, path: Path, *, force: bool) -> None:
-        """Opens the file, or a FIFO that has a reader. UsageError where that can't be done."""
-        if not _is_special(path):
-            checked_output(path, force=force)
+    def __init__(self, path: Path) -> None:
+        """Opens the file, or a FIFO that has a reader, and empties a file that is there.
+
+        UsageError where that can't be done.
+        """
         try:
             # A FIFO that nobody reads would block the open for ever.
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
             descriptor = os.open(path, flags, 0o666)
         except OSError as error:
-            reason = "nobody reads it" if _is_special(path) else error.strerror
+            reason = "nobody reads it" if is_special(path) else error.strerror
             raise UsageError(f"{path} can't take events: {reason}") from error
         self._descriptor = descriptor
         self._began_s = time.monotonic()
@@ -103,7 +103,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether it is a FIFO, a terminal or another device: there is nothing to replace."""
     try:
         mode = path.stat().st_mode

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from ipcbench.case import LOOPS, WORKLOADS
-from ipcbench.measure import native
 from ipcbench.transports import TRANSPORTS, get_transport
 
 _COLUMNS = 80
@@ -20,8 +19,11 @@ _TITLES = {
 }
 
 
-def listed() -> Iterator[str]:
-    """Every transport under its group, whether it can run here, and why not where it can't."""
+def listed(no_native_loop: str | None) -> Iterator[str]:
+    """Every transport under its group, whether it can run here, and why not where it can't.
+
+    `no_native_loop` is the reason why there is no native loop, if there is none.
+    """
     for group, title in _TITLES.items():
         yield title if group == "controls" else f"{title} (@{group})"
         for transport in TRANSPORTS:
@@ -30,10 +32,9 @@ def listed() -> Iterator[str]:
                 yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
                 if reason:
                     yield from _wrapped(f"can't run here: {reason}", indent=28)
-    missing = native.unavailable()
     yield ""
-    if missing:
-        yield from _wrapped(f"native loop: no: {missing}", indent=0)
+    if no_native_loop:
+        yield from _wrapped(f"native loop: no: {no_native_loop}", indent=0)
     else:
         yield "native loop: yes, the timed loops in C"
 

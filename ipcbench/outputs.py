@@ -11,6 +11,8 @@ from ipcbench.foreign import read_text
 
 RESULTS_FOLDER = "results"
 STDOUT = "-"
+_BESIDE = (".json", ".csv", ".html")
+"""Endings of what belongs to one run."""
 _GIT_TIMEOUT_S = 5
 _MOST_BYTES = 1024**2
 """Of what a selftest found; it takes two thousand."""
@@ -48,17 +50,16 @@ def checked_folder(path: Path, *, force: bool) -> Path:
 def default_output(machine_slug: str, question: str) -> Path:
     """The path of a new file `results/<machine>/<date>-<commit>/<question>.json`.
 
-    A second run of the day gets `<question>-2.json`. Raises UsageError where it can't be made.
+    A second run of the day gets `<question>-2.json`. Whether it can be made isn't looked at.
     """
     from datetime import datetime  # here and below, what only some commands need
 
     today = datetime.now().astimezone().date().isoformat()
     folder = Path(RESULTS_FOLDER) / machine_slug / f"{today}-{code_version()}"
-    checked_new(folder / question, "name a file with -o")
     number = 1
     while True:
         path = folder / (f"{question}.json" if number == 1 else f"{question}-{number}.json")
-        if not any(path.with_suffix(ending).exists() for ending in (".json", ".csv", ".html")):
+        if not any(os.path.exists(path.with_suffix(ending)) for ending in _BESIDE):  # noqa: PTH110  (no error where it can't be seen)
             return path
         number += 1
 

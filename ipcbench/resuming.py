@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from ipcbench import host
 from ipcbench.analysis import store
 from ipcbench.analysis.intent import Intent
 from ipcbench.analysis.store import Results
-from ipcbench.arguments import RESULT_OPTIONS
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.planning import Plan, plan_of, planned
@@ -22,7 +21,9 @@ _OWN = ("run_id", "command")
 """What the launches to come keep of those that were."""
 
 
-def resumed(path: Path, args: Namespace, usual: Namespace, command: str) -> tuple[Plan, Results]:
+def resumed(
+    path: Path, args: Namespace, usual: Namespace, command: str, about_results: Collection[str]
+) -> tuple[Plan, Results]:
     """The plan of the run in this file, and what it has measured of it.
 
     Arguments that aren't the usual ones must ask for the same plan. Raises UsageError where they
@@ -32,7 +33,7 @@ def resumed(path: Path, args: Namespace, usual: Namespace, command: str) -> tupl
     results = store.load(path)
     if results.intent is None:
         raise UsageError(f"{path} holds no plan to go on with; measure anew")
-    _check_asked(path, results.intent, args, usual)
+    _check_asked(path, results.intent, args, usual, about_results)
     for case in map(Case.parse, results.intent.cases):
         reason = get_transport(case.transport).unavailable()
         if reason is not None:
@@ -60,12 +61,14 @@ def is_complete(plan: Plan, results: Results) -> bool:
     )
 
 
-def _check_asked(path: Path, intent: Intent, args: Namespace, usual: Namespace) -> None:
+def _check_asked(
+    path: Path, intent: Intent, args: Namespace, usual: Namespace, about_results: Collection[str]
+) -> None:
     """Options may be repeated, but not changed."""
     given = {
         name
         for name, value in vars(args).items()
-        if name not in RESULT_OPTIONS and value != getattr(usual, name)
+        if name not in about_results and value != getattr(usual, name)
     }
     if not given:
         return

@@ -14,8 +14,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ipcbench import host, outputs
+from ipcbench import host
 from ipcbench.case import Case
+from ipcbench.destinations import new_output
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.scratch import Scratch, scratch
 from ipcbench.transports.base import Workspace
@@ -141,7 +142,7 @@ def plain_text(table: Table, below: Iterable[str]) -> str:
 
 def save(question: str, machine: str, rounds: int, cases: list[dict[str, Any]]) -> None:
     """Writes them as JSON beside the other results, and says where."""
-    path = outputs.default_output(host.machine().slug, question)
+    path = new_output(host.machine().slug, question)
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = {"machine": machine, "rounds": rounds, "cases": cases}
     path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from ipcbench.case import Case
+from ipcbench.destinations import open_events
 from ipcbench.errors import UsageError
 from ipcbench.eventlog import SCHEMA, EventLog, event_line, event_name
 from ipcbench.events import (
@@ -72,8 +73,9 @@ def test_a_file_that_exists_is_not_replaced_unasked(tmp_path: Path) -> None:
     path = tmp_path / "events"
     path.write_text("precious")
     with pytest.raises(UsageError, match="--force"):
-        EventLog(path, force=False)
-    with EventLog(path, force=True) as log:
+        open_events(path, force=False)
+    with open_events(path, force=True) as log:
+        assert log is not None
         log(Ended("complete"))
     assert json.loads(path.read_text())["event"] == "ended"
 
@@ -81,13 +83,13 @@ def test_a_file_that_exists_is_not_replaced_unasked(tmp_path: Path) -> None:
 def test_a_fifo_without_a_reader_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "events")
     with pytest.raises(UsageError, match="nobody reads it"):
-        EventLog(tmp_path / "events", force=False)
+        EventLog(tmp_path / "events")
 
 
 def test_a_reader_that_goes_away_ends_the_log_and_nothing_else(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "events")
     reader = os.open(tmp_path / "events", os.O_RDONLY | os.O_NONBLOCK)
-    with EventLog(tmp_path / "events", force=False) as log:
+    with EventLog(tmp_path / "events") as log:
         log(Ended("complete"))
         assert json.loads(os.read(reader, 4096))["why"] == "complete"
         os.close(reader)
@@ -99,7 +101,7 @@ def test_a_reader_that_goes_away_ends_the_log_and_nothing_else(tmp_path: Path) -
 def test_a_reader_that_stops_reading_ends_the_log_and_nothing_else(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "events")
     reader = os.open(tmp_path / "events", os.O_RDONLY | os.O_NONBLOCK)
-    with EventLog(tmp_path / "events", force=False) as log:
+    with EventLog(tmp_path / "events") as log:
         for _ in range(10_000):
             log(Failed(1, UNIX, "x" * 100))
         assert log.failure == "its reader has stopped reading"
@@ -108,6 +110,6 @@ def test_a_reader_that_stops_reading_ends_the_log_and_nothing_else(tmp_path: Pat
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_ends_the_log_and_nothing_else() -> None:
-    with EventLog(Path("/dev/full"), force=False) as log:
+    with EventLog(Path("/dev/full")) as log:
         log(Ended("complete"))
     assert log.failure == "No space left on device"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from ipcbench import outputs
+from ipcbench.destinations import new_output
 from ipcbench.errors import UsageError
 
 
@@ -52,4 +53,4 @@ def test_a_default_place_that_cant_be_made_is_refused(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").touch()
     with pytest.raises(UsageError, match="can't be written; name a file with -o"):
-        outputs.default_output("cpu", "latency")
+        new_output("cpu", "latency")
