@@ -29,7 +29,7 @@ from ipcbench.errors import (
 )
 from ipcbench.foreign import printable
 from ipcbench.interrupts import interruptible
-from ipcbench.shortage import in_words, is_shortage
+from ipcbench.shortage import explain, is_shortage
 from ipcbench.streams import patient_streams
 from ipcbench.transports import TRANSPORTS, chosen
 
@@ -365,7 +365,7 @@ def _code_of(command: Callable[[], int]) -> int:
         if os.environ.get(_DEBUG):
             raise
         if is_shortage(error):
-            _say(in_words(error))
+            _say(explain(error))
             return EXIT_USAGE
         _say(f"internal error: {type(error).__name__}: {error}; set {_DEBUG}=1 for where")
         return EXIT_INTERNAL

@@ -14,7 +14,7 @@ _ADVICE = {
 _NO_PROCESS = "this user may start no more processes; end some, or raise ulimit -u"
 
 
-def in_words(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
     """What failed and, where something ran out, what would help; one line."""
     if isinstance(error, MemoryError):
         return _ADVICE[errno.ENOMEM]
@@ -24,15 +24,15 @@ def in_words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def start_in_words(error: OSError) -> str:
+def explain_start(error: OSError) -> str:
     """The same of an error in starting a process, where EAGAIN is the user's limit. fork(2)."""
-    return _NO_PROCESS if error.errno == errno.EAGAIN else in_words(error)
+    return _NO_PROCESS if error.errno == errno.EAGAIN else explain(error)
 
 
-def named_in_words(error: BaseException) -> str:
+def explain_with_type(error: BaseException) -> str:
     """What failed, in words; with the error's name in front where nothing ran out."""
     name = "" if is_shortage(error) else f"{type(error).__name__}: "
-    return f"{name}{in_words(error)}"
+    return f"{name}{explain(error)}"
 
 
 def is_shortage(error: BaseException) -> bool:
