@@ -28,7 +28,7 @@ from ipcbench.errors import (
     ResultsError,
 )
 from ipcbench.foreign import printable
-from ipcbench.interrupts import interruptible
+from ipcbench.interrupts import Interrupts
 from ipcbench.shortage import explain, is_shortage
 from ipcbench.streams import patient_streams
 from ipcbench.transports import TRANSPORTS, chosen
@@ -98,7 +98,7 @@ def _evidence(args: Namespace) -> int:
 
     names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
     exhibits = []
-    with interruptible() as signals, scratch() as private:
+    with Interrupts() as signals, scratch() as private:
         for name in names:
             exhibits.append(proof.exhibit(name, private))
             signals.check()
@@ -145,7 +145,7 @@ def _selftest(args: Namespace) -> int:
     path = outputs.checked_new(outputs.selftest_path(host.machine().slug))
     with (
         machine_lock(wanted=not args.no_lock),
-        interruptible() as signals,
+        Interrupts() as signals,
         scratch() as private,
         progress() as observer,
     ):
@@ -228,7 +228,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
     for note in places.notes:
         _say(note)
     stopped = log = None
-    with machine_lock(wanted=not args.no_lock), interruptible() as signals:
+    with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
         plan, results = comparing.begun(args, usual, command)
         for note in plan.notes:
             _note(args, note)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ipcbench.analysis.store import Results
-from ipcbench.events import Observer, told_to_all
-from ipcbench.interrupts import interruptible
+from ipcbench.events import Observer, broadcast
+from ipcbench.interrupts import Interrupts
 from ipcbench.measure import driver
 from ipcbench.measure.launch import WorkerLauncher
 from ipcbench.measure.scratch import scratch
@@ -34,7 +34,7 @@ def measure(
     plan: Plan,
     results: Results,
     save: Callable[[Results], None],
-    signals: interruptible,
+    signals: Interrupts,
     observers: Sequence[Observer],
     *,
     is_watched: bool,
@@ -56,4 +56,4 @@ def measure(
         run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:
         launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
-        driver.execute(run, launcher, results, saved, told_to_all(observers))
+        driver.execute(run, launcher, results, saved, broadcast(observers))

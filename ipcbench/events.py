@@ -85,7 +85,7 @@ Event = Began | Launching | Launched | TryingAgain | Failed | Warned | Ended
 Observer = Callable[[Event], None]
 
 
-def told_to_all(observers: Sequence[Observer]) -> Observer:
+def broadcast(observers: Sequence[Observer]) -> Observer:
     """One observer that passes each event on, in order."""
 
     def tell(event: Event) -> None:

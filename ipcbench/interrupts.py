@@ -9,7 +9,7 @@ from ipcbench.errors import Interrupted
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class interruptible:  # noqa: N801  (reads as an adjective after `with`)
+class Interrupts:
     """Inside, SIGINT, SIGTERM and SIGHUP raise Interrupted, once; from then on they are ignored.
 
     What follows the first (ending a worker, a last save, the table) is short and must not be cut.
