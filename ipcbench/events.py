@@ -6,7 +6,7 @@ from typing import Literal
 
 from ipcbench.case import Case
 
-Why = Literal["complete", "budget", "target", "broken off"]
+EndReason = Literal["complete", "budget", "target", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Warned:
 class Ended:
     """There will be no more launches: all were made, or the run ended early."""
 
-    why: Why
+    why: EndReason
 
 
 Event = Began | Launching | Launched | TryingAgain | Failed | Warned | Ended
