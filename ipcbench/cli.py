@@ -97,14 +97,14 @@ def _evidence(args: Namespace) -> int:
     from ipcbench.measure.scratch import scratch
 
     names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
-    exhibits = []
+    inspections = []
     with Interrupts() as signals, scratch() as private:
         for name in names:
-            exhibits.append(proof.exhibit(name, private))
+            inspections.append(proof.inspect_pair(name, private))
             signals.check()
-            print("\n".join(proof.told(exhibits[-1])), end="\n\n", flush=True)
-    print(proof.counted(exhibits))
-    return proof.exit_code(exhibits)
+            print("\n".join(proof.described(inspections[-1])), end="\n\n", flush=True)
+    print(proof.counted(inspections))
+    return proof.exit_code(inspections)
 
 
 def _clean(args: Namespace) -> int:
@@ -126,9 +126,9 @@ def _clean(args: Namespace) -> int:
 def _doctor(_: Namespace) -> int:
     from ipcbench import doctor
 
-    findings = doctor.examine()
-    print("\n".join(doctor.render(findings)))
-    return doctor.exit_code(findings)
+    checks = doctor.examine()
+    print("\n".join(doctor.render(checks)))
+    return doctor.exit_code(checks)
 
 
 def _selftest(args: Namespace) -> int:
@@ -140,7 +140,7 @@ def _selftest(args: Namespace) -> int:
     from ipcbench.measure.scratch import scratch
     from ipcbench.reporters.console import progress
 
-    size = selftest.QUICK if args.quick else selftest.FULL
+    thoroughness = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     path = outputs.checked_new(outputs.selftest_path(host.machine().slug))
     with (
@@ -149,7 +149,7 @@ def _selftest(args: Namespace) -> int:
         scratch() as private,
         progress() as observer,
     ):
-        report = selftest.examine(size, private, observer, seed, signals.check)
+        report = selftest.examine(thoroughness, private, observer, seed, signals.check)
     text = selftest.as_json(report, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_atomically(path, text)

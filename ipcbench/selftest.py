@@ -44,7 +44,7 @@ _FLOOR_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class Thoroughness:
     """How much the selftest does."""
 
     repeats: int
@@ -53,8 +53,8 @@ class Size:
     delay_rounds: int
 
 
-FULL = Size(repeats=2, placements=2, bases=5, delay_rounds=40)
-QUICK = Size(repeats=1, placements=1, bases=3, delay_rounds=16)
+FULL = Thoroughness(repeats=2, placements=2, bases=5, delay_rounds=40)
+QUICK = Thoroughness(repeats=1, placements=1, bases=3, delay_rounds=16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,11 @@ class Bench:
 
 
 def examine(
-    size: Size, scratch: Scratch, observer: Observer, seed: int, check: Callable[[], None]
+    thoroughness: Thoroughness,
+    scratch: Scratch,
+    observer: Observer,
+    seed: int,
+    check: Callable[[], None],
 ) -> Report:
     """Everything the selftest finds. Raises UsageError where this machine can't run it.
 
@@ -161,10 +165,10 @@ def examine(
     """
     began_s = time.monotonic()
     bench = Bench(scratch, observer, seed, check)
-    tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(size)]
+    tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(thoroughness)]
     judged = [verdict for results in tables for verdict in _verdicts(results)]
     floors = noise_floors(tables)
-    delayed = bench.run(_delay_cases(), size.delay_rounds, _DELAY_EFFORT)
+    delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
     null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
@@ -183,13 +187,13 @@ def examine(
     )
 
 
-def _equal_cases(size: Size) -> Iterator[list[Case]]:
+def _equal_cases(thoroughness: Thoroughness) -> Iterator[list[Case]]:
     """Tables of one transport under many names: whatever differs in them is noise."""
     placements: tuple[Placement, ...] = ("same-core", host.default_placement())
     runnable = [name for name in _BASES if get_transport(name).unavailable() is None]
-    for _ in range(size.repeats):
-        for placement in dict.fromkeys(placements[-size.placements :]):
-            for base in runnable[: size.bases]:
+    for _ in range(thoroughness.repeats):
+        for placement in dict.fromkeys(placements[-thoroughness.placements :]):
+            for base in runnable[: thoroughness.bases]:
                 yield [
                     Case("latency", f"{base}@{number}", _SIZE_BYTES, placement=placement)
                     for number in range(_COMPARISONS_A_TABLE + 1)
