@@ -1,4 +1,4 @@
-"""The command line: what each sub-command does, every message, every exit code.
+"""The command line: runs a sub-command, prints its messages, returns its exit code.
 
 The only module that prints errors or exits. Heavy modules are loaded by the sub-command that
 needs them, so that help and mistakes are answered at once.
@@ -42,7 +42,7 @@ _DEBUG = "IPCBENCH_DEBUG"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `ipcbench` with these arguments (by default the process's own); the exit code."""
+    """Runs `ipcbench` with these arguments, or the process's own; returns the exit code."""
     if "_ARGCOMPLETE" in os.environ:
         from ipcbench.completion import complete
 
@@ -178,7 +178,7 @@ def _report(args: Namespace) -> int:
 
 
 def _claims(args: Namespace, usual: Namespace, command: list[str]) -> int:
-    """Judges result files, or measures what has to be known first."""
+    """Judges the claims by result files, or else by measuring the cases they need."""
     from ipcbench.analysis.claims import TRANSPORTS_NEEDED, needed
 
     if not args.files:
@@ -199,7 +199,7 @@ def _diff(args: Namespace) -> int:
 
 
 def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> bool:
-    """Prints what changed; whether a gate tripped, each of which is a line on stderr."""
+    """Prints the changes, and each tripped gate on stderr; whether a gate tripped."""
     from ipcbench.analysis.diff import compare_runs, machine_of
     from ipcbench.reporters import console
     from ipcbench.reporters.diff_table import diff_parts, gate_line
@@ -260,7 +260,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
 
 
 def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bool) -> None:
-    """Saves the named baseline, if that was asked for and the run came to its end."""
+    """Saves the run as a named baseline, if asked for and if the run wasn't cut short."""
     if places.kept is None:
         return
     if not is_whole:
@@ -291,7 +291,7 @@ def _say_how_to_go_on(output: Path | None, results: "Results", question: str) ->
 
 
 def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) -> str:
-    """Why a run ended early, and what there is of it."""
+    """The message for a run that ended early: the reason, and what is saved."""
     ending = "the table is of what was measured until then"
     if isinstance(stopped, Interrupted) or output is None:
         return f"{stopped}; {ending}"
@@ -300,7 +300,7 @@ def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) ->
 
 
 def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
-    """The exit code of a run that came to its end."""
+    """The exit code of a run that wasn't cut short."""
     from ipcbench.analysis.precision import precision
 
     if any(item.status == "failed" for item in results.unmeasured.values()):
@@ -317,7 +317,7 @@ def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
 def _show(
     results: "Results", args: Namespace, baseline: str | None, wanted: Documents
 ) -> list[Path]:
-    """Prints the tables and writes the documents; what was written.
+    """Prints the tables and writes the documents; returns the paths written.
 
     Where a document takes stdout, tables go to stderr.
     """
@@ -340,8 +340,8 @@ def _show(
 
 
 def _answer(command: Callable[[], int]) -> int:
-    """The command's exit code; every error becomes one line on stderr and its own code."""
-    # NumPy's pool of threads has nothing to multiply here, and may be more than is allowed.
+    """Runs the command; turns every error into one line on stderr and an exit code."""
+    # NumPy's pool of threads is of no use here, and may exceed the limit on threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with patient_streams() as streams:
         code = _code_of(command)
@@ -372,11 +372,11 @@ def _code_of(command: Callable[[], int]) -> int:
 
 
 def _note(args: Namespace, message: str) -> None:
-    """What is good to know, and no error: not with --quiet."""
+    """Prints a line of information on stderr, unless --quiet was given."""
     if not args.quiet:
         _say(message)
 
 
 def _say(message: str) -> None:
-    """One line on stderr: names of files and what is in them can't end it or steer a terminal."""
+    """Prints one line on stderr; control characters, as in a file's name, are escaped."""
     print(f"ipcbench: {printable(message)}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A run from its arguments to its last launch: planned or resumed, measured, saved."""
+"""Runs a plan: prepares or resumes it, measures, saves."""
 
 import shlex
 from argparse import Namespace
@@ -17,9 +17,9 @@ from ipcbench.watching import WarningsSoFar
 
 
 def begun(args: Namespace, usual: Namespace, command: Sequence[str]) -> tuple[Plan, Results]:
-    """What is to be measured, and what is known of it: cases that can't be, launches that were.
+    """The plan and the results so far: impossible cases, and launches already recorded.
 
-    Raises UsageError for whatever can't be done, ResultsError for a bad file to go on with.
+    Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
     """
     if args.resume is not None:
         return resumed(args.resume, args, usual, shlex.join(command))
@@ -41,7 +41,7 @@ def measure(
 ) -> None:
     """Measures into `results`, and saves after each launch.
 
-    Observers hear of warnings, which cost time between rounds, only if `is_watched`.
+    Warnings cost time between rounds: observers get them only if `is_watched`.
 
     Raises Interrupted for a signal and ResultsError for a save that fails; `results` hold what
     was measured until then.

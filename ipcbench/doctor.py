@@ -1,10 +1,10 @@
-"""What `ipcbench doctor` says: is this machine fit to be measured, and what would make it so.
+"""Checks whether this machine is fit to be measured, and what would help (`ipcbench doctor`).
 
-Most checks read /proc and /sys below a root; a file that is missing is a finding, never an error.
-What belongs to this process (its CPUs, clock, descriptors, temporary folder) is asked of the
-system, whatever the root. `python -m pyperf system show` adds what it alone looks at: perf's
-sampling rate, address space randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full
-and the power cable. It is run as a program, since as a library it prints and exits.
+Most checks read /proc and /sys below a root; a missing file is reported, and never an error.
+Facts of this process (its CPUs, clock, descriptors, temporary folder) come from the system,
+whatever the root. `python -m pyperf system show` adds what isn't checked here: perf's sampling
+rate, address space randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full and the
+power cable. It is run as a program, since as a library it prints and exits.
 """
 
 import os
@@ -30,9 +30,13 @@ from ipcbench.transports import TRANSPORTS
 from ipcbench.units import counted, display_size, display_time, three_digits
 
 Level = Literal["ok", "note", "warn", "fatal"]
-"""As it should be; worth knowing; makes numbers worse than need be; nothing can be measured."""
+"""Severity of a check.
+
+`ok`: as it should be. `note`: worth knowing. `warn`: numbers are worse than they need be.
+`fatal`: nothing can be measured.
+"""
 Assessment = tuple[Level, str, str | None]
-"""What a check answers: the level, what was found, and a remedy (dropped where it is `ok`)."""
+"""The level, the fact found, and a remedy, which is dropped if the level is `ok`."""
 
 _CPU = "sys/devices/system/cpu"
 _CLOCK = "sys/devices/system/clocksource/clocksource0"
@@ -41,9 +45,9 @@ _SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit")
 _CLOCK_READS = 5000
 _COARSE_S = 1e-6
 _BUSY_SHARE, _QUIET_SHARE = 0.5, 0.1
-"""Load for each CPU above which a measured one will have company, and below which hardly."""
+"""Load per CPU above which other work disturbs a measurement, and below which it hardly does."""
 _FEWEST_DESCRIPTORS = 64
-"""What a run and a launch hold at once, with room to spare."""
+"""Descriptors that a run and a launch hold at once, with room to spare."""
 _NO_LIMIT = 2**62
 """The kernel's default for shmmax is just under 2**64: no limit in all but name (shmget(2))."""
 _PYPERF = (sys.executable, "-P", "-m", "pyperf", "system")
@@ -54,7 +58,7 @@ _CHECKED_HERE = ("CPU scaling governor:", "Turbo Boost", "Linux scheduler: Use i
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing found, in one line, and the command that would mend it where there is one."""
+    """The outcome of one check: a line of text, and a command that mends it if there is one."""
 
     topic: str
     level: Level
@@ -63,14 +67,14 @@ class Check:
 
 
 class Limit(NamedTuple):
-    """A sysctl, what it bounds, and the smallest value that is in nobody's way."""
+    """A sysctl, what it bounds, and the smallest value that doesn't limit a measurement."""
 
     topic: str
     sysctl: str
     bounds: str
     comfortable: int
-    counts: str | None = None  # what, where it isn't bytes
-    word: int = 0  # which of the file's numbers
+    counts: str | None = None  # the unit, unless it is bytes
+    word: int = 0  # index of the number in the file
 
 
 # Comfortable is the kernel's default or, where this is less, room for messages of 64 KiB.
@@ -90,15 +94,15 @@ LIMITS = (
 
 
 def examine(root: Path = Path("/")) -> list[Check]:
-    """Everything found; takes as long as pyperf's own check, at most 10 s."""
+    """Runs every check; takes as long as pyperf's own check, at most 10 s."""
     checks = [_checked(topic, check, root) for topic, check in CHECKS]
     reasons = [(transport.name, transport.unavailable()) for transport in TRANSPORTS]
     checks += [Check(name, "note", f"can't run: {why}") for name, why in reasons if why]
-    return checks + (_pyperf() if root == Path("/") else [])  # it knows no other root
+    return checks + (_pyperf() if root == Path("/") else [])  # pyperf reads no other root
 
 
 def render(checks: Iterable[Check]) -> list[str]:
-    """A line for each finding, and an indented one for its remedy."""
+    """A line for each check, and an indented one for its remedy."""
     lines = []
     for found in checks:
         lines.append(f"{found.level:5} {found.topic:12} {found.says}")
@@ -108,12 +112,12 @@ def render(checks: Iterable[Check]) -> list[str]:
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """0 unless something found makes measuring impossible."""
+    """The exit code: 0 unless a check is `fatal`."""
     return EXIT_CASES_FAILED if any(f.level == "fatal" for f in checks) else EXIT_OK
 
 
 def _checked(topic: str, check: Callable[[Path], Assessment], root: Path) -> Check:
-    """What the check found; it may index and convert freely, for what isn't there ends here."""
+    """Runs one check; its LookupError or ValueError means that the system doesn't show the fact."""
     try:
         level, says, remedy = check(root)
     except (LookupError, ValueError):
@@ -123,7 +127,7 @@ def _checked(topic: str, check: Callable[[Path], Assessment], root: Path) -> Che
 
 
 def _read(root: Path, pattern: str) -> list[str]:
-    """The text of each file that there is and that may be read."""
+    """The text of each matching file that may be read."""
     texts = []
     for path in sorted(root.glob(pattern)):
         try:
@@ -265,7 +269,7 @@ def _pyperf() -> list[Check]:
 
 
 def pyperf_advice(output: str) -> list[str]:
-    """The first lines of advice and errors in what `pyperf system show` writes."""
+    """The first lines of advice and errors in the output of `pyperf system show`."""
     lines = []
     for title, body in pairwise(output.split("\n\n")):
         if title.startswith(("Advices\n", "Errors\n")):
@@ -280,7 +284,7 @@ def _pyperf_output() -> str:
             return program.communicate(timeout=_PYPERF_LIMIT_S)[0].decode(errors="replace")
         finally:
             if program.poll() is None:
-                os.killpg(program.pid, signal.SIGKILL)  # with the programs that it asks
+                os.killpg(program.pid, signal.SIGKILL)  # and the programs that it started
 
 
 CHECKS: tuple[tuple[str, Callable[[Path], Assessment]], ...] = (
@@ -298,4 +302,4 @@ CHECKS: tuple[tuple[str, Callable[[Path], Assessment]], ...] = (
     ("leftovers", _leftovers),
     ("transports", _transports),
 )
-"""What each check is about, in the order of the checks."""
+"""The topic and function of each check, in the order of the output."""

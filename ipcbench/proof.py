@@ -1,4 +1,4 @@
-"""The text of `ipcbench evidence`: a pair of each transport, and what the kernel says of it.
+"""Checks a pair of each transport against the kernel's tables, for `ipcbench evidence`.
 
 Prints nothing.
 """
@@ -22,7 +22,7 @@ _COLUMNS = 78
 
 
 class Inspection(NamedTuple):
-    """What there is to say of one transport: the kernel's word, or why there is none."""
+    """The outcome for one transport: the kernel's tables compared, or why they weren't."""
 
     name: str
     finding: Finding | None
@@ -31,14 +31,14 @@ class Inspection(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """One word, or two, for the count at the end."""
+        """The outcome in a word or two, for the count at the end."""
         if self.finding is not None:
             return self.finding.verdict
         return "failed" if self.failed else "can't run here"
 
 
 def inspect_pair(name: str, scratch: Scratch) -> Inspection:
-    """Starts a pair, lets a few messages through, looks while both live, and ends it."""
+    """Starts a pair, exchanges messages, reads the tables while both ends live, and ends it."""
     transport = get_transport(name)
     size = _MESSAGE_BYTES if transport.carries_payload else 0
     workload = transport.workloads[0]
@@ -55,7 +55,7 @@ def inspect_pair(name: str, scratch: Scratch) -> Inspection:
 
 
 def described(inspection: Inspection) -> Iterator[str]:
-    """What was claimed, where was looked, the lines that were found, and the verdict."""
+    """Lines on one transport: its claim, the tables read, the entries found, the verdict."""
     transport, finding = get_transport(inspection.name), inspection.finding
     yield f"{inspection.name}: {transport.summary}"
     if finding is None:
@@ -69,13 +69,13 @@ def described(inspection: Inspection) -> Iterator[str]:
 
 
 def counted(inspections: Sequence[Inspection]) -> str:
-    """How many of them came to which verdict."""
+    """The number of transports with each verdict, as text."""
     verdicts = [inspection.verdict for inspection in inspections]
     return ", ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
 
 
 def exit_code(inspections: Sequence[Inspection]) -> int:
-    """0 if all that can run here is proved."""
+    """The exit code: 0 if every transport that can run here is proved."""
     fine = {"proved", "can't run here"}
     return EXIT_OK if {each.verdict for each in inspections} <= fine else EXIT_CASES_FAILED
 

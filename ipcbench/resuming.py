@@ -1,4 +1,4 @@
-"""Going on with a run that was cut short: its own plan, on the machine it was begun on."""
+"""Resumes an interrupted run: by its own plan, on the machine it was begun on."""
 
 import time
 from argparse import Namespace
@@ -17,16 +17,17 @@ from ipcbench.planning import Plan, plan_of, planned
 from ipcbench.transports import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
-"""What must be as it was: launches on other ground aren't of the same run."""
+"""Facts that must be unchanged to resume."""
 _OWN = ("run_id", "command")
-"""What the launches to come keep of those that were."""
+"""Metadata that new launches inherit from the recorded ones."""
 
 
 def resumed(path: Path, args: Namespace, usual: Namespace, command: str) -> tuple[Plan, Results]:
-    """The plan of the run in this file, and what it has measured of it.
+    """The plan of the run in this file, and the results recorded so far.
 
-    Arguments that aren't the usual ones must ask for the same plan. Raises UsageError where they
-    don't, where the machine is another, or where a transport is gone; ResultsError for a bad file.
+    Arguments that aren't the usual ones must ask for the same plan. Raises UsageError if they
+    don't, if the machine is another, or if a transport can't run any more; ResultsError for a bad
+    file.
     """
     started_s = time.monotonic()
     results = store.load(path)
@@ -52,7 +53,7 @@ def resumed(path: Path, args: Namespace, usual: Namespace, command: str) -> tupl
 
 
 def is_complete(plan: Plan, results: Results) -> bool:
-    """Whether there is nothing left to go on with."""
+    """Whether every launch of the plan is recorded."""
     launches = {bench.get_name(): bench.get_nrun() for bench in results.suite or ()}
     return all(
         case.id in results.unmeasured or launches.get(case.id, 0) >= plan.run.rounds
@@ -61,7 +62,7 @@ def is_complete(plan: Plan, results: Results) -> bool:
 
 
 def _check_asked(path: Path, intent: Intent, args: Namespace, usual: Namespace) -> None:
-    """Options may be repeated, but not changed."""
+    """Raises UsageError if an option is changed; options may be repeated."""
     given = {
         name
         for name, value in vars(args).items()
