@@ -1,4 +1,4 @@
-"""Makes the tables of docs/methodology.md: which interval covers what it claims, and which doesn't.
+"""Makes the tables of docs/methodology.md on how often each kind of interval holds the truth.
 
 Run it from the checkout: `.venv/bin/python docs/coverage.py` (about a minute, seeded).
 
@@ -26,27 +26,27 @@ STUDENT_T = {6: 2.5706, 7: 2.4469, 8: 2.3646, 10: 2.2622, 15: 2.1448, 20: 2.0930
 
 
 def log_normal(random: np.random.Generator, shape: tuple[int, int]) -> Logs:
-    """Noise of 5 %."""
+    """Log-normal noise of 5 %."""
     return random.normal(0, 0.05, shape)
 
 
 def skewed(random: np.random.Generator, shape: tuple[int, int]) -> Logs:
-    """Mostly near the least, some much slower."""
+    """Skewed noise: mostly near the minimum, sometimes much slower."""
     return random.exponential(0.08, shape)
 
 
 def bimodal(random: np.random.Generator, shape: tuple[int, int]) -> Logs:
-    """Three launches in ten take twice as long, one mode a launch."""
+    """Bimodal noise: three launches in ten take twice as long, one mode a launch."""
     return random.normal(0, 0.01, shape) + 0.7 * (random.random(shape) < 0.3)
 
 
 def rare_mode(random: np.random.Generator, shape: tuple[int, int]) -> Logs:
-    """One launch in ten takes twice as long."""
+    """Rarely bimodal noise: one launch in ten takes twice as long."""
     return random.normal(0, 0.01, shape) + 0.7 * (random.random(shape) < 0.1)
 
 
 def quiet(random: np.random.Generator, shape: tuple[int, int]) -> Logs:
-    """Noise of 1 %."""
+    """Log-normal noise of 1 %."""
     return random.normal(0, 0.01, shape)
 
 
@@ -62,14 +62,14 @@ PAIRS: dict[str, tuple[Draw, Draw]] = {
 
 
 def logs_of_ratios(random: np.random.Generator, name: str, shape: tuple[int, int]) -> Logs:
-    """The logarithms of case / baseline for tries x launches; what drifts is common to both."""
+    """The logarithms of case / baseline for tries x launches; drift is common to both."""
     case, baseline = PAIRS[name]
     drift = np.cumsum(random.normal(0, 0.05, shape), axis=1) if name == "drifting" else 0.0
     return (case(random, shape) + drift) - (baseline(random, shape) + drift)
 
 
 def interpolated(logs: Logs) -> tuple[Logs, Logs]:
-    """What ipcbench uses."""
+    """Intervals from interpolated order statistics, which ipcbench uses."""
     intervals = [median_interval(row) for row in logs.tolist()]
     return (
         np.array([interval.low for interval in intervals if interval]),
@@ -78,14 +78,14 @@ def interpolated(logs: Logs) -> tuple[Logs, Logs]:
 
 
 def student(logs: Logs) -> tuple[Logs, Logs]:
-    """Student's t on the logarithms; its truth is the mean, not the median."""
+    """Student's t intervals of the logarithms; they are for the mean, not the median."""
     count = logs.shape[1]
     half = STUDENT_T[count] * logs.std(axis=1, ddof=1) / math.sqrt(count)
     return logs.mean(axis=1) - half, logs.mean(axis=1) + half
 
 
 def bootstrap(random: np.random.Generator, logs: Logs) -> tuple[Logs, Logs]:
-    """Percentiles of resampled medians."""
+    """Bootstrap intervals: percentiles of resampled medians."""
     tries, count = logs.shape
     medians = np.empty((RESAMPLES, tries))
     for row in range(RESAMPLES):
@@ -96,13 +96,13 @@ def bootstrap(random: np.random.Generator, logs: Logs) -> tuple[Logs, Logs]:
 
 
 def covered(bounds: tuple[Logs, Logs], truth: float) -> str:
-    """The share of intervals that hold the truth."""
+    """Percentage of intervals that hold the truth."""
     low, high = bounds
     return f"{np.mean((low <= truth) & (truth <= high)) * 100:.1f}"
 
 
 def coverage_table(random: np.random.Generator) -> list[str]:
-    """A row for each shape and number of launches."""
+    """The table of coverage: a row for each shape and number of launches."""
     lines = [
         "| case / baseline | launches | interpolated order statistics | bootstrap | Student's t |",
         "|---|---|---|---|---|",
@@ -122,7 +122,7 @@ def coverage_table(random: np.random.Generator) -> list[str]:
 
 
 def false_verdict_table(random: np.random.Generator) -> list[str]:
-    """How often verdicts are false in tables of 10 ratios, 5 of which are truly 1.
+    """The table of false verdicts among 10 ratios, 5 of which are truly 1.
 
     The false discovery rate is the mean over tables of the share of its verdicts that are false (0
     for a table without any).

@@ -1,7 +1,7 @@
 """The pictures of README.md, each from committed results; `docs/refresh.py` writes them.
 
-A comment in README.md names the file, the results and what of them is shown, and the line after
-it shows that with its text alternative: `<!-- picture docs/pictures/x.svg from results/y.json: NAME
+A comment in README.md names the file, the results and the picture, and the line after it shows
+the picture with its text alternative: `<!-- picture docs/pictures/x.svg from results/y.json: NAME
 -->`. NAME is a picture's, as `ipcbench report --svg` calls its files, or `table N`, the N-th table.
 """
 
@@ -32,12 +32,12 @@ _SHOWN = re.compile(
     r"!\[.*?\]\(\2\)"
 )
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-"""What rich's SVG asks of another host; without it a reader's own fixed-width font is taken."""
+"""Fonts that rich's SVG loads from another host; without them the reader's own is used."""
 _WIDTH = 80
 
 
 class Made(NamedTuple):
-    """A picture, and what it says in words."""
+    """A picture, and its text alternative."""
 
     svg: str
     says: str
@@ -50,7 +50,7 @@ def made_with() -> str:
 
 @cache
 def made(results: str, name: str) -> Made:
-    """What is called so in these results; the same each time with the same libraries."""
+    """The picture of this name from these results; reproducible with the same libraries."""
     told = _told(results)
     kind, _, number = name.partition(" ")
     picture = _table(told, int(number)) if kind == "table" else _picture(told, name)
@@ -69,7 +69,7 @@ def shown(readme: str) -> Iterator[tuple[str, Made]]:
 
 
 def with_words(readme: str) -> str:
-    """The text with the text alternatives that its pictures have now."""
+    """The text with its pictures' text alternatives brought up to date."""
     return _SHOWN.sub(
         lambda match: f"{match[1]}![{made(*match.group(3, 4)).says}]({match[2]})", readme
     )

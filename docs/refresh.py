@@ -1,9 +1,9 @@
 """Makes the tables and pictures in README.md and docs/ again from the results they quote.
 
-Run it by `make docs`. The pictures are told in `docs/pictures.py`. For a table, a comment names the
-file and the parts of its report (they are separated by empty lines, counted from 1), and the code
-block after it is replaced: `<!-- from results/x.json: 1 3 -->`. All of what a script in
-bench/reference shows of its own results is quoted with `<!-- from results/reference.json: all -->`
+Run it by `make docs`. The pictures are described in `docs/pictures.py`. For a table, a comment
+names the file and the parts of its report (they are separated by empty lines, counted from 1), and
+the code block after it is replaced: `<!-- from results/x.json: 1 3 -->`. The whole output of a
+script in bench/reference is quoted with `<!-- from results/reference.json: all -->`
 or `<!-- from results/footprint.json: footprint -->`, the table of all mechanisms with
 `<!-- from results/x.json: overview -->`.
 """

@@ -1,3 +1,3 @@
-"""Measures how two processes on one machine can talk, and says how sure it is."""
+"""A benchmark of inter-process communication on one machine, with an interval for each number."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m ipcbench`, the `ipcbench` script, and how a bench script asks its question."""
+"""Entry points: `python -m ipcbench`, the `ipcbench` script, and `ask` for bench scripts."""
 
 import sys
 

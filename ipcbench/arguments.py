@@ -1,4 +1,4 @@
-"""The command line's grammar: sub-commands and what each takes. Runs nothing."""
+"""The grammar of the command line: sub-commands and their arguments. Runs nothing."""
 
 import argparse
 import sys
@@ -17,12 +17,12 @@ _REPORT_OPTIONS = frozenset(
         *("csv", "markdown", "html", "svg", "png", "quiet"),
     )
 )
-"""The arguments of whatever shows stored results."""
+"""Arguments of the commands that show stored results."""
 
 RESULT_OPTIONS = (_REPORT_OPTIONS - {"baseline"}) | {
     *("command", "output", "resume", "save", "against", "no_lock", "events"),
 }
-"""What tells nothing of how is measured: the arguments that a resumed run may change."""
+"""Options that don't affect what is measured; a resumed run may change them."""
 
 
 _BASIC = frozenset(
@@ -31,7 +31,7 @@ _BASIC = frozenset(
         *("preset", "target", "output", "csv"),
     )
 )
-"""What `compare --help` tells of: it fits one screen."""
+"""Options that the short `compare --help` shows: it fits one screen."""
 
 
 def parser() -> Parser:
@@ -156,14 +156,14 @@ def parser() -> Parser:
 
 
 def question_parser(question: str) -> Parser:
-    """The parser of a bench script: what `compare` takes, described by the question it asks."""
+    """The parser of a bench script: the arguments of `compare`, described by the question."""
     script = Parser(prog=Path(sys.argv[0]).name, description=question, epilog=EPILOG)
     add_compare_arguments(script)
     return script
 
 
 def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> None:
-    """UsageError if an option of measuring is among those of a command that only reports."""
+    """Raises UsageError if a command that only reports was given an option of measuring."""
     for name, value in vars(args).items():
         if name not in _REPORT_OPTIONS and value != getattr(usual, name):
             raise UsageError(
@@ -173,7 +173,7 @@ def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> N
 
 
 def add_compare_arguments(parser: Parser) -> None:
-    """The arguments of anything that measures."""
+    """Adds the arguments of `compare`, which bench scripts take as well."""
     known = ", ".join(f"@{group}{' (default)' * (group == CORE)}" for group in groups())
     parser.add_argument(
         "transports",
@@ -207,7 +207,7 @@ def add_compare_arguments(parser: Parser) -> None:
 
 
 def _add_claims_arguments(parser: Parser) -> None:
-    """Those of `compare` but what is measured of which transports: that the claims say."""
+    """Adds the options of `compare`, except the transports, which the claims determine."""
     parser.add_argument(
         "files",
         nargs="*",

@@ -1,4 +1,4 @@
-"""What is measured: a case, and the plan that orders all cases of a run. Pure."""
+"""Cases to measure, and the order of all cases of a run. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ DEFAULT_PLACEMENT: Placement = "cross-core"
 
 
 class Case(NamedTuple):
-    """One thing to measure; equal cases are the same row in every table.
+    """One combination to measure; equal cases share a row in every table.
 
     A named tuple, like all data that a worker loads: importing dataclasses costs every launch
     about 10 ms.
@@ -40,13 +40,13 @@ class Case(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The name used everywhere: `latency/unix/1k/python/cross-core`."""
+        """The case's name in files and messages: `latency/unix/1k/python/cross-core`."""
         size = format_size(self.message_size_bytes)
         return f"{self.workload}/{self.transport}/{size}/{self.loop}/{self.placement}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The case with this id; loop and placement may be left out. UsageError otherwise."""
+        """The case with this id; loop and placement may be left out. Raises UsageError."""
         parts = text.split("/")
         if not 3 <= len(parts) <= 5 or not all(parts):
             raise UsageError(
@@ -59,7 +59,7 @@ class Case(NamedTuple):
         return cls(
             parse_workload(workload),
             transport,
-            0 if size == "0" else parse_size(size),  # what only signals
+            0 if size == "0" else parse_size(size),  # a transport that only signals
             _one_of("loop", loop, LOOPS),
             parse_placement(placement),
         )
@@ -81,12 +81,12 @@ def parse_placement(text: str) -> Placement:
 
 
 def cpus_placement(client: int, server: int) -> Placement:
-    """The placement that names both CPUs."""
+    """The placement on two given CPUs: `cpus-2-3`."""
     return f"cpus-{client}-{server}"
 
 
 def placement_of_cpus(placement: Placement) -> tuple[int, int] | None:
-    """The CPUs that a placement names; None where it names none."""
+    """The CPUs in a placement's name; None if it has none."""
     match = _CPUS.fullmatch(placement)
     return (int(match[1]), int(match[2])) if match else None
 
@@ -112,13 +112,13 @@ def plan(
 def shuffled_groups(
     cases: Sequence[Case], seed: int, round_number: int, most: int
 ) -> list[list[Case]]:
-    """The order of one round: the same for the same seed and round, whatever came before.
+    """The order of one round, in groups; it depends on the seed and the round number only.
 
-    The batches of a group's launches are to alternate. Cases that a table compares (of one
+    The launches of a group alternate their batches. Cases that a table compares (of one
     workload, size and placement) come in one group; small tables share one of up to `most` cases,
     and a table of more is cut into groups of like size.
     """
-    import random  # a start of the command line needs none of it
+    import random  # loaded late: the command line starts without it
 
     order = list(cases)
     random.Random(f"{seed}/{round_number}").shuffle(order)

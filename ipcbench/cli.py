@@ -1,4 +1,4 @@
-"""The command line: what each sub-command does, every message, every exit code.
+"""The command line: runs a sub-command, prints its messages, returns its exit code.
 
 The only module that prints errors or exits. Heavy modules are loaded by the sub-command that
 needs them, so that help and mistakes are answered at once.
@@ -28,8 +28,8 @@ from ipcbench.errors import (
     ResultsError,
 )
 from ipcbench.foreign import printable
-from ipcbench.interrupts import interruptible
-from ipcbench.shortage import in_words, is_shortage
+from ipcbench.interrupts import Interrupts
+from ipcbench.shortage import explain, is_shortage
 from ipcbench.streams import patient_streams
 from ipcbench.transports import TRANSPORTS, chosen
 
@@ -42,7 +42,7 @@ _DEBUG = "IPCBENCH_DEBUG"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `ipcbench` with these arguments (by default the process's own); the exit code."""
+    """Runs `ipcbench` with these arguments, or the process's own; returns the exit code."""
     if "_ARGCOMPLETE" in os.environ:
         from ipcbench.completion import complete
 
@@ -98,14 +98,14 @@ def _evidence(args: Namespace) -> int:
     from ipcbench.measure.scratch import scratch
 
     names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
-    exhibits = []
-    with interruptible() as signals, scratch() as private:
+    inspections = []
+    with Interrupts() as signals, scratch() as private:
         for name in names:
-            exhibits.append(proof.exhibit(name, private))
+            inspections.append(proof.inspect_pair(name, private))
             signals.check()
-            print("\n".join(proof.told(exhibits[-1])), end="\n\n", flush=True)
-    print(proof.counted(exhibits))
-    return proof.exit_code(exhibits)
+            print("\n".join(proof.described(inspections[-1])), end="\n\n", flush=True)
+    print(proof.counted(inspections))
+    return proof.exit_code(inspections)
 
 
 def _clean(args: Namespace) -> int:
@@ -127,9 +127,9 @@ def _clean(args: Namespace) -> int:
 def _doctor(_: Namespace) -> int:
     from ipcbench import doctor
 
-    findings = doctor.examine()
-    print("\n".join(doctor.render(findings)))
-    return doctor.exit_code(findings)
+    checks = doctor.examine()
+    print("\n".join(doctor.render(checks)))
+    return doctor.exit_code(checks)
 
 
 def _selftest(args: Namespace) -> int:
@@ -141,16 +141,16 @@ def _selftest(args: Namespace) -> int:
     from ipcbench.measure.scratch import scratch
     from ipcbench.reporters.console import progress
 
-    size = selftest.QUICK if args.quick else selftest.FULL
+    thoroughness = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     path = outputs.checked_new(outputs.selftest_path(host.machine().slug))
     with (
         machine_lock(wanted=not args.no_lock),
-        interruptible() as signals,
+        Interrupts() as signals,
         scratch() as private,
         progress() as observer,
     ):
-        report = selftest.examine(size, private, observer, seed, signals.check)
+        report = selftest.examine(thoroughness, private, observer, seed, signals.check)
     text = selftest.as_json(report, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_atomically(path, text)
@@ -179,7 +179,7 @@ def _report(args: Namespace) -> int:
 
 
 def _claims(args: Namespace, usual: Namespace, command: list[str]) -> int:
-    """Judges result files, or measures what has to be known first."""
+    """Judges the claims by result files, or else by measuring the cases they need."""
     from ipcbench.analysis.claims import TRANSPORTS_NEEDED, needed
 
     if not args.files:
@@ -200,7 +200,7 @@ def _diff(args: Namespace) -> int:
 
 
 def _show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> bool:
-    """Prints what changed; whether a gate tripped, each of which is a line on stderr."""
+    """Prints the changes, and each tripped gate on stderr; whether a gate tripped."""
     from ipcbench.analysis.diff import compare_runs, machine_of
     from ipcbench.reporters import console
     from ipcbench.reporters.diff_table import diff_parts, gate_line
@@ -229,7 +229,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
     for note in places.notes:
         _say(note)
     stopped = log = None
-    with machine_lock(wanted=not args.no_lock), interruptible() as signals:
+    with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
         plan, results = comparing.begun(args, usual, command, RESULT_OPTIONS)
         for note in plan.notes:
             _note(args, note)
@@ -264,7 +264,7 @@ def _compare(args: Namespace, usual: Namespace, command: list[str], question: st
 
 
 def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bool) -> None:
-    """Saves the named baseline, if that was asked for and the run came to its end."""
+    """Saves the run as a named baseline, if asked for and if the run wasn't cut short."""
     if places.kept is None:
         return
     if not is_whole:
@@ -295,7 +295,7 @@ def _say_how_to_go_on(output: Path | None, results: "Results", question: str) ->
 
 
 def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) -> str:
-    """Why a run ended early, and what there is of it."""
+    """The message for a run that ended early: the reason, and what is saved."""
     ending = "the table is of what was measured until then"
     if isinstance(stopped, Interrupted) or output is None:
         return f"{stopped}; {ending}"
@@ -304,7 +304,7 @@ def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) ->
 
 
 def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
-    """The exit code of a run that came to its end."""
+    """The exit code of a run that wasn't cut short."""
     from ipcbench.analysis.precision import precision
 
     if any(item.status == "failed" for item in results.unmeasured.values()):
@@ -321,7 +321,7 @@ def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
 def _show(
     results: "Results", args: Namespace, baseline: str | None, wanted: Documents
 ) -> list[Path]:
-    """Prints the tables and writes the documents; what was written.
+    """Prints the tables and writes the documents; returns the paths written.
 
     Where a document takes stdout, tables go to stderr.
     """
@@ -345,8 +345,8 @@ def _show(
 
 
 def _answer(command: Callable[[], int]) -> int:
-    """The command's exit code; every error becomes one line on stderr and its own code."""
-    # NumPy's pool of threads has nothing to multiply here, and may be more than is allowed.
+    """Runs the command; turns every error into one line on stderr and an exit code."""
+    # NumPy's pool of threads is of no use here, and may exceed the limit on threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with patient_streams() as streams:
         code = _code_of(command)
@@ -370,18 +370,18 @@ def _code_of(command: Callable[[], int]) -> int:
         if os.environ.get(_DEBUG):
             raise
         if is_shortage(error):
-            _say(in_words(error))
+            _say(explain(error))
             return EXIT_USAGE
         _say(f"internal error: {type(error).__name__}: {error}; set {_DEBUG}=1 for where")
         return EXIT_INTERNAL
 
 
 def _note(args: Namespace, message: str) -> None:
-    """What is good to know, and no error: not with --quiet."""
+    """Prints a line of information on stderr, unless --quiet was given."""
     if not args.quiet:
         _say(message)
 
 
 def _say(message: str) -> None:
-    """One line on stderr: names of files and what is in them can't end it or steer a terminal."""
+    """Prints one line on stderr; control characters, as in a file's name, are escaped."""
     print(f"ipcbench: {printable(message)}", file=sys.stderr, flush=True)

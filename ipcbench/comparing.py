@@ -1,4 +1,4 @@
-"""A run from its arguments to its last launch: planned or resumed, measured, saved."""
+"""Runs a plan: prepares or resumes it, measures, saves."""
 
 import shlex
 from argparse import Namespace
@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ipcbench.analysis.store import Results
-from ipcbench.events import Observer, told_to_all
-from ipcbench.interrupts import interruptible
+from ipcbench.events import Observer, broadcast
+from ipcbench.interrupts import Interrupts
 from ipcbench.measure import driver
 from ipcbench.measure.launch import WorkerLauncher
 from ipcbench.measure.scratch import scratch
@@ -19,9 +19,9 @@ from ipcbench.watching import WarningsSoFar
 def begun(
     args: Namespace, usual: Namespace, command: Sequence[str], about_results: Collection[str]
 ) -> tuple[Plan, Results]:
-    """What is to be measured, and what is known of it: cases that can't be, launches that were.
+    """The plan and the results so far: impossible cases, and launches already recorded.
 
-    Raises UsageError for whatever can't be done, ResultsError for a bad file to go on with.
+    Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
     """
     if args.resume is not None:
         return resumed(args.resume, args, usual, shlex.join(command), about_results)
@@ -36,14 +36,14 @@ def measure(
     plan: Plan,
     results: Results,
     save: Callable[[Results], None],
-    signals: interruptible,
+    signals: Interrupts,
     observers: Sequence[Observer],
     *,
     is_watched: bool,
 ) -> None:
     """Measures into `results`, and saves after each launch.
 
-    Observers hear of warnings, which cost time between rounds, only if `is_watched`.
+    Warnings cost time between rounds: observers get them only if `is_watched`.
 
     Raises Interrupted for a signal and ResultsError for a save that fails; `results` hold what
     was measured until then.
@@ -58,4 +58,4 @@ def measure(
         run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:
         launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
-        driver.execute(run, launcher, results, saved, told_to_all(observers))
+        driver.execute(run, launcher, results, saved, broadcast(observers))

@@ -1,4 +1,4 @@
-"""What a shell offers at TAB: argcomplete asks for it, with the extra `completion`.
+"""Shell completion, by argcomplete (extra `completion`).
 
 `eval "$(register-python-argcomplete ipcbench)"` in bash or zsh turns it on.
 """
@@ -13,13 +13,13 @@ Completer = Callable[..., list[str]]
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answers the shell and exits; returns where argcomplete isn't installed."""
+    """Answers the shell's request and exits; returns if argcomplete isn't installed."""
     try:
         import argcomplete
     except ImportError:
         return
     for sub in _with_commands(parser):
-        for action in sub._actions:  # noqa: SLF001  (argparse tells them nowhere else)
+        for action in sub._actions:  # noqa: SLF001  (argparse has no public list of them)
             completer = _COMPLETERS.get(action.dest)
             if completer is not None:
                 action.completer = completer  # type: ignore[attr-defined]
@@ -34,7 +34,7 @@ def _with_commands(parser: argparse.ArgumentParser) -> Iterable[argparse.Argumen
 
 
 def _any_of(names: Iterable[str]) -> Completer:
-    """Offers whole words."""
+    """Completes one name of these."""
     known = list(names)
 
     def offered(prefix: str, **_: object) -> list[str]:
@@ -44,7 +44,7 @@ def _any_of(names: Iterable[str]) -> Completer:
 
 
 def _list_of(names: Iterable[str]) -> Completer:
-    """Offers the next word of a list with commas, of those that aren't in it yet."""
+    """Completes the last name of a comma-separated list, with names not in it yet."""
     known = list(names)
 
     def offered(prefix: str, **_: object) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a run's results go, all checked before its first launch."""
+"""Destinations of a run's results, checked before its first launch."""
 
 from argparse import Namespace
 from contextlib import AbstractContextManager, nullcontext
@@ -15,32 +15,32 @@ from ipcbench.eventlog import EventLog, is_special
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The files of a run; None where there is to be none."""
+    """Files of a run; None for each that isn't wanted."""
 
     output: Path | None
     """The result file."""
     documents: Documents
-    """What is written of it."""
+    """Documents made from the results: tables and pictures."""
     kept: Path | None = None
-    """The named baseline that it becomes."""
+    """The named baseline that the run is saved as."""
     against: Results | None = None
-    """The named baseline that it is compared with."""
+    """The named baseline to compare the run with."""
     notes: list[str] = field(default_factory=list)
-    """What the user should know of what is not written."""
+    """Notes for the user on files that are not written."""
 
     def save(self, results: Results) -> None:
-        """Writes the result file, if there is to be one. Raises ResultsError."""
+        """Writes the result file, if one is wanted. Raises ResultsError."""
         if self.output is not None:
             _save(self.output, results)
 
     def keep(self, results: Results) -> None:
-        """Writes the named baseline, if there is to be one. Raises ResultsError."""
+        """Writes the named baseline, if one is wanted. Raises ResultsError."""
         if self.kept is not None:
             _save(self.kept, results)
 
 
 def _save(path: Path, results: Results) -> None:
-    """Writes a result file, in a folder that may be new."""
+    """Writes a result file, and makes its folder if need be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -49,9 +49,9 @@ def _save(path: Path, results: Results) -> None:
 
 
 def checked(args: Namespace, question: str) -> Places:
-    """The places that the arguments name, or the default ones, for results called `question`.
+    """The files that the arguments name, or the default ones, for results called `question`.
 
-    UsageError for what can't be written or isn't there.
+    Raises UsageError for one that can't be written or doesn't exist.
     """
     notes: list[str] = []
     output, wanted = _outputs(args, question, notes)
@@ -78,7 +78,7 @@ def new_output(machine_slug: str, question: str) -> Path:
 
 
 def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | None, Documents]:
-    """The result file and what is written of it; a CSV, too, where no result file is named."""
+    """The result file and its documents; with a CSV if no result file is named."""
     wanted = documents.checked(args)
     if args.resume is not None:
         if args.output is not None:
@@ -101,7 +101,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
 
 
 def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
-    """What is wanted of a run that went on, and what there is of it beside its file already."""
+    """Adds the CSV and page that exist beside a resumed file."""
     csv, html = (resumed.with_suffix(ending) for ending in (".csv", ".html"))
     if wanted.csv is None and csv.exists():
         wanted = wanted._replace(csv=csv)
@@ -111,7 +111,7 @@ def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
 
 
 def _page_beside(output: Path, notes: list[str]) -> Path | None:
-    """Where the page goes that a run makes of its own; none where none can be drawn."""
+    """The default path of a run's page; None, with a note, if pictures can't be drawn here."""
     try:
         documents.check_drawing()
     except UsageError as error:

@@ -1,10 +1,10 @@
-"""What `ipcbench doctor` says: is this machine fit to be measured, and what would make it so.
+"""Checks whether this machine is fit to be measured, and what would help (`ipcbench doctor`).
 
-Most checks read /proc and /sys below a root; a file that is missing is a finding, never an error.
-What belongs to this process (its CPUs, clock, descriptors, temporary folder) is asked of the
-system, whatever the root. `python -m pyperf system show` adds what it alone looks at: perf's
-sampling rate, address space randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full
-and the power cable. It is run as a program, since as a library it prints and exits.
+Most checks read /proc and /sys below a root; a missing file is reported, and never an error.
+Facts of this process (its CPUs, clock, descriptors, temporary folder) come from the system,
+whatever the root. `python -m pyperf system show` adds what isn't checked here: perf's sampling
+rate, address space randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full and the
+power cable. It is run as a program, since as a library it prints and exits.
 """
 
 import os
@@ -30,9 +30,13 @@ from ipcbench.transports import TRANSPORTS
 from ipcbench.units import counted, display_size, display_time, three_digits
 
 Level = Literal["ok", "note", "warn", "fatal"]
-"""As it should be; worth knowing; makes numbers worse than need be; nothing can be measured."""
-Verdict = tuple[Level, str, str | None]
-"""What a check answers: the level, what was found, and a remedy (dropped where it is `ok`)."""
+"""Severity of a check.
+
+`ok`: as it should be. `note`: worth knowing. `warn`: numbers are worse than they need be.
+`fatal`: nothing can be measured.
+"""
+Assessment = tuple[Level, str, str | None]
+"""The level, the fact found, and a remedy, which is dropped if the level is `ok`."""
 
 _CPU = "sys/devices/system/cpu"
 _CLOCK = "sys/devices/system/clocksource/clocksource0"
@@ -41,9 +45,9 @@ _SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit")
 _CLOCK_READS = 5000
 _COARSE_S = 1e-6
 _BUSY_SHARE, _QUIET_SHARE = 0.5, 0.1
-"""Load for each CPU above which a measured one will have company, and below which hardly."""
+"""Load per CPU above which other work disturbs a measurement, and below which it hardly does."""
 _FEWEST_DESCRIPTORS = 64
-"""What a run and a launch hold at once, with room to spare."""
+"""Descriptors that a run and a launch hold at once, with room to spare."""
 _NO_LIMIT = 2**62
 """The kernel's default for shmmax is just under 2**64: no limit in all but name (shmget(2))."""
 _PYPERF = (sys.executable, "-P", "-m", "pyperf", "system")
@@ -53,8 +57,8 @@ _CHECKED_HERE = ("CPU scaling governor:", "Turbo Boost", "Linux scheduler: Use i
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing found, in one line, and the command that would mend it where there is one."""
+class Check:
+    """The outcome of one check: a line of text, and a command that mends it if there is one."""
 
     topic: str
     level: Level
@@ -63,14 +67,14 @@ class Finding:
 
 
 class Limit(NamedTuple):
-    """A sysctl, what it bounds, and the smallest value that is in nobody's way."""
+    """A sysctl, what it bounds, and the smallest value that doesn't limit a measurement."""
 
     topic: str
     sysctl: str
     bounds: str
     comfortable: int
-    counts: str | None = None  # what, where it isn't bytes
-    word: int = 0  # which of the file's numbers
+    counts: str | None = None  # the unit, unless it is bytes
+    word: int = 0  # index of the number in the file
 
 
 # Comfortable is the kernel's default or, where this is less, room for messages of 64 KiB.
@@ -89,41 +93,41 @@ LIMITS = (
 )
 
 
-def examine(root: Path = Path("/")) -> list[Finding]:
-    """Everything found; takes as long as pyperf's own check, at most 10 s."""
-    findings = [_finding(topic, check, root) for topic, check in CHECKS]
+def examine(root: Path = Path("/")) -> list[Check]:
+    """Runs every check; takes as long as pyperf's own check, at most 10 s."""
+    checks = [_checked(topic, check, root) for topic, check in CHECKS]
     reasons = [(transport.name, transport.unavailable()) for transport in TRANSPORTS]
-    findings += [Finding(name, "note", f"can't run: {why}") for name, why in reasons if why]
-    return findings + (_pyperf() if root == Path("/") else [])  # it knows no other root
+    checks += [Check(name, "note", f"can't run: {why}") for name, why in reasons if why]
+    return checks + (_pyperf() if root == Path("/") else [])  # pyperf reads no other root
 
 
-def render(findings: Iterable[Finding]) -> list[str]:
-    """A line for each finding, and an indented one for its remedy."""
+def render(checks: Iterable[Check]) -> list[str]:
+    """A line for each check, and an indented one for its remedy."""
     lines = []
-    for found in findings:
+    for found in checks:
         lines.append(f"{found.level:5} {found.topic:12} {found.says}")
         if found.remedy is not None:
             lines.append(f"      try: {found.remedy}")
     return lines
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """0 unless something found makes measuring impossible."""
-    return EXIT_CASES_FAILED if any(f.level == "fatal" for f in findings) else EXIT_OK
+def exit_code(checks: Iterable[Check]) -> int:
+    """The exit code: 0 unless a check is `fatal`."""
+    return EXIT_CASES_FAILED if any(f.level == "fatal" for f in checks) else EXIT_OK
 
 
-def _finding(topic: str, check: Callable[[Path], Verdict], root: Path) -> Finding:
-    """What the check found; it may index and convert freely, for what isn't there ends here."""
+def _checked(topic: str, check: Callable[[Path], Assessment], root: Path) -> Check:
+    """Runs one check; its LookupError or ValueError means that the system doesn't show the fact."""
     try:
         level, says, remedy = check(root)
     except (LookupError, ValueError):
         matters = topic in ("governor", "turbo") and host.machine().virtualisation == "bare-metal"
-        return Finding(topic, "warn" if matters else "note", "not shown by this system")
-    return Finding(topic, level, says, None if level == "ok" else remedy)
+        return Check(topic, "warn" if matters else "note", "not shown by this system")
+    return Check(topic, level, says, None if level == "ok" else remedy)
 
 
 def _read(root: Path, pattern: str) -> list[str]:
-    """The text of each file that there is and that may be read."""
+    """The text of each matching file that may be read."""
     texts = []
     for path in sorted(root.glob(pattern)):
         try:
@@ -133,7 +137,7 @@ def _read(root: Path, pattern: str) -> list[str]:
     return texts
 
 
-def _cores(root: Path) -> Verdict:
+def _cores(root: Path) -> Assessment:
     siblings = _read(root, f"{_CPU}/cpu[0-9]*/topology/thread_siblings_list")
     cores, cpus, example = len(set(siblings)), len(siblings), max(siblings, key=len)
     smt = f"{cpus} CPUs by SMT ({example} share one)" if cores < cpus else "no SMT"
@@ -143,14 +147,14 @@ def _cores(root: Path) -> Verdict:
     return "ok" if cores == cpus else "note", says, f"echo off | sudo tee /{_CPU}/smt/control"
 
 
-def _allowed(_root: Path) -> Verdict:
+def _allowed(_root: Path) -> Assessment:
     allowed, cpus = len(host.allowed_cpus()), os.cpu_count() or 1
     says = f"this process may use {allowed} of {counted(cpus, 'CPU')}"
     remedy = f"taskset -c 0-{cpus - 1} ipcbench compare" if cpus > 1 else None
     return "ok" if allowed > 1 else "warn", says, remedy
 
 
-def _governor(root: Path) -> Verdict:
+def _governor(root: Path) -> Assessment:
     governors = sorted(set(_read(root, f"{_CPU}/cpu[0-9]*/cpufreq/scaling_governor")))
     if governors[0] == governors[-1] == "performance":
         return "ok", "performance", None
@@ -158,7 +162,7 @@ def _governor(root: Path) -> Verdict:
     return "warn", says, "sudo cpupower frequency-set -g performance"
 
 
-def _turbo(root: Path) -> Verdict:
+def _turbo(root: Path) -> Assessment:
     intel = (root / _CPU / "intel_pstate").exists()
     name, off = ("intel_pstate/no_turbo", "1") if intel else ("cpufreq/boost", "0")
     if _read(root, f"{_CPU}/{name}")[0] == off:
@@ -167,20 +171,20 @@ def _turbo(root: Path) -> Verdict:
     return "warn", says, f"echo {off} | sudo tee /{_CPU}/{name}"
 
 
-def _isolated(root: Path) -> Verdict:
+def _isolated(root: Path) -> Assessment:
     if cpus := _read(root, f"{_CPU}/isolated")[0]:
         return "ok", f"CPUs {cpus}; to measure there: taskset -c {cpus} ipcbench compare", None
     return "note", "no CPUs: other work may run on the measured ones", None
 
 
-def _machine(_root: Path) -> Verdict:
+def _machine(_root: Path) -> Assessment:
     kind = host.machine().virtualisation
     if kind == "bare-metal":
         return "ok", kind, None
     return "note", f"virtual ({kind}): the host may take a CPU away at any time", None
 
 
-def _clock(root: Path) -> Verdict:
+def _clock(root: Path) -> Assessment:
     source = "".join(_read(root, f"{_CLOCK}/current_clocksource")) or "unknown source"
     reads = [time.perf_counter_ns() for _ in range(_CLOCK_READS)]
     steps = [late - early for early, late in pairwise(reads) if late > early]
@@ -192,7 +196,7 @@ def _clock(root: Path) -> Verdict:
     return "ok" if fine else "warn", says, remedy
 
 
-def _load(root: Path) -> Verdict:
+def _load(root: Path) -> Assessment:
     load, cpus = float(_read(root, "proc/loadavg")[0].split()[0]), os.cpu_count() or 1
     says = f"{three_digits(load)} in the last minute, on {counted(cpus, 'CPU')}"
     if load > cpus * _BUSY_SHARE:
@@ -200,7 +204,7 @@ def _load(root: Path) -> Verdict:
     return "note" if load > cpus * _QUIET_SHARE else "ok", says, None
 
 
-def _swap(root: Path) -> Verdict:
+def _swap(root: Path) -> Assessment:
     rows = re.findall(r"(\w+): +([0-9]+) kB", _read(root, "proc/meminfo")[0])
     sizes = {name: int(number) * 1024 for name, number in rows}  # its kB is a KiB (proc(5))
     used = sizes["SwapTotal"] - sizes["SwapFree"]
@@ -209,7 +213,7 @@ def _swap(root: Path) -> Verdict:
     return "warn" if used else "ok", says, "sudo swapoff -a" if fits else None
 
 
-def _limit(limit: Limit, root: Path) -> Verdict:
+def _limit(limit: Limit, root: Path) -> Assessment:
     words = _read(root, f"proc/sys/{limit.sysctl.replace('.', '/')}")[0].split()
     value = int(words[limit.word])
     shown = counted(value, limit.counts) if limit.counts else display_size(value)
@@ -219,7 +223,7 @@ def _limit(limit: Limit, root: Path) -> Verdict:
     return "ok" if value >= limit.comfortable else "note", says, remedy
 
 
-def _descriptors(_root: Path) -> Verdict:
+def _descriptors(_root: Path) -> Assessment:
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return "ok", "no limit", None
@@ -227,7 +231,7 @@ def _descriptors(_root: Path) -> Verdict:
     return "ok" if soft >= _FEWEST_DESCRIPTORS else "warn", says, "ulimit -n 1024"
 
 
-def _leftovers(_root: Path) -> Verdict:
+def _leftovers(_root: Path) -> Assessment:
     try:
         folder = Path(tempfile.gettempdir())
     except FileNotFoundError:
@@ -241,7 +245,7 @@ def _leftovers(_root: Path) -> Verdict:
     return "note", says, "ipcbench clean"
 
 
-def _transports(_root: Path) -> Verdict:
+def _transports(_root: Path) -> Assessment:
     can = [transport for transport in TRANSPORTS if transport.unavailable() is None]
     says = f"{len(can)} of {len(TRANSPORTS)} can run"
     if all(transport.is_control for transport in can):
@@ -249,23 +253,23 @@ def _transports(_root: Path) -> Verdict:
     return "ok", says, None
 
 
-def _pyperf() -> list[Finding]:
+def _pyperf() -> list[Check]:
     try:
         output = _pyperf_output()
     except (OSError, TimeoutExpired):
         output = ""
     if "System state" not in output:
-        return [Finding("pyperf", "note", "its own check of the system gave no answer")]
+        return [Check("pyperf", "note", "its own check of the system gave no answer")]
     remedy = f"sudo {shlex.join([*_PYPERF, 'tune'])}"
-    findings = [
-        Finding("pyperf", "note", line, None if "kernel parameter" in line else remedy)
+    checks = [
+        Check("pyperf", "note", line, None if "kernel parameter" in line else remedy)
         for line in pyperf_advice(output)
     ]
-    return findings or [Finding("pyperf", "ok", "its own check of the system adds nothing")]
+    return checks or [Check("pyperf", "ok", "its own check of the system adds nothing")]
 
 
 def pyperf_advice(output: str) -> list[str]:
-    """The first lines of advice and errors in what `pyperf system show` writes."""
+    """The first lines of advice and errors in the output of `pyperf system show`."""
     lines = []
     for title, body in pairwise(output.split("\n\n")):
         if title.startswith(("Advices\n", "Errors\n")):
@@ -280,10 +284,10 @@ def _pyperf_output() -> str:
             return program.communicate(timeout=_PYPERF_LIMIT_S)[0].decode(errors="replace")
         finally:
             if program.poll() is None:
-                os.killpg(program.pid, signal.SIGKILL)  # with the programs that it asks
+                os.killpg(program.pid, signal.SIGKILL)  # and the programs that it started
 
 
-CHECKS: tuple[tuple[str, Callable[[Path], Verdict]], ...] = (
+CHECKS: tuple[tuple[str, Callable[[Path], Assessment]], ...] = (
     ("cores", _cores),
     ("CPUs", _allowed),
     ("governor", _governor),
@@ -298,4 +302,4 @@ CHECKS: tuple[tuple[str, Callable[[Path], Verdict]], ...] = (
     ("leftovers", _leftovers),
     ("transports", _transports),
 )
-"""What each check is about, in the order of the findings."""
+"""The topic and function of each check, in the order of the output."""

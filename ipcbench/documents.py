@@ -1,4 +1,4 @@
-"""What is written of results beside tables: files are checked first, and written last."""
+"""Documents made from results: CSV, Markdown, page and pictures. Checked first, written last."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Documents(NamedTuple):
-    """Where each kind of document goes; None where it isn't wanted, `-` is stdout."""
+    """Path of each kind of document; None if it isn't wanted, `-` is stdout."""
 
     csv: Path | None = None
     markdown: Path | None = None
@@ -23,26 +23,26 @@ class Documents(NamedTuple):
     svg: Path | None = None
     png: Path | None = None
     claims: bool = False
-    """Whether the answers to claims belong into the Markdown, as they always do into the page."""
+    """Whether the Markdown has the answers to claims; the page always has them."""
 
     @property
     def on_stdout(self) -> bool:
-        """Whether one of them takes stdout, so that tables must go elsewhere."""
+        """Whether a document takes stdout, so that tables must go elsewhere."""
         return outputs.STDOUT in (str(self.csv), str(self.markdown))
 
     @property
     def files(self) -> dict[str, Path | None]:
-        """Those that are one file, by the name of their option."""
+        """Paths of the documents that are one file, by the name of their option."""
         return {"--csv": self.csv, "--markdown": self.markdown, "--html": self.html}
 
     @property
     def is_drawn(self) -> bool:
-        """Whether any of them has pictures."""
+        """Whether any document has pictures."""
         return any(place is not None for place in (self.html, self.svg, self.png))
 
 
 def checked(args: Namespace) -> Documents:
-    """What the arguments ask for. UsageError for what can't be written, or can't be drawn here."""
+    """The documents that the arguments ask for. Raises UsageError if one can't be made here."""
     wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png, args.claims)
     for path in (wanted.csv, wanted.markdown):
         if path is not None and str(path) != outputs.STDOUT:
@@ -63,7 +63,7 @@ def checked(args: Namespace) -> Documents:
 
 
 def check_drawing() -> None:
-    """UsageError with the command that mends it, if pictures can't be drawn here."""
+    """Raises UsageError, with the command that mends it, if pictures can't be drawn here."""
     if find_spec("altair") is None or find_spec("vl_convert") is None:
         raise UsageError(
             "the page needs altair and vl-convert-python;"
@@ -72,7 +72,7 @@ def check_drawing() -> None:
 
 
 def check_different(named: dict[str, Path | None]) -> None:
-    """UsageError if two of these options, by their names, name one file."""
+    """Raises UsageError if two options name one file; `named` has the paths by option."""
     seen: dict[Path, str] = {}
     for option, path in named.items():
         if path is None or str(path) == outputs.STDOUT:
@@ -133,7 +133,7 @@ def _draw(told: "Told", wanted: Documents, usual: Sequence[str]) -> Iterator[Pat
 def _filled(
     folder: Path, ending: str, drawn: "list[tuple[Picture, str]]", made: Callable[[str], bytes]
 ) -> Iterator[Path]:
-    """One file a picture, in a folder that is made."""
+    """Writes one file a picture into a folder, which is made if need be."""
     try:
         folder.mkdir(exist_ok=True)
         for picture, svg in drawn:

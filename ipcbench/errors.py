@@ -1,4 +1,4 @@
-"""One tree of errors, each with the exit code that the command line answers with.
+"""The tree of errors, each with its exit code on the command line.
 
 Messages are written for the user: what failed, for what, and what to type instead.
 Only `cli` (and the worker, which is a program of its own) prints them.
@@ -16,44 +16,44 @@ EXIT_INTERRUPTED = 130
 
 
 class IpcbenchError(Exception):
-    """Anything that ipcbench can explain in one line."""
+    """An error that ipcbench can explain in one line."""
 
     exit_code = EXIT_INTERNAL
 
 
 class UsageError(IpcbenchError):
-    """What was asked for can't be done as it was written."""
+    """A request that can't be done as it was written."""
 
     exit_code = EXIT_USAGE
 
 
 class ResultsError(UsageError):
-    """A result file can't be read, written or understood."""
+    """A result file that can't be read, written or understood."""
 
 
 class LaunchFailed(IpcbenchError):
-    """A launch yields no number; the message is the reason the case shows."""
+    """A launch that yields no number; the message is the reason shown for the case."""
 
     exit_code = EXIT_CASES_FAILED
 
 
 class CheckFailed(LaunchFailed):
-    """What arrived is not what was sent."""
+    """A message that arrived with other content than was sent."""
 
 
 class PeerDied(LaunchFailed):
-    """The other process of the pair ended before its work was done."""
+    """The end of the pair's other process before its work was done."""
 
 
 class Interrupted(IpcbenchError):
-    """A signal asked the run to end."""
+    """A signal that asked the run to end."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that isn't among `known`, with the nearest one that is."""
-    import difflib  # only when something went wrong: workers start often
+    import difflib  # loaded late: workers start often
 
     names = list(known)
     nearest = difflib.get_close_matches(name, names, n=1)

@@ -1,4 +1,4 @@
-"""The events of a run as lines of JSON in a file, for programs that watch it; docs/events.md."""
+"""Writes the events of a run as lines of JSON, for programs that watch it; docs/events.md."""
 
 import json
 import os
@@ -17,16 +17,16 @@ from ipcbench.errors import UsageError
 from ipcbench.events import Event
 
 _PATIENCE_S = 0.2
-"""How long a full FIFO is waited for, between launches, before its reader is given up."""
+"""Longest wait for a full FIFO, between launches, before its reader is given up."""
 
 SCHEMA = 1
-"""Version of the lines: what is there keeps its name, type and meaning, or this is raised."""
+"""Version of the format; raised when a key loses its name, type or meaning."""
 
 
 class EventLog:
     """Writes each event it is called with as one line. Use as a context manager.
 
-    A failure to write never ends a run: what follows is dropped, and `failure` says why.
+    A failure to write never ends a run: later events are dropped, and `failure` says why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class EventLog:
         os.close(self._descriptor)
 
     def __call__(self, event: Event) -> None:
-        """Writes one line."""
+        """Writes the event as one line."""
         if self.failure is not None:
             return
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
@@ -64,7 +64,7 @@ class EventLog:
             self.failure = error.strerror or str(error)
 
     def _write(self, line: bytes) -> None:
-        """Writes all of it, or raises OSError; a reader that doesn't read must not stop a run."""
+        """Writes the whole line or raises OSError; a reader that stalls must not stop a run."""
         deadline_s = time.monotonic() + _PATIENCE_S
         while line:
             try:
@@ -77,7 +77,7 @@ class EventLog:
 
 
 def event_line(event: Event, now: str, elapsed_s: float) -> str:
-    """The event as its line; `elapsed_s` is since the log was opened, whatever the clock does."""
+    """One event as a line; `elapsed_s` is since the log was opened, by a monotonic clock."""
     line = {
         "schema": SCHEMA,
         "event": event_name(type(event)),
@@ -89,7 +89,7 @@ def event_line(event: Event, now: str, elapsed_s: float) -> str:
 
 
 def event_name(kind: type[Event]) -> str:
-    """How the lines call an event: `TryingAgain` is `trying_again`."""
+    """The name of an event in the log: `TryingAgain` is `trying_again`."""
     return re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 

@@ -1,4 +1,4 @@
-"""What happens in a run, as data: a driver tells it, displays and the events file hear it. Pure."""
+"""Events of a run, as data: emitted by the driver, received by displays and the log. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,30 +6,30 @@ from typing import Literal
 
 from ipcbench.case import Case
 
-Why = Literal["complete", "budget", "target", "broken off"]
+EndReason = Literal["complete", "budget", "target", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The run's first launches are about to be made."""
+    """The run is about to make its first launches."""
 
     to_come: Mapping[Case, int]
     """Launches of each case, calibrations not counted."""
     rounds: int
     """The last round's number."""
     expected_launch_s: float
-    """What a launch should take, before any has told."""
+    """Expected seconds a launch, until one has been timed."""
     to_calibrate: int = 0
-    """Cases of these that are calibrated before."""
+    """Number of cases that are calibrated first."""
     deadline_left_s: float | None = None
-    """Seconds until the run has to have ended; None where it has all the time."""
+    """Seconds until the run's deadline; None if it has none."""
     has_target: bool = False
     """Whether the run ends as soon as its results are precise enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launching:
-    """Launches of these cases begin, and will take turns; round 0 calibrates."""
+    """Launches of these cases begin, and alternate their batches; round 0 calibrates."""
 
     round_number: int
     cases: Sequence[Case]
@@ -37,19 +37,19 @@ class Launching:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A launch ended well."""
+    """A launch succeeded."""
 
     round_number: int
     case: Case
     took_s: float
-    """Its share of the time since `Launching`."""
+    """The launch's share of the time since `Launching`."""
     values_s: Sequence[float]
-    """What it measured: seconds a message, one for each batch; none of a calibration."""
+    """Seconds a message, one value for each batch; empty for a calibration."""
 
 
 @dataclass(frozen=True, slots=True)
 class TryingAgain:
-    """A launch yielded no number; there will be one more."""
+    """A launch yielded no number and is retried once."""
 
     round_number: int
     case: Case
@@ -67,26 +67,26 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """After a round, what is to be said against the results so far is no longer what it was."""
+    """The warnings on the results so far have changed after a round."""
 
     round_number: int
     warnings: Mapping[str, str]
-    """A sentence for each flag that is raised; none, if all are withdrawn."""
+    """A sentence for each flag that is raised; empty if all are withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """There will be no more launches: all were made, or the run ended early."""
 
-    why: Why
+    why: EndReason
 
 
 Event = Began | Launching | Launched | TryingAgain | Failed | Warned | Ended
 Observer = Callable[[Event], None]
 
 
-def told_to_all(observers: Sequence[Observer]) -> Observer:
-    """One observer that passes each event on, in order."""
+def broadcast(observers: Sequence[Observer]) -> Observer:
+    """An observer that passes each event on to all of these, in order."""
 
     def tell(event: Event) -> None:
         for observer in observers:

@@ -1,4 +1,4 @@
-"""What comes from outside: files that somebody else made, and text that is fit to be shown."""
+"""Reads untrusted files with a size bound, and escapes text for display."""
 
 import os
 import stat
@@ -11,10 +11,10 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def printable(text: str) -> str:
-    r"""The text in one line, whatever can't be seen replaced by its escape: ESC is `\x1b`.
+    r"""The text in one line, with unprintable characters escaped: ESC is `\x1b`.
 
-    That holds for control codes, ends of lines, codes that turn the direction of writing, lone
-    surrogates and blanks that aren't spaces. What was printable stays as it is.
+    Escaped are control codes, ends of lines, codes that turn the direction of writing, lone
+    surrogates and blanks that aren't spaces. Printable text is returned as it is.
     """
     if text.isprintable():
         return text
@@ -26,7 +26,7 @@ def _escape(character: str) -> str:
 
 
 def read_text(path: Path, most_bytes: int) -> str:
-    """The text of a regular file, read once and never beyond a size. Raises ResultsError.
+    """The text of a regular file of at most `most_bytes`, read once. Raises ResultsError.
 
     A FIFO, a socket or a device is refused rather than waited for.
     """
@@ -44,13 +44,13 @@ def _read(path: Path, most_bytes: int) -> bytes:
     kind = path.stat().st_mode
     if stat.S_ISDIR(kind):
         raise ResultsError(f"{path} is a folder; name the JSON file in it")
-    # Looked at before it is opened, since opening a device may do something; and once more
-    # after, since the name may stand for another file by then.
+    # Checked before it is opened, since opening a device may have effects; and once more after,
+    # since the name may stand for another file by then.
     if stat.S_ISREG(kind):
         with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123  (it has a descriptor)
             found = os.fstat(file.fileno())
             if stat.S_ISREG(found.st_mode):
-                # It may grow while it is read, and what the kernel makes up says it has 0 bytes.
+                # It may grow while it is read, and a file of /proc reports 0 bytes.
                 content = b"" if found.st_size > most_bytes else file.read(most_bytes + 1)
                 if max(found.st_size, len(content)) > most_bytes:
                     raise ResultsError(f"{path} is larger than {most_bytes} bytes")

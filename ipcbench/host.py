@@ -1,4 +1,4 @@
-"""Facts about this machine: its CPUs and how they are joined, what it runs on, what it runs."""
+"""Facts about this machine: its CPUs and their topology, hypervisor, kernel and Python."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _GUEST_CLOCKS = {"kvm-clock": "kvm", "hyperv_clocksource": "hyperv", "xen": "xen
 
 
 class Machine(NamedTuple):
-    """What a number depends on beside the code; every field is a non-empty line."""
+    """Facts of a machine that results depend on; every field is a non-empty line."""
 
     cpu_model: str
     cpu_count: int
@@ -31,15 +31,15 @@ class Machine(NamedTuple):
 
     @property
     def slug(self) -> str:
-        """A folder name for results of such machines: never the host's name."""
+        """A folder name for results of machines like this; it never holds the host's name."""
         words = f"{self.cpu_model} {self.cpu_count}cpu {self.virtualisation}".lower()
         return re.sub(r"[^a-z0-9]+", "-", words).strip("-")
 
 
 @cache
 def machine() -> Machine:
-    """This machine, as far as it tells."""
-    import platform  # a worker needs none of this
+    """The facts of this machine, as far as they can be read."""
+    import platform  # loaded late: workers don't need it
 
     return Machine(
         cpu_model=_cpu_model(),
@@ -52,7 +52,7 @@ def machine() -> Machine:
 
 
 def cache_sizes_bytes() -> dict[str, int]:
-    """The sizes of CPU 0's data caches by their names, `l1d`, `l2`, `l3`; empty if not told."""
+    """The sizes of CPU 0's data caches by their names, `l1d`, `l2`, `l3`; empty if unknown."""
     found = {}
     for folder in sorted(_CPU_FOLDER.glob("cpu0/cache/index[0-9]*")):
         level, kind, size = (_first_line(folder / name) for name in ("level", "type", "size"))
@@ -73,7 +73,7 @@ def allowed_cpus() -> list[int]:
 
 
 def parse_cpus(text: str) -> Cpus:
-    """The CPUs meant by `0,1`, the client's first. UsageError unless both may be used."""
+    """The CPUs meant by `0,1`, the client's first. Raises UsageError unless both may be used."""
     match = re.fullmatch(r"\s*([0-9]+)\s*,\s*([0-9]+)\s*", text)
     if match is None:
         raise UsageError(f"CPUs {text!r} are not two numbers; write them like 0,1 (client,server)")
@@ -87,7 +87,7 @@ def all_placements() -> list[Placement]:
 
 
 def checked_cpus(cpus: Cpus) -> Cpus:
-    """These CPUs. UsageError unless both may be used."""
+    """Returns the CPUs if this process may use both; raises UsageError otherwise."""
     allowed = allowed_cpus()
     for cpu in cpus:
         if cpu not in allowed:
@@ -98,12 +98,12 @@ def checked_cpus(cpus: Cpus) -> Cpus:
 
 
 def default_placement() -> Placement:
-    """Two cores where there are two; one where this process may use but one."""
+    """The default placement: `cross-core`, or `same-core` if only one core can be used."""
     return "cross-core" if _pair_of("cross-core") else "same-core"
 
 
 def placement_of(cpus: Cpus) -> Placement:
-    """What it is called when the ends run on these two CPUs."""
+    """The name of the placement on these two CPUs."""
     client, server = cpus
     if client == server:
         return "same-core"
@@ -117,7 +117,7 @@ def placement_of(cpus: Cpus) -> Placement:
 def placement_cpus(placement: Placement, chosen: Cpus | None = None) -> Cpus | None:
     """The CPUs for a placement: the chosen, or the first two that fit; None means not pinned.
 
-    Raises UsageError where this machine, or what of it this process may use, hasn't any.
+    Raises UsageError if no CPUs that this process may use fit.
     """
     if chosen is not None:
         return chosen
@@ -145,7 +145,7 @@ def _pair_of(placement: Placement) -> Cpus | None:
 
 
 def _core(cpu: int) -> str:
-    """What names the physical core; its own number where the system doesn't tell."""
+    """A name for the CPU's physical core; the CPU's own if the topology is unknown."""
     siblings = _first_line(_CPU_FOLDER / f"cpu{cpu}/topology/thread_siblings_list")
     return siblings or f"cpu{cpu}"
 
@@ -163,7 +163,7 @@ def _cpu_model() -> str:
 
 
 def _virtualisation() -> str:
-    """The hypervisor where it shows, `guest` where only its presence does, else `bare-metal`."""
+    """The hypervisor's name; `guest` if only its presence is known, else `bare-metal`."""
     clocks = (_first_line(_CLOCK_SOURCES) or "").split()
     for clock in clocks:
         if clock in _GUEST_CLOCKS:

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end, as one exception at a moment that can be handled."""
+"""Turns SIGINT, SIGTERM and SIGHUP into one exception that a run can handle."""
 
 import signal
 from types import FrameType
@@ -9,10 +9,11 @@ from ipcbench.errors import Interrupted
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class interruptible:  # noqa: N801  (reads as an adjective after `with`)
-    """Inside, SIGINT, SIGTERM and SIGHUP raise Interrupted, once; from then on they are ignored.
+class Interrupts:
+    """Context in which the first SIGINT, SIGTERM or SIGHUP raises Interrupted.
 
-    What follows the first (ending a worker, a last save, the table) is short and must not be cut.
+    From then on all three are ignored: what is left to do (ending a worker, a last save, the table)
+    is short and must not be cut.
     """
 
     def __init__(self) -> None:
@@ -24,10 +25,10 @@ class interruptible:  # noqa: N801  (reads as an adjective after `with`)
         return self
 
     def check(self) -> None:
-        """Raises Interrupted again if a signal came: called where the run could go on.
+        """Raises Interrupted again if a signal came; call it before a run goes on.
 
-        The handler raises wherever the program happens to be, which may be inside somebody else's
-        code that catches all exceptions; a signal must not be lost there.
+        The handler raises wherever the program happens to be, which may be inside a library
+        that catches all exceptions; a signal must not be lost there.
         """
         if self._asked_by is not None:
             raise _interrupted_by(self._asked_by)

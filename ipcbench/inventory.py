@@ -1,4 +1,4 @@
-"""What there is to measure here: the text of `ipcbench list` and `explain`. Prints nothing."""
+"""The text of `ipcbench list` and `ipcbench explain`. Prints nothing."""
 
 from collections.abc import Iterator
 from textwrap import wrap
@@ -40,13 +40,13 @@ def listed(no_native_loop: str | None) -> Iterator[str]:
 
 
 def _wrapped(text: str, *, indent: int) -> list[str]:
-    """The text in lines that a terminal of 80 columns shows whole."""
+    """The text, wrapped for a terminal of 80 columns."""
     margin = " " * indent
     return wrap(text, _COLUMNS, initial_indent=margin, subsequent_indent=margin + "  ")
 
 
 def catalogue() -> Iterator[str]:
-    """The table of ipcbench/transports/README.md: what holds of each transport on any machine."""
+    """The table of ipcbench/transports/README.md: facts that hold on any machine."""
     yield "| transport | what it is | the reader | copied | source |"
     yield "|---|---|---|---|---|"
     for transport in TRANSPORTS:
@@ -60,7 +60,7 @@ def usual() -> list[str]:
 
 
 def explained(name: str) -> Iterator[str]:
-    """All that is known of one transport, with its limits on this machine now."""
+    """Every known fact of one transport, with its limits on this machine now."""
     transport = get_transport(name)
     reason = transport.unavailable()
     loops = [loop for loop in LOOPS if transport.loop_limit(loop) is None]

@@ -1,4 +1,4 @@
-"""The options of what measures and what reports, in groups, and how each value is read."""
+"""Options of the commands that measure or report, in groups, with the parsers of their values."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _Name = TypeVar("_Name", bound=str)
 def add_cases(
     what: "argparse._ArgumentGroup", usual_placements: Sequence[str] = (DEFAULT_PLACEMENT,)
 ) -> None:
-    """What is measured."""
+    """Adds the options that choose the cases."""
     what.add_argument(
         "--sizes",
         type=units.parse_sizes,
@@ -66,7 +66,7 @@ def add_cases(
 
 
 def add_presets(much: "argparse._ArgumentGroup") -> None:
-    """How much, in a word."""
+    """Adds `--quick` and `--rigorous`."""
     preset = much.add_mutually_exclusive_group()
     preset.add_argument(
         "--quick",
@@ -87,7 +87,10 @@ def add_presets(much: "argparse._ArgumentGroup") -> None:
 def add_effort(
     much: "argparse._ArgumentGroup", *, rounds: str, values: str, min_time: str, budget: str
 ) -> None:
-    """How much is measured; the texts say what is done where the options don't."""
+    """Adds the options for rounds, batches and budget.
+
+    `rounds`, `values`, `min_time` and `budget` are the defaults that the help shows.
+    """
     much.add_argument(
         "--budget",
         type=units.parse_duration,
@@ -141,7 +144,7 @@ def add_effort(
 
 
 def add_results(out: "argparse._ArgumentGroup") -> None:
-    """Where results go, and what is shown of them."""
+    """Adds the options for the result file, baselines and what is shown."""
     out.add_argument(
         "-o",
         "--output",
@@ -162,7 +165,7 @@ def add_results(out: "argparse._ArgumentGroup") -> None:
 
 
 def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
-    """What is shown of results, and written of them beside the tables."""
+    """Adds the options for tables, and for documents written beside them."""
     parser.add_argument(
         "--baseline", metavar="TRANSPORT", help="what ratios are against (default: inet)"
     )
@@ -195,7 +198,7 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
 
 
 def add_run(parser: "argparse._ActionsContainer") -> None:
-    """How a run is watched."""
+    """Adds `--quiet`, `--events` and `--no-lock`."""
     parser.add_argument("--quiet", action="store_true", help="say nothing but tables and errors")
     parser.add_argument(
         "--events", type=Path, metavar="FILE", help="write what happens as lines of JSON"
@@ -205,19 +208,19 @@ def add_run(parser: "argparse._ActionsContainer") -> None:
 
 
 def add_no_lock(parser: "argparse._ActionsContainer") -> None:
-    """Whether to measure beside another run."""
+    """Adds `--no-lock`."""
     parser.add_argument(
         "--no-lock", action="store_true", help="measure although another run does, too"
     )
 
 
 def add_force(parser: "argparse._ActionsContainer") -> None:
-    """Whether to replace files."""
+    """Adds `--force`."""
     parser.add_argument("--force", action="store_true", help="replace files that exist")
 
 
 def listed(kind: str, example: str, parse: Callable[[str], _Name]) -> Callable[[str], Any]:
-    """Reads a list of different names with commas; UsageError for anything else."""
+    """A parser of comma-separated, different names; it raises UsageError for any other text."""
 
     def read(text: str) -> tuple[_Name, ...]:
         chosen: list[_Name] = []
@@ -239,7 +242,7 @@ _placements = listed("placement", "same-core,cross-core", parse_placement)
 
 
 def whole(option: str, *, at_least: int) -> Callable[[str], int]:
-    """Reads a whole number for an option; UsageError for any other text or a smaller number."""
+    """A parser of an option's whole number; it raises UsageError for any other text."""
 
     def read(text: str) -> int:
         digits = text.strip()

@@ -1,4 +1,4 @@
-"""Where results go: the files a user names, checked before any launch, or the default place."""
+"""Paths of results: the default ones, and those a user names, checked before any launch."""
 
 import os
 import re
@@ -15,13 +15,13 @@ _BESIDE = (".json", ".csv", ".html")
 """Endings of what belongs to one run."""
 _GIT_TIMEOUT_S = 5
 _MOST_BYTES = 1024**2
-"""Of what a selftest found; it takes two thousand."""
+"""Upper bound on the size of selftest.json (about 2 KB in practice)."""
 _LARGEST_FLOOR = 10.0
-"""Where equal things differ more than tenfold, nothing was found out."""
+"""Largest credible noise floor, as a share: equal things don't differ more than tenfold."""
 
 
 def checked_output(path: Path, *, force: bool) -> Path:
-    """The path, if a file can be written there; UsageError with what to change otherwise."""
+    """Returns the path if a file can be written there; else raises UsageError with a way out."""
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"{path} can't be written: there is no folder {folder}; make it first")
@@ -35,7 +35,7 @@ def checked_output(path: Path, *, force: bool) -> Path:
 
 
 def checked_folder(path: Path, *, force: bool) -> Path:
-    """The path, if files can be written into it, itself made if need be; UsageError otherwise."""
+    """Returns the path if it is, or can be made, a writable folder; else raises UsageError."""
     if not path.exists():
         return checked_output(path, force=force)
     if not path.is_dir():
@@ -52,7 +52,7 @@ def default_output(machine_slug: str, question: str) -> Path:
 
     A second run of the day gets `<question>-2.json`. Whether it can be made isn't looked at.
     """
-    from datetime import datetime  # here and below, what only some commands need
+    from datetime import datetime  # imported late, as below: only some commands need it
 
     today = datetime.now().astimezone().date().isoformat()
     folder = Path(RESULTS_FOLDER) / machine_slug / f"{today}-{code_version()}"
@@ -65,7 +65,7 @@ def default_output(machine_slug: str, question: str) -> Path:
 
 
 def checked_new(path: Path, instead: str = "go to another folder") -> Path:
-    """The path, if it and its folder, which may be new, can be made. UsageError otherwise."""
+    """Returns the path if it and its folder can be made; else raises UsageError."""
     folder = path.parent
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
@@ -74,19 +74,19 @@ def checked_new(path: Path, instead: str = "go to another folder") -> Path:
 
 
 class NoiseFloor(NamedTuple):
-    """By how much equal things differ on a machine, as shares; 0 where nobody has measured it."""
+    """Differences between equal things on a machine, as shares; 0 if not measured."""
 
     within_run: float = 0.0
     between_runs: float = 0.0
 
 
 def selftest_path(machine_slug: str) -> Path:
-    """Where `ipcbench selftest` leaves what it found about this kind of machine."""
+    """The file of `ipcbench selftest`'s results for this kind of machine."""
     return Path(RESULTS_FOLDER) / machine_slug / "selftest.json"
 
 
 def noise_floor(machine_slug: str) -> NoiseFloor:
-    """The noise floor that the last selftest found; zeros where there is none that can be read."""
+    """The noise floor that the last selftest found; zeros if none can be read."""
     import json
 
     try:
@@ -106,7 +106,7 @@ def baseline_path(name: str) -> Path:
 
 
 def known_baseline(name: str) -> Path:
-    """The file of a baseline that was saved; UsageError with those that were otherwise."""
+    """The file of a saved baseline; raises UsageError, with the saved names, if there is none."""
     path = baseline_path(name)
     if not path.exists():
         known = sorted(other.stem for other in path.parent.glob("*.json"))

@@ -1,4 +1,4 @@
-"""How arguments are parsed and helped with: one line for an error, and help of two sizes."""
+"""An argument parser with one-line errors, and with a short and a full help."""
 
 import argparse
 import sys
@@ -21,16 +21,16 @@ exit codes:
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are UsageErrors, so that the command line answers in one line.
 
-    With `basic`, --help tells of those arguments only, and --help-all of all.
+    With `basic`, --help shows those arguments only, and --help-all shows all.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs |= {"allow_abbrev": False, "formatter_class": _formatter()}
         super().__init__(*args, **kwargs)
         self.basic: frozenset[str] = frozenset()
-        """The names of the arguments to tell of first; all, if empty."""
+        """Names of the arguments in the short help; all, if empty."""
         self.examples = ""
-        """What `add_examples` was given, as the help shows it."""
+        """Text of the examples in the help."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--help-all", action=_HelpAll, nargs=0, help="tell of all options")
 
     def add_examples(self, *examples: tuple[str, str]) -> None:
-        """Ends the help with commands: each its arguments, and what they do."""
+        """Adds example commands to the help's end: pairs of arguments and what they do."""
         width = max(len(words) for words, _ in examples)
         lines = [f"  {self.prog} {words:{width}}  {does}\n" for words, does in examples]
         self.examples = f"examples:\n{''.join(lines)}"
@@ -49,7 +49,7 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         if not self.basic:
             return super().format_help()
-        told = {action: action.help for action in self._actions}
+        texts = {action: action.help for action in self._actions}
         whole = self.usage, self.epilog
         self.usage, self.epilog = f"{self.prog} [TRANSPORT ...] [options]", self.examples
         try:
@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
             return super().format_help()
         finally:
             self.usage, self.epilog = whole
-            for action, text in told.items():
+            for action, text in texts.items():
                 action.help = text
 
 
@@ -73,7 +73,7 @@ class _HelpAll(argparse.Action):
 
 
 def _formatter() -> Any:
-    """Colours in a terminal; elsewhere the plain formatter, which loads no rich."""
+    """The help formatter: with colours in a terminal, else the plain one, which loads no rich."""
     if sys.stdout is not None and sys.stdout.isatty():
         from rich_argparse import RawDescriptionRichHelpFormatter
 

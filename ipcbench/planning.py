@@ -1,4 +1,4 @@
-"""From arguments to a run: everything that can be wrong is said here, before the first launch."""
+"""Plans a run: validates the request, and reports every usage error before the first launch."""
 
 import math
 import secrets
@@ -29,16 +29,16 @@ from ipcbench.units import counted
 _LAUNCH_OVERHEAD_S = 0.15
 _CALIBRATION_S = 0.2
 _TARGET_BUDGET_S = 300.0
-"""How long `--target` goes on where no budget is given."""
+"""Default budget of a run with `--target`."""
 _SEEDS = 2**32
 _LOOK_S = 0.2
-"""How long is looked, before a run, whether others use the CPUs."""
+"""Seconds over which the use of the CPUs is sampled before a run."""
 _DEFAULT_BASELINE = "inet"
 _VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
 
 
 class Preset(NamedTuple):
-    """How much is measured where the options don't say."""
+    """Amount of measuring where the options don't set it."""
 
     rounds: int
     values: int
@@ -49,22 +49,22 @@ PRESETS = {
     "quick": Preset(6, 3, 0.01),
     "default": Preset(7, 9, 0.025),
     "rigorous": Preset(20, 10, 0.05),
-    "claims": Preset(10, 7, 0.007),  # of many cases: rounds decide, long batches don't
+    "claims": Preset(10, 7, 0.007),  # many cases: rounds narrow intervals, batches don't
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that `compare` has decided before it starts."""
+    """Everything decided before a run starts."""
 
     run: Run
     effort: Effort
     intent: Intent
-    """The same as data, which the result file keeps."""
+    """The plan as data, stored in the result file."""
     impossible: Sequence[tuple[Case, str]] = ()
     """Cases that can't exist here, with the reason: n/a in every table."""
     notes: Sequence[str] = ()
-    """What the user should know of what was left out."""
+    """Notes for the user on what was left out."""
 
 
 def planned(args: Namespace, command: str) -> Plan:
@@ -99,10 +99,10 @@ def planned(args: Namespace, command: str) -> Plan:
 
 
 def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0.0) -> Plan:
-    """The plan that does what is intended, begun at `started_s` on the monotonic clock.
+    """The plan for an intent, begun at `started_s` on the monotonic clock.
 
-    `elapsed_s` is how long it was at it before, if it was. Raises UsageError where there isn't
-    memory enough.
+    `elapsed_s` is the time a resumed run took before. Raises UsageError if there isn't enough
+    memory.
     """
     cases = [Case.parse(case) for case in intent.cases]
     effort = Effort(
@@ -130,7 +130,7 @@ def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:
 
 
 class Choice(NamedTuple):
-    """What is to be measured, before it is decided how much."""
+    """The cases chosen, before rounds and budget are set."""
 
     possible: list[Case]
     impossible: list[tuple[Case, str]]
@@ -174,7 +174,7 @@ def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:
 
 
 def _reached(target: float | None, baseline: str) -> Callable[[Results], bool] | None:
-    """What says whether results are as exact as the target; nothing does without one."""
+    """A test of whether results are as exact as the target; None without a target."""
     if target is None:
         return None
 
@@ -188,8 +188,8 @@ def _reached(target: float | None, baseline: str) -> Callable[[Results], bool] |
 def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], list[str]]:
     """The names to measure, in the order of TRANSPORTS, and notes on what was left out.
 
-    Asked for by name, a transport that can't run is an error; of the usual ones it is left out. The
-    controls are always among them.
+    A transport that can't run is an error if it was asked for by name, and is left out if not. The
+    controls are always included.
     """
     wanted_names = chosen(asked or usual)
     for name in wanted_names:
@@ -216,9 +216,9 @@ def _cases(
     loops: Sequence[Loop],
     placements: Sequence[Placement],
 ) -> list[Case]:
-    """The cases that make sense: what a transport can do, with the sizes that it can have.
+    """The cases to measure: workloads that each transport has, with the message sizes it can have.
 
-    What only signals has messages of 0 bytes, and a connection exchanges one byte.
+    A transport that only signals has messages of 0 bytes, and a connection exchanges one byte.
     """
     cases: dict[Case, None] = {}
     for case in plan(names, workloads, sizes, loops, placements):
@@ -278,7 +278,7 @@ def _check_matrix(args: Namespace) -> None:
 
 
 def _limit(case: Case, cpus: Cpus | None) -> str | None:
-    """Why there can't be such a case here; None if there can."""
+    """Reason why the case can't be measured here; None if it can."""
     transport = get_transport(case.transport)
     if transport.spins and (cpus[0] == cpus[1] if cpus else len(host.allowed_cpus()) == 1):
         return (

@@ -1,4 +1,4 @@
-"""The text of `ipcbench evidence`: a pair of each transport, and what the kernel says of it.
+"""Checks a pair of each transport against the kernel's tables, for `ipcbench evidence`.
 
 Prints nothing.
 """
@@ -21,8 +21,8 @@ _MARGIN = 12
 _COLUMNS = 78
 
 
-class Exhibit(NamedTuple):
-    """What there is to say of one transport: the kernel's word, or why there is none."""
+class Inspection(NamedTuple):
+    """The outcome for one transport: the kernel's tables compared, or why they weren't."""
 
     name: str
     finding: Finding | None
@@ -31,35 +31,35 @@ class Exhibit(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """One word, or two, for the count at the end."""
+        """The outcome in a word or two, for the count at the end."""
         if self.finding is not None:
             return self.finding.verdict
         return "failed" if self.failed else "can't run here"
 
 
-def exhibit(name: str, scratch: Scratch) -> Exhibit:
-    """Starts a pair, lets a few messages through, looks while both live, and ends it."""
+def inspect_pair(name: str, scratch: Scratch) -> Inspection:
+    """Starts a pair, exchanges messages, reads the tables while both ends live, and ends it."""
     transport = get_transport(name)
     size = _MESSAGE_BYTES if transport.carries_payload else 0
     workload = transport.workloads[0]
     reason = transport.unavailable() or transport.limit(size, workload)
     if reason is not None:
-        return Exhibit(name, None, reason)
+        return Inspection(name, None, reason)
     case = Case(workload, name, size, "python", "free")
     try:
         with scratch.launch() as directory, Pair(case, None, Workspace(directory)) as pair:
             pair.run(_MESSAGES)
-            return Exhibit(name, pair.witness())
+            return Inspection(name, pair.witness())
     except LaunchFailed as error:
-        return Exhibit(name, None, str(error), failed=True)
+        return Inspection(name, None, str(error), failed=True)
 
 
-def told(exhibit: Exhibit) -> Iterator[str]:
-    """What was claimed, where was looked, the lines that were found, and the verdict."""
-    transport, finding = get_transport(exhibit.name), exhibit.finding
-    yield f"{exhibit.name}: {transport.summary}"
+def described(inspection: Inspection) -> Iterator[str]:
+    """Lines on one transport: its claim, the tables read, the entries found, the verdict."""
+    transport, finding = get_transport(inspection.name), inspection.finding
+    yield f"{inspection.name}: {transport.summary}"
     if finding is None:
-        yield f"  {exhibit.verdict}: {exhibit.reason}"
+        yield f"  {inspection.verdict}: {inspection.reason}"
         return
     claims = ", ".join(transport.claims)
     yield from _labelled("claim", [claims or "nothing joins the two"])
@@ -68,16 +68,16 @@ def told(exhibit: Exhibit) -> Iterator[str]:
     yield f"  {finding.digest}"
 
 
-def counted(exhibits: Sequence[Exhibit]) -> str:
-    """How many of them came to which verdict."""
-    verdicts = [exhibit.verdict for exhibit in exhibits]
+def counted(inspections: Sequence[Inspection]) -> str:
+    """The number of transports with each verdict, as text."""
+    verdicts = [inspection.verdict for inspection in inspections]
     return ", ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
 
 
-def exit_code(exhibits: Sequence[Exhibit]) -> int:
-    """0 if all that can run here is proved."""
+def exit_code(inspections: Sequence[Inspection]) -> int:
+    """The exit code: 0 if every transport that can run here is proved."""
     fine = {"proved", "can't run here"}
-    return EXIT_OK if {each.verdict for each in exhibits} <= fine else EXIT_CASES_FAILED
+    return EXIT_OK if {each.verdict for each in inspections} <= fine else EXIT_CASES_FAILED
 
 
 def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Going on with a run that was cut short: its own plan, on the machine it was begun on."""
+"""Resumes an interrupted run: by its own plan, on the machine it was begun on."""
 
 import time
 from argparse import Namespace
@@ -16,9 +16,9 @@ from ipcbench.planning import Plan, plan_of, planned
 from ipcbench.transports import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
-"""What must be as it was: launches on other ground aren't of the same run."""
+"""Facts that must be unchanged to resume."""
 _OWN = ("run_id", "command")
-"""What the launches to come keep of those that were."""
+"""Metadata that new launches inherit from the recorded ones."""
 
 
 def resumed(
@@ -26,8 +26,9 @@ def resumed(
 ) -> tuple[Plan, Results]:
     """The plan of the run in this file, and what it has measured of it.
 
-    Arguments that aren't the usual ones must ask for the same plan. Raises UsageError where they
-    don't, where the machine is another, or where a transport is gone; ResultsError for a bad file.
+    Arguments that aren't the usual ones must ask for the same plan. Raises UsageError if they
+    don't, if the machine is another, or if a transport can't run any more; ResultsError for a bad
+    file.
     """
     started_s = time.monotonic()
     results = store.load(path)
@@ -53,7 +54,7 @@ def resumed(
 
 
 def is_complete(plan: Plan, results: Results) -> bool:
-    """Whether there is nothing left to go on with."""
+    """Whether every launch of the plan is recorded."""
     launches = {bench.get_name(): bench.get_nrun() for bench in results.suite or ()}
     return all(
         case.id in results.unmeasured or launches.get(case.id, 0) >= plan.run.rounds

@@ -1,7 +1,7 @@
-"""How many pairs may exist at once on what this machine grants: memory, files, processes.
+"""Capacity for pairs at once under this machine's limits on memory, files and processes.
 
-Pairs that take turns are compared best, so there are as many as fit. Where not even one fits, a
-UsageError says so before the first launch.
+Cases are compared best if their pairs alternate, so as many run at once as fit. If not even one
+fits, a UsageError says so before the first launch.
 """
 
 import os
@@ -16,24 +16,24 @@ from ipcbench.transports.slots import memory_size
 from ipcbench.units import display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8
-"""Message-sized pieces of memory a pair may hold at once: private buffers, ring, digests' input."""
+"""Message-sized buffers that a pair may hold at once: private ones, ring, input of digests."""
 _TABLES_BYTES = 256 * 1024**2
-"""Address space that this process takes with the tables' libraries loaded; seen: 160 MB."""
+"""Address space that this process takes with the tables' libraries loaded; measured: 160 MB."""
 _FILES_ONCE = 20
 """Descriptors beside the workers': standard streams, lock, janitor, a save, a start's pipes."""
 _FILES_PER_WORKER = 3
 _PROCESSES_PER_PAIR = 4
-"""Client and server, and a thread in each where a queue feeds itself."""
+"""Client and server, and the feeder thread of a multiprocessing queue in each."""
 _FEWEST_PROCESSES = 2
 _JANITOR = 1
 _SEMAPHORES_BYTES = 8 * 4096
-"""Each is a page in /dev/shm, and a pair of queues has most of them."""
+"""Bytes in /dev/shm of a pair's semaphores: a page each; a pair of queues has the most."""
 _UNLIMITED = 2**62
 
 
 def pairs_at_once(sizes: Sequence[int], most: int) -> int:
-    """How many pairs of these message sizes may exist at once, from 1 to `most`."""
-    largest = max(sizes, default=1) or 1  # what only signals has messages of 0 bytes
+    """The number of pairs of these message sizes that may exist at once, from 1 to `most`."""
+    largest = max(sizes, default=1) or 1  # a transport that only signals has messages of 0 bytes
     fitting = (
         _memory(sizes) // (2 * largest * _BUFFERS_PER_MESSAGE),
         _pairs_of_files(),
@@ -44,7 +44,7 @@ def pairs_at_once(sizes: Sequence[int], most: int) -> int:
 
 
 def too_large(size_bytes: int) -> str | None:
-    """Why there isn't memory for one pair with messages of this size; None if there is."""
+    """Reason why messages of this size don't fit into memory; None if one pair's do."""
     needed, available = size_bytes * _BUFFERS_PER_MESSAGE, _available()
     if needed <= available:
         return None
@@ -55,7 +55,7 @@ def too_large(size_bytes: int) -> str | None:
 
 
 def _memory(sizes: Sequence[int]) -> int:
-    """Bytes that messages may take. UsageError where the tables or one message don't fit."""
+    """Bytes that messages may take. Raises UsageError if the tables or one message don't fit."""
     limit = _limit(resource.RLIMIT_AS)
     if limit < _TABLES_BYTES:
         raise UsageError(
@@ -74,7 +74,7 @@ def _available() -> int:
 
 
 def _pairs_of_files() -> int:
-    """Pairs whose descriptors this process may open. UsageError where there is not even one."""
+    """Number of pairs that the limit on open files allows. Raises UsageError if there is none."""
     limit = _limit(resource.RLIMIT_NOFILE)
     pairs = (limit - _FILES_ONCE) // _FILES_PER_WORKER
     if pairs < 1:
@@ -86,10 +86,10 @@ def _pairs_of_files() -> int:
 
 
 def _pairs_of_processes() -> int:
-    """Pairs whose processes this user may start. UsageError where there is not even one."""
+    """Number of pairs that the limit on processes allows. Raises UsageError if there is none."""
     limit = _limit(resource.RLIMIT_NPROC)
     if os.geteuid() == 0 or limit == _UNLIMITED:
-        return _UNLIMITED  # the kernel holds only ordinary users to it (getrlimit(2))
+        return _UNLIMITED  # the kernel exempts root (getrlimit(2))
     mine = _processes_of(os.getuid())
     pairs = (limit - mine - _JANITOR) // _PROCESSES_PER_PAIR
     if limit - mine < _JANITOR + _FEWEST_PROCESSES:
@@ -101,7 +101,7 @@ def _pairs_of_processes() -> int:
 
 
 def _processes_of(user: int) -> int:
-    """How many processes a user has, each thread counted, as the limit does."""
+    """Number of a user's processes; each thread counts, as it does for the limit."""
     count = 0
     for process in psutil.process_iter():
         try:
@@ -113,12 +113,12 @@ def _processes_of(user: int) -> int:
 
 
 def _shared_memory() -> int:
-    """Bytes free in /dev/shm; where there is none, what needs it says so by itself."""
+    """Bytes free in /dev/shm; unlimited without one: transports that need it can't run then."""
     try:
         stat = os.statvfs(DEV_SHM)
     except OSError:
         return _UNLIMITED
-    return stat.f_bavail * stat.f_frsize or _UNLIMITED  # in a full one nothing is tried
+    return stat.f_bavail * stat.f_frsize or _UNLIMITED  # if it is full, what needs it is n/a
 
 
 def _limit(kind: int) -> int:

@@ -1,7 +1,7 @@
-"""Measures the tool on this machine: how often it errs, what it finds, what it costs.
+"""Measures the tool itself on this machine: false verdicts, sensitivity, overhead.
 
 Everything goes through the whole pipeline (driver, workers, result files, frames, verdicts), on
-transports whose truth is known: one transport under several names, and one with a known delay.
+transports with a known answer: one transport under several names, and one with a known delay.
 """
 
 import json
@@ -28,7 +28,7 @@ from ipcbench.units import display_percent, display_time
 
 DELAYS_NS = (500, 1_000, 2_000, 5_000, 20_000, 100_000)
 PROVED_DELAYS_NS = (5_000, 20_000, 100_000)
-"""The delays that must be found again within DELAY_TOLERANCE."""
+"""Delays that must be measured within DELAY_TOLERANCE."""
 DELAY_TOLERANCE = 0.05
 MOST_FALSE = 0.05
 _BASES = ("unix", "inet", "inet6", "pipe", "sysv-shm")
@@ -44,8 +44,8 @@ _FLOOR_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How much the selftest does."""
+class Thoroughness:
+    """The amount of work that a selftest does."""
 
     repeats: int
     placements: int
@@ -53,13 +53,13 @@ class Size:
     delay_rounds: int
 
 
-FULL = Size(repeats=2, placements=2, bases=5, delay_rounds=40)
-QUICK = Size(repeats=1, placements=1, bases=3, delay_rounds=16)
+FULL = Thoroughness(repeats=2, placements=2, bases=5, delay_rounds=40)
+QUICK = Thoroughness(repeats=1, placements=1, bases=3, delay_rounds=16)
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A known delay, and what was found of it."""
+    """A known delay, and its measured value."""
 
     known_s: float
     found_s: float
@@ -68,17 +68,17 @@ class Delay:
     round_trip_ratio: float
     """The delay as a share of the round trip that it was added to."""
     detected_ratio: float
-    """In which share of tries of 30 s it was found."""
+    """The share of tries of 30 s that found the delay."""
 
     @property
     def error(self) -> float:
-        """How far off what was found is, as a share of what is known."""
+        """Relative error of the measured delay."""
         return abs(self.found_s / self.known_s - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the selftest found; times in seconds, shares as ratios."""
+    """The results of a selftest; times in seconds, shares as ratios."""
 
     comparisons: int
     false_verdicts: int
@@ -92,7 +92,7 @@ class Report:
 
     @property
     def false_share(self) -> float:
-        """False verdicts among all comparisons of equal things."""
+        """Share of false verdicts among all comparisons of equal things."""
         return self.false_verdicts / self.comparisons
 
     @property
@@ -103,7 +103,7 @@ class Report:
 
     @property
     def proved(self) -> bool:
-        """Whether the tool keeps its promises on this machine."""
+        """Whether false verdicts and errors of delays are within their limits."""
         return self.false_share <= MOST_FALSE and all(
             delay.error <= DELAY_TOLERANCE
             for delay in self.delays
@@ -124,7 +124,7 @@ class Bench:
         self._number = 0
 
     def run(self, cases: Sequence[Case], rounds: int, effort: Effort) -> Results:
-        """The results of these cases. UsageError if one of them failed."""
+        """Measures these cases. Raises UsageError if one of them failed."""
         self._number += 1
         placement = cases[0].placement
         cpus = {placement: host.placement_cpus(placement)}
@@ -153,18 +153,22 @@ class Bench:
 
 
 def examine(
-    size: Size, scratch: Scratch, observer: Observer, seed: int, check: Callable[[], None]
+    thoroughness: Thoroughness,
+    scratch: Scratch,
+    observer: Observer,
+    seed: int,
+    check: Callable[[], None],
 ) -> Report:
-    """Everything the selftest finds. Raises UsageError where this machine can't run it.
+    """Runs the selftest. Raises UsageError if this machine can't run it.
 
-    `check` is called now and then, and raises what should end it.
+    `check` is called time and again; what it raises ends the selftest.
     """
     began_s = time.monotonic()
     bench = Bench(scratch, observer, seed, check)
-    tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(size)]
+    tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(thoroughness)]
     judged = [verdict for results in tables for verdict in _verdicts(results)]
     floors = noise_floors(tables)
-    delayed = bench.run(_delay_cases(), size.delay_rounds, _DELAY_EFFORT)
+    delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
     null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
@@ -183,13 +187,13 @@ def examine(
     )
 
 
-def _equal_cases(size: Size) -> Iterator[list[Case]]:
+def _equal_cases(thoroughness: Thoroughness) -> Iterator[list[Case]]:
     """Tables of one transport under many names: whatever differs in them is noise."""
     placements: tuple[Placement, ...] = ("same-core", host.default_placement())
     runnable = [name for name in _BASES if get_transport(name).unavailable() is None]
-    for _ in range(size.repeats):
-        for placement in dict.fromkeys(placements[-size.placements :]):
-            for base in runnable[: size.bases]:
+    for _ in range(thoroughness.repeats):
+        for placement in dict.fromkeys(placements[-thoroughness.placements :]):
+            for base in runnable[: thoroughness.bases]:
                 yield [
                     Case("latency", f"{base}@{number}", _SIZE_BYTES, placement=placement)
                     for number in range(_COMPARISONS_A_TABLE + 1)
@@ -197,7 +201,7 @@ def _equal_cases(size: Size) -> Iterator[list[Case]]:
 
 
 def _delay_cases() -> list[Case]:
-    """A pipe whose server waits, not at all or for so long: what differs is the waiting alone."""
+    """Cases of one pipe whose server waits for a known time, or not at all, and `null`."""
     names = ("pipe", "null", *map(_delayed_name, (0, *DELAYS_NS)))
     return [Case("latency", name, _SIZE_BYTES, placement="same-core") for name in names]
 
@@ -207,18 +211,18 @@ def _delayed_name(delay_ns: int) -> str:
 
 
 def _verdicts(results: Results) -> list[str | None]:
-    """The verdicts on a table of equal things; the baseline itself has none."""
+    """Verdicts on a table of equal things; the baseline has none."""
     cases = frame.cases(results)
     compared = cases[cases["transport"] != cases["baseline"]]
     return [str(verdict) for verdict in compared["verdict"]]
 
 
 def noise_floors(tables: Sequence[Results]) -> tuple[float, float]:
-    """By how much equal things differed, within runs and between them, as shares.
+    """Noise floors within runs and between runs: differences of equal things, as shares.
 
     Within runs: the names of a table in pairs, all pairs' launches of all its repeats in one ratio,
-    so that what is left is not the luck of a few launches. Between runs: the medians of a name in
-    one repeat and the next. Of each, what 95 % stay within.
+    so that a few unusual launches don't decide. Between runs: the medians of a name in one repeat
+    and the next. A floor is the bound that 95 % of the differences stay within.
     """
     repeats: dict[tuple[str, str], list[dict[str, dict[object, float]]]] = {}
     for results in tables:
@@ -241,7 +245,7 @@ def noise_floors(tables: Sequence[Results]) -> tuple[float, float]:
 def _pooled(
     tables: Sequence[Mapping[str, Mapping[object, float]]], names: Sequence[str]
 ) -> dict[object, float]:
-    """All launches of these names in all repeats, each under its repeat, place and round."""
+    """All launches of these names in all repeats, keyed by repeat, place and round."""
     return {
         (repeat, place, key): time_s
         for repeat, table in enumerate(tables)
@@ -264,7 +268,7 @@ def found_delay(
     noise_floor: float,
     seed: int,
 ) -> Delay:
-    """What was found of a delay, from launches paired by round, and how surely.
+    """The measured value of a delay, from launches paired by round, and how often it is found.
 
     A try draws as many of the recorded rounds, with replacement, as a run of both cases would
     have in 30 s, but never more than were recorded.
@@ -293,13 +297,13 @@ def found_delay(
 
 
 def _launch_s() -> float:
-    """About what a launch takes, start included."""
+    """Approximate seconds a launch takes, start included."""
     batches = _DELAY_EFFORT.values + _DELAY_EFFORT.warmups
     return batches * _DELAY_EFFORT.min_time_s + 0.15
 
 
 def _times(results: Results) -> dict[str, dict[object, float]]:
-    """The launches of each transport by their round: seconds."""
+    """Median seconds a message of each launch, by transport and round."""
     return {
         Case.parse(bench.get_name()).transport: {
             run.get_metadata()["round"]: statistics.median(run.values) for run in bench.get_runs()
@@ -309,14 +313,14 @@ def _times(results: Results) -> dict[str, dict[object, float]]:
 
 
 def _clock_cost_s(results: Results, loop_s: float) -> float:
-    """What one clock read adds to a sampled message: `null` sampled, less `null`'s loop."""
+    """Seconds that one clock read adds to a sampled message: `null` sampled, less `null`'s loop."""
     launches = frame.launches(results)
     merged = frame.histogram_of(launches[launches["transport"] == "null"])
     return max(0.0, merged.percentile_ns(0.5) * 1e-9 - loop_s) if merged else 0.0
 
 
 def as_json(report: Report, seed: int) -> str:
-    """The report for machines: base units, and the noise floor that `compare` will use."""
+    """The report as JSON: base units, and the noise floor that `compare` will use."""
     machine = host.machine()
     data = asdict(report) | {
         "format": 1,
@@ -333,7 +337,7 @@ def as_json(report: Report, seed: int) -> str:
 
 
 def render(report: Report) -> list[str]:
-    """The report for people."""
+    """The report as lines of text."""
     machine = host.machine()
     where = f"{machine.cpu_model}, {machine.cpu_count} CPUs, {machine.virtualisation}"
     equal = (

@@ -1,4 +1,4 @@
-"""What the system has run out of, in words, and what would help."""
+"""Explains an exhausted resource of the system in one line, with what would help."""
 
 import errno
 
@@ -14,8 +14,8 @@ _ADVICE = {
 _NO_PROCESS = "this user may start no more processes; end some, or raise ulimit -u"
 
 
-def in_words(error: BaseException) -> str:
-    """What failed and, where something ran out, what would help; one line."""
+def explain(error: BaseException) -> str:
+    """Explains an error in one line: what failed and, if a resource ran out, what would help."""
     if isinstance(error, MemoryError):
         return _ADVICE[errno.ENOMEM]
     if isinstance(error, OSError) and error.errno in _ADVICE:
@@ -24,17 +24,17 @@ def in_words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def start_in_words(error: OSError) -> str:
-    """The same of an error in starting a process, where EAGAIN is the user's limit. fork(2)."""
-    return _NO_PROCESS if error.errno == errno.EAGAIN else in_words(error)
+def explain_start(error: OSError) -> str:
+    """Explains a failure to start a process, where EAGAIN means the user's limit (fork(2))."""
+    return _NO_PROCESS if error.errno == errno.EAGAIN else explain(error)
 
 
-def named_in_words(error: BaseException) -> str:
-    """What failed, in words; with the error's name in front where nothing ran out."""
+def explain_with_type(error: BaseException) -> str:
+    """Explains an error in one line, with its type in front unless a resource ran out."""
     name = "" if is_shortage(error) else f"{type(error).__name__}: "
-    return f"{name}{in_words(error)}"
+    return f"{name}{explain(error)}"
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether it is the system, and not this program, that couldn't go on."""
+    """Whether a resource of the system ran out, rather than this program being wrong."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _ADVICE)

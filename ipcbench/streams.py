@@ -1,4 +1,4 @@
-"""Standard streams that can't break a run: closed, gone, full, or poor in characters.
+"""Makes stdout and stderr safe to print to: closed, full, a broken pipe, or a poor encoding.
 
 A run measures and saves whether or not anybody reads what it prints.
 """
@@ -15,22 +15,22 @@ from typing import Any, TextIO
 _STANDARD = (0, 1, 2)
 _ERRORS = "ipcbench.plain"
 _PLAIN = {"µ": "u", "─": "-", "—": "-", "–": "-", "×": "x", "±": "+-", "…": "...", "≤": "<="}  # noqa: RUF001
-"""What stands for a character where the locale's encoding hasn't got it."""
+"""Replacements for characters that the locale's encoding lacks."""
 
 
 class Streams:
-    """What became of standard output."""
+    """State of standard output."""
 
     def __init__(self) -> None:
         self.failure: OSError | None = None
-        """Why not all could be written to it; that its reader has seen enough is no failure."""
+        """The error that stopped the output; a reader that closed its pipe is no error."""
 
 
 @contextmanager
 def patient_streams() -> Iterator[Streams]:
-    """Inside, `sys.stdout` and `sys.stderr` take whatever is printed, and never raise.
+    """Context in which `sys.stdout` and `sys.stderr` take whatever is printed, and never raise.
 
-    What can't be written is dropped: for good once a write failed. Streams that are not the
+    Once a write has failed, all further output is dropped. Streams that are not the
     process's own (a test's capture) are left as they are.
     """
     _open_what_is_closed()
@@ -50,9 +50,9 @@ def patient_streams() -> Iterator[Streams]:
 
 
 def _open_what_is_closed() -> None:
-    """Puts the null device where a standard descriptor is closed.
+    """Opens the null device for each standard descriptor that is closed.
 
-    Else the next file or pipe would get its number, and be taken for a standard stream.
+    Otherwise the next file or pipe would get its number, and be taken for a standard stream.
     """
     for descriptor in _STANDARD:
         try:
@@ -71,7 +71,7 @@ def _patient(descriptor: int, like: TextIO | None, streams: Streams) -> TextIO:
 
 
 class _Sink(io.RawIOBase):
-    """Writes to a descriptor until that fails, and from then on nowhere."""
+    """A raw stream that drops its output once a write to its descriptor has failed."""
 
     def __init__(self, descriptor: int, streams: Streams) -> None:
         self._descriptor = descriptor
@@ -91,7 +91,7 @@ class _Sink(io.RawIOBase):
             return os.write(self._descriptor, data)
         except BlockingIOError:
             select.select([], [self._descriptor], [])
-            return 0  # asked again by the buffer above
+            return 0  # the buffer above tries again
         except BrokenPipeError:
             pass
         except OSError as error:

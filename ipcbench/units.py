@@ -1,4 +1,4 @@
-"""Sizes, times and rates: the only place that knows 1024 and 1e-6.
+"""Sizes, times and rates: the only module that converts units.
 
 Inside ipcbench a size is a whole number of bytes and a time is a float of seconds.
 These functions read what a person types and write what a person reads.
@@ -76,7 +76,7 @@ def display_time(seconds: float) -> str:
 
 
 def tick_time(seconds: float) -> str:
-    """A time at an axis, without zeros that say nothing: `100 µs`, `1.5 ms`."""
+    """A time at an axis, without trailing zeros: `100 µs`, `1.5 ms`."""
     for factor, unit in _TIME_STEPS:
         if seconds >= factor * 0.9995:
             return f"{seconds / factor:.3g} {unit}"
@@ -84,7 +84,7 @@ def tick_time(seconds: float) -> str:
 
 
 def tick_bandwidth(bytes_per_second: float) -> str:
-    """A rate of payload in MiB/s at an axis, without zeros that say nothing: `0.5`, `2,000`."""
+    """A rate of payload in MiB/s at an axis, without trailing zeros: `0.5`, `2,000`."""
     return f"{float(f'{bytes_per_second / MEBIBYTE_BYTES:.3g}'):,g}"
 
 

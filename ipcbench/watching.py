@@ -1,4 +1,4 @@
-"""What would be said against a run's results if it ended now, for those who watch it."""
+"""Warnings on the results of a run so far, for its observers."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,14 +7,14 @@ from contextlib import suppress
 from ipcbench.analysis.store import Results
 
 _LEAST_TIMES_ITS_COST = 20
-"""So that warnings take at most a twentieth of a run, however short its rounds are."""
+"""Least pause after computing warnings, in multiples of its cost: 5 % of a run at most."""
 
 
 class WarningsSoFar:
-    """Call it with results between rounds: the warnings the table would have, a sentence a flag.
+    """Called with results between rounds: the warnings the table would have, a sentence a flag.
 
-    All but `imprecise`: a run with a --target goes on for nothing else. Where the last answer was
-    dear beside the time since then, it is given again. `now_s` is a clock that never goes back.
+    Without `imprecise`, which every run with a --target would have until its end. If computing the
+    last answer took long beside the time since, it is returned again. `now_s` is a monotonic clock.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -24,7 +24,7 @@ class WarningsSoFar:
 
     def __call__(self, results: Results) -> Mapping[str, str]:
         with suppress(MemoryError, ImportError):  # no warning is worth the rest of the run
-            # Loads pandas: when a round is over, so that the first needn't wait for it.
+            # Loads pandas; imported here so that the first round needn't wait for it.
             from ipcbench.analysis.frame import launches
             from ipcbench.analysis.warnings import IMPRECISE, by_flag, objections
 

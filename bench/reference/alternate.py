@@ -26,7 +26,7 @@ from ipcbench.measure.pair import Pair
 from ipcbench.units import display_time, three_digits
 
 _EARLY_ROUNDS = 10
-"""Of files that don't say how many."""
+"""Rounds of early files, which don't state them."""
 
 CASES = tuple(
     map(
@@ -49,7 +49,7 @@ CASES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found of a case: medians in seconds, ratios of times."""
+    """The results of one case: medians in seconds, ratios of times."""
 
     case: str
     reference_s: float
@@ -58,11 +58,11 @@ class Found:
     native_to_reference: Ratio
     python_to_native: Ratio
     sampled_to_native: Ratio | None
-    """What a clock read a message adds, in the sampled burst; latency only."""
+    """Cost of a clock read a message, in the sampled burst; latency only."""
 
 
 def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
-    """All loops of a case, alternating."""
+    """Measures all loops of a case, alternating."""
 
     def contenders(round_: Round) -> dict[str, Run]:
         native = round_.pair(case)
@@ -117,7 +117,7 @@ def _table(found: list[Found]) -> Table:
 
 
 def _short(case: str) -> str:
-    """A case's id without what all have in common, as narrow as it can be."""
+    """A case's id without the parts that all have in common."""
     return case.replace("/native", "").replace("throughput", "thr.").replace("latency", "lat.")
 
 
@@ -127,7 +127,7 @@ def _shown(ratio: Ratio) -> tuple[str, str]:
 
 
 def _text(found: list[Found], machine: str, rounds: int) -> str:
-    """The table and what it rests on, 100 columns wide."""
+    """The table with its machine, rounds and batches below, 100 columns wide."""
     lines = []
     sampled = found[0].sampled_to_native
     if sampled is not None:
@@ -139,7 +139,7 @@ def _text(found: list[Found], machine: str, rounds: int) -> str:
 
 
 def _stored(path: Path) -> tuple[list[Found], str, int]:
-    """What an earlier run wrote."""
+    """The cases, machine and rounds that an earlier run wrote."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     found = []
     for one in stored["cases"]:
@@ -163,7 +163,7 @@ def main() -> int:
     cases = [case for case in CASES if case.id.startswith(tuple(args.cases.split(",")))]
     if not cases or args.rounds < 1:
         parser.error("at least one round of one case; cases are " + ", ".join(c.id for c in CASES))
-    # Before the first pair: this process is a client then, and pinned.
+    # Looked up before the first pair, whose start pins this process as its client.
     placements = {case.placement: host.placement_cpus(case.placement) for case in CASES}
     found = []
     for case in cases:

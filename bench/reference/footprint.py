@@ -31,7 +31,7 @@ PYTHON = "python"
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What something adds to a round trip, in seconds."""
+    """Time added to a round trip, in seconds."""
 
     estimate_s: float
     interval_s: Interval | None
@@ -39,17 +39,17 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found of a case."""
+    """The results of one case."""
 
     case: str
     bare_s: float
     """The program's round trip without a footprint."""
     added: dict[str, Added]
-    """By a footprint of so many lines, to the program; by the loop in Python, to that in C."""
+    """Added by a number of cache lines to the program in C; by `python` to the loop in C."""
 
 
 def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
-    """All footprints and both loops of a case, alternating."""
+    """Measures all footprints and both loops of a case, alternating."""
 
     def contenders(round_: Round) -> dict[str, Run]:
         reference = {
@@ -109,7 +109,7 @@ def _text(found: list[Found], machine: str, rounds: int) -> str:
 
 
 def _stored(path: Path) -> tuple[list[Found], str, int]:
-    """What an earlier run wrote."""
+    """The cases, machine and rounds that an earlier run wrote."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     found = []
     for case in stored["cases"]:

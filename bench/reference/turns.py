@@ -1,4 +1,4 @@
-"""The program in C and ipcbench's own pairs, which take turns: what the scripts here share."""
+"""Alternates the reference program in C with ipcbench's pairs; shared by the scripts here."""
 
 import io
 import json
@@ -26,7 +26,7 @@ BATCH_S = 0.02
 PROBE_MESSAGES = 500
 WIDTH = 100
 NAMES = {"sysv-shm-spin": "shm-spin"}
-"""What pingpong.c calls a mechanism where it differs: a ring in shared memory is one to it."""
+"""Names of mechanisms in pingpong.c where they differ: it has one ring in shared memory."""
 
 Run: TypeAlias = Callable[[int], float]
 """Runs a batch of so many messages; returns the seconds it took."""
@@ -36,7 +36,7 @@ Batches: TypeAlias = dict[int, list[float]]
 
 
 class Reference:
-    """The program in C, which runs a batch when it is told to."""
+    """The reference program in C, which runs a batch on request."""
 
     def __init__(self, program: Path, case: Case, cpus: host.Cpus, lines: int = 0) -> None:
         """`lines`: how many cache lines of its own each end reads before a call."""
@@ -53,28 +53,28 @@ class Reference:
         self._process.communicate(timeout=10)
 
     def run(self, messages: int) -> float:
-        """Seconds that a batch took."""
-        told = cast("IO[str]", self._process.stdin)
-        told.write(f"{messages}\n")
-        told.flush()
+        """Runs a batch; returns the seconds it took."""
+        requests = cast("IO[str]", self._process.stdin)
+        requests.write(f"{messages}\n")
+        requests.flush()
         return float(cast("IO[str]", self._process.stdout).readline())
 
 
 class Round:
-    """One round: starts what takes turns."""
+    """One round: starts the processes that alternate."""
 
     def __init__(self, cpus: host.Cpus, private: Scratch, stack: ExitStack) -> None:
-        """What is started ends with the stack."""
+        """Everything started ends with the stack."""
         self._cpus = cpus
         self._private = private
         self._stack = stack
 
     def reference(self, program: Path, case: Case, lines: int = 0) -> Run:
-        """The program in C."""
+        """Starts the reference program; returns the function that runs its batches."""
         return self._stack.enter_context(Reference(program, case, self._cpus, lines)).run
 
     def pair(self, case: Case) -> Pair:
-        """A pair of ipcbench's own, in the case's loop."""
+        """Starts a pair of ipcbench's own, in the case's loop."""
         directory = self._stack.enter_context(self._private.launch())
         return self._stack.enter_context(Pair(case, self._cpus, Workspace(directory)))
 
@@ -102,7 +102,7 @@ def _probed(run: Run) -> float:
 
 
 def parser(doc: str | None, question: str) -> ArgumentParser:
-    """The options of these scripts; `question` names the file that a run writes."""
+    """The parser of a reference script; `question` names the file that a run writes."""
     made = ArgumentParser(description=(doc or "").partition("\n")[0])
     file = f"{question}.json"
     made.add_argument("program", type=Path, help=f"pingpong, built; with --show, a {file}")
@@ -112,7 +112,7 @@ def parser(doc: str | None, question: str) -> ArgumentParser:
 
 
 def this_machine() -> str:
-    """What numbers depend on, in one line."""
+    """The facts of this machine that numbers depend on, in one line."""
     facts = host.machine()
     return (
         f"{facts.cpu_model}, {facts.cpu_count} CPUs, {facts.virtualisation};"
@@ -121,17 +121,17 @@ def this_machine() -> str:
 
 
 def rested_on(machine: str, rounds: int) -> list[str]:
-    """The lines below a table: where and of how much it was made."""
+    """The lines below a table: its machine, rounds and batches."""
     return [machine, f"{rounds} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms"]
 
 
 def plain_table() -> Table:
-    """An empty table in the look of these scripts."""
+    """An empty table in the style of the reference scripts."""
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
 
 
 def plain_text(table: Table, below: Iterable[str]) -> str:
-    """The table and lines below it, 100 columns wide."""
+    """The table as text, with lines below it, 100 columns wide."""
     console = Console(width=WIDTH, record=True, file=io.StringIO())
     console.print(table)
     console.print()
@@ -141,7 +141,7 @@ def plain_text(table: Table, below: Iterable[str]) -> str:
 
 
 def save(question: str, machine: str, rounds: int, cases: list[dict[str, Any]]) -> None:
-    """Writes them as JSON beside the other results, and says where."""
+    """Writes the cases as JSON beside the other results, and prints the path."""
     path = new_output(host.machine().slug, question)
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = {"machine": machine, "rounds": rounds, "cases": cases}

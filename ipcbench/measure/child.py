@@ -16,7 +16,7 @@ from typing import IO, Self, cast
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed
 from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
 from ipcbench.measure.tether import GO, READY, Tether, noted_phase
-from ipcbench.shortage import start_in_words
+from ipcbench.shortage import explain_start
 
 _NUDGE_AFTER_S = 0.2
 _SERVER_GONE_LIMIT_S = 4.0
@@ -64,7 +64,7 @@ class Worker:
                     env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 )
             except OSError as error:
-                reason = f"no worker could be started: {start_in_words(error)}"
+                reason = f"no worker could be started: {explain_start(error)}"
                 raise LaunchFailed(reason) from error
             self._kept = kept.pop_all()
         self._stderr = cast("IO[bytes]", self._process.stderr)

@@ -18,13 +18,13 @@ from ipcbench.errors import LaunchFailed
 from ipcbench.events import (
     Began,
     Ended,
+    EndReason,
     Failed,
     Launched,
     Launching,
     Observer,
     TryingAgain,
     Warned,
-    Why,
 )
 from ipcbench.measure.launch import Launcher
 
@@ -101,7 +101,7 @@ def execute(
             has_target=run.enough is not None,
         )
     )
-    why: Why = "broken off"
+    why: EndReason = "aborted"
     try:
         why = _carry_out(run, to_come, finished, launcher, results, save, observer)
     finally:
@@ -116,7 +116,7 @@ def _carry_out(
     results: Results,
     save: Callable[[Results], None],
     observer: Observer,
-) -> Why:
+) -> EndReason:
     """Calibrates what is unknown, then makes the rounds; why there are no more."""
     if finished and run.knows_enough(results):
         return "target"

@@ -28,7 +28,7 @@ from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
-from ipcbench.shortage import in_words, named_in_words, start_in_words
+from ipcbench.shortage import explain, explain_start, explain_with_type
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 
@@ -195,7 +195,7 @@ class Pair:
                 self._server_pid = pid
         except OSError as error:
             theirs.close()
-            raise LaunchFailed(start_in_words(error)) from error
+            raise LaunchFailed(explain_start(error)) from error
         theirs.close()
         if self._tether:
             self._tether.leave_to_server()
@@ -330,7 +330,7 @@ class Pair:
             return error
         process.forget_children()
         if isinstance(error, Unavailable) or self._server_pid is None:
-            return LaunchFailed(f"{self._phase}: {in_words(error)}")
+            return LaunchFailed(f"{self._phase}: {explain(error)}")
         reason = str(error) if isinstance(error, PeerReported) else self._last_words()
         status = self._reap(self._server_pid)
         if reason is not None:
@@ -338,7 +338,7 @@ class Pair:
         if status is not None:
             how = process.describe_exit(os.waitstatus_to_exitcode(status))
             return PeerDied(f"the server {how} in the {self._phase}")
-        return LaunchFailed(f"{self._phase}: {named_in_words(error)}")
+        return LaunchFailed(f"{self._phase}: {explain_with_type(error)}")
 
     def _last_words(self) -> str | None:
         """The reason a failing server left on the channel, if it left one."""

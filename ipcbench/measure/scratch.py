@@ -22,7 +22,7 @@ from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.measure import process
-from ipcbench.shortage import in_words, start_in_words
+from ipcbench.shortage import explain, explain_start
 from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
@@ -62,7 +62,7 @@ class Scratch:
         try:
             directory.mkdir(mode=0o700)
         except OSError as error:
-            reason = f"no directory for a launch could be made: {in_words(error)}"
+            reason = f"no directory for a launch could be made: {explain(error)}"
             raise LaunchFailed(reason) from error
         try:
             yield directory
@@ -93,7 +93,7 @@ def _janitor(directory: Path) -> Iterator[int]:
                 if janitor == 0:
                     _wait_and_sweep(directory, read_end)
         except OSError as error:
-            raise UsageError(f"no process could be started: {start_in_words(error)}") from error
+            raise UsageError(f"no process could be started: {explain_start(error)}") from error
         finally:
             os.close(read_end)
         yield write_end

@@ -9,7 +9,7 @@ from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import digest
-from ipcbench.shortage import named_in_words
+from ipcbench.shortage import explain_with_type
 from ipcbench.transports.base import Endpoint, Link
 
 
@@ -116,6 +116,6 @@ def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
 
 def _report(channel: Channel, error: BaseException) -> None:
     try:
-        channel.send("failed", reason=named_in_words(error))
+        channel.send("failed", reason=explain_with_type(error))
     except ChannelClosed:
         pass  # nobody is left to be told

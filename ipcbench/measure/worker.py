@@ -20,7 +20,7 @@ from ipcbench.errors import EXIT_CASES_FAILED, EXIT_INTERNAL, Interrupted, Ipcbe
 from ipcbench.measure import process
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
-from ipcbench.shortage import in_words, is_shortage
+from ipcbench.shortage import explain, is_shortage
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 
@@ -41,7 +41,7 @@ def main() -> int:
         return error.exit_code
     except Exception as error:
         if is_shortage(error):
-            print(f"{MODULE}: {in_words(error)}", file=sys.stderr)
+            print(f"{MODULE}: {explain(error)}", file=sys.stderr)
             return EXIT_CASES_FAILED
         print(f"{MODULE}: internal error: {type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_INTERNAL

@@ -8,7 +8,7 @@ from ipcbench import selftest
 from ipcbench.measure.scratch import scratch
 from tests.replay import Silent
 
-SMALL = selftest.Size(repeats=1, placements=1, bases=1, delay_rounds=6)
+SMALL = selftest.Thoroughness(repeats=1, placements=1, bases=1, delay_rounds=6)
 
 
 @pytest.fixture(scope="module")

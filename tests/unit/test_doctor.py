@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ipcbench import doctor, host
-from ipcbench.doctor import Finding, examine, exit_code, pyperf_advice, render
+from ipcbench.doctor import Check, examine, exit_code, pyperf_advice, render
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.measure.process import start_time
 from ipcbench.measure.scratch import OWNER, PREFIX
@@ -52,7 +52,7 @@ class Missing(Unix):
         return "no sockets; try another kernel"
 
 
-def _all_found(root: Path, topic: str, files: dict[str, str] | None = None) -> list[Finding]:
+def _all_found(root: Path, topic: str, files: dict[str, str] | None = None) -> list[Check]:
     for name, text in (files or {}).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _all_found(root: Path, topic: str, files: dict[str, str] | None = None) -> l
     return [found for found in examine(root) if found.topic == topic]
 
 
-def _found(root: Path, topic: str, files: dict[str, str] | None = None) -> Finding:
+def _found(root: Path, topic: str, files: dict[str, str] | None = None) -> Check:
     (found,) = _all_found(root, topic, files)
     return found
 
@@ -99,7 +99,7 @@ def test_every_finding_on_this_machine_is_a_line(monkeypatch: pytest.MonkeyPatch
 def test_a_fine_setting_has_no_remedy(tmp_path: Path) -> None:
     found = _found(tmp_path, "pipe", {"proc/sys/fs/pipe-max-size": "1048576\n"})
     says = "most a pipe can be made to hold: 1 MiB (fs.pipe-max-size)"
-    assert found == Finding("pipe", "ok", says, None)
+    assert found == Check("pipe", "ok", says, None)
 
 
 def test_cores_of_their_own_are_ok(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_one_core_for_both_ends_is_a_warning(
     tmp_path: Path, siblings: list[str], says: str
 ) -> None:
     found = _found(tmp_path, "cores", _siblings(*siblings))
-    assert found == Finding("cores", "warn", f"{says}: the two ends can't have a core each")
+    assert found == Check("cores", "warn", f"{says}: the two ends can't have a core each")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_frequency_that_isnt_shown_matters_only_on_bare_metal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic: str, kind: str, level: doctor.Level
 ) -> None:
     _virtualised(monkeypatch, kind)
-    assert _found(tmp_path, topic) == Finding(topic, level, "not shown by this system")
+    assert _found(tmp_path, topic) == Check(topic, level, "not shown by this system")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_turbo_is_a_warning_with_the_file_that_ends_it(
     found = _found(tmp_path, "turbo", {f"{CPU}/{name}": f"{on}\n"})
     assert found.level == "warn"
     assert found.remedy == f"echo {off} | sudo tee /{CPU}/{name}"
-    assert _found(tmp_path, "turbo", {f"{CPU}/{name}": f"{off}\n"}) == Finding("turbo", "ok", "off")
+    assert _found(tmp_path, "turbo", {f"{CPU}/{name}": f"{off}\n"}) == Check("turbo", "ok", "off")
 
 
 def test_isolated_cpus_come_with_the_way_to_measure_there(tmp_path: Path) -> None:
@@ -280,13 +280,13 @@ def test_a_remedy_for_one_of_several_numbers_keeps_the_others(tmp_path: Path) ->
 
 def test_a_limit_near_two_to_the_64_is_none(tmp_path: Path) -> None:
     found = _found(tmp_path, "SysV segment", {"proc/sys/kernel/shmmax": f"{2**64 - 2**24 - 1}"})
-    assert found == Finding("SysV segment", "ok", "largest segment: no limit (kernel.shmmax)")
+    assert found == Check("SysV segment", "ok", "largest segment: no limit (kernel.shmmax)")
 
 
 @pytest.mark.parametrize("text", ["", "many", "1 2"])
 def test_a_file_that_says_something_else_is_as_good_as_missing(tmp_path: Path, text: str) -> None:
     found = _found(tmp_path, "SysV sets", {"proc/sys/kernel/sem": text})
-    assert found == Finding("SysV sets", "note", "not shown by this system")
+    assert found == Check("SysV sets", "note", "not shown by this system")
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,9 @@ def test_a_transport_that_cant_run_is_noted_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "TRANSPORTS", (Missing(), Unix(), Null()))
-    assert _found(tmp_path, "transports") == Finding("transports", "ok", "2 of 3 can run")
+    assert _found(tmp_path, "transports") == Check("transports", "ok", "2 of 3 can run")
     says = "can't run: no sockets; try another kernel"
-    assert _found(tmp_path, "unix") == Finding("unix", "note", says)
+    assert _found(tmp_path, "unix") == Check("unix", "note", says)
 
 
 def test_nothing_but_controls_is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,13 +347,13 @@ def test_nothing_but_controls_is_fatal(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_warnings_are_no_failure() -> None:
-    assert exit_code([Finding("swap", "warn", "1 MiB of 2 MiB in use")]) == EXIT_OK
+    assert exit_code([Check("swap", "warn", "1 MiB of 2 MiB in use")]) == EXIT_OK
 
 
 def test_a_finding_is_a_line_and_its_remedy_an_indented_one() -> None:
     findings = [
-        Finding("cores", "ok", "2 cores, no SMT"),
-        Finding("SysV message", "fatal", "8 KiB", "sudo sysctl -w kernel.msgmax=65536"),
+        Check("cores", "ok", "2 cores, no SMT"),
+        Check("SysV message", "fatal", "8 KiB", "sudo sysctl -w kernel.msgmax=65536"),
     ]
     assert render(findings) == [
         "ok    cores        2 cores, no SMT",

@@ -160,7 +160,7 @@ def test_a_run_that_is_broken_off_says_so_to_its_observers() -> None:
     run = Run([UNIX], 1, 7, 0.0, 0.6, RUN_METADATA)
     with pytest.raises(ResultsError):
         execute(run, Replay({UNIX: [[1e-5]]}), Results(), save, observer)
-    assert observer.events[-1] == Ended("broken off")
+    assert observer.events[-1] == Ended("aborted")
 
 
 def test_a_save_that_fails_loses_nothing_measured() -> None:

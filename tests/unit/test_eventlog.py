@@ -14,13 +14,13 @@ from ipcbench.eventlog import SCHEMA, EventLog, event_line, event_name
 from ipcbench.events import (
     Began,
     Ended,
+    EndReason,
     Event,
     Failed,
     Launched,
     Launching,
     TryingAgain,
     Warned,
-    Why,
 )
 
 UNIX = Case("latency", "unix", 64)
@@ -65,7 +65,7 @@ def test_the_document_names_every_event_and_its_keys() -> None:
     documented = {name: re.findall(r"`(\w+)`", keys) for name, keys in rows}
     for kind in get_args(Event):
         assert documented[event_name(kind)] == [field.name for field in fields(kind)]
-    assert all(f"`{why}`" in DOCUMENT.read_text() for why in get_args(Why))
+    assert all(f"`{why}`" in DOCUMENT.read_text() for why in get_args(EndReason))
     assert f"| `schema` | {SCHEMA};" in DOCUMENT.read_text()
 
 

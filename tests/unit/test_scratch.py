@@ -205,7 +205,7 @@ def test_a_directory_whose_maker_was_killed_before_it_put_its_name_in_is_left_ov
 def test_a_signal_at_the_janitors_birth_doesnt_make_it_go_on_as_the_run() -> None:
     program = """
 import os, signal
-from ipcbench.interrupts import interruptible
+from ipcbench.interrupts import Interrupts
 from ipcbench.measure.scratch import scratch
 def interrupted(fork=os.fork):
     pid = fork()
@@ -213,7 +213,7 @@ def interrupted(fork=os.fork):
         signal.raise_signal(signal.SIGINT)
     return pid
 os.fork = interrupted
-with interruptible():
+with Interrupts():
     try:
         with scratch():
             print("measured", flush=True)

@@ -11,7 +11,7 @@ from ipcbench.errors import LaunchFailed
 from ipcbench.measure import server
 from ipcbench.measure.control import Channel, PeerReported
 from ipcbench.measure.pair import Pair
-from ipcbench.shortage import in_words, is_shortage, named_in_words, start_in_words
+from ipcbench.shortage import explain, explain_start, explain_with_type, is_shortage
 from ipcbench.transports.base import Workspace
 
 NO_PROCESS = "this user may start no more processes"
@@ -22,15 +22,15 @@ def _error(number: int) -> OSError:
 
 
 def test_try_again_is_a_lack_of_processes_only_where_one_is_started() -> None:
-    assert start_in_words(_error(errno.EAGAIN)).startswith(NO_PROCESS)
-    assert start_in_words(_error(errno.ENOMEM)) == in_words(_error(errno.ENOMEM))
-    assert in_words(_error(errno.EAGAIN)) == "[Errno 11] Resource temporarily unavailable"
+    assert explain_start(_error(errno.EAGAIN)).startswith(NO_PROCESS)
+    assert explain_start(_error(errno.ENOMEM)) == explain(_error(errno.ENOMEM))
+    assert explain(_error(errno.EAGAIN)) == "[Errno 11] Resource temporarily unavailable"
     assert not is_shortage(_error(errno.EAGAIN))
 
 
 def test_an_error_has_its_name_in_front_unless_something_ran_out() -> None:
-    assert named_in_words(_error(errno.EMFILE)).startswith("this process may open no more files")
-    assert named_in_words(ValueError("odd")) == "ValueError: odd"
+    assert explain_with_type(_error(errno.EMFILE)).startswith("this process may open no more files")
+    assert explain_with_type(ValueError("odd")) == "ValueError: odd"
 
 
 def test_a_pair_whose_server_cant_be_started_says_of_what_there_is_too_little(
