@@ -37,7 +37,7 @@ class Claim:
     """Transports that each subject is compared with."""
     workloads: Sequence[Workload]
     caveat: str
-    """What measured times can and can't show about the claim."""
+    """A sentence on what measured times can and can't show about the claim."""
     tells_buffers: bool = False
     """Whether buffer sizes are shown beside the caveat."""
 
