@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench.analysis import frame, store
-from ipcbench.analysis.frame import Told
+from ipcbench.analysis.frame import Analysis
 from ipcbench.inventory import usual
 from ipcbench.reporters import drawing
 from ipcbench.reporters.pictures import Subject, pictures
@@ -51,15 +51,15 @@ def made_with() -> str:
 @cache
 def made(results: str, name: str) -> Made:
     """The picture of this name from these results; reproducible with the same libraries."""
-    told = _told(results)
+    analysis = _analysed(results)
     kind, _, number = name.partition(" ")
-    picture = _table(told, int(number)) if kind == "table" else _picture(told, name)
+    picture = _table(analysis, int(number)) if kind == "table" else _picture(analysis, name)
     return picture._replace(svg=f"{picture.svg.rstrip()}\n{made_with()}")
 
 
 @cache
-def _told(results: str) -> Told:
-    return frame.told(store.load(ROOT / results))
+def _analysed(results: str) -> Analysis:
+    return frame.analyse(store.load(ROOT / results))
 
 
 def shown(readme: str) -> Iterator[tuple[str, Made]]:
@@ -75,16 +75,16 @@ def with_words(readme: str) -> str:
     )
 
 
-def _picture(told: Told, name: str) -> Made:
-    found = pictures(Subject(told.cases, told.launches, usual()))
+def _picture(analysis: Analysis, name: str) -> Made:
+    found = pictures(Subject(analysis.cases, analysis.launches, usual()))
     (picture,) = (picture for picture in found if picture.name == name)
     return Made(drawing.svg_of(picture.chart), picture.says)
 
 
-def _table(told: Told, number: int) -> Made:
+def _table(analysis: Analysis, number: int) -> Made:
     titled = [
         (title, table)
-        for title, table in pairwise(summary(told))
+        for title, table in pairwise(summary(analysis))
         if isinstance(title, Text) and isinstance(table, Table)
     ]
     title, table = titled[number - 1]

@@ -331,9 +331,9 @@ def _show(
     from ipcbench.reporters import console
     from ipcbench.reporters.summary import summary
 
-    told = frame.told(results, baseline)
+    analysis = frame.analyse(results, baseline)
     parts = summary(
-        told,
+        analysis,
         percentiles=args.percentiles,
         details=args.details,
         overview=args.overview,
@@ -341,7 +341,7 @@ def _show(
         tables=args.tables or args.percentiles or args.details or args.overview,
     )
     console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
-    return list(documents.write(told, wanted, sys.stdout.write, usual()))
+    return list(documents.write(analysis, wanted, sys.stdout.write, usual()))
 
 
 def _answer(command: Callable[[], int]) -> int:

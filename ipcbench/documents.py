@@ -10,7 +10,7 @@ from ipcbench import outputs
 from ipcbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ipcbench.analysis.frame import Told
+    from ipcbench.analysis.frame import Analysis
     from ipcbench.reporters.pictures import Picture
 
 
@@ -83,7 +83,7 @@ def check_different(named: dict[str, Path | None]) -> None:
 
 
 def write(
-    told: "Told",
+    analysis: "Analysis",
     wanted: Documents,
     to_stdout: Callable[[str], object],
     usual: Sequence[str] = (),
@@ -96,10 +96,10 @@ def write(
     from ipcbench.analysis.judging import asked_for
     from ipcbench.reporters import csv_file, markdown
 
-    claims = wanted.claims or asked_for(told.results)
+    claims = wanted.claims or asked_for(analysis.results)
     texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
-        (wanted.csv, lambda: csv_file.csv_text(told.cases)),
-        (wanted.markdown, lambda: markdown.markdown_text(told, claims=claims)),
+        (wanted.csv, lambda: csv_file.csv_text(analysis.cases)),
+        (wanted.markdown, lambda: markdown.markdown_text(analysis, claims=claims)),
     )
     for path, text in texts:
         if path is not None and str(path) == outputs.STDOUT:
@@ -108,20 +108,20 @@ def write(
             store.write_atomically(path, text())
             yield path
     if wanted.is_drawn:
-        yield from _draw(told, wanted, usual)
+        yield from _draw(analysis, wanted, usual)
 
 
-def _draw(told: "Told", wanted: Documents, usual: Sequence[str]) -> Iterator[Path]:
+def _draw(analysis: "Analysis", wanted: Documents, usual: Sequence[str]) -> Iterator[Path]:
     """Writes the documents that have pictures, each of which is drawn once."""
     from ipcbench.analysis import store
     from ipcbench.reporters import drawing, page
     from ipcbench.reporters.pictures import Subject, pictures
 
-    found = pictures(Subject(told.cases, told.launches, usual))
+    found = pictures(Subject(analysis.cases, analysis.launches, usual))
     drawn = [(picture, drawing.svg_of(picture.chart)) for picture in found]
     if wanted.html is not None:
         drawings = [page.Drawing(p.part, p.title, p.says, p.note, svg) for p, svg in drawn]
-        store.write_atomically(wanted.html, page.page(told, drawings))
+        store.write_atomically(wanted.html, page.page(analysis, drawings))
         yield wanted.html
     if wanted.svg is not None:
         worded = [(p, drawing.with_words(svg, p.title, p.says)) for p, svg in drawn]

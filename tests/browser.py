@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to by the DevTools protocol over a pair of pipes."""
+"""A headless Chromium, driven by the DevTools protocol over a pair of pipes."""
 
 import json
 import os
@@ -17,12 +17,12 @@ _TO_BROWSER, _FROM_BROWSER = 3, 4
 
 
 def chromium() -> str | None:
-    """The browser's program; None where there is none."""
+    """The path of the browser; None if there is none."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Tab:
-    """One page in the browser, and all that it said while it was looked at."""
+    """A page in the browser, with the complaints and requests it made."""
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
         self._to_browser, self._from_browser = to_browser, from_browser
@@ -70,7 +70,7 @@ class Tab:
         return done["result"].get("value")
 
     def _next(self) -> dict[str, Any]:
-        """The next message, noted if it is a complaint or a request."""
+        """Receives the next message, recorded if it is a complaint or a request."""
         while b"\0" not in self._rest:
             some = os.read(self._from_browser, 1 << 16)
             assert some, "the browser ended"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 QUICK = ("--rounds=1", "--values=1", "--warmups=0", "--min-time=2ms")
-"""As little as can be measured."""
+"""Arguments of the shortest possible run."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

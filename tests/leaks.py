@@ -1,4 +1,4 @@
-"""What a test could leave behind, and how to see it."""
+"""Finds what a test leaves behind: processes, IPC objects, sockets, files."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from pathlib import Path
 from ipcbench.measure.scratch import PREFIX
 
 MARK = "IPCBENCH_TEST_MARK"
-"""Every process that a test starts, however far away, has this in its environment."""
+"""Environment variable of every process that a test starts, directly or not."""
 _GRACE_S = 5.0
 
 

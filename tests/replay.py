@@ -82,7 +82,7 @@ class Replay:
 
 
 class Silent:
-    """An observer that notes what it was told."""
+    """An observer that records its events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

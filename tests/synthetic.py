@@ -1,4 +1,4 @@
-"""A large run that nobody measured, to show what its page weighs: `python -m tests.synthetic`."""
+"""Makes a large synthetic run, to measure the size of its page: `python -m tests.synthetic`."""
 
 import random
 import sys
@@ -45,7 +45,7 @@ def large(cases: int, rounds: int, facts: Metadata | None = None) -> Results:
 
 
 def main(path: Path) -> None:
-    """Writes a run of 200 cases of 20 launches, and tells how long its page takes and weighs."""
+    """Writes a run of 200 cases of 20 launches, and prints the time and size of its page."""
     store.save(large(200, 20), path)
     page = path.with_suffix(".html")
     began_s = time.monotonic()

@@ -1,1 +1,1 @@
-"""Results: stored, loaded and judged. Nothing here measures."""
+"""Stores, loads and analyses results. Nothing here measures."""

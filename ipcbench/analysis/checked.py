@@ -1,9 +1,9 @@
-"""The text of a results file as data that the rest can rely on. Pure.
+"""Validates the text of a results file. Pure.
 
-Files come from anywhere. Here each value that a frame, a statistic or a table reads is held to
-its type and range, how much and how deep a file may be is bounded, and all text is made fit to
-be shown. Whatever is wrong is a ResultsError that names the case and the key; its message goes
-on after the file's name.
+A file may come from anybody. Each value that a frame, a statistic or a table reads is checked for
+its type and range, the size and depth of the file are bounded, and all text is sanitised for
+display. Every error is a ResultsError that names the case and the key; its message continues a
+sentence that begins with the file's name.
 """
 
 import json
@@ -25,10 +25,10 @@ FORMAT = 1
 """Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
 
 OUR_KEY = "ipcbench"
-"""Where a file holds what pyperf has no place for."""
+"""Top-level key of a file for the data that pyperf has no place for."""
 
 RETRIED_KEY = "retried_after"
-"""Metadata of a launch that was the second try: why there was no number from the first."""
+"""Metadata of a launch that was a retry: the reason why the first try failed."""
 
 Status = Literal["n/a", "failed"]
 
@@ -36,48 +36,50 @@ _PYPERF_VERSION = "1.0"
 _FORMAT_KEY = "ipcbench_format"
 _MOST_DEPTH = 16
 _MOST_ELEMENTS = 10_000_000
-"""Elements of lists and objects: each takes up to 100 bytes of memory, however short its text."""
+"""Elements of lists and objects; each takes up to 100 bytes of memory, however short its text."""
 _MOST_CASES = 20_000
 _MOST_LAUNCHES = 100_000
-"""Of one case. What ipcbench would take days to measure isn't read either."""
+"""Launches of one case; ipcbench would take days to measure more."""
 _MOST_NAMES = 256
-"""Different transports, sizes or CPUs: they are the rows and columns of tables."""
+"""Distinct transports, sizes or CPUs in one file; they are the rows and columns of tables."""
 _MOST_KEYS = 1_000
-"""Different names of metadata in one file: each is a column of the frame of launches."""
+"""Distinct metadata names in one file; each is a column of the frame of launches."""
 _LARGEST_SIZE = 2**48
 _CONNECT_SIZE = 1
-"""A connection exchanges one byte each way, and no comparison tells other sizes apart."""
+"""Message size of every `connect` case, which exchanges one byte each way."""
 _LONGEST_NAME = 200
-_SHOWN = 60
-_SAID = 300
+_MOST_BRIEF = 60
+_MOST_BRIEF_ERROR = 300
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
-class Rule(NamedTuple):
-    """What a value must be, in words and as a test."""
+class ValueRule(NamedTuple):
+    """A requirement on a value, as a text for messages and as a test."""
 
     wanted: str
     fits: Callable[[Any], bool]
 
 
-def _whole(least: int, most: int) -> Rule:
+def _whole(least: int, most: int) -> ValueRule:
     wanted = f"a whole number from {least} to {most}"
-    return Rule(wanted, lambda value: type(value) is int and least <= value <= most)
+    return ValueRule(wanted, lambda value: type(value) is int and least <= value <= most)
 
 
-def _number(least: float, most: float) -> Rule:
+def _number(least: float, most: float) -> ValueRule:
     wanted = f"a number from {least:g} to {most:g}"
-    return Rule(wanted, lambda value: type(value) in (int, float) and least <= value <= most)
+    return ValueRule(wanted, lambda value: type(value) in (int, float) and least <= value <= most)
 
 
-def _one_of(*known: str) -> Rule:
-    return Rule(" or ".join(map(repr, known)), lambda value: value in known)
+def _one_of(*known: str) -> ValueRule:
+    return ValueRule(" or ".join(map(repr, known)), lambda value: value in known)
 
 
-def _like(pattern: re.Pattern[str], wanted: str) -> Rule:
-    return Rule(wanted, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)))
+def _like(pattern: re.Pattern[str], wanted: str) -> ValueRule:
+    return ValueRule(
+        wanted, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value))
+    )
 
 
 def _is_text(value: object) -> bool:
@@ -97,13 +99,13 @@ def _is_histogram(value: object) -> bool:
         return False
 
 
-_TEXT = Rule("a text", _is_text)
+_TEXT = ValueRule("a text", _is_text)
 _TIME = _number(1e-15, 1e9)
-"""Seconds a message. The bounds are far from any machine's, and near enough for arithmetic."""
+"""Seconds a message. No machine comes near the bounds; arithmetic within them can't overflow."""
 _WARMUP_TIME = _number(0, 1e9)
 _LOOPS = _whole(1, 10**11)
 
-_RULES: Mapping[str, Rule] = {
+_RULES: Mapping[str, ValueRule] = {
     "name": _TEXT,
     "unit": _one_of("second"),
     "loops": _LOOPS,
@@ -113,13 +115,15 @@ _RULES: Mapping[str, Rule] = {
     "run_id": _like(_NAME, "a name"),
     "baseline": _like(_NAME, "the name of a transport"),
     "machine": _like(_SLUG, "a machine's name of lower-case words and hyphens"),
-    "seed": Rule("a whole number of at least 0", lambda value: type(value) is int and value >= 0),
+    "seed": ValueRule(
+        "a whole number of at least 0", lambda value: type(value) is int and value >= 0
+    ),
     "messages_checked": _whole(0, 10**12),
     "cpu_client": _whole(0, 99_999),
     "cpu_server": _whole(0, 99_999),
     "cpu_count": _whole(1, 10**6),
     "target_ratio": _number(1e-9, 1e9),
-    HISTOGRAM_KEY: Rule("a histogram of round trips", _is_histogram),
+    HISTOGRAM_KEY: ValueRule("a histogram of round trips", _is_histogram),
     **dict.fromkeys(("cpu_model", "virtualisation", "kernel", "python", "governor"), _TEXT),
     **dict.fromkeys(("command", "date", "ipcbench_version", "code_version", "versions"), _TEXT),
     **dict.fromkeys(("cpus_seen_client", "cpus_seen_server"), _TEXT),
@@ -132,19 +136,22 @@ _RULES_BY_ENDING = (
     ("_count", _whole(0, 10**12)),
     ("_bytes", _whole(0, 10**15)),
 )
-"""Names of metadata end in their unit."""
-_ANY = Rule("a finite number or a text", _is_scalar)
+"""Requirements by the unit that a metadata name ends in."""
+_ANY = ValueRule("a finite number or a text", _is_scalar)
 
 _REQUIRED = (
     *("name", "loops", "role", "round", "run_id", "run_elapsed_s", "messages_checked"),
     *("baseline", "machine", "cpu_model", "cpu_count", "virtualisation", "kernel", "python"),
     *("seed", "ipcbench_version", "command", _FORMAT_KEY),
 )
-"""What every launch must have."""
+"""Metadata that every launch must have."""
 
 
 def parsed(text: str) -> Mapping[str, Any]:
-    """The outermost object of a JSON text of bounded depth and size. Raises ResultsError."""
+    """Parses a JSON text of bounded depth and size into its outermost object.
+
+    Raises ResultsError.
+    """
     if sum(map(text.count, ",[{")) > _MOST_ELEMENTS:
         raise ResultsError(f"holds more than {_MOST_ELEMENTS} values; report its runs one by one")
     try:
@@ -153,7 +160,7 @@ def parsed(text: str) -> Mapping[str, Any]:
     except RecursionError as error:
         raise _too_deep() from error
     except json.JSONDecodeError as error:
-        raise ResultsError(f"is not JSON: {_said(error)}") from error
+        raise ResultsError(f"is not JSON: {_brief_error(error)}") from error
     except ValueError as error:  # int() takes no more digits than sys.get_int_max_str_digits()
         raise ResultsError("holds a number of too many digits") from error
     if not isinstance(data, dict) or "benchmarks" not in data:
@@ -161,11 +168,11 @@ def parsed(text: str) -> Mapping[str, Any]:
     return data
 
 
-def suite_in(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
-    """The launches in a file's data; None where it has no case with any. Raises ResultsError."""
+def read_suite(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
+    """Reads the launches from a file's data; None if there are none. Raises ResultsError."""
     benchmarks = _items(data["benchmarks"], "the file", "benchmarks", _MOST_CASES)
     if data.get("version") != _PYPERF_VERSION:
-        shown = _shown(data.get("version"))
+        shown = _brief(data.get("version"))
         raise ResultsError(f"is not a readable pyperf file: its version is {shown}, not 1.0")
     for one in benchmarks:
         _check_ours(data, one)
@@ -178,8 +185,8 @@ def suite_in(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
     return pyperf.BenchmarkSuite(read) if read else None
 
 
-def unmeasured_in(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str]]:
-    """The cases without a number in a file's data, and why. Raises ResultsError."""
+def read_unmeasured(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str]]:
+    """Reads the cases without a number, with status and reason. Raises ResultsError."""
     if OUR_KEY not in data:
         return []
     ours = _object_at(data[OUR_KEY], "the file", OUR_KEY)
@@ -193,13 +200,13 @@ def unmeasured_in(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str]]
     return read
 
 
-def intent_in(data: Mapping[str, Any]) -> Intent | None:
-    """The plan that a file's run had; None where the file doesn't say. Raises ResultsError."""
+def read_intent(data: Mapping[str, Any]) -> Intent | None:
+    """Reads the run's plan from a file's data; None if there is none. Raises ResultsError."""
     plan = _object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get("plan")
     try:
         return None if plan is None else Intent.parse(plan)
     except ResultsError as error:
-        raise ResultsError(_said(error)) from error
+        raise ResultsError(_brief_error(error)) from error
 
 
 def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
@@ -232,13 +239,13 @@ def _benchmark(data: object, number: int, common: Mapping[str, Any]) -> pyperf.B
     try:
         return pyperf.Benchmark(runs)
     except (ValueError, TypeError) as error:
-        raise ResultsError(f"contradicts itself: {case.id}: {_said(error)}") from error
+        raise ResultsError(f"contradicts itself: {case.id}: {_brief_error(error)}") from error
 
 
 def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
-    """ResultsError if a benchmark of this file is another program's, or of another format.
+    """Raises ResultsError if another program wrote this benchmark, or in another format.
 
-    Looked at before all else: rules for ipcbench's metadata say nothing about those of others.
+    Comes before every other check, since those assume ipcbench's metadata.
     """
     runs = benchmark.get("runs") if isinstance(benchmark, dict) else None
     launch = runs[0] if isinstance(runs, list) and runs else None
@@ -248,7 +255,7 @@ def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
         found |= level if isinstance(level, dict) else {}
     name, written = found.get("name"), found.get(_FORMAT_KEY)
     if name is not None and written is None:
-        raise ResultsError(f"isn't ipcbench's: {_shown(name)} is not one of its cases")
+        raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not one of its cases")
     if written is not None and written != FORMAT:
         raise _other_format(written)
 
@@ -276,11 +283,11 @@ def _run(launch: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> 
             collect_metadata=False,
         )
     except (ValueError, TypeError) as error:  # pyperf's own rules for its own metadata
-        raise ResultsError(f"holds a wrong value: {where}: {_said(error)}") from error
+        raise ResultsError(f"holds a wrong value: {where}: {_brief_error(error)}") from error
 
 
 def _check_launches(case: Case, launches: Sequence[Mapping[str, Any]]) -> None:
-    """ResultsError unless these are different launches of one case."""
+    """Raises ResultsError unless these are distinct launches of one case."""
     seen = set()
     shared = {**case._asdict(), "name": case.id, "role": launches[0]["role"]}
     for place, metadata in enumerate(launches, 1):
@@ -297,7 +304,7 @@ def _check_launches(case: Case, launches: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _metadata_of(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The metadata at one level of a file, each value checked, all text fit to be shown."""
+    """The metadata at one level of a file, each value checked, all text sanitised."""
     return {
         key: _metadatum(key, value, where)
         for key, value in _object_at(fields.get("metadata", {}), where, "metadata").items()
@@ -306,29 +313,29 @@ def _metadata_of(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _metadatum(key: str, value: object, where: str) -> object:
     if _NAME.fullmatch(key) is None:
-        raise ResultsError(f"holds a wrong name: {where}: {_shown(key)} is not a metadata's name")
+        raise ResultsError(f"holds a wrong name: {where}: {_brief(key)} is not a metadata's name")
     _check(_rule(key), value, where, key)
     return printable(value.strip()) if isinstance(value, str) else value
 
 
 @cache
-def _rule(key: str) -> Rule:
+def _rule(key: str) -> ValueRule:
     by_ending = (rule for ending, rule in _RULES_BY_ENDING if key.endswith(ending))
     return _RULES.get(key) or next(by_ending, _ANY)
 
 
 def _case(name: object, where: str) -> Case:
-    """The case of this id, spelled as ipcbench spells it."""
+    """The case with this id. Raises ResultsError unless it is spelled as ipcbench spells it."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         raise _wrong(where, "its case", name, "a case's name")
     try:
         case = Case.parse(name)
     except (UsageError, ValueError) as error:
-        raise ResultsError(f"isn't ipcbench's: {_said(error)}") from error
+        raise ResultsError(f"isn't ipcbench's: {_brief_error(error)}") from error
     cpus = placement_of_cpus(case.placement)
     spelled = case if cpus is None else case._replace(placement=cpus_placement(*cpus))
     if spelled.id != name or not _NAME.fullmatch(case.transport):
-        raise ResultsError(f"isn't ipcbench's: {_shown(name)} is not how it writes a case")
+        raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
     if case.workload == "connect" and case.message_size_bytes != _CONNECT_SIZE:
@@ -345,7 +352,7 @@ def _check_different(cases: Sequence[Case], what: str) -> None:
 
 
 def _check_names(cases: Iterable[Case]) -> None:
-    """ResultsError if a table of these would have more rows or columns than anybody reads."""
+    """Raises ResultsError if the cases name too many transports, sizes or CPUs for a table."""
     transports, sizes = set(), set()
     cpus: set[int] = set()
     for case in cases:
@@ -370,12 +377,12 @@ def _every_metadata(benchmarks: Iterable[pyperf.Benchmark]) -> Iterator[dict[str
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs; a name that stands twice would be read differently elsewhere."""
+    """The dict of a JSON object. Raises ResultsError for a duplicate key, which is ambiguous."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ResultsError(f"is ambiguous: {_shown(twice)} stands twice in one object")
+        raise ResultsError(f"is ambiguous: {_brief(twice)} stands twice in one object")
     return found
 
 
@@ -398,9 +405,9 @@ def _too_deep() -> ResultsError:
 
 
 def _items(value: object, where: str, key: str, most: int) -> list[Any]:
-    """The list; ResultsError if it isn't one or is too long."""
+    """The value as a list. Raises ResultsError if it isn't one or is too long."""
     if not isinstance(value, list):
-        shown = _shown(value)
+        shown = _brief(value)
         raise ResultsError(f"is not a readable pyperf file: {where}: {key} is {shown}, not a list")
     if len(value) > most:
         raise ResultsError(f"holds too much: {where} has {len(value)} {key}, more than {most}")
@@ -409,40 +416,40 @@ def _items(value: object, where: str, key: str, most: int) -> list[Any]:
 
 def _object_at(value: object, where: str, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        shown = _shown(value)
+        shown = _brief(value)
         raise ResultsError(
             f"is not a readable pyperf file: {where}: {key} is {shown}, not an object"
         )
     return value
 
 
-def _check(rule: Rule, value: object, where: str, key: str) -> None:
+def _check(rule: ValueRule, value: object, where: str, key: str) -> None:
     if not rule.fits(value):
         raise _wrong(where, key, value, rule.wanted)
 
 
 def _wrong(where: str, key: str, value: object, wanted: str) -> ResultsError:
-    return ResultsError(f"holds a wrong value: {where}: {key} is {_shown(value)}, not {wanted}")
+    return ResultsError(f"holds a wrong value: {where}: {key} is {_brief(value)}, not {wanted}")
 
 
 def _other_format(written: object) -> ResultsError:
-    return ResultsError(f"has format {_shown(written)}; this ipcbench reads format {FORMAT}")
+    return ResultsError(f"has format {_brief(written)}; this ipcbench reads format {FORMAT}")
 
 
-def _shown(value: object) -> str:
-    """What a value is, in a few words."""
+def _brief(value: object) -> str:
+    """A short description of a value of any type and size, for an error message."""
     if isinstance(value, dict | list):
         kind = "an object" if isinstance(value, dict) else "a list"
         return kind if value else f"{kind} of nothing"
     if isinstance(value, str):
-        return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+        return repr(value) if len(value) <= _MOST_BRIEF else f"{value[:_MOST_BRIEF]!r}..."
     if value is None or isinstance(value, bool):
         return "missing" if value is None else str(value).lower()
-    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
+    if isinstance(value, int) and abs(value) >= 10**_MOST_BRIEF:
         return "a very large number"  # whose digits may be too many for str()
     return repr(value)
 
 
-def _said(error: Exception) -> str:
-    """Somebody else's error in one line that isn't too long."""
-    return printable(str(error)[:_SAID])
+def _brief_error(error: Exception) -> str:
+    """The message of another library's error, shortened and sanitised."""
+    return printable(str(error)[:_MOST_BRIEF_ERROR])

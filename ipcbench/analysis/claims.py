@@ -1,4 +1,4 @@
-"""What people say about the ways to talk on one machine, as data that can be judged. Pure."""
+"""Common claims about inter-process communication, as data to be tested. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Literal, NamedTuple
 from ipcbench.case import WORKLOADS, Case, Workload
 
 Asserted = Literal["faster", "slower", "alike", "which"]
-"""What is said of the subject's time beside the other's; `which` only asks which is faster."""
+"""A claim's statement on the subject's time against the other's; `which` asks which is faster."""
 
 ALIKE = (0.8, 1.25)
-"""Ratios of times that "do not differ much": less than a quarter more, seen from either side.
+"""The band of time ratios that count as "do not differ much": less than a quarter either way.
 
 It is the band that regulators call equivalent (80 to 125 %: FDA 2001, "Statistical approaches to
 establishing bioequivalence"); nothing narrower would survive this kind of machine's noise.
 """
 
 
-class Pair(NamedTuple):
-    """One comparison: the same workload, size, loop and placement over two transports."""
+class Comparison(NamedTuple):
+    """Two cases that differ only in their transport."""
 
     subject: Case
     other: Case
@@ -26,34 +26,34 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One saying, and all comparisons that bear on it."""
+    """One common claim, and which comparisons test it."""
 
     name: str
     quote: str
     asserts: Asserted
     subjects: Sequence[str]
-    """The transports that something is said of."""
+    """Transports that the claim is about."""
     others: Sequence[str]
-    """Those that each of them is compared with."""
+    """Transports that each subject is compared with."""
     workloads: Sequence[Workload]
     caveat: str
-    """What times can and can't show about it."""
+    """A sentence on what measured times can and can't show about the claim."""
     tells_buffers: bool = False
-    """Whether the sizes of buffers belong to that."""
+    """Whether buffer sizes are shown beside the caveat."""
 
     def needs(self, case: Case) -> bool:
-        """Whether a comparison of this claim is made of this case."""
+        """Whether the claim compares this case with another."""
         return case.workload in self.workloads and case.transport in (*self.subjects, *self.others)
 
-    def pairs(self, cases: Sequence[Case]) -> Iterator[Pair]:
-        """The comparisons that can be made of these cases, in the order of the page."""
+    def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
+        """Yields the claim's comparisons among these cases, in the order of the page."""
         there, ordered = set(cases), sorted(cases, key=_order)
         for other in self.others:
             for subject in self.subjects:
                 for case in ordered:
                     beside = case._replace(transport=other)
                     if case.transport == subject and self.needs(case) and beside in there:
-                        yield Pair(case, beside)
+                        yield Comparison(case, beside)
 
 
 CLAIMS = (
@@ -105,11 +105,11 @@ CLAIMS = (
 TRANSPORTS_NEEDED = tuple(
     dict.fromkeys(name for claim in CLAIMS for name in (*claim.subjects, *claim.others))
 )
-"""Every transport that some claim is about."""
+"""Every transport that a claim compares."""
 
 
 def needed(case: Case) -> bool:
-    """Whether any claim is judged by this case."""
+    """Whether any claim compares this case with another."""
     return any(claim.needs(case) for claim in CLAIMS)
 
 

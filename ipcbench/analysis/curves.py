@@ -1,7 +1,7 @@
-"""What pictures are drawn from: points over sizes, percentiles, time and placements. Pure.
+"""Data points of the charts: over sizes, percentiles, time and placements. Pure.
 
-Each function takes the frames of `analysis.frame` and answers with a frame of one row a point, in
-base units. What has no number has no point.
+Each function takes a frame of `analysis.frame` and returns a frame with one row a point, in base
+units. A case without a number has no point.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,12 +17,12 @@ CACHES = ("l1d", "l2", "l3")
 _PERCENTILE_STEPS = 10
 """Points of a percentile curve from one power of ten to the next."""
 _MOST_DECADES = 7
-_TOLD_BEYOND = (2.0, 10.0, 100.0, 1_000.0, 10_000.0)
-"""The 50th, 90th, 99th, 99.9th and 99.99th percentile, each as 1 / (1 - share)."""
+_LABELLED_TAILS = (2.0, 10.0, 100.0, 1_000.0, 10_000.0)
+"""The labelled percentiles (50th, 90th, 99th, 99.9th, 99.99th), each as 1 / (1 - share)."""
 
 
 def timed(cases: pd.DataFrame) -> pd.DataFrame:
-    """The mechanisms that have a time, with `low_s` and `high_s`: its interval, or the time."""
+    """The measured mechanisms, with `low_s` and `high_s`: the interval of the time, or the time."""
     kept = cases[(cases["status"] == "measured") & (cases["role"] == "mechanism")]
     kept = kept[(kept["time_median_s"] > 0).astype(bool)]
     return kept.assign(
@@ -32,7 +32,7 @@ def timed(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def streamed(cases: pd.DataFrame) -> pd.DataFrame:
-    """`timed` of one-way streams that carry payload, with `bytes_per_s` and its interval."""
+    """The measured streams that carry payload: `timed`, `bytes_per_s` and its interval."""
     kept = timed(cases)
     kept = kept[(kept["workload"] == "throughput") & (kept["message_size_bytes"] > 0)]
     size = kept["message_size_bytes"]
@@ -44,7 +44,7 @@ def streamed(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_native(cases: pd.DataFrame) -> pd.DataFrame:
-    """The cases with the loop in Python that were measured with the one in C too.
+    """The cases with the loop in Python that were also measured with the loop in C.
 
     `low` and `high` are the ratio's interval, or the ratio where it has none.
     """
@@ -56,7 +56,7 @@ def against_native(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_cpus(cases: pd.DataFrame) -> pd.DataFrame:
-    """`timed` of the cells of a matrix, with the CPUs `client` and `server`."""
+    """The measured cases pinned to named CPUs: `timed` and the CPUs `client` and `server`."""
     kept = timed(cases)
     pairs = {str(name): placement_of_cpus(str(name)) for name in set(kept["placement"])}
     named = {name: pair for name, pair in pairs.items() if pair is not None}
@@ -66,9 +66,10 @@ def with_cpus(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def percentile_curves(launches: pd.DataFrame) -> pd.DataFrame:
-    """Percentiles of single round trips: `beyond` is 1 / (1 - share), `is_told` marks the usual.
+    """Percentiles of single round trips, a curve a case.
 
-    A percentile has a point where enough samples lie beyond it.
+    `inverse_tail` is 1 / (1 - share); `is_labelled` marks the usual percentiles. A percentile has a
+    point if enough samples exceed it.
     """
     rows = []
     mechanisms = launches[launches["role"] == "mechanism"] if len(launches) else launches
@@ -77,18 +78,22 @@ def percentile_curves(launches: pd.DataFrame) -> pd.DataFrame:
         if histogram is not None:
             fields = {"case": str(name)} | Case.parse(str(name))._asdict()
             rows += [fields | point for point in _points(histogram)]
-    columns = ["case", *Case._fields, "beyond", "time_s", "is_told"]
+    columns = ["case", *Case._fields, "inverse_tail", "time_s", "is_labelled"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _points(histogram: Histogram) -> Iterator[dict[str, Any]]:
     even = (10 ** (step / _PERCENTILE_STEPS) for step in range(_MOST_DECADES * _PERCENTILE_STEPS))
-    for every, is_told in ((even, False), (_TOLD_BEYOND, True)):
-        kept = [beyond for beyond in every if histogram.supports(1 - 1 / beyond)]
-        times_ns = histogram.percentiles_ns([1 - 1 / beyond for beyond in kept])
-        for beyond, time_ns in zip(kept, times_ns, strict=True):
+    for every, is_labelled in ((even, False), (_LABELLED_TAILS, True)):
+        kept = [inverse_tail for inverse_tail in every if histogram.supports(1 - 1 / inverse_tail)]
+        times_ns = histogram.percentiles_ns([1 - 1 / inverse_tail for inverse_tail in kept])
+        for inverse_tail, time_ns in zip(kept, times_ns, strict=True):
             if time_ns > 0:
-                yield {"beyond": beyond, "time_s": time_ns * 1e-9, "is_told": is_told}
+                yield {
+                    "inverse_tail": inverse_tail,
+                    "time_s": time_ns * 1e-9,
+                    "is_labelled": is_labelled,
+                }
 
 
 def drift(launches: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +107,7 @@ def drift(launches: pd.DataFrame) -> pd.DataFrame:
 
 
 def drift_by_round(points: pd.DataFrame) -> pd.DataFrame:
-    """What `drift` says of all cases of a round together: `median`, and quartiles around it."""
+    """The `drift` of all cases of a round together: `median`, and `low` and `high` quartiles."""
     rounds = points.groupby("round")
     return pd.DataFrame(
         {
@@ -115,7 +120,7 @@ def drift_by_round(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def caches_bytes(launches: pd.DataFrame) -> dict[str, int]:
-    """The sizes of the CPU's caches, by `l1d`, `l2`, `l3`; only those that were recorded."""
+    """The recorded sizes of the CPU's caches, by `l1d`, `l2`, `l3`."""
     found = {}
     for name in CACHES:
         key = f"cache_{name}_bytes"
@@ -125,11 +130,11 @@ def caches_bytes(launches: pd.DataFrame) -> dict[str, int]:
 
 
 def ends(sizes: Iterable[int]) -> list[int]:
-    """The smallest and the largest of these sizes: once, where they are one."""
+    """The smallest and the largest size; a single element if they are equal."""
     different = sorted(set(sizes))
     return list(dict.fromkeys([*different[:1], *different[-1:]]))
 
 
 def _or(frame: pd.DataFrame, wanted: str, otherwise: str) -> pd.Series:
-    """A column with another's values where it has none; it may have none at all."""
+    """The column `wanted`, its missing values filled from the column `otherwise`."""
     return frame[wanted].astype("Float64").fillna(frame[otherwise].astype("Float64"))

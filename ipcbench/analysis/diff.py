@@ -1,4 +1,4 @@
-"""Two runs against each other: what changed from OLD to NEW, and which gates it trips."""
+"""Compares two runs: the changes from OLD to NEW, and the gates they trip."""
 
 import re
 import statistics
@@ -13,23 +13,23 @@ from ipcbench.errors import UsageError
 
 _GATE = re.compile(r"\s*(latency|throughput)\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _SAME = ("machine", "kernel", "python", "ipcbench_version")
-"""What must be equal in both files for a difference to be the code's."""
+"""Metadata that must be equal in both files for a change to be due to the code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One case in both runs."""
+    """The times of one case in two runs, and their ratio."""
 
     case: Case
     old_s: float
     new_s: float
     ratio: Ratio
-    """NEW's time over OLD's: below 1 is faster."""
+    """The time in NEW over the time in OLD; below 1 is faster."""
     verdict: Verdict | None
 
     @property
     def moved(self) -> float:
-        """The change of what the workload is about, as a share: time, or messages a second."""
+        """The change as a share: of the time for latency, of the rate otherwise."""
         return _as_change(self.ratio.estimate, self.case.workload)
 
     @property
@@ -42,20 +42,20 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """All that can be said of two runs together."""
+class RunComparison:
+    """All changes between two runs, and the cautions about them."""
 
     changes: Sequence[Change]
     only_old: Sequence[str]
     only_new: Sequence[str]
     cautions: Sequence[str]
-    """Sentences on what differs beside the code."""
+    """A sentence for each difference between the runs other than the code."""
     noise_floor: float
-    """The share by which equal things differ between runs; within it a verdict is `~`."""
+    """Share by which unchanged code differs between runs; a verdict within it is `~`."""
 
 
 class Gate(NamedTuple):
-    """A limit that a change must not be beyond: `latency>5%`, `throughput<-10%`."""
+    """A limit that a change must not exceed: `latency>5%`, `throughput<-10%`."""
 
     text: str
     workload: Workload
@@ -63,7 +63,7 @@ class Gate(NamedTuple):
     limit: float
 
     def tripped_by(self, change: Change) -> bool:
-        """Whether the whole interval of the change lies beyond the limit."""
+        """Whether the whole interval of the change exceeds the limit."""
         if change.case.workload != self.workload or change.interval is None:
             return False
         low, high = change.interval
@@ -71,7 +71,7 @@ class Gate(NamedTuple):
 
 
 def parse_gate(text: str) -> Gate:
-    """The gate written like `latency>5%`; UsageError otherwise."""
+    """Parses a gate like `latency>5%`. Raises UsageError."""
     match = _GATE.fullmatch(text)
     if match is None:
         raise UsageError(
@@ -81,11 +81,12 @@ def parse_gate(text: str) -> Gate:
     return Gate(text.strip(), workload, match[2] == ">", float(match[3]) / 100)
 
 
-def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> Comparison:
-    """What changed from OLD to NEW, in the order of the tables.
+def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> RunComparison:
+    """Compares the cases that two runs have in common, in the order of the tables.
 
-    The launches of two runs have no rounds in common; they are paired by their place, which
-    cancels nothing but lets the same interval be used. All changes are judged together.
+    The launches of two runs have no rounds in common. They are paired by position: that cancels no
+    drift, but the interval of `stats.paired_ratio` applies. False discoveries are controlled over
+    all changes together.
     """
     before, after = _times(old), _times(new)
     both = sorted(before.keys() & after.keys(), key=_order)
@@ -102,16 +103,16 @@ def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> Compar
         [case.id for case in sorted(mine.keys() - others.keys(), key=_order)]
         for mine, others in ((before, after), (after, before))
     )
-    return Comparison(changes, only_old, only_new, _cautions(old, new), noise_floor)
+    return RunComparison(changes, only_old, only_new, _cautions(old, new), noise_floor)
 
 
 def machine_of(results: Results) -> str:
-    """The slug of the machine a run was made on; `unknown` for a run without a number."""
+    """The slug of the machine a run was made on; `unknown` for a run without launches."""
     return next(iter(_facts(results, "machine")), "unknown")
 
 
 def _times(results: Results) -> dict[Case, list[float]]:
-    """The launches of each mechanism that has a number: the medians of their values, in order."""
+    """The median time of each launch, by measured mechanism, in launch order."""
     return {
         Case.parse(bench.get_name()): [statistics.median(run.values) for run in bench.get_runs()]
         for bench in results.suite or ()

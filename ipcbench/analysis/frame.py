@@ -1,4 +1,4 @@
-"""The tidy pandas frames that every reporter reads: one row a launch, and one row a case."""
+"""The pandas frames that every reporter reads: one row a launch, and one row a case."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ CONTEXT = (
     "seed",
     "date",
 )
-"""Metadata of a launch that stands beside its case's numbers."""
+"""Metadata of a launch that `cases` repeats beside the numbers of its case."""
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -44,7 +44,7 @@ PERCENTILES = {
     "round_trip_p99_9_s": 0.999,
     "round_trip_max_s": 1.0,
 }
-"""Columns for single round trips of the sampled bursts, and the share each is the percentile of."""
+"""Columns of single round trips of the sampled bursts, each with its percentile as a share."""
 
 COSTS = tuple(
     f"{what}_{side}_{unit}"
@@ -57,11 +57,13 @@ COSTS = tuple(
         ("page_faults", "count"),
     )
 )
-"""What a message cost each end while batches were timed, page faults those of all batches of a
-launch: medians over launches."""
+"""Columns of the costs a message has at each end in timed batches, medians over launches.
+
+Page faults are those of all batches of a launch.
+"""
 
 QUANTITIES = {"latency": "round_trip", "throughput": "message", "connect": "connection"}
-"""What a case's times are of, by its workload."""
+"""The thing that a case's times measure, by workload."""
 
 CASE_COLUMNS = (
     "case",
@@ -102,14 +104,15 @@ CASE_COLUMNS = (
     "flags",
     *CONTEXT,
 )
-"""The columns of `cases`, all of them always there, in order."""
+"""The columns of `cases`, in order; each is always present."""
 
 
 def launches(results: Results) -> pd.DataFrame:
-    """One row a launch: the case's fields, `case`, its times, counts, and all of its metadata.
+    """One row a launch: the case's fields, `case`, times, counts, and all metadata.
 
-    `time_s` is the median of the launch's values: seconds a round trip (latency) or a message
-    (throughput), which are in `batches_s`. `timed_s` is how long the clock ran for those values.
+    `batches_s` holds the launch's values: seconds a round trip (latency), a message (throughput)
+    or a connection (connect). `time_s` is their median. `timed_s` is how long the clock ran for
+    them in all.
     """
     rows = []
     for bench in results.suite or ():
@@ -132,8 +135,8 @@ def launches(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-class Told(NamedTuple):
-    """All that results tell, computed once for everything that shows it."""
+class Analysis(NamedTuple):
+    """Results with the frames and objections computed from them, for every reporter."""
 
     results: Results
     cases: pd.DataFrame
@@ -141,42 +144,42 @@ class Told(NamedTuple):
     objections: list[Objection]
 
 
-def told(results: Results, baseline: str | None = None) -> Told:
-    """The frames of these results, ratios against `baseline`, and what is to be said against."""
+def analyse(results: Results, baseline: str | None = None) -> Analysis:
+    """Computes the frames of results, with ratios against `baseline`, and the objections."""
     table = launches(results)
     found = objections(results, table)
-    return Told(results, _cases(results, table, found, baseline), table, found)
+    return Analysis(results, _cases(results, table, found, baseline), table, found)
 
 
 def noise_floor_of(launches: pd.DataFrame) -> float:
-    """The noise floor within a run, a share, that was known when the run was made; 0 without."""
+    """The noise floor within a run, a share, known when the run was made; 0 if unknown."""
     if "noise_floor_ratio" not in launches:
         return 0.0
     return float(launches["noise_floor_ratio"].max())
 
 
 def baseline_of(cases: pd.DataFrame) -> str | None:
-    """What the ratios of these rows of `cases` are against; None where they have none."""
+    """The baseline that rows of `cases` have their ratios against; None if they have no ratio."""
     named = cases["baseline"].dropna()
     return None if named.empty else str(named.iloc[0])
 
 
-class Witnessed(NamedTuple):
-    """What the kernel showed of some launches."""
+class Confirmed(NamedTuple):
+    """Launches whose transport was confirmed in the kernel's tables, and the evidence of others."""
 
-    proved_count: int
+    confirmed_count: int
     others: pd.Series
-    """What is said of those whose claim it didn't prove."""
+    """The evidence texts of the launches that were not confirmed."""
 
 
-def witnessed(evidence: pd.Series) -> Witnessed:
-    """How many launches the kernel bore out, by their column `evidence`."""
+def confirmed(evidence: pd.Series) -> Confirmed:
+    """Counts the launches confirmed in the kernel's tables, by the column `evidence`."""
     proved = evidence.str.startswith("proved:").eq(True)
-    return Witnessed(int(proved.sum()), evidence[~proved].fillna("no record"))
+    return Confirmed(int(proved.sum()), evidence[~proved].fillna("no record"))
 
 
 def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
-    """The batches of each round's launch; rounds of different runs are different rounds."""
+    """The batches of each launch, by run and round."""
     rounds = zip(group["run_id"], group["round"], strict=True)
     return dict(zip(rounds, group["batches_s"], strict=True))
 
@@ -184,15 +187,15 @@ def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
 def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
     """One row a case with the columns CASE_COLUMNS, in the order of the tables.
 
-    That is by workload, size, placement and loop; then what was measured, fastest first; then
-    controls; then what has no number. A case that failed has none even if some of its launches
-    have. Ratios are against the same case over `baseline`, by default the one the run was made
-    with; where that has no number, there is no ratio.
+    The order is by workload, size, placement and loop; then measured mechanisms, fastest first;
+    then controls; then cases without a number. A case that failed has no number even if some of
+    its launches have one. Ratios are against the same case over `baseline`, by default the one the
+    run was made with; without a number for it, there is no ratio.
 
-    Verdicts of one table (a workload, size, placement and loop) are judged together, and against
-    the noise floor that the run was made with.
+    The verdicts of one table (a workload, size, placement and loop) are computed together, and
+    against the noise floor that the run was made with.
     """
-    return told(results, baseline).cases
+    return analyse(results, baseline).cases
 
 
 def _cases(
@@ -223,7 +226,7 @@ def _cases(
 
 
 def check_baseline(results: Results, baseline: str) -> None:
-    """UsageError unless this transport is in the results, measured or at least tried."""
+    """Raises UsageError unless the results have this transport, with or without a number."""
     measured = [Case.parse(bench.get_name()) for bench in results.suite or ()]
     tried = {case.transport for case in measured}
     tried |= {item.case.transport for item in results.unmeasured.values()}
@@ -233,7 +236,7 @@ def check_baseline(results: Results, baseline: str) -> None:
 
 
 def histogram_of(group: pd.DataFrame) -> Histogram | None:
-    """All sampled round trips of these launches together; None where none were sampled."""
+    """All sampled round trips of these launches together; None if none were sampled."""
     if HISTOGRAM_KEY not in group:
         return None
     merged: Histogram | None = None
@@ -292,7 +295,7 @@ def _percentiles(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[str, Ratio]:
-    """Each mechanism's ratio to the baseline of its table, by the case's id."""
+    """The ratio of each mechanism to the baseline of its table, by case id."""
     ratios: dict[str, Ratio] = {}
     for name, group in groups.items():
         if baseline is None or group["role"].iloc[0] != "mechanism":
@@ -305,7 +308,7 @@ def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[st
 
 
 def _verdicts(ratios: Mapping[str, Ratio], noise_floor: float) -> dict[str, str | None]:
-    """The verdicts, table by table; the baseline against itself is no comparison."""
+    """The verdict of each ratio, by case id; none for the baseline against itself."""
     tables: dict[Case, list[str]] = {}
     for name, ratio in ratios.items():
         if not (ratio.estimate == 1 and ratio.p_value == 1):
@@ -333,7 +336,7 @@ def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) ->
 
 
 def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-    """What the loop in Python adds to the same case with the loop in C, where both were run."""
+    """The columns that compare the loop in Python with the loop in C, if both were run."""
     native = groups.get(case._replace(loop="native").id)
     if case.loop != "python" or native is None:
         return {}

@@ -1,4 +1,4 @@
-"""Times of single messages, in buckets at most 1 % wide. Pure.
+"""Histograms of the times of single messages, in buckets at most 1 % wide. Pure.
 
 The buckets are log-linear, as in HdrHistogram (Gil Tene): below 128 ns each nanosecond has its
 own; above, each power of two is cut into 128, so that a bucket is at most 1/128 = 0.78 % wide.
@@ -10,26 +10,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 HISTOGRAM_KEY = "round_trip_histogram_ns"
-"""Where a launch's metadata hold its histogram, as text."""
+"""Metadata key of a launch's histogram, as text."""
 
 _BITS = 7
 _SUBDIVISIONS = 1 << _BITS
 _TEXT = re.compile(r"([0-9]{1,18}) ([0-9]{1,18})((?: [0-9]{1,6}:[1-9][0-9]{0,17})+)")
 _FEWEST_BEYOND = 10
-"""A percentile is told only with this many samples beyond it: fewer are a matter of luck."""
+"""Fewest samples that must exceed a percentile for it to be reported; fewer are chance."""
 
 
 class Histogram(NamedTuple):
-    """How many messages took how long, in nanoseconds; the least and the most are exact."""
+    """Counts of message times in nanoseconds; the least and the most are exact."""
 
     least_ns: int
     most_ns: int
     counts: dict[int, int]
-    """Samples by the number of their bucket."""
+    """Number of samples by bucket."""
 
     @classmethod
     def of(cls, samples_ns: Iterable[int]) -> Self:
-        """The histogram of at least one sample, none negative."""
+        """Builds the histogram of at least one sample, none negative."""
         values = Counter(samples_ns)
         counts: Counter[int] = Counter()
         for value, count in values.items():
@@ -38,7 +38,7 @@ class Histogram(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The histogram that `str` wrote; ValueError for anything else."""
+        """Parses the text that `str` of a histogram gives. Raises ValueError."""
         match = _TEXT.fullmatch(text)
         if match is None or int(match[1]) > int(match[2]):
             raise ValueError(f"not a histogram: {text[:60]!r}")
@@ -56,11 +56,11 @@ class Histogram(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return sum(self.counts.values())
 
     def merged(self, other: "Histogram") -> "Histogram":
-        """Both together, as if all samples had gone into one."""
+        """The histogram of the samples of both."""
         counts = Counter(self.counts) + Counter(other.counts)
         return Histogram(
             min(self.least_ns, other.least_ns),
@@ -69,19 +69,19 @@ class Histogram(NamedTuple):
         )
 
     def supports(self, share: float) -> bool:
-        """Whether there are enough samples beyond this share of them to tell its percentile."""
+        """Whether enough samples exceed this share's percentile to report it."""
         return self.total * (1 - share) >= _FEWEST_BEYOND * (1 - 1e-9)
 
     def percentile_ns(self, share: float) -> float:
         """The time that this share of messages did not exceed, within its bucket's width.
 
-        By nearest rank: the smallest sample with at least that share at or below it.
+        Computed by nearest rank: the smallest sample with at least that share at or below it.
         """
         (time_ns,) = self.percentiles_ns([share])
         return time_ns
 
     def percentiles_ns(self, shares: Sequence[float]) -> list[float]:
-        """The same for several shares, which rise."""
+        """The `percentile_ns` of several shares, which must rise."""
         total, seen, found = self.total, 0, []
         buckets = iter(self.counts.items())
         last: float = self.least_ns
@@ -102,20 +102,20 @@ def bucket_of(value_ns: int) -> int:
 
 
 def bounds_of(bucket: int) -> tuple[int, int]:
-    """The first time in a bucket, and the first beyond it."""
+    """The first time in a bucket, and the first time of the next bucket."""
     shift = max(0, (bucket >> _BITS) - 1)
     first = (bucket - (shift << _BITS)) << shift
     return first, first + (1 << shift)
 
 
 def middle_of(bucket: int) -> float:
-    """The middle of the times, whole nanoseconds, that a bucket holds."""
+    """The middle of the whole nanoseconds that a bucket holds."""
     first, beyond = bounds_of(bucket)
     return (first + beyond - 1) / 2
 
 
 def percentile_lines(histogram: Histogram) -> Iterator[str]:
-    """The text that HdrHistogram's plotters read, in microseconds: a line a bucket, and a foot."""
+    """Yields HdrHistogram's percentile text, in microseconds: a line a bucket, and a foot."""
     yield f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}"
     yield ""
     total, seen, weighted, squared = histogram.total, 0, 0.0, 0.0

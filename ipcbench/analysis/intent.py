@@ -1,4 +1,4 @@
-"""What a run set out to measure, as its file keeps it, so that it can be gone on with. Pure."""
+"""The plan of a run as its results file stores it, to resume the run. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +20,7 @@ _TITLES = {
     "target_ratio": "another --target",
     "budget_s": "another --budget",
 }
-"""What to say of two runs that differ in a field."""
+"""A description, for messages, of a difference between two plans, by field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Intent:
     """The plan of a run: equal intents make the same launches in the same order."""
 
     cases: tuple[str, ...]
-    """Ids, in the order of the tables."""
+    """Case ids, in the order of the tables."""
     rounds: int
     seed: int
     values: int
@@ -37,16 +37,16 @@ class Intent:
     timeout_s: float
     baseline: str
     cpus: Mapping[str, tuple[int, int] | None]
-    """Client's and server's CPU for each placement; None where nothing is pinned."""
+    """CPUs of client and server, by placement; None if unpinned."""
     target_ratio: float | None
     budget_s: float | None
 
     def as_json(self) -> dict[str, Any]:
-        """The same as what a JSON file can hold."""
+        """The plan as data for JSON."""
         return asdict(self)
 
     def difference(self, other: "Intent") -> str | None:
-        """In what the other differs first, for people; None where they are equal."""
+        """A description of the first field in which two plans differ; None if they are equal."""
         for field in fields(self):
             if getattr(self, field.name) != getattr(other, field.name):
                 return _TITLES[field.name]
@@ -54,7 +54,7 @@ class Intent:
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """The intent that `as_json` wrote. Raises ResultsError for anything else."""
+        """Parses the data that `as_json` returns. Raises ResultsError for anything else."""
         if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
             raise ResultsError('has a "plan" that isn\'t one')
         try:

@@ -1,7 +1,7 @@
-"""Claims judged by what was measured: how each comparison decides, and what the answer depends on.
+"""Tests common claims against measured times, and finds what each answer depends on.
 
-Pure: results in, judgements out. Nothing is computed a second way: ratios, intervals, p-values and
-the control of false discoveries are those of `stats`, over all comparisons of all claims together.
+Pure: results in, judgements out. Ratios, intervals, p-values and the control of false discoveries
+are those of `stats`, over all comparisons of all claims together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,23 @@ from typing import Literal, NamedTuple, Self
 
 import pandas as pd
 
-from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Pair
-from ipcbench.analysis.frame import Told, by_round, noise_floor_of
+from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
+from ipcbench.analysis.frame import Analysis, by_round, noise_floor_of
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 
 Says = Literal["agrees", "contradicts", "undecided"]
-"""What a comparison says of a claim; of a question (`which`), `agrees` is for its subject."""
+"""The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
 Answer = Literal["holds", "fails", "depends", "open", "not measured"]
-"""`open`: measured, but no comparison is decided."""
+"""The answer to a claim; `open` means measured, but with no comparison decided."""
 Dimension = Literal["workload", "other", "subject", "size", "placement", "loop"]
 
 DIMENSIONS: tuple[Dimension, ...] = ("workload", "other", "subject", "size", "placement", "loop")
-"""What an answer may depend on, the plainest explanation first."""
+"""The dimensions that an answer may depend on, the simplest explanation first."""
 _MOST_PICKED = 16
 _MOST_TOLD = 5
-"""What it may take to say where a claim holds; nobody reads more."""
+"""Most terms in an explanation of where a claim holds."""
 _BUFFERS = (
     "client_so_sndbuf_bytes",
     "server_so_rcvbuf_bytes",
@@ -40,28 +40,28 @@ _BUFFERS = (
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One comparison that was made."""
+    """A measured comparison, with its ratio and its outcome for one claim."""
 
-    pair: Pair
+    comparison: Comparison
     time_s: float
     other_time_s: float
     ratio: Ratio
-    """The subject's time over the other's: below 1 the subject is faster."""
+    """The subject's time over the other's; below 1 the subject is faster."""
     says: Says
 
 
 class Term(NamedTuple):
-    """A kind of comparison: those with one of each of these values, like throughput at 64k."""
+    """A set of comparisons, by the values they may have in some dimensions: throughput at 64k."""
 
     values: tuple[tuple[Dimension, tuple[str, ...]], ...]
 
-    def holds(self, pair: Pair) -> bool:
-        """Whether the comparison is of this kind."""
-        its = traits(pair)
+    def holds(self, comparison: Comparison) -> bool:
+        """Whether the comparison has one of the values in each dimension."""
+        its = traits(comparison)
         return all(its.get(dimension) in values for dimension, values in self.values)
 
     def joined(self, other: Self) -> Self | None:
-        """The one kind that both are, if they differ in a single dimension; None otherwise."""
+        """The union of two terms that differ in a single dimension; None for others."""
         mine, others = dict(self.values), dict(other.values)
         differ = [dimension for dimension in mine if mine[dimension] != others.get(dimension)]
         if mine.keys() != others.keys() or len(differ) != 1:
@@ -72,75 +72,81 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """How many bytes a transport's buffer held."""
+    """The recorded sizes of a transport's buffer."""
 
     transport: str
     name: str
-    """The metadata's: `client_so_sndbuf_bytes`."""
+    """The name in the metadata, like `client_so_sndbuf_bytes`."""
     sizes_bytes: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What this machine says of one claim."""
+    """The answer of one machine to one claim."""
 
     claim: Claim
     answer: Answer
     compared: Sequence[Compared]
     agrees: Sequence[Term]
-    """Where it agrees, if it depends: together, all comparisons that do and none that doesn't.
+    """Terms that cover all comparisons that agree and none that contradict, if the answer depends.
 
-    Empty where the other side is told in fewer words: it agrees for the rest then. Both are empty
-    where neither can be told in a few.
+    Empty if `contradicts` takes fewer words: all other comparisons agree then. Both are empty if
+    neither side can be described in few terms.
     """
     contradicts: Sequence[Term]
-    """The same for where it contradicts."""
+    """Terms that cover all comparisons that contradict and none that agree; see `agrees`."""
     buffers: Sequence[Buffer]
 
     @property
     def decided(self) -> int:
-        """How many comparisons say something."""
+        """The number of comparisons with a decided outcome."""
         return sum(one.says != "undecided" for one in self.compared)
 
     @property
     def depends_on(self) -> list[Dimension]:
-        """What the answer depends on, in the order of DIMENSIONS."""
+        """The dimensions that the answer depends on, in the order of DIMENSIONS."""
         terms = (*self.agrees, *self.contradicts)
         named = {dimension for term in terms for dimension, _ in term.values}
         return [dimension for dimension in DIMENSIONS if dimension in named]
 
 
-def judged(told: Told) -> list[Judgement]:
-    """What these results say of each claim, in the order of CLAIMS."""
-    groups = _groups(told)
-    rows = [(claim, pair) for claim in CLAIMS for pair in claim.pairs(list(groups))]
+def judged(analysis: Analysis) -> list[Judgement]:
+    """Tests each claim against these results, in the order of CLAIMS."""
+    groups = _groups(analysis)
+    rows = [
+        (claim, comparison) for claim in CLAIMS for comparison in claim.comparisons(list(groups))
+    ]
     # Rounds in common are rare only where files of different runs were put together.
-    pairs = dict.fromkeys(pair for _, pair in rows)
-    ratios = {pair: ratio for pair in pairs if (ratio := _ratio(groups, pair)) is not None}
-    rows = [(claim, pair) for claim, pair in rows if pair in ratios]
-    tests = [_decisive(claim, groups, pair, ratios[pair]) for claim, pair in rows]
-    said = verdicts(tests, noise_floor_of(told.launches))
+    pairs = dict.fromkeys(comparison for _, comparison in rows)
+    ratios = {
+        comparison: ratio
+        for comparison in pairs
+        if (ratio := _ratio(groups, comparison)) is not None
+    }
+    rows = [(claim, comparison) for claim, comparison in rows if comparison in ratios]
+    tests = [_decisive(claim, groups, comparison, ratios[comparison]) for claim, comparison in rows]
+    said = verdicts(tests, noise_floor_of(analysis.launches))
     compared: dict[str, list[Compared]] = {claim.name: [] for claim in CLAIMS}
-    for (claim, pair), verdict in zip(rows, said, strict=True):
-        time_s, other_time_s = (float(groups[case]["time_s"].median()) for case in pair)
-        says = _says(claim, ratios[pair].estimate, verdict)
-        one = Compared(pair, time_s, other_time_s, ratios[pair], says)
+    for (claim, comparison), verdict in zip(rows, said, strict=True):
+        time_s, other_time_s = (float(groups[case]["time_s"].median()) for case in comparison)
+        says = _says(claim, ratios[comparison].estimate, verdict)
+        one = Compared(comparison, time_s, other_time_s, ratios[comparison], says)
         compared[claim.name].append(one)
     return [_judgement(claim, compared[claim.name], groups) for claim in CLAIMS]
 
 
 def asked_for(results: Results) -> bool:
-    """Whether these results were made to judge claims, by the command that their launches tell."""
+    """Whether the results were measured by `ipcbench claims`, going by their recorded command."""
     commands = {str(bench.get_metadata().get("command", "")) for bench in results.suite or ()}
     return any(command.split()[:2] == ["ipcbench", "claims"] for command in commands)
 
 
-def traits(pair: Pair) -> Mapping[Dimension, str]:
-    """What tells a comparison from others; a connection's size is no choice, and left out."""
-    case = pair.subject
+def traits(comparison: Comparison) -> Mapping[Dimension, str]:
+    """The value of a comparison in each dimension, but for the fixed size of `connect`."""
+    case = comparison.subject
     every: dict[Dimension, str] = {
         "workload": case.workload,
-        "other": pair.other.transport,
+        "other": comparison.other.transport,
         "subject": case.transport,
         "size": str(case.message_size_bytes),
         "placement": case.placement,
@@ -153,32 +159,34 @@ def traits(pair: Pair) -> Mapping[Dimension, str]:
     }
 
 
-def _groups(told: Told) -> dict[Case, pd.DataFrame]:
-    """The launches of each case that has a number."""
-    without, launches = told.results.unmeasured, told.launches
+def _groups(analysis: Analysis) -> dict[Case, pd.DataFrame]:
+    """The launches of each case with a number."""
+    without, launches = analysis.results.unmeasured, analysis.launches
     every = {} if launches.empty else {str(name): own for name, own in launches.groupby("case")}
     return {Case.parse(name): own for name, own in every.items() if name not in without}
 
 
-def _ratio(groups: Mapping[Case, pd.DataFrame], pair: Pair, over: float = 1.0) -> Ratio | None:
-    """The ratio of the pair's times over this number: a test against 1 is then one against it."""
-    subject, other = (by_round(groups[case]) for case in pair)
+def _ratio(
+    groups: Mapping[Case, pd.DataFrame], comparison: Comparison, over: float = 1.0
+) -> Ratio | None:
+    """The ratio of times divided by `over`, so that its test against 1 is one against `over`."""
+    subject, other = (by_round(groups[case]) for case in comparison)
     scaled = {key: [value / over for value in batches] for key, batches in subject.items()}
     return alternating_ratio(scaled, other)
 
 
 def _decisive(
-    claim: Claim, groups: Mapping[Case, pd.DataFrame], pair: Pair, ratio: Ratio
+    claim: Claim, groups: Mapping[Case, pd.DataFrame], comparison: Comparison, ratio: Ratio
 ) -> Ratio | None:
-    """The ratio that has to differ from 1 for the comparison to say anything.
+    """The ratio that must differ from 1 for the comparison to be decided.
 
-    Of what is said to be alike there are two, over each bound of the band; the one that is less
-    sure to differ decides, so each comparison counts once among all: what is surely on one side
-    of both bounds is outside, what is surely between them inside.
+    A claim of `alike` has two, one over each bound of the band. The one less certain to differ
+    from 1 decides, so that each comparison counts once among all: if both differ, the ratio is
+    certainly inside the band or certainly outside.
     """
     if claim.asserts != "alike":
         return ratio
-    over_bounds = [_ratio(groups, pair, bound) for bound in ALIKE]
+    over_bounds = [_ratio(groups, comparison, bound) for bound in ALIKE]
     return max((over for over in over_bounds if over is not None), key=_doubt, default=None)
 
 
@@ -202,8 +210,8 @@ def _says(claim: Claim, estimate: float, verdict: Verdict | None) -> Says:
 def _judgement(
     claim: Claim, compared: Sequence[Compared], groups: Mapping[Case, pd.DataFrame]
 ) -> Judgement:
-    agree = [one.pair for one in compared if one.says == "agrees"]
-    contradict = [one.pair for one in compared if one.says == "contradicts"]
+    agree = [one.comparison for one in compared if one.says == "agrees"]
+    contradict = [one.comparison for one in compared if one.says == "contradicts"]
     answer: Answer
     if agree and contradict:
         answer = "depends"
@@ -212,22 +220,21 @@ def _judgement(
     else:
         answer = "open" if compared else "not measured"
     shown = compared if claim.tells_buffers else ()
-    buffers = _buffers(groups, [case for one in shown for case in one.pair])
+    buffers = _buffers(groups, [case for one in shown for case in one.comparison])
     agrees, contradicts = _told(terms(agree, contradict), terms(contradict, agree))
     return Judgement(claim, answer, compared, agrees, contradicts, buffers)
 
 
-def terms(wanted: Sequence[Pair], others: Sequence[Pair]) -> list[Term]:
-    """The fewest kinds of comparison found that hold for all of `wanted` and none of `others`.
+def terms(wanted: Sequence[Comparison], others: Sequence[Comparison]) -> list[Term]:
+    """Terms, as few as are found, that hold for all of `wanted` and none of `others`.
 
-    Nothing where there are no others, for nothing need be told apart then, nor where it would take
-    more than can be read. Greedy: the kind that holds for most of what is still to be told first,
-    then the one with the fewest words.
+    Empty without `others`, and if it takes more than _MOST_TOLD terms. The search is greedy: it
+    picks the term that holds for most of the uncovered comparisons, of equals the shortest.
     """
     left = (1 << len(wanted)) - 1 if others else 0
     foreign = ((1 << len(others)) - 1) << len(wanted)
     pure = [kind for kind in _kinds(wanted, [*wanted, *others]) if not kind.pairs & foreign]
-    if not pure:  # what disagrees differs in nothing that is told
+    if not pure:  # each comparison has an equal on the other side
         return []
     found: list[Term] = []
     while left and len(found) < _MOST_PICKED:
@@ -239,15 +246,15 @@ def terms(wanted: Sequence[Pair], others: Sequence[Pair]) -> list[Term]:
 
 
 class _Kind(NamedTuple):
-    """A kind of comparison, and which it holds for: a bit for each."""
+    """A term, and the comparisons it holds for, a bit for each."""
 
     term: Term
     pairs: int
 
 
-def _kinds(wanted: Sequence[Pair], every: Sequence[Pair]) -> list[_Kind]:
-    """Every kind of comparison that some of the wanted are of, the plainest first."""
-    traits_of = [traits(pair) for pair in every]
+def _kinds(wanted: Sequence[Comparison], every: Sequence[Comparison]) -> list[_Kind]:
+    """Every term that holds for some of the wanted comparisons, the shortest first."""
+    traits_of = [traits(comparison) for comparison in every]
     bits: dict[tuple[Dimension, str], int] = {}
     for place, its in enumerate(traits_of):
         for trait in its.items():
@@ -265,7 +272,7 @@ def _kinds(wanted: Sequence[Pair], every: Sequence[Pair]) -> list[_Kind]:
 
 
 def _joined(apart: Sequence[Term]) -> list[Term]:
-    """The same kinds, told in fewer: throughput at 64 and throughput at 1k is one."""
+    """Merges terms that differ in one dimension: throughput at 64 and at 1k become one."""
     kept: list[Term] = []
     for term in apart:
         for place, other in enumerate(kept):
@@ -279,7 +286,7 @@ def _joined(apart: Sequence[Term]) -> list[Term]:
 
 
 def _told(agrees: list[Term], contradicts: list[Term]) -> tuple[list[Term], list[Term]]:
-    """Both sides where each is one kind; else only the one that is told in fewer words."""
+    """Both sides if each is a single term; otherwise only the side that takes fewer words."""
     if len(agrees) == len(contradicts) == 1:
         return agrees, contradicts
     if not contradicts or (agrees and _words(agrees) < _words(contradicts)):
@@ -292,7 +299,7 @@ def _words(told: Sequence[Term]) -> tuple[int, int]:
 
 
 def _buffers(groups: Mapping[Case, pd.DataFrame], cases: Sequence[Case]) -> list[Buffer]:
-    """The sizes of the buffers that the launches of these cases recorded."""
+    """The buffer sizes that the launches of these cases recorded."""
     found: dict[tuple[str, str], set[int]] = {}
     for case in dict.fromkeys(cases):
         for name in _BUFFERS:

@@ -1,4 +1,4 @@
-"""How exactly a run knows its ratios so far: what decides when `--target` has been reached."""
+"""The precision of a run's ratios so far, which decides when `--target` is reached."""
 
 import statistics
 from typing import NamedTuple
@@ -9,25 +9,25 @@ from ipcbench.case import Case
 
 
 class Precision(NamedTuple):
-    """The least exact of what was asked for."""
+    """The relative half width of the interval of one case's ratio or time."""
 
     case: str
     half_width: float | None
-    """The interval's wider half as a share of the estimate; None: too few launches for one."""
+    """The wider half of the interval as a share of the estimate; None for too few launches."""
 
     def reaches(self, target: float) -> bool:
-        """Whether everything is at least as exact as this share."""
+        """Whether the half width is known and at most the target, a share."""
         return self.half_width is not None and self.half_width <= target
 
 
 def precision(results: Results, baseline: str) -> Precision | None:
-    """The least exact of all cases; None without a case."""
+    """The precision of the least precise case; None without a case."""
     found = precisions(results, baseline)
     return max(found, key=lambda one: (one.half_width is None, one.half_width or 0), default=None)
 
 
 def precisions(results: Results, baseline: str) -> list[Precision]:
-    """How wide the interval of each case's ratio is; of its time, where there is no ratio."""
+    """The precision of each case's ratio to the baseline; of its time, if it has no ratio."""
     launches = {
         Case.parse(bench.get_name()): {
             run.get_metadata()["round"]: run.values for run in bench.get_runs()

@@ -1,4 +1,4 @@
-"""What launches say about a case, and how sure it is. Pure: numbers in, numbers out.
+"""Estimates, intervals and verdicts from the times of launches. Pure: numbers in, numbers out.
 
 The launch is the unit of evidence (Georges, Buytaert & Eeckhout 2007, "Statistically rigorous Java
 performance evaluation"; Kalibera & Jones 2013, "Rigorous benchmarking in reasonable time"): it
@@ -7,7 +7,7 @@ counts once, by the median of its values, however many messages it sent.
 Intervals are those of a median from order statistics, interpolated after Hettmansperger & Sheather
 (1986, "Confidence intervals based on interpolated order statistics"). They assume nothing of the
 shape of the launches but that they are independent; `docs/methodology.md` has the simulation in
-which they, and not the bootstrap or Student's t, covered what they claim.
+which they, and not the bootstrap or Student's t, had the coverage they claim.
 """
 
 import statistics
@@ -28,7 +28,7 @@ _BISECTIONS = 25
 
 
 class Spread(NamedTuple):
-    """Where launches lie, in the unit they were given in."""
+    """The five-number summary of launches, in the unit of its input."""
 
     least: float
     lower_quartile: float
@@ -38,25 +38,25 @@ class Spread(NamedTuple):
 
     @property
     def relative_iqr(self) -> float:
-        """The interquartile range as a share of the median: half of all launches lie in it."""
+        """The interquartile range, which holds half of all launches, as a share of the median."""
         return (self.upper_quartile - self.lower_quartile) / self.median
 
 
 class Interval(NamedTuple):
-    """Where a median lies with 95 % confidence."""
+    """A 95 % confidence interval of a median."""
 
     low: float
     high: float
 
 
 class Ratio(NamedTuple):
-    """A case's time over the baseline's, both of the same rounds; below 1 the case is faster."""
+    """A case's time over the baseline's, within the same rounds; below 1 the case is faster."""
 
     estimate: float
     interval: Interval | None
-    """None with fewer than FEWEST_LAUNCHES pairs: nothing is claimed then."""
+    """The 95 % interval; None with fewer than FEWEST_LAUNCHES pairs."""
     p_value: float | None
-    """How often at least such a difference would be seen where there is none (two-sided)."""
+    """Probability of at least such a difference by chance (two-sided); None without an interval."""
 
 
 def spread(launches: Sequence[float]) -> Spread:
@@ -87,11 +87,12 @@ def paired_ratio(case: Mapping[_Round, float], baseline: Mapping[_Round, float])
 def alternating_ratio(
     case: Mapping[_Round, Sequence[float]], baseline: Mapping[_Round, Sequence[float]]
 ) -> Ratio | None:
-    """The same for launches whose batches took turns; both map a round to its launch's batches.
+    """The median over rounds of case / baseline, for launches that alternated their batches.
 
-    A round's ratio is the median over its turns of one batch against the other of that turn,
-    which cancels what the machine does for as little as a turn; where the counts of batches
-    differ, the ratio of their medians.
+    Both map a round to the batches of its launch; None without a round in common. The ratio of a
+    round is the median over its turns of one batch against the other of that turn, which cancels
+    changes of the machine that last longer than a turn. If the counts of batches differ, it is the
+    ratio of their medians.
     """
     rounds = case.keys() & baseline.keys()
     return _ratio([_log_ratio(case[key], baseline[key]) for key in rounds])
@@ -104,7 +105,7 @@ def _log_ratio(case: Sequence[float], baseline: Sequence[float]) -> float:
 
 
 def _ratio(unordered_logs: Sequence[float]) -> Ratio | None:
-    """What these logarithms of rounds' ratios say together; None for none."""
+    """The ratio from the logarithms of the ratios of rounds; None for none."""
     if not unordered_logs:
         return None
     logs = sorted(unordered_logs)
@@ -116,7 +117,7 @@ def _ratio(unordered_logs: Sequence[float]) -> Ratio | None:
 
 
 def verdicts(ratios: Sequence[Ratio | None], noise_floor: float = 0.0) -> list[Verdict | None]:
-    """What may be said of each ratio of one table; None where there are too few launches.
+    """The verdict of each ratio of one table; None if there are too few launches.
 
     `faster` or `slower` needs all three: the interval excludes 1; the difference exceeds the
     machine's noise floor (a share, 0.02 is 2 %); and the p-value passes Benjamini & Hochberg's
@@ -148,7 +149,7 @@ def _verdict(ratio: Ratio | None, limit: float, noise_floor: float) -> Verdict |
 
 @cache
 def _coverage(count: int) -> tuple[float, ...]:
-    """How often [d-th least, d-th most] of so many values covers the median, for d = 1, 2, ..."""
+    """Probability that [d-th least, d-th most] of the values covers the median, d = 1, 2, ..."""
     below, choices, covered = 0, 1, []
     for depth in range(1, count // 2 + 1):
         below += choices

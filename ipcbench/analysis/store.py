@@ -1,13 +1,11 @@
 """Result files: one pyperf suite a run, plus what pyperf has no place for.
 
 A file is what `pyperf.BenchmarkSuite` writes, with one more top-level key, "ipcbench", which
-pyperf ignores: the run's plan, so that it can be gone on with, and the cases that have no number
-and their reasons. pyperf reads our files as they are; a file that pyperf has rewritten has lost
-that key and nothing else.
+pyperf ignores: the run's plan, to resume it, and the cases without a number, with reasons. pyperf
+reads these files as they are; a file that pyperf has rewritten has lost that key and nothing else.
 
 Host name, user paths and build paths, which pyperf records, are left out: results are published.
-All text that gets in, measured or loaded, is made fit to be shown; `checked` says what else a file
-must be.
+All text, measured or loaded, is sanitised; `checked` validates the rest of a file.
 """
 
 import io
@@ -27,7 +25,7 @@ from ipcbench.errors import ResultsError
 from ipcbench.foreign import printable, read_text
 
 RETRIED_KEY = checked.RETRIED_KEY
-"""Named here for whoever adds launches."""
+"""Metadata key of a retried launch, under this name for callers that add launches."""
 
 _MOST_BYTES = 256 * 1024**2
 _PRIVATE_METADATA = frozenset(
@@ -45,7 +43,7 @@ _PRIVATE_METADATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """A case without a number, and why: it can't be (`n/a`), or it was tried and failed."""
+    """A case without a number, and the reason: it is impossible (`n/a`), or its launch failed."""
 
     case: Case
     status: Status
@@ -54,15 +52,15 @@ class Unmeasured:
 
 @dataclass(slots=True)
 class Results:
-    """What a run, or several runs together, measured and couldn't measure."""
+    """The launches of one or several runs, and the cases without a number."""
 
     suite: pyperf.BenchmarkSuite | None = None
     unmeasured: dict[str, Unmeasured] = field(default_factory=dict)
     intent: Intent | None = None
-    """What the run set out to do; None where several runs were merged, or the file doesn't say."""
+    """The plan of the run; None if several runs were merged, or the file has no plan."""
 
     def add_launch(self, bench: pyperf.Benchmark, metadata: dict[str, int | float | str]) -> None:
-        """Adds one launch, told apart by this metadata."""
+        """Adds one launch with this metadata, which must distinguish it from others."""
         (run,) = bench.get_runs()
         kept = {k: v for k, v in run.get_metadata().items() if k not in _PRIVATE_METADATA}
         known = kept | metadata | {"ipcbench_format": FORMAT}
@@ -82,17 +80,17 @@ class Results:
             raise ResultsError(f"a launch doesn't belong to those before: {error}") from error
 
     def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
-        """Notes why a case has no number."""
+        """Records the reason why a case has no number."""
         self.unmeasured[case.id] = Unmeasured(case, status, printable(" ".join(reason.split())))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to tell."""
+        """Whether there are neither launches nor cases without a number."""
         return self.suite is None and not self.unmeasured
 
 
 def dumps(results: Results) -> str:
-    """The results as the text of a file."""
+    """Serialises results to the text of a file."""
     pyperfs = io.StringIO('{"benchmarks":[],"version":"1.0"}')
     if results.suite is not None:
         results.suite.dump(pyperfs)
@@ -111,11 +109,11 @@ def dumps(results: Results) -> str:
 
 
 def loads(text: str, name: str) -> Results:
-    """The results in the text of a file called `name`. Raises ResultsError."""
+    """Parses the text of a results file called `name`. Raises ResultsError."""
     try:
         data = checked.parsed(text)
-        results = Results(checked.suite_in(data), intent=checked.intent_in(data))
-        for case, status, reason in checked.unmeasured_in(data):
+        results = Results(checked.read_suite(data), intent=checked.read_intent(data))
+        for case, status, reason in checked.read_unmeasured(data):
             results.add_unmeasured(case, status, reason)
     except ResultsError as error:
         raise ResultsError(f"{name} {error}") from error
@@ -127,14 +125,14 @@ def loads(text: str, name: str) -> Results:
 
 
 def load(path: Path) -> Results:
-    """The results in a file. Raises ResultsError with what is wrong with it."""
+    """Reads a results file. Raises ResultsError that says what is wrong with it."""
     return loads(read_text(path, _MOST_BYTES), str(path))
 
 
 def merge(files: Iterable[tuple[str, Results]]) -> Results:
-    """All launches of several files together.
+    """Merges the launches of several files.
 
-    ResultsError if pyperf finds that they don't belong (another CPU, Python or platform), or if
+    Raises ResultsError if pyperf refuses to combine them (another CPU, Python or platform), or if
     two files hold the same run.
     """
     merged = Results()
@@ -161,10 +159,10 @@ def _run_ids(results: Results) -> set[object]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replaces the file by one with this text: a reader sees the old one or the new, whole.
+    """Replaces a file atomically: a reader sees the old text or the new, whole.
 
-    Its mode is what the user's umask lets in, since results are to be shared. Until then it has a
-    name that nobody can guess, and is made anew: a link that somebody put there is not followed.
+    The mode follows the user's umask, since results are to be shared. The text goes to a new
+    temporary file of a random name first, and a link planted under that name is not followed.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

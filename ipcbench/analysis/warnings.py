@@ -1,7 +1,7 @@
-"""What a careful reader would object to, as data: each a rule, a sentence, and what to do.
+"""Objections to the measured numbers: rules that raise a flag, with a sentence and advice.
 
-A rule looks at the launches of one case and answers with a sentence, or with nothing. It knows
-what the user did already and doesn't advise it again.
+A rule gets the launches of one case and returns a sentence or None. It takes into account what the
+user did already and doesn't advise it again.
 """
 
 import statistics
@@ -25,26 +25,26 @@ _MOST_BUSY = 0.1
 _SURELY_FASTER = 1.1
 IMPRECISE = "imprecise"
 _FEWEST = 6
-"""Launches below which a shape isn't told from chance."""
+"""Fewest launches from which a shape can be distinguished from chance."""
 
 
 class Objection(NamedTuple):
-    """One objection to one case."""
+    """An objection to the numbers of one case, with the flag it raises."""
 
     flag: str
     case: str
     says: str
 
 
-class Rule(NamedTuple):
-    """The name of a flag, and what raises it."""
+class FlagRule(NamedTuple):
+    """A flag, and the function from a case's launches to the sentence that raises it, or None."""
 
     flag: str
     says: Callable[[pd.DataFrame], str | None]
 
 
 def objections(results: Results, launches: pd.DataFrame) -> list[Objection]:
-    """All that is to be said against the cases that have a number, case by case."""
+    """All objections to the cases with a number."""
     if launches.empty:
         return []
     return [
@@ -55,7 +55,7 @@ def objections(results: Results, launches: pd.DataFrame) -> list[Objection]:
 
 
 def _suspect(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
-    """What moved messages faster than one copy of them takes: something was not moved."""
+    """Mechanisms that are faster than one copy of the payload, so that some of it was not moved."""
     medians = launches.groupby("case")["time_s"].median()
     for name in launches.loc[launches["role"] == "mechanism", "case"].unique():
         case = Case.parse(str(name))
@@ -72,7 +72,7 @@ def _suspect(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
 
 
 def _imprecise(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
-    """What is less exact than `--target` asked for."""
+    """Cases that are less precise than `--target` asked for."""
     target = launches["target_ratio"].max() if "target_ratio" in launches else None
     if target is None or pd.isna(target):
         return
@@ -98,12 +98,12 @@ def _of_cases(results: Results, launches: pd.DataFrame) -> list[Objection]:
 
 
 def summarised(found: list[Objection]) -> list[str]:
-    """A sentence a flag: the flag, the first case's, and how many more there are."""
+    """A line a flag: the flag, the first case with its sentence, and the count of the others."""
     return [f"{flag}: {says}" for flag, says in by_flag(found).items()]
 
 
 def by_flag(found: list[Objection]) -> dict[str, str]:
-    """The same sentences, each without its flag and under it."""
+    """A line a flag, by flag: the first case with its sentence, and the count of the others."""
     lines = {}
     for flag in dict.fromkeys(warning.flag for warning in found):
         same = [warning for warning in found if warning.flag == flag]
@@ -144,7 +144,7 @@ def _unstable(group: pd.DataFrame) -> str | None:
 
 
 def _bimodal(group: pd.DataFrame) -> str | None:
-    """Two clusters, each with a quarter of the launches, further apart than either is wide."""
+    """Flags two clusters, each of a quarter of the launches or more, further apart than wide."""
     times = sorted(group["time_s"])
     least = max(2, len(times) // 4)
     if len(times) < _FEWEST + 2:
@@ -264,15 +264,15 @@ def _strangers(group: pd.DataFrame) -> str | None:
 
 
 RULES = (
-    Rule("unstable", _unstable),
-    Rule("bimodal", _bimodal),
-    Rule("drift", _drift),
-    Rule("warming", _warming),
-    Rule("wrong-cpu", _wrong_cpu),
-    Rule("page-faults", _faults),
-    Rule("crowded", _crowded),
-    Rule("load", _loaded),
-    Rule("retried", _retried),
-    Rule("strangers", _strangers),
+    FlagRule("unstable", _unstable),
+    FlagRule("bimodal", _bimodal),
+    FlagRule("drift", _drift),
+    FlagRule("warming", _warming),
+    FlagRule("wrong-cpu", _wrong_cpu),
+    FlagRule("page-faults", _faults),
+    FlagRule("crowded", _crowded),
+    FlagRule("load", _loaded),
+    FlagRule("retried", _retried),
+    FlagRule("strangers", _strangers),
 )
-"""Every flag, in the order in which they are told."""
+"""Every rule that looks at a single case, in the order in which flags are listed."""

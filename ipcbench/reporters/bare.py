@@ -1,4 +1,4 @@
-"""The look that all tables in a terminal share."""
+"""The look of every table in a terminal."""
 
 from rich import box
 from rich.table import Table

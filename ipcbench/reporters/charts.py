@@ -1,7 +1,7 @@
 """Charts, each from a frame of `analysis.curves`: one panel, narrow enough for a phone.
 
-Loads altair, so only what draws imports this. A chart's texts are its data's and never part of an
-expression, so that what a file says can't do anything.
+Loads altair, so only modules that draw import this. A chart's texts are data and never part of an
+expression, so that text from a file can't be executed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ _SHORT_NAME = 11
 _BAND_OPACITY = 0.16
 _SHARES = {2.0: "50%", 10.0: "90%", 100.0: "99%", 1e3: "99.9%", 1e4: "99.99%", 1e5: "99.999%"}
 _LIGHT_TEXT, _DARK_TEXT = "#fdfdfd", "#000000"
-"""Of cells, whose ground is the same in the light and in the dark."""
+"""Text colours of heat map cells, whose ground is the same in light and dark mode."""
 
 
 def sweep(
@@ -33,7 +33,7 @@ def sweep(
     styles: Mapping[str, Style],
     caches: Mapping[str, int],
 ) -> Drawn:
-    """A quantity over message sizes, both logarithmic; `keys` are the value and its interval."""
+    """Draws a quantity over message sizes, log-log; `keys` are the value and its interval."""
     value, low, high = keys
     is_time = value == "time_median_s"
     text, unit = (
@@ -56,30 +56,30 @@ def sweep(
 
 
 def percentiles(points: pd.DataFrame, styles: Mapping[str, Style]) -> Drawn:
-    """How long single round trips took, by the share of them that took at most as long."""
-    kept = points[["transport", "beyond", "time_s", "is_told"]]
+    """Draws the percentiles of single round trips: time over share."""
+    kept = points[["transport", "inverse_tail", "time_s", "is_labelled"]]
     y_span = log_span(kept["time_s"].tolist())
-    x_span = (1.0, max(kept["beyond"].max(), 2.0) * 1.2)
+    x_span = (1.0, max(kept["inverse_tail"].max(), 2.0) * 1.2)
     ticks = [tick for tick in _SHARES if tick <= x_span[1]]
     x = alt.X(
-        "beyond:Q",
+        "inverse_tail:Q",
         scale=_log(x_span),
         axis=_axis("at most as long in this share of round trips", ticks, _SHARES.__getitem__),
     )
     y = _y("time_s", "single round trip", y_span, log_ticks(y_span), units.tick_time)
     coloured, others = _parted(kept, styles)
     base = alt.Chart(_data(coloured)).encode(x=x, y=y, color=_colour(styles, kept))
-    line = base.transform_filter(~alt.datum.is_told).mark_line()
-    marks = base.transform_filter(alt.datum.is_told).mark_point(filled=True, size=48, opacity=1)
+    line = base.transform_filter(~alt.datum.is_labelled).mark_line()
+    marks = base.transform_filter(alt.datum.is_labelled).mark_point(filled=True, size=48, opacity=1)
     return _layered(
-        *_greys(others[~others["is_told"].astype(bool)], x, y),
+        *_greys(others[~others["is_labelled"].astype(bool)], x, y),
         line.encode(strokeDash=_dash(styles, kept)),
         marks.encode(shape=_shape(styles, kept)),
     )
 
 
 def dots(points: pd.DataFrame, title: str, baseline: str | None) -> Drawn:
-    """One time a row, fastest first, with its interval and its text; the baseline stands out."""
+    """Draws one time a row, fastest first, with its interval and text; the baseline stands out."""
     ordered = points.sort_values("time_median_s")
     rows = ordered[["transport", "time_median_s", "low_s", "high_s"]].assign(
         text=[units.display_time(time_s) for time_s in ordered["time_median_s"]]
@@ -111,7 +111,7 @@ def dots(points: pd.DataFrame, title: str, baseline: str | None) -> Drawn:
 
 
 def drift(points: pd.DataFrame, rounds: pd.DataFrame) -> Drawn:
-    """Every launch over its case's median as a faint line a case, and what all do together."""
+    """Draws launch times over the median of their case: a faint line a case, a bold one for all."""
     span = log_span([*points["ratio"].tolist(), *rounds["low"].tolist()], 1.05)
     lines = points.assign(series=pd.factorize(points["case"])[0])
     elapsed = alt.X(
@@ -134,7 +134,7 @@ def drift(points: pd.DataFrame, rounds: pd.DataFrame) -> Drawn:
 
 
 def against_native(cases: pd.DataFrame) -> Drawn:
-    """What the loop in Python takes over the one in C: a row a mechanism, a mark a size."""
+    """Draws the time of the loop in Python over the loop in C: a row a mechanism, a mark a size."""
     sizes = sorted(set(cases["message_size_bytes"]))
     styles = {units.display_size(size): style for size, style in zip(sizes, STYLES, strict=False)}
     rows = cases[["transport", "low", "high"]].assign(
@@ -160,7 +160,7 @@ def against_native(cases: pd.DataFrame) -> Drawn:
 def heat(
     cells: pd.DataFrame, columns: str, rows: str, titles: tuple[str | None, str | None]
 ) -> Drawn:
-    """Times as cells, light to dark in one hue, each with its text."""
+    """Draws times as cells, light to dark in one hue, each with its text."""
     low, high = float(cells["time_median_s"].min()), float(cells["time_median_s"].max())
     table = pd.DataFrame(
         {
@@ -191,13 +191,13 @@ def heat(
 
 
 def _layered(*layers: alt.Chart, height: Any = HEIGHT) -> Drawn:
-    """The layers as one panel: as wide as all are; rows make it as high as they need."""
+    """Layers charts in one panel of the common width and this height, or of a height a row."""
     fitted = alt.AutoSizeParams(type="fit" if height == HEIGHT else "fit-x", contains="padding")
     return alt.LayerChart(layer=list(layers), width=WIDTH, height=height, autosize=fitted)
 
 
 def _data(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same as plain floats, booleans and texts, whatever pandas keeps them in."""
+    """Converts a frame's pandas types to plain floats, booleans and texts."""
     plain = {}
     for name, column in frame.items():
         is_number = pd.api.types.is_numeric_dtype(column)
@@ -212,7 +212,7 @@ def _parted(frame: pd.DataFrame, styles: Mapping[str, Style]) -> tuple[pd.DataFr
 
 
 def _greys(others: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Those that have no colour of their own: what the others are to be seen against."""
+    """Grey lines for the series without a colour, as a backdrop to the coloured ones."""
     if others.empty:
         return []
     base = alt.Chart(_data(others)).encode(x=x, y=y, detail="transport:N")
@@ -220,7 +220,7 @@ def _greys(others: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
 
 
 def _cache_marks(caches: Mapping[str, int], x_span: Span, y_span: Span) -> list[alt.Chart]:
-    """A vertical line at the size of each cache that lies among the sizes measured."""
+    """A vertical line at the size of each cache within the measured sizes."""
     among = {name: size for name, size in caches.items() if x_span[0] <= size <= x_span[1]}
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Claims judged, as a page that a person reads. Prints nothing."""
+"""The answers to common claims, as a page for people. Prints nothing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -40,7 +40,7 @@ _BUFFERS = {
 def claim_parts(
     judgements: Sequence[Judgement], noise_floor: float = 0.0
 ) -> Iterator[RenderableType]:
-    """Each claim with its answer, what can't be told from times, and its comparisons."""
+    """Yields each claim with its answer, its caveat and its comparisons; then a legend."""
     for judgement in judgements:
         claim = judgement.claim
         yield Text(f'"{claim.quote}"', style="bold")
@@ -48,7 +48,7 @@ def claim_parts(
         yield Text(claim.caveat, style="dim")
         if judgement.buffers:
             yield Text(buffers_text(judgement.buffers), style="dim")
-        for loop in dict.fromkeys(one.pair.subject.loop for one in judgement.compared):
+        for loop in dict.fromkeys(one.comparison.subject.loop for one in judgement.compared):
             yield Text()
             yield _table(judgement, loop)
         yield Text()
@@ -56,7 +56,7 @@ def claim_parts(
 
 
 def answer_text(judgement: Judgement) -> str:
-    """The answer in words, with what it depends on: `holds (12 of 12 comparisons decided)`."""
+    """The answer in words, with its conditions: `holds (12 of 12 comparisons decided)`."""
     yes, no = _sides(judgement.claim)
     decided = f"({judgement.decided} of {units.counted(len(judgement.compared), 'comparison')}"
     decided += " decided)"
@@ -80,12 +80,12 @@ def answer_text(judgement: Judgement) -> str:
 
 
 def terms_text(terms: Sequence[Term]) -> str:
-    """Where something holds: `for throughput at 64 B on one core and for round trips`."""
+    """Terms in words: `for throughput at 64 B on one core and for round trips`."""
     return _listed([_term_text(term) for term in terms])
 
 
 def says_text(claim: Claim, says: Says) -> str:
-    """What one comparison says, in a word."""
+    """The outcome of a comparison, in a word."""
     yes, no = _sides(claim)
     if says == "undecided":
         return "open"
@@ -95,7 +95,7 @@ def says_text(claim: Claim, says: Says) -> str:
 
 
 def buffers_text(buffers: Sequence[Buffer]) -> str:
-    """The sizes of buffers, transport by transport."""
+    """The sizes of buffers in words, by transport."""
     each: dict[str, list[str]] = {}
     for buffer in buffers:
         sizes = "/".join(map(units.display_size, buffer.sizes_bytes))
@@ -129,13 +129,13 @@ def _term_text(term: Term) -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Joins words in a sentence: `a`, `a and b`, `a, b and c`."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
 
 
 def _table(judgement: Judgement, loop: str) -> Table:
-    """A row a comparison in this loop; several pairs of transports have a heading each."""
+    """A table of the comparisons in one loop; several pairs of transports have a heading each."""
     claim = judgement.claim
     first, second = _titles(claim)
     table = bare_table()
@@ -145,9 +145,9 @@ def _table(judgement: Judgement, loop: str) -> Table:
     table.add_column("says")
     pair = None
     for one in judgement.compared:
-        if one.pair.subject.loop != loop:
+        if one.comparison.subject.loop != loop:
             continue
-        names = (one.pair.subject.transport, one.pair.other.transport)
+        names = (one.comparison.subject.transport, one.comparison.other.transport)
         if names != pair and len(claim.subjects) * len(claim.others) > 1:
             table.add_row(escape(f"{names[0]} beside {names[1]}"), style="italic")
         pair = names
@@ -162,7 +162,7 @@ def _titles(claim: Claim) -> tuple[str, str]:
 
 
 def _cells(claim: Claim, one: Compared) -> tuple[str, ...]:
-    case, ratio = one.pair.subject, one.ratio
+    case, ratio = one.comparison.subject, one.ratio
     size = "" if case.workload == "connect" else f" {units.display_size(case.message_size_bytes)}"
     interval = "" if ratio.interval is None else interval_text(*ratio.interval, ratio.estimate)
     return (
@@ -176,7 +176,7 @@ def _cells(claim: Claim, one: Compared) -> tuple[str, ...]:
 
 
 def _legend(judgements: Sequence[Judgement], noise_floor: float) -> Iterator[RenderableType]:
-    """What the words in the tables mean."""
+    """Yields lines that explain the words in the tables."""
     compared = sum(len(judgement.compared) for judgement in judgements)
     if not compared:
         return

@@ -1,7 +1,7 @@
-"""One definition of each column that a person reads: where its value is, and how it is shown.
+"""The columns of tables for people: the key of each value, and how it is shown.
 
 Every value comes from a row of `analysis.frame.cases`; a missing value shows as nothing, never
-as zero. Titles say the unit where the text doesn't.
+as zero. A title has the unit if the text doesn't.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -20,20 +20,20 @@ SAME_RATIO_TEXT = "1.00x"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a workload and its times are called, wherever there is room for that."""
+    """The names of a workload and of its times, for different places."""
 
     title: str
-    """Over a table."""
+    """Title of a table."""
     column: str
-    """Over the times in it."""
+    """Title of the column of times."""
     time: str
-    """Beside the times of a picture, or in its title."""
+    """Axis or title of a picture."""
     plural: str
-    """In a sentence, of several sizes or placements."""
+    """Name in a sentence on several sizes or placements."""
     short: str
-    """In front of a row."""
+    """Name at the start of a row."""
     stacked: str
-    """Over a narrow column, on two lines."""
+    """Title of a narrow column, on two lines."""
 
 
 WORDS: Mapping[str, Words] = {
@@ -62,37 +62,37 @@ WORDS: Mapping[str, Words] = {
         stacked="connect,\nclose",
     ),
 }
-"""By workload."""
+"""The names of each workload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table."""
+    """A column of a table for people."""
 
     title: str
     keys: tuple[str, ...]
-    """The columns of the frame that the text is made of; without the first there is none."""
+    """Columns of the frame that `text` takes; without a value in the first, the cell is empty."""
     text: Callable[..., str]
     is_number: bool = True
 
     def show(self, row: Row) -> str:
-        """The text for one case; empty where it has no such value."""
+        """The text of a row's cell; empty if the value is missing."""
         values = [None if bool(pd.isna(row[key])) else row[key] for key in self.keys]
         return "" if values[0] is None else self.text(*values)
 
 
 def label(row: Row) -> str:
-    """What a row is called: its transport, and of a control which one it is."""
+    """The name of a row: its transport, and for a control also the kind, like `null (floor)`."""
     if row["status"] != "measured" or row["role"] == "mechanism":
         return str(row["transport"])
     return f"{row['transport']} ({_CONTROLS[row['role']]})"
 
 
 def ratio_text(time_ratio: float, verdict: str | None = None) -> str:
-    """A ratio of times in words, so that nobody must know which way is better.
+    """A ratio of times in words that say which one is better.
 
-    `1.36x faster` and `1.20x slower` are verdicts; `~ 1.02x slower` is within what chance does;
-    without a verdict (too few launches) the words stand behind a question mark.
+    `1.36x faster` and `1.20x slower` are verdicts; `~ 1.02x slower` may be chance; `? 1.02x slower`
+    has no verdict (too few launches).
     """
     faster = time_ratio < 1
     factor = f"{units.three_digits(1 / time_ratio if faster else time_ratio)}x"
@@ -103,7 +103,7 @@ def ratio_text(time_ratio: float, verdict: str | None = None) -> str:
 
 
 def interval_text(low: float, high: float, time_ratio: float) -> str:
-    """The ratio's interval, the same way round as `ratio_text` tells the ratio."""
+    """The interval of a ratio, as factors faster or slower, whichever `ratio_text` gives."""
     if time_ratio == low == high:
         return ""
     if time_ratio < 1:
@@ -141,13 +141,13 @@ PLACE_COLUMNS = (
     Column("placement", ("placement",), str, is_number=False),
     Column("loop", ("loop",), str, is_number=False),
 )
-"""What tells the rows of one table from those of another, where one table has them all."""
+"""Columns for a table that joins several sizes, placements or loops."""
 
 EFFORT_COLUMNS = (
     Column("launches", ("launches_count",), lambda count: f"{count:,}"),
     Column("warnings", ("flags",), lambda flags: flags.replace(";", ", "), is_number=False),
 )
-"""How much a number rests on, and what speaks against it."""
+"""The number of launches behind a row, and its warnings."""
 
 PERCENTILE_COLUMNS = (
     Column("transport", ("transport",), str, is_number=False),
@@ -174,7 +174,7 @@ COST_COLUMNS = (
         for title in ("user", "system")
     ),
 )
-"""The columns of the tables of what a message costs in CPU time."""
+"""The columns of the tables of the CPU time of a message."""
 
 SWITCH_COLUMNS = (
     Column("transport", ("transport",), str, is_number=False),
@@ -188,7 +188,7 @@ SWITCH_COLUMNS = (
         )
     ),
 )
-"""Those of how often it lost its CPU for a message, and of page faults in a launch's batches."""
+"""The columns of context switches a message, and of page faults in the batches of a launch."""
 
 TAX_COLUMNS = (
     Column("transport", ("transport",), str, is_number=False),
@@ -202,4 +202,4 @@ TAX_COLUMNS = (
         lambda low, high: f"{units.three_digits(low)}-{units.three_digits(high)}",
     ),
 )
-"""The columns of the tables of what the loop in Python adds."""
+"""The columns of the tables that compare the loop in Python with the loop in C."""

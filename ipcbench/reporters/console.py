@@ -1,4 +1,4 @@
-"""The terminal: which one, how wide, with or without control codes."""
+"""Terminal output: width, control codes, and the display of progress."""
 
 import os
 import sys

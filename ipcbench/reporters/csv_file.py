@@ -1,13 +1,13 @@
-"""The CSV for review: one row a case, base units, the unit last in every header."""
+"""The CSV file: one row a case, base units, the unit last in every header."""
 
 import pandas as pd
 
 _STARTS_OF_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  (meant to look alike)
-"""What makes a cell a formula to a spreadsheet, full-width forms too (OWASP, "CSV Injection")."""
+"""First characters of a formula in a spreadsheet, also full-width (OWASP, "CSV Injection")."""
 
 
 def csv_text(cases: pd.DataFrame) -> str:
-    """The frame as CSV; a cell is empty where there is no value, which never means zero.
+    """The frame as CSV; an empty cell is a missing value, never zero.
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """

@@ -1,4 +1,4 @@
-"""What changed between two runs, as a person reads it. Prints nothing."""
+"""The changes between two runs, as a table for people. Prints nothing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,13 +7,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ipcbench.analysis.diff import Change, Comparison
+from ipcbench.analysis.diff import Change, RunComparison
 from ipcbench.reporters.bare import bare_table
 from ipcbench.units import counted, display_change, display_percent, display_time, format_size
 
 
-def diff_parts(comparison: Comparison) -> Iterator[RenderableType]:
-    """Cautions on top, then a row a case, then what only one of the files holds."""
+def diff_parts(comparison: RunComparison) -> Iterator[RenderableType]:
+    """Yields cautions, then a row a case, then the cases that only one of the files holds."""
     for caution in comparison.cautions:
         yield Text(f"caution: {caution}", style="yellow")
     for placement in dict.fromkeys(change.case.placement for change in comparison.changes):
@@ -41,7 +41,7 @@ def _table(changes: Sequence[Change]) -> Table:
 
 
 def gate_line(gate: str, change: Change) -> str:
-    """What a tripped gate says."""
+    """The message of a tripped gate."""
     return f"{gate}: {change.case.id}: {display_change(change.moved)} (95%: {_interval(change)})"
 
 

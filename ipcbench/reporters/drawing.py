@@ -1,4 +1,4 @@
-"""Charts as SVG and PNG, without a browser. Loads vl-convert."""
+"""Renders charts as SVG and PNG, without a browser. Loads vl-convert."""
 
 from html import escape
 
@@ -9,7 +9,7 @@ from ipcbench.reporters.charts import Drawn
 from ipcbench.reporters.styles import GRID, GROUND, INK, QUIET
 
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-"""Named, so that texts are as wide on every machine: vl-convert carries the first."""
+"""Fonts of all texts; vl-convert bundles the first, so texts are as wide on every machine."""
 _PNG_SCALE = 2
 _AXIS = {
     "domainColor": QUIET,
@@ -36,17 +36,17 @@ _THEME = {
 
 
 def svg_of(chart: Drawn) -> str:
-    """The chart as a document of its own, on a white ground; equal charts give equal texts."""
+    """The chart as an SVG document on a white ground; equal charts give equal texts."""
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     return vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=version, config=_THEME)
 
 
 def with_words(svg: str, title: str, says: str) -> str:
-    """The picture as a file that says what it shows, to whoever reads it aloud or points at it."""
+    """Adds a title and a description to an SVG document, for screen readers and tooltips."""
     start, end, rest = svg.partition(">")
     return f"{start}{end}<title>{escape(title)}</title><desc>{escape(says)}</desc>{rest}"
 
 
 def png_of(svg: str) -> bytes:
-    """The same picture in pixels, twice as many as its size says."""
+    """The SVG document as PNG, at twice its nominal size."""
     return vl_convert.svg_to_png(svg, scale=_PNG_SCALE)

@@ -1,4 +1,4 @@
-"""Tables in a narrow terminal: folded between columns, so that no number is cut. Prints nothing."""
+"""Folds wide tables between columns for a narrow terminal, so no number is cut. Prints nothing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,20 +8,19 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 
 UNBOUNDED = 10_000
-"""Wider than any table of ours."""
+"""A width that no table exceeds."""
 
 
 def _natural_width(table: Table, console: Console) -> int:
-    """Columns of the terminal that the table takes when nothing is cut or wrapped."""
+    """The table's width in characters if nothing is cut or wrapped."""
     options = console.options.update(width=UNBOUNDED)
     return Measurement.get(console, options, table).maximum
 
 
 def folded(table: Table, console: Console, width: int) -> Iterator[Table]:
-    """The table if it fits the width; else parts that do, each with the first column in front.
+    """Yields the table if it fits the width; otherwise parts that do, each with the first column.
 
-    A column without a value is left out then. Only one that doesn't fit beside the first is left to
-    be wrapped.
+    The parts leave out empty columns. Only a column that doesn't fit beside the first is wrapped.
     """
     if _natural_width(table, console) <= width:
         yield table
@@ -39,7 +38,7 @@ def folded(table: Table, console: Console, width: int) -> Iterator[Table]:
 
 
 def _part(table: Table, columns: list[Column]) -> Table:
-    """A table of some of this one's columns, with the same rows."""
+    """A table of the rows of another and some of its columns."""
     part = Table(
         box=table.box,
         show_edge=table.show_edge,

@@ -1,4 +1,4 @@
-"""Single round trips in the percentile text that public HdrHistogram plotters read."""
+"""Single round trips in the percentile format of public HdrHistogram plotters."""
 
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from ipcbench.units import format_size
 
 
 def hgrm_texts(launches: pd.DataFrame, path: Path) -> dict[Path, str]:
-    """The file's text for each sampled case; with several cases, each gets a name of its own.
+    """The text of the file of each sampled case, by path.
 
-    `run.hgrm` becomes `run-unix-1k-python-cross-core.hgrm`. UsageError if nothing was sampled.
+    With several cases `run.hgrm` becomes `run-unix-1k-python-cross-core.hgrm`. Raises UsageError if
+    nothing was sampled.
     """
     groups = {} if launches.empty else dict(list(launches.groupby("case", sort=False)))
     histograms = {str(name): histogram_of(group) for name, group in groups.items()}

@@ -1,4 +1,4 @@
-"""HTML that can't be broken out of: whatever is not marked as HTML is text, and is escaped."""
+"""Builds HTML safely: every string not marked as HTML is escaped as text."""
 
 from collections.abc import Iterable
 from html import escape
@@ -7,7 +7,7 @@ _VOID = frozenset({"meta", "br"})
 
 
 class Html(str):
-    """Text that is HTML already. Only what this project wrote, or drew, may be called so."""
+    """A string that is HTML already; only for text that this project wrote or drew."""
 
     __slots__ = ()
 
@@ -15,7 +15,7 @@ class Html(str):
 def element(name: str, *children: str, **attributes: str | float | bool | None) -> Html:
     """An element with these children; `class_` and `data_value` are `class` and `data-value`.
 
-    An attribute that is None or False is left out, one that is True has no value.
+    An attribute that is None or False is left out; one that is True has no value.
     """
     opening = "".join([name, *(_attribute(key, value) for key, value in attributes.items())])
     if name in _VOID:
@@ -24,7 +24,7 @@ def element(name: str, *children: str, **attributes: str | float | bool | None) 
 
 
 def together(children: Iterable[str]) -> Html:
-    """All of these, one after the other."""
+    """Concatenates strings, escaping those that are not HTML."""
     return Html("".join(c if isinstance(c, Html) else escape(c) for c in children))
 
 

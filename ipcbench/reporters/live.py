@@ -1,7 +1,7 @@
-"""A run as it is watched in a terminal: how far it is, the time left, and what is known so far.
+"""The live view of a run in a terminal: progress, the time left, and the medians so far.
 
-It is redrawn between launches only. A thread that redraws while a pair is measured would take one
-of the cores it is measured on.
+The view is redrawn between launches only: a thread that redraws while a pair is measured would
+take one of the cores it is measured on.
 """
 
 import statistics
@@ -24,16 +24,16 @@ from ipcbench.reporters.timeleft import TimeLeft
 
 _BAR_WIDTH = 24
 _CELL_WIDTH = 16
-"""`58.2 µs ±12.3%` and the gap."""
+"""Characters of a cell like `58.2 µs ±12.3%`, and the gap after it."""
 _LINES_BESIDE_THE_ROWS = 7
-"""Above them, and the one that counts those left out."""
+"""Lines of the view above the rows, and the one that counts the rows left out."""
 _MOST_WARNINGS = 4
 _HEIGHT_FOR_A_WARNING = 6
-"""Lines of the terminal for each that is shown."""
+"""Lines of the terminal's height for each warning shown."""
 
 
 class _Place(NamedTuple):
-    """What a column of the table is of."""
+    """The part of a case that a column of the table stands for: all but the transport."""
 
     workload: str
     message_size_bytes: int
@@ -46,7 +46,7 @@ class _Place(NamedTuple):
 
 
 class LiveView:
-    """The display; call it with each event. It leaves nothing behind but what went wrong."""
+    """The live display; call it with each event. At its end only lines on failures remain."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -68,7 +68,7 @@ class LiveView:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Takes in what happened, and draws it if a launch is about to begin."""
+        """Updates the state from an event, and redraws if a launch is about to begin."""
         if isinstance(event, Began):
             self._left = TimeLeft(event)
         self._left(event)
@@ -97,7 +97,7 @@ class LiveView:
                 pass
 
     def picture(self) -> RenderableType:
-        """What stands in the terminal now."""
+        """The content of the view now."""
         parts: list[RenderableType] = [self._progress(), Text(self._what(), style="dim")]
         if any(self._times_s.values()):
             warnings = list(self._warned())
@@ -131,7 +131,7 @@ class LiveView:
         return text if len(text) <= width else f"{text[: width - 3]}..."
 
     def _table(self, lines_below: int) -> Table:
-        """Medians of the launches so far, each with half the width of its interval."""
+        """The medians of the launches so far, each with half the width of its interval."""
         places = self._shown_places()
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         table.add_column("so far")
@@ -152,7 +152,7 @@ class LiveView:
         return table
 
     def _shown_places(self) -> list[_Place]:
-        """As many columns as there is room for, those that are being measured among them."""
+        """The places that fit the width, the ones now being measured among them."""
         places = list(dict.fromkeys(_Place.of(case) for case in self._times_s))
         longest = max(len(case.transport) for case in self._times_s)
         room = max(1, (self._console.width - longest - 2) // _CELL_WIDTH)
@@ -167,7 +167,7 @@ class LiveView:
         return Case("latency", name, -1)
 
     def _warned(self) -> Iterator[Text]:
-        """What the table would be shown with if the run ended now: a line a warning."""
+        """Yields the lines of the warnings so far, as many as the height allows."""
         told = [f"{flag}: {says}" for flag, says in self._warnings.items()]
         most = max(1, min(_MOST_WARNINGS, self._console.height // _HEIGHT_FOR_A_WARNING))
         more = [f"and {len(told) - most} more"] if told[most:] else []

@@ -1,11 +1,11 @@
-"""The tables for a pull request, as GitHub reads them."""
+"""Tables as GitHub's Markdown, for a pull request."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from ipcbench.analysis.frame import Told, baseline_of
+from ipcbench.analysis.frame import Analysis, baseline_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters import matrix, table
@@ -16,13 +16,16 @@ from ipcbench.units import display_size, display_time
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
 
 
-def markdown_text(told: Told, *, claims: bool = False) -> str:
-    """A table for each workload, size, placement and loop; then what they rest on, and warnings.
+def markdown_text(analysis: Analysis, *, claims: bool = False) -> str:
+    """A table for each workload, size, placement and loop; then the footer and the warnings.
 
-    With `claims`, their answers come first. Of a matrix there is a table for each of its grids.
+    With `claims`, the answers to claims come first. Cases pinned to named CPUs have a table for
+    each grid.
     """
-    parts = list(_claims(told)) if claims else []
-    for _, group in told.cases[~matrix.is_part(told.cases)].groupby(table.TABLE_KEYS, sort=False):
+    parts = list(_claims(analysis)) if claims else []
+    for _, group in analysis.cases[~matrix.is_part(analysis.cases)].groupby(
+        table.TABLE_KEYS, sort=False
+    ):
         first = group.iloc[0]
         columns = table_columns(str(first["workload"]), baseline_of(group))
         size = display_size(first["message_size_bytes"])
@@ -30,17 +33,17 @@ def markdown_text(told: Told, *, claims: bool = False) -> str:
             f"{WORDS[first['workload']].title}, {size}, {first['placement']}, {first['loop']} loop"
         )
         parts += [f"**{escaped(title)}**", "\n".join(_table(group, columns))]
-    for grid in matrix.grids(told.cases):
+    for grid in matrix.grids(analysis.cases):
         parts += [f"**{escaped(grid.title)}**", "\n".join(_grid(grid))]
-    said = [text.plain for text in table.reasons(told.cases)]
-    said += [text.plain for text in table.footer(told.launches, told.cases)]
-    said += [f"warning: {line}" for line in summarised(told.objections)]
+    said = [text.plain for text in table.reasons(analysis.cases)]
+    said += [text.plain for text in table.footer(analysis.launches, analysis.cases)]
+    said += [f"warning: {line}" for line in summarised(analysis.objections)]
     parts += ["\n".join(f"- {escaped(line)}" for line in said)] if said else []
     return "\n\n".join(parts) + "\n"
 
 
 def escaped(text: str) -> str:
-    """The text as GitHub shows it again: no markup, no mention, no reference, one line."""
+    """Escapes a text for GitHub's Markdown: no markup, no mention, no reference, one line."""
     plain = " ".join(text.split())
     marked = _SPECIAL.sub(lambda match: f"\\{match[0]}", plain)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;")):
@@ -48,15 +51,15 @@ def escaped(text: str) -> str:
     return marked
 
 
-def _claims(told: Told) -> Iterator[str]:
-    """A row a claim: the saying, and its answer here."""
-    rows = ((one.claim.quote, answer_text(one)) for one in judged(told))
+def _claims(analysis: Analysis) -> Iterator[str]:
+    """Yields a table with a row a claim: its text, and the answer here."""
+    rows = ((one.claim.quote, answer_text(one)) for one in judged(analysis))
     yield "**Claims**"
     yield "\n".join([*_head(["claim", "here"], [False, False]), *map(_line, rows)])
 
 
 def _grid(grid: matrix.Grid) -> Iterator[str]:
-    """The client's CPU down, the server's across."""
+    """Yields the lines of a grid: the client's CPU down, the server's across."""
     yield from _head(["CPU", *map(str, grid.cpus)], [True] * (len(grid.cpus) + 1))
     for client in grid.cpus:
         cells = (grid.times_s.get((client, server)) for server in grid.cpus)

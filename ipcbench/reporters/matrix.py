@@ -1,4 +1,4 @@
-"""Round trips over every pair of CPUs, as a table whose cells are shaded by value."""
+"""Round trips over pairs of CPUs, as a table whose cells are shaded by value."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ipcbench.case import placement_of_cpus
 from ipcbench.reporters.bare import bare_table
 
 _FAST, _SLOW = (247, 251, 255), (8, 81, 156)
-"""Light to dark in one hue, which any eye can order (ColorBrewer's Blues)."""
+"""Ends of the shades, light to dark in one hue, which any eye can order (ColorBrewer's Blues)."""
 _DARK = 0.5
 
 
@@ -23,19 +23,19 @@ class Grid:
 
     title: str
     cpus: Sequence[int]
-    """Those of either end, in order."""
+    """CPUs of either end, in order."""
     times_s: Mapping[tuple[int, int], float]
-    """By the client's and the server's CPU; without what has no number."""
+    """Times by the CPUs of client and server; without cases that have no number."""
 
 
 def is_part(cases: pd.DataFrame) -> pd.Series:
-    """Which cases are cells of a matrix: round trips whose placement names two CPUs."""
+    """Marks the cases that are cells of a matrix: round trips whose placement names two CPUs."""
     named = cases["placement"].map(lambda name: placement_of_cpus(name) is not None)
     return named.astype(bool) & (cases["workload"] == "latency").astype(bool)
 
 
 def grids(cases: pd.DataFrame) -> Iterator[Grid]:
-    """One for each transport, size and loop that has cells."""
+    """Yields a grid for each transport, size and loop that has cells."""
     keys = ["transport", "message_size_bytes", "loop"]
     for (transport, size, loop), group in cases[is_part(cases)].groupby(keys, sort=False):
         where = f"{transport}, {units.display_size(int(str(size)))}, {loop} loop"
@@ -51,7 +51,7 @@ def grids(cases: pd.DataFrame) -> Iterator[Grid]:
 
 
 def matrices(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """A table for each grid: the client's CPU down, the server's across."""
+    """Yields a table for each grid: the client's CPU down, the server's across."""
     for grid in grids(cases):
         yield Text(grid.title, style="bold")
         yield _matrix(grid)

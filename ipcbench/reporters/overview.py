@@ -1,4 +1,4 @@
-"""One table of everything: a row a mechanism, a column a workload and size. Prints nothing."""
+"""The overview table: a row a mechanism, a column a workload and size. Prints nothing."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from ipcbench.reporters.columns import WORDS, Row
 
 
 def overviews(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """A table for each loop and placement; what only signals (0 bytes) has its own tables."""
+    """Yields a table for each loop and placement, without messages of 0 bytes (mere signals)."""
     carrying = cases[(cases["message_size_bytes"] > 0) & (cases["role"] == "mechanism")]
     for (placement, loop), group in carrying.groupby(["placement", "loop"], sort=False):
         yield Text(f"All mechanisms, {placement}, {loop} loop", style="bold")
@@ -38,7 +38,7 @@ def _table(group: pd.DataFrame) -> Table:
 
 
 def _cell(row: Row) -> str:
-    """The number that the workload is about: a time, or for a stream what came through."""
+    """The main number of the workload: the bandwidth of a stream with payload, otherwise a time."""
     if row["status"] != "measured":
         return str(row["status"])
     rate = row["throughput_bytes_per_s"]

@@ -1,7 +1,7 @@
-"""The report as one page that opens anywhere, offline: results in, a document out.
+"""The report as one self-contained HTML page: results in, a document out.
 
-The page asks for nothing: its style, script and pictures are in it, and its policy forbids the
-rest. All that a file says goes through `html_text.element`, which escapes it.
+The page loads nothing: its style, script and pictures are inline, and its content security policy
+forbids anything else. All text from a file goes through `html_text.element`, which escapes it.
 """
 
 import re
@@ -19,7 +19,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import Told, baseline_of, noise_floor_of, witnessed
+from ipcbench.analysis.frame import Analysis, baseline_of, confirmed, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.reporters import matrix, table
 from ipcbench.reporters.claims_page import claim_parts
@@ -41,11 +41,11 @@ from ipcbench.reporters.styles import DARK, GROUND
 from ipcbench.units import counted
 
 _LONG = 25
-"""Rows from which on a table scrolls in a box of its own."""
+"""Most rows of a table that doesn't scroll in a box of its own."""
 
 
 class Drawing(NamedTuple):
-    """A picture that was drawn."""
+    """A picture as SVG, with the texts beside it."""
 
     part: str
     title: str
@@ -56,31 +56,31 @@ class Drawing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a page is made of."""
+    """The input of a page: the analysis and the drawn pictures."""
 
-    told: Told
+    analysis: Analysis
     drawings: Sequence[Drawing]
 
     @property
     def cases(self) -> pd.DataFrame:
-        return self.told.cases
+        return self.analysis.cases
 
     @property
     def launches(self) -> pd.DataFrame:
-        return self.told.launches
+        return self.analysis.launches
 
 
 class Section(NamedTuple):
-    """One part of the page."""
+    """A section of the page: the name is its anchor."""
 
     name: str
     title: str
     body: Html
 
 
-def page(told: Told, drawings: Sequence[Drawing]) -> str:
-    """The whole document."""
-    report = Report(told, drawings)
+def page(analysis: Analysis, drawings: Sequence[Drawing]) -> str:
+    """The HTML document of a report."""
+    report = Report(analysis, drawings)
     sections = [section for make in SECTIONS if (section := make(report)) is not None]
     script = _own("page.js")
     return Template(_own("page.html")).substitute(
@@ -144,7 +144,7 @@ def _summary(report: Report) -> Section | None:
 
 
 def _details(report: Report) -> Iterator[Html]:
-    """Tables that not everybody wants, folded."""
+    """Yields the tables of percentiles and costs, collapsed."""
     measured = report.cases[report.cases["status"] == "measured"]
     folded = (
         ("Percentiles of single round trips", PERCENTILE_COLUMNS, "round_trip_samples_count"),
@@ -162,9 +162,9 @@ def _details(report: Report) -> Iterator[Html]:
 
 
 def _placed(columns: Sequence[Column], group: pd.DataFrame) -> list[Column]:
-    """These columns and those of the place that differ in this table.
+    """Adds the columns of size, placement and loop that vary in this table.
 
-    Only the size stands in front of the numbers, so that a phone shows some of them.
+    Only the size stands before the numbers, so that some of them are visible on a phone.
     """
     size, *others = PLACE_COLUMNS
     first = [columns[0], *_differing([size], group)]
@@ -191,7 +191,7 @@ def _table(group: pd.DataFrame, columns: Sequence[Column], title: str) -> Html:
 
 
 def _boxed(inner: Html, title: str, *, is_long: bool = True) -> Html:
-    """A table in a box of its own, so that it scrolls and the page doesn't."""
+    """Wraps a table in a box of its own, so that it scrolls and the page doesn't."""
     looks = "scroll long" if is_long else "scroll"
     return element("div", inner, class_=looks, tabindex=0, role="region", aria_label=title)
 
@@ -199,11 +199,12 @@ def _boxed(inner: Html, title: str, *, is_long: bool = True) -> Html:
 def _row(row: Row, columns: Sequence[Column]) -> Html:
     is_measured = row["status"] == "measured"
     cells = [element("td", label(row), class_="text")]
-    is_told = is_measured
+    has_status = is_measured
     for column in columns[1:]:
         text = column.show(row)
-        if not is_told and column not in PLACE_COLUMNS:
-            text, is_told = str(row["status"]), True  # in the first cell that would have a number
+        if not has_status and column not in PLACE_COLUMNS:
+            # The status stands in the first cell that would have a number.
+            text, has_status = str(row["status"]), True
         value = row[column.keys[0]]
         is_sortable = column.is_number and not pd.isna(value)
         cells.append(
@@ -219,7 +220,7 @@ def _row(row: Row, columns: Sequence[Column]) -> Html:
 
 
 def _pictured(part: str, title: str) -> Callable[[Report], Section | None]:
-    """What makes the section of all pictures of one part."""
+    """A function that makes the section of all pictures of one part."""
 
     def section(report: Report) -> Section | None:
         drawings = [drawing for drawing in report.drawings if drawing.part == part]
@@ -240,7 +241,7 @@ def _figure(drawing: Drawing) -> Html:
 
 
 def _with_text(svg: str, says: str) -> Html:
-    """The picture as one image to whoever can't see it, with what it says."""
+    """The SVG as a single image with a text alternative, for screen readers."""
     opening, _, rest = svg.partition(">")
     size = re.search(r'viewBox="([0-9. ]+)"', opening)
     return element(
@@ -255,8 +256,8 @@ def _with_text(svg: str, says: str) -> Html:
 
 
 def _claims(report: Report) -> Section | None:
-    """The answers to common claims, as far as anything was measured that bears on one."""
-    found = [one for one in judged(report.told) if one.compared]
+    """The answers to the common claims that these results have a comparison for."""
+    found = [one for one in judged(report.analysis) if one.compared]
     if not found:
         return None
     parts = claim_parts(found, noise_floor_of(report.launches))
@@ -264,7 +265,7 @@ def _claims(report: Report) -> Section | None:
 
 
 def _plain(part: RenderableType) -> Html:
-    """What a terminal would show, as HTML."""
+    """Converts terminal output to HTML."""
     if isinstance(part, RichTable):
         return _boxed(_plain_table(part), "Comparisons", is_long=False)
     if not isinstance(part, Text) or not part.plain:
@@ -296,12 +297,12 @@ def _plain_table(part: RichTable) -> Html:
 
 
 def _evidence(report: Report) -> Section | None:
-    """What the kernel's own tables showed while pairs were alive, where launches recorded it."""
+    """The evidence from the kernel's tables, if launches recorded any."""
     if "evidence" not in report.launches or report.launches["evidence"].isna().all():
         return None
     rows = [
         element(
-            "tr", *(element("td", text, class_="text") for text in _witnessed(str(case), group))
+            "tr", *(element("td", text, class_="text") for text in _confirmed_row(str(case), group))
         )
         for case, group in report.launches.groupby("case")["evidence"]
     ]
@@ -317,15 +318,15 @@ def _evidence(report: Report) -> Section | None:
     return Section("evidence", "Evidence", together([element("p", said), _boxed(seen, "Evidence")]))
 
 
-def _witnessed(case: str, evidence: pd.Series) -> tuple[str, str, str]:
-    """A case, in how many launches its claim was proved, and one of them: the worst there is."""
-    proved_count, others = witnessed(evidence)
+def _confirmed_row(case: str, evidence: pd.Series) -> tuple[str, str, str]:
+    """The row of a case: id, count of confirmed launches, and one evidence, the worst."""
+    count, others = confirmed(evidence)
     shown = evidence.iloc[0] if others.empty else others.iloc[0]
-    return case, f"{proved_count} of {len(evidence)}", str(shown)
+    return case, f"{count} of {len(evidence)}", str(shown)
 
 
 def _warnings(report: Report) -> Section | None:
-    found = report.told.objections
+    found = report.analysis.objections
     if not found:
         return None
     parts = []
@@ -375,7 +376,7 @@ SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     _reasons,
     _provenance,
 )
-"""What makes each section, in order; a section that has nothing to say is left out."""
+"""The functions that make the sections, in order; each returns None if it has no content."""
 
 
 def _own(name: str) -> str:
@@ -383,7 +384,7 @@ def _own(name: str) -> str:
 
 
 def _policy(script: str) -> str:
-    """What a browser may do with the page: run this script, use its style; ask for nothing."""
+    """The content security policy: this script and inline style only, no requests."""
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
@@ -392,7 +393,7 @@ def _policy(script: str) -> str:
 
 
 def _dark_rules() -> str:
-    """The style that lets a picture's ground through, and swaps its colours in the dark."""
+    """CSS that makes a picture's ground transparent and swaps its colours in dark mode."""
     swaps = "".join(
         f'figure svg [{kind}="{light}"]{{{kind}:{dark}}}'
         for light, dark in DARK.items()

@@ -1,6 +1,6 @@
-"""Which pictures there are of results, each with its name, its title and what it says in words.
+"""Chooses the pictures of results, each with name, title and text alternative.
 
-What there is no data for has no picture. Loads altair.
+Without data for it, a picture is left out. Loads altair.
 """
 
 import re
@@ -20,30 +20,30 @@ from ipcbench.reporters.styles import Style, highlighted
 from ipcbench.units import counted, display_size, display_time, format_size
 
 _MOST_NAMED = 6
-"""Mechanisms that a text alternative names; the tables have all."""
+"""Most mechanisms that a text alternative names; the tables have all."""
 _MOST_SIZES = 4
-"""Marks that a row has room for."""
+"""Most marks, one a size, that fit in a row."""
 _ENDS_ONLY = "Of the smallest and the largest size; the tables have all."
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One chart, ready to be drawn."""
+    """A chart with its texts, ready to be rendered."""
 
     name: str
-    """Of its file, without the ending: the same for the same results."""
+    """File name without the ending; the same for the same results."""
     part: str
-    """Which part of a report it belongs to: one of PARTS."""
+    """Part of the report, one of PARTS."""
     title: str
     says: str
-    """Its text alternative: what there is to be seen, in sentences."""
+    """Text alternative: the main numbers, in sentences."""
     chart: charts.Drawn
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What pictures are drawn of: the frames of `analysis.frame`, and which names come first."""
+    """The input of pictures: the frames of `analysis.frame`, and the transports to colour first."""
 
     cases: pd.DataFrame
     launches: pd.DataFrame
@@ -51,12 +51,12 @@ class Subject:
 
     @property
     def baseline(self) -> str | None:
-        """What ratios are against, where there are any."""
+        """The baseline of the ratios; None if there are none."""
         return baseline_of(self.cases)
 
     @cached_property
     def styles(self) -> dict[str, Style]:
-        """The look of each mechanism that has a colour, the same in all pictures."""
+        """The style of each coloured mechanism, the same in all pictures."""
         timed = curves.timed(self.cases)
         timed = timed[timed["message_size_bytes"] > 0]
         fastest = timed.groupby("transport")["time_median_s"].median().sort_values()
@@ -64,12 +64,12 @@ class Subject:
 
 
 class _Quantity(NamedTuple):
-    """What a picture over sizes is of."""
+    """A quantity that is drawn over message sizes."""
 
     what: str
     part: str
     keys: tuple[str, str, str]
-    """The columns of the value and of its interval."""
+    """Columns of the value and of the bounds of its interval."""
     axis: str
     text: Callable[[float], str]
     most_first: bool
@@ -89,7 +89,7 @@ _BANDWIDTH = _Quantity(
 
 
 def pictures(subject: Subject) -> list[Picture]:
-    """All pictures of these results, in the order of PARTS; no two of one name."""
+    """All pictures of these results, in the order of PARTS, each with a unique name."""
     found: dict[str, Picture] = {}
     for part in PARTS.values():
         for picture in part(subject):
@@ -109,7 +109,7 @@ def _streams(subject: Subject) -> Iterator[Picture]:
 
 
 def _sweeps(subject: Subject, points: pd.DataFrame, quantity: _Quantity) -> Iterator[Picture]:
-    """Over sizes where there are several; a row a mechanism where not, or for too many lines."""
+    """Yields charts over sizes if there are several; dot charts for one, or for too many lines."""
     styles = subject.styles
     for (placement, loop), group in points.groupby(["placement", "loop"], sort=False):
         where = f"{placement}, {loop} loop"
@@ -177,11 +177,11 @@ def _percentiles(subject: Subject) -> Iterator[Picture]:
             if group.empty:
                 continue
             where = f"{display_size(size)}, {placement}, {loop} loop"
-            told = group[group["is_told"].astype(bool)]
+            labelled = group[group["is_labelled"].astype(bool)]
             said = [
-                f"{title}: {_ranked(told[told['beyond'] == beyond], 'time_s', display_time)}."
-                for title, beyond in (("Median", 2.0), ("99th percentile", 100.0))
-                if (told["beyond"] == beyond).any()
+                f"{title}: {_ranked(at_tail, 'time_s', display_time)}."
+                for title, inverse_tail in (("Median", 2.0), ("99th percentile", 100.0))
+                if len(at_tail := labelled[labelled["inverse_tail"] == inverse_tail])
             ]
             yield Picture(
                 name=f"percentiles {format_size(size)} {placement} {loop}",
@@ -294,7 +294,7 @@ PARTS: dict[str, Callable[[Subject], Iterator[Picture]]] = {
     "native": _native,
     "placements": _placements,
 }
-"""What draws each part of a report, in order."""
+"""The functions that make the pictures of each part of a report, in order."""
 
 
 def _unique(name: str, taken: dict[str, Picture]) -> str:
@@ -305,7 +305,7 @@ def _unique(name: str, taken: dict[str, Picture]) -> str:
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the cells of a matrix, which have their own picture."""
+    """Leaves out the cells of a matrix, which have a picture of their own."""
     return frame[~matrix.is_part(frame)]
 
 
@@ -320,7 +320,7 @@ def _sentence(text: str) -> str:
 def _ranked(
     points: pd.DataFrame, key: str, text: Callable[[float], str], *, most_first: bool = False
 ) -> str:
-    """The points' names and values, best first; with many only the ends."""
+    """Names and values of points in words, best first; of many, only the ends."""
     ordered = points.sort_values(key, ascending=not most_first)
     said = [f"{row['transport']} {text(row[key])}" for row in ordered.to_dict("records")]
     if len(said) > _MOST_NAMED:

@@ -1,4 +1,4 @@
-"""How a run gets on, in plain lines: for a file, a pipe, or a terminal that can't be redrawn."""
+"""Progress as plain lines, for a file, a pipe, or a terminal that can't be redrawn."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,7 +13,7 @@ from ipcbench.units import counted
 
 
 class Display(Protocol):
-    """What shows a run's events while it is entered."""
+    """A context manager that shows the events it is called with."""
 
     def __enter__(self) -> Self: ...
 
@@ -25,7 +25,7 @@ class Display(Protocol):
 
 
 class Silence:
-    """No display at all."""
+    """A display that shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -33,14 +33,14 @@ class Silence:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
     def __call__(self, event: Event) -> None:
-        """Shows nothing."""
+        """Ignores the event."""
 
 
 class PlainProgress(Silence):
-    """A line at each round's beginning, for each failure, and for each warning when it is new."""
+    """Prints a line for each round, retry, failure and new warning."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -50,7 +50,7 @@ class PlainProgress(Silence):
         self._warned: set[str] = set()
 
     def __call__(self, event: Event) -> None:
-        """Tells an event, if it is one to tell."""
+        """Prints the line of an event, if it has one."""
         if isinstance(event, Began):
             self._left = TimeLeft(event)
         self._left(event)
@@ -67,7 +67,7 @@ class PlainProgress(Silence):
             case Failed(_, case, reason):
                 self._say(f"failed: {case.id}: {reason}")
             case Warned(round_number, warnings) if round_number < self._rounds:
-                # Those of the last round are told below the table, which comes next.
+                # Warnings of the last round stand below the table, which comes next.
                 for flag in [flag for flag in warnings if flag not in self._warned]:
                     self._warned.add(flag)
                     self._say(f"warning so far: {flag}: {warnings[flag]}")

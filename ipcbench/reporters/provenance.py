@@ -1,4 +1,4 @@
-"""What it takes to run results again: of each run all that is the same in its launches."""
+"""How to reproduce a run: the facts common to its launches, and its command."""
 
 import re
 import shlex
@@ -21,8 +21,8 @@ _OF_LAUNCHES = frozenset(
         *("cpu_affinity", "cpu_model_name", "python_implementation", "ipcbench_format"),
     )
 )
-"""What belongs to a launch or is told in another way: no fact of the run, even if it is the same
-in all of its launches."""
+"""Columns that are never a fact of the run, even if equal in all launches: they belong to a launch,
+or are shown in another way."""
 _COUNTED = ("_per_message", "_count", "_ns")
 _TITLES = {
     "run_id": "run",
@@ -53,7 +53,7 @@ _TITLES = {
     "cpu_busy_before_run_ratio": "CPUs busy before the run",
     "noise_floor_ratio": "noise floor of the machine",
 }
-"""What facts are called, in the order in which they are told; others follow by their own names."""
+"""Titles of facts, in the order shown; other facts follow under their own names."""
 
 
 _PLACES = frozenset(
@@ -62,22 +62,22 @@ _PLACES = frozenset(
         *("--csv", "--markdown", "--html", "--svg", "--png"),
     )
 )
-"""The options whose value is where something comes from or goes to."""
+"""Options whose value names an input or an output."""
 _SHORT_OUTPUT = re.compile("-o.")
 _WATCHING = frozenset(("--force", "--no-lock", "--quiet"))
 
 
 class Provenance(NamedTuple):
-    """One run's."""
+    """The facts of one run, and the command to repeat it."""
 
     facts: list[tuple[str, str]]
-    """Titles and texts."""
+    """Pairs of title and text."""
     again: str | None
     """The command that measures the same cases in the same order; None if it wasn't recorded."""
 
 
 def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
-    """One of each run, in the order of the launches."""
+    """Yields the provenance of each run, in the order of the launches."""
     for _, group in launches.groupby("run_id", sort=False) if len(launches) else ():
         facts = _facts(group)
         known = [(title, _text(key, facts[key])) for key, title in _TITLES.items() if key in facts]
@@ -88,9 +88,9 @@ def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
 
 
 def run_again(command: str, seed: str) -> str:
-    """The command, as it is typed in a checkout, with the seed that it chose.
+    """The command that repeats a run, as typed in a checkout, with the seed it chose.
 
-    Without where that run's results went and how it was watched: its files exist by now.
+    Options of outputs and of watching are left out, since the files of that run exist by now.
     """
     try:
         words = shlex.split(command)
@@ -105,7 +105,7 @@ def run_again(command: str, seed: str) -> str:
 
 
 def _measuring(words: Iterable[str]) -> Iterator[str]:
-    """The words of a command that say what is measured, and how."""
+    """Yields the words of a command without options of outputs and of watching."""
     rest = iter(words)
     for word in rest:
         name, is_joined, _ = word.partition("=")
@@ -117,7 +117,7 @@ def _measuring(words: Iterable[str]) -> Iterator[str]:
 
 
 def _facts(group: pd.DataFrame) -> dict[str, Any]:
-    """The metadata that all launches of a run have, and have the same."""
+    """The metadata that is equal in all launches of a run."""
     found = {}
     for key in group.columns:
         if key in _OF_LAUNCHES or key.endswith(_COUNTED):

@@ -1,4 +1,4 @@
-"""Logarithmic axes: where their ticks are, and what stands beside them. Pure."""
+"""Ranges, ticks and labels of logarithmic axes. Pure."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -10,16 +10,16 @@ _GRIDS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
 _FEWEST_TICKS = 3
 _MOST_TICKS = 8
 _STEPS = (1.0, 2.0, 2.5, 5.0)
-"""Leading digits of even steps, where a span is too short for ticks that multiply."""
+"""Leading digits of even steps, for a span too short for logarithmic ticks."""
 
 
 def log_span(values: Sequence[float], margin: float = 1.1) -> Span:
-    """The least and the most of these positive values, with room around them."""
+    """The range of positive values, with a margin around it."""
     return min(values) / margin, max(values) * margin
 
 
 def log_ticks(span: Span, unit: float = 1.0) -> list[float]:
-    """Three to eight round numbers of `unit` within a span, or as near to that as can be."""
+    """Round multiples of `unit` within a span: three to eight, or as near to that as possible."""
     low, high = span[0] / unit, span[1] / unit
     for grid in _GRIDS:
         ticks = list(_grid_ticks(low, high, grid))
@@ -30,7 +30,7 @@ def log_ticks(span: Span, unit: float = 1.0) -> list[float]:
 
 
 def size_ticks(sizes: Sequence[int]) -> list[float]:
-    """The sizes measured, thinned to what fits beside each other; the ends are always there."""
+    """The measured sizes, thinned to the ticks that fit; the first and the last are kept."""
     different = sorted(set(sizes))
     thinning = math.ceil(len(different) / _MOST_TICKS)
     kept = different[::thinning]
@@ -40,7 +40,7 @@ def size_ticks(sizes: Sequence[int]) -> list[float]:
 
 
 def label_expression(ticks: Sequence[float], text: Callable[[float], str]) -> str:
-    """The expression for an axis of exactly these ticks. Holds nothing that a file said."""
+    """The Vega expression that labels exactly these ticks. Contains no text from a file."""
     labels = ",".join(f"'{text(tick)}'" for tick in ticks)
     values = ",".join(repr(tick) for tick in ticks)
     return f"[{labels}][indexof([{values}], datum.value)]"

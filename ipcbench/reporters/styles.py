@@ -1,8 +1,8 @@
-"""How series look: colours that any eye tells apart, with a dash and a shape for each.
+"""Styles of series: colours that any eye can distinguish, each with a dash and a shape.
 
 The hues are Okabe & Ito's ("Color Universal Design", 2008), orange and sky blue darkened until they
-stand out from white. Each colour has the one that stands for it on a dark ground: a page's style
-sheet swaps them, so that one drawing serves both.
+stand out from white. Each colour has a counterpart for a dark ground; a page's style sheet swaps
+them, so that one drawing serves both.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Style(NamedTuple):
-    """How one series looks."""
+    """The colour, dash and marker shape of a series."""
 
     colour: str
     dash: tuple[int, ...]
@@ -32,7 +32,7 @@ DARK = {
     "#3a95cc": "#8ecff5",
     "#8c5a2b": "#c9955f",
 }
-"""What a colour becomes on a dark ground."""
+"""The counterpart of each colour on a dark ground."""
 
 STYLES = (
     Style(FIRST, (1, 0), "circle"),
@@ -44,13 +44,13 @@ STYLES = (
     Style(INK, (1, 2), "triangle-right"),
     Style("#8c5a2b", (6, 2, 1, 2), "triangle-left"),
 )
-"""As many series as a picture tells apart."""
+"""The styles of series; a picture distinguishes at most as many."""
 
 
 def highlighted(names: Sequence[str], first: Sequence[str]) -> dict[str, Style]:
-    """The style of each series that is drawn in colour: all, or as many as there are styles.
+    """The style of each series drawn in colour: all, or as many as there are styles.
 
-    Both sequences come with what matters most in front; what is in `first` goes before the rest.
+    Both sequences are sorted by importance; names in `first` come before the rest of `names`.
     """
     there = [name for name in first if name in names]
     chosen = list(dict.fromkeys([*there, *names]))[: len(STYLES)]

@@ -1,10 +1,10 @@
-"""Everything that `compare` and `report` show of results, in order. Prints nothing."""
+"""The output of `compare` and `report` for results, in order. Prints nothing."""
 
 from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from ipcbench.analysis.frame import Told, noise_floor_of
+from ipcbench.analysis.frame import Analysis, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters import matrix, table
@@ -13,7 +13,7 @@ from ipcbench.reporters.overview import overviews
 
 
 def summary(
-    told: Told,
+    analysis: Analysis,
     *,
     percentiles: bool = False,
     details: bool = False,
@@ -21,11 +21,11 @@ def summary(
     claims: bool = False,
     tables: bool = True,
 ) -> Iterator[RenderableType]:
-    """Tables, then claims, then reasons, then what the numbers rest on, then warnings.
+    """Yields tables, then claims, then reasons, then the footer, then warnings.
 
-    Without `tables` there are none but those of claims, and nothing is said of their signs.
+    Without `tables`, only claims have tables, and the footer doesn't explain the signs in tables.
     """
-    cases, launches = told.cases, told.launches
+    cases, launches = analysis.cases, analysis.launches
     shown = cases if tables else cases.iloc[:0]
     apart = shown[~matrix.is_part(shown)]
     if overview:
@@ -38,7 +38,7 @@ def summary(
     if details:
         yield from table.cost_tables(shown)
     if claims:
-        yield from claim_parts(judged(told), noise_floor_of(launches))
+        yield from claim_parts(judged(analysis), noise_floor_of(launches))
     yield from table.reasons(cases)
     yield from table.footer(launches, shown)
-    yield from table.warnings(summarised(told.objections))
+    yield from table.warnings(summarised(analysis.objections))

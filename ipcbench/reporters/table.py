@@ -1,4 +1,4 @@
-"""The tables that a person reads, as rich renderables. Prints nothing."""
+"""Tables for people, as rich renderables. Prints nothing."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
-from ipcbench.analysis.frame import baseline_of, noise_floor_of, witnessed
+from ipcbench.analysis.frame import baseline_of, confirmed, noise_floor_of
 from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
@@ -27,7 +27,7 @@ TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
 def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """A table for each workload, size, placement and loop of `analysis.frame.cases`."""
+    """Yields a table for each workload, size, placement and loop of `analysis.frame.cases`."""
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = str(group["workload"].iloc[0])
         columns = table_columns(workload, baseline_of(group))
@@ -35,7 +35,7 @@ def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
 
 
 def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """What the loop in Python costs beside the one in C, where both were measured."""
+    """Yields tables of the loop in Python against the loop in C, for cases measured with both."""
     both = cases[cases["time_to_native_ratio"].notna()]
     native = cases[cases["loop"] == "native"].set_index("case")["time_median_s"]
     for _, group in both.groupby(TABLE_KEYS, sort=False):
@@ -49,14 +49,14 @@ def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
 
 
 def percentile_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """Single round trips, one table where `tables` has one for latency."""
+    """Yields tables of the percentiles of single round trips, one for each table of latency."""
     sampled = cases[cases["round_trip_samples_count"].notna()]
     for _, group in sampled.groupby(TABLE_KEYS, sort=False):
         yield from _titled("Single round trips (sampled)", group, PERCENTILE_COLUMNS)
 
 
 def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """CPU time and context switches a message, one table where `tables` has one."""
+    """Yields tables of CPU time and of context switches a message, both for each of `tables`."""
     for _, group in cases[cases["status"] == "measured"].groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
         yield from _titled(f"Cost of a message, {workload}", group, COST_COLUMNS)
@@ -64,7 +64,7 @@ def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
 
 
 def reasons(cases: pd.DataFrame) -> Iterator[Text]:
-    """A line for each reason why a case has no number."""
+    """Yields a line for each reason why a case has no number."""
     without = cases[cases["status"] != "measured"]
     for (status, reason), group in without.groupby(["status", "reason"], sort=False):
         more = f" (and {counted(len(group) - 1, 'more case')})" if len(group) > 1 else ""
@@ -72,13 +72,13 @@ def reasons(cases: pd.DataFrame) -> Iterator[Text]:
 
 
 def warnings(sentences: Iterable[str]) -> Iterator[RenderableType]:
-    """A line for each warning."""
+    """Yields a line for each warning."""
     for sentence in sentences:
         yield Text(f"warning: {sentence}", style="yellow")
 
 
 def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Text]:
-    """The lines that say what the numbers above rest on."""
+    """Yields the lines on machine, effort, payload checks and evidence, and on signs in tables."""
     if launches.empty:
         return
     facts = ["cpu_model", "cpu_count", "virtualisation", "kernel", "python"]
@@ -92,7 +92,7 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Text]:
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
     )
     if "evidence" in launches:
-        yield Text(_witness_line(launches["evidence"]))
+        yield Text(_evidence_line(launches["evidence"]))
     compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
     if (compared & cases["verdict"].isna()).any():
         yield Text("?: too few launches for a verdict; it takes 6 (--rounds)")
@@ -125,11 +125,11 @@ def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
     return table
 
 
-def _witness_line(evidence: pd.Series) -> str:
-    """In how many launches the kernel showed what was claimed; and why not in the others."""
-    proved_count, others = witnessed(evidence)
+def _evidence_line(evidence: pd.Series) -> str:
+    """The count of launches confirmed in the kernel's tables; for the others, a reason."""
+    count, others = confirmed(evidence)
     launches = counted(len(evidence), "launch", "launches")
-    line = f"witnessed by the kernel: {proved_count} of {launches}"
+    line = f"witnessed by the kernel: {count} of {launches}"
     return line if others.empty else f"{line}; the others: {others.mode().iloc[0]}"
 
 

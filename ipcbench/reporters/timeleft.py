@@ -1,4 +1,4 @@
-"""How long what is still to come of a run will take, from what was."""
+"""Estimates the remaining time of a run from its finished launches."""
 
 import statistics
 import time
@@ -10,9 +10,9 @@ from ipcbench.units import display_left
 
 
 class TimeLeft:
-    """The time left of a run that began so; call it with each event that follows.
+    """The remaining time of a run; call it with each event after `began`.
 
-    `now_s` is a clock in seconds that never goes back.
+    `now_s` is a monotonic clock in seconds.
     """
 
     def __init__(self, began: Began, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class TimeLeft:
         self._calibrations_took_s: list[float] = []
 
     def __call__(self, event: Event) -> None:
-        """Counts a launch that ended, and expects no more of a case that was given up."""
+        """Counts a finished launch, and expects no more launches of a case that failed."""
         match event:
             case Launched(0, _, took_s):
                 self._to_calibrate -= 1
@@ -38,7 +38,7 @@ class TimeLeft:
                 self._to_come[case] = 0
 
     def seconds(self) -> float:
-        """Seconds left: as long as what is to come takes, but not beyond the deadline."""
+        """Estimated seconds until the run ends, at most until its deadline."""
         left_s = self._calibrations_s() + self._launches_s()
         deadline_left_s = self._began.deadline_left_s
         if deadline_left_s is None:
@@ -47,7 +47,7 @@ class TimeLeft:
         return max(0.0, min(left_s, deadline_left_s - passed_s))
 
     def text(self) -> str:
-        """The same for people; a run that ends when it knows enough may end sooner."""
+        """The time left in words, with `at most` for a run that may reach its target earlier."""
         at_most = "at most " if self._began.has_target else ""
         return f"{at_most}{display_left(self.seconds())} left"
 
@@ -57,7 +57,7 @@ class TimeLeft:
         return self._to_calibrate * each_s
 
     def _launches_s(self) -> float:
-        """Each case by its own launches, those without any by what all took."""
+        """Seconds of all launches to come: a case by the mean of its own, or else of all cases."""
         means = {case: statistics.fmean(took_s) for case, took_s in self._took_s.items()}
         expected_s = self._began.expected_launch_s
         typical_s = statistics.fmean(means.values()) if means else expected_s

@@ -34,21 +34,21 @@ from tests.faults.stage import STAGE, TERMINAL, Announcement
 from tests.leaks import MARK, kernel_objects, marked_processes
 
 PROMPT_S = 5.0
-"""What a victim's end must be told within, and what a run must end within that can't go on."""
+"""Seconds within which a victim's end must be reported, and a run must end that can't go on."""
 LAUNCH_LIMIT_S = 3
-"""`--timeout` of the runs: what a stopped process costs."""
+"""The `--timeout` of the runs, which a stopped process takes up."""
 _RUN_LIMIT_S = 60.0
 _GONE_LIMIT_S = 5.0
 _PAUSE_S = 0.3
-"""How long a stopped driver, or a stopped run, stays stopped."""
+"""Seconds that a stopped driver, or a stopped run, stays stopped."""
 _ROUNDS = 2
 ENDS = ("went on", "tried again", "interrupted", "ended", "cleaned", "not met")
-"""What may come of an injection."""
+"""The possible results of an injection."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it, and what is wrong with that."""
+    """The result of an injection, and the problems found in it."""
 
     injection: Injection
     result: str = ""
@@ -68,7 +68,7 @@ class Run:
         self._lines: list[tuple[float, str]] = []
 
     def play(self) -> Outcome:
-        """Runs it to its end and judges that."""
+        """Runs the command to its end and checks the result."""
         mark = secrets.token_hex(8)
         before = kernel_objects()
         folder = Path(tempfile.mkdtemp(prefix="chaos-"))
@@ -129,7 +129,7 @@ class Run:
         self._judge_end(ended_s)
 
     def _drive(self, driver: "subprocess.Popen[bytes]", primary: int) -> float:
-        """Waits for the moment, hits, and waits for the end; when that was."""
+        """Waits for the moment, injects the fault, waits for the end, and returns its time."""
         self._hit_s = float("inf")
         deadline = time.monotonic() + _RUN_LIMIT_S
         while driver.poll() is None and self.director.aimed is None:
@@ -176,7 +176,7 @@ class Run:
         return alive
 
     def _read(self, descriptor: int) -> None:
-        """Notes each line and when it came."""
+        """Records each line of output with its time."""
         rest = b""
         while True:
             try:
@@ -193,7 +193,7 @@ class Run:
         self.outcome.problems.append(what)
 
     def _judge_end(self, ended_s: float) -> None:
-        """The exit code, the time, and the sentence."""
+        """Checks exit code, time and messages of the run after the fault."""
         injection, code = self.injection, self.outcome.exit_code
         after_hit = [(at - self._hit_s, line) for at, line in self._lines if at >= self._hit_s]
         if any("Traceback" in line or "internal error" in line for _, line in self._lines):
@@ -231,7 +231,7 @@ class Run:
             self._problem(f"exit code {code}")
 
     def _judge_peer(self, after_hit: Sequence[tuple[float, str]]) -> None:
-        """A launch that lost one of its two is made again, and says why."""
+        """Checks that a launch that lost a process is retried, and that a line says why."""
         injection = self.injection
         told = [(at, line) for at, line in after_hit if line.startswith("trying again: ")]
         if self.outcome.exit_code != 0:
@@ -249,7 +249,7 @@ class Run:
             self._problem(f"unclear: {problem}: {line}")
 
     def _judge_file(self, path: Path) -> None:
-        """Every launch that was saved is there, and a run that came to its end has all."""
+        """Checks that the file has every saved launch, and every planned one after a full run."""
         launches = planned = 0
         if path.exists():
             try:
@@ -267,7 +267,10 @@ class Run:
             self._problem(f"leftover: {', '.join(temporary)}")
 
     def _judge_rest(self, mark: str, before: set[str], folder: Path) -> None:
-        """No process, no kernel object, no directory; after all were killed, `clean` sees to it."""
+        """Checks that no process, kernel object or directory is left.
+
+        If every process got KILL, `clean` removes what they left first.
+        """
         deadline = time.monotonic() + _GONE_LIMIT_S
         while processes := marked_processes(mark):
             if time.monotonic() > deadline:
@@ -303,12 +306,11 @@ FOLLOWING = {
     "sampled burst": ("payload check", "save of its values"),
     "wait for its turn": (*_BATCH, *_END),
 }
-"""What a pair may have gone on to between its announcement and the fault, some milliseconds later:
-anything but what it never comes back to."""
+"""Phases that a pair may reach between its announcement and the fault, milliseconds later."""
 
 
 def misnamed(line: str, injection: Injection, aimed: Announcement) -> str | None:
-    """What this sentence doesn't say of the fault that was aimed; None if it says all."""
+    """The first fact about the injected fault that a line gets wrong; None if it is right."""
     told = re.fullmatch(r"trying again: (\S+): (.*)", line)
     if told is None or told[1] != aimed["case"]:
         return "another case"
@@ -335,12 +337,12 @@ def _signal(pid: int, number: signal.Signals) -> bool:
 
 
 def _signal_each(pids: Sequence[int], number: signal.Signals) -> bool:
-    """Whether any of them still lived."""
+    """Signals each process; whether any was alive."""
     return sum(_signal(pid, number) for pid in pids) > 0
 
 
 def _descendants(pid: int) -> list[int]:
-    """A process and all below it, whatever their sessions."""
+    """A process and all its descendants, in any session."""
     found = [pid]
     for parent in found:
         found += process.children(parent)
@@ -348,7 +350,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """The outcomes by phase and victim: injections, and how many of them went wrong."""
+    """Yields a table by phase and victim: counts of injections, and of those with problems."""
     yield f"{'phase':<18}" + "".join(f"{victim:>12}" for victim in VICTIMS)
     for phase in PHASES:
         cells = []
@@ -376,13 +378,13 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def play(injections: Sequence[Injection]) -> Iterator[Outcome]:
-    """The outcome of each injection, one after the other."""
+    """Yields the outcome of each injection, one after the other."""
     for injection in injections:
         yield Run(injection).play()
 
 
 def main() -> int:
-    """Runs the whole and writes its report; the exit code."""
+    """Runs all injections, writes the report, and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--injections", type=int, default=500, help="faults (default: 500)")
     parser.add_argument("--files", type=int, default=10_000, help="hostile files (10,000)")
@@ -428,7 +430,7 @@ def main() -> int:
 
 
 def _not_looked_for() -> Iterator[str]:
-    """What could be left behind unseen here; the kernel lists POSIX queues nowhere else."""
+    """Yields a line if POSIX queues can't be listed, which takes a mounted /dev/mqueue."""
     if not os.path.ismount("/dev/mqueue"):
         yield "POSIX queues: not looked for, /dev/mqueue isn't mounted"
 
@@ -441,7 +443,7 @@ def _machine() -> str:
 
 
 def _tell(outcome: Outcome) -> None:
-    """All that is known of one injection."""
+    """Prints an outcome in full."""
     print(f"{outcome.injection}\n  {outcome.result}, exit code {outcome.exit_code}")
     print("\n".join(f"  ! {problem}" for problem in outcome.problems))
     print("\n".join(f"  | {line}" for line in outcome.said), flush=True)

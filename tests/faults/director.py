@@ -1,4 +1,4 @@
-"""Who lets a rigged run go on, phase by phase, and sees the moment that a fault is aimed at."""
+"""Steers a rigged run phase by phase, and injects a fault at the planned moment."""
 
 import json
 import selectors
@@ -22,20 +22,20 @@ class Director:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self.saved = 0
-        """Saves that ended."""
+        """Number of finished saves."""
         self.launches = 0
-        """Launches that got as far as their last phase."""
+        """Number of launches that reached their last phase."""
         self.aimed: Announcement | None = None
-        """The announcement that the fault answers."""
+        """The announcement after which the fault is injected."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._direct)
 
     def start(self) -> None:
-        """Directs from now on."""
+        """Starts the thread that steers the run."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends when all announcements are read."""
+        """Ends the thread once all announcements are read."""
         self._ended.set()
         self._thread.join()
         for key in list(self._selector.get_map().values()):

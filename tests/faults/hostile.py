@@ -36,31 +36,31 @@ ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
 RESULTS = ROOT / "results/amd-epyc-2cpu-kvm"
 _A_PAGE_IN = 40
-"""Every so manieth file is made a page of: its pictures take a second or more."""
+"""A page is made of one in this many files, since its pictures take a second or more."""
 _MARKUP = re.compile("<script(>|&gt;)alert")
-"""The markup of TEXTS as it stands in a file, and as no page and no Markdown may have it."""
+"""The markup of TEXTS, which no page and no Markdown may contain."""
 FORMULA_STARTS = tuple("=+-@\t\r")
 CSV_HEADER = "case,workload,"
 PAGE_START = "<!DOCTYPE html>"
 MARKDOWN_STARTS = ("**", "- ")
-"""A table's title, or where there is no table a reason; nothing else begins so."""
+"""Starts of a Markdown document: a table's title, or a reason if there is no table."""
 
 Json = Any
 Verdict = Literal["shown", "refused", "wrong"]
 
 
 class HostileFile(NamedTuple):
-    """One file, how it came to be, and what it is called."""
+    """A hostile file, with the way it was made and its name."""
 
     kind: str
     name: str
     content: bytes
     selftest: str | None = None
-    """What stands where `diff` looks for the machine's noise floor."""
+    """Text of the selftest file, in which `diff` looks for the noise floor."""
 
 
 class Outcome(NamedTuple):
-    """How one command dealt with one file."""
+    """The verdict on one command given one file."""
 
     number: int
     kind: str
@@ -167,7 +167,7 @@ HISTOGRAMS = (
 
 
 def hostile_file(index: int, seed: int) -> HostileFile:
-    """The file of this number: always the same for the same seed."""
+    """The hostile file of this number; the same for the same seed."""
     random = Random(f"{seed}/{index}")
     kind, mutate = random.choice(KINDS)
     name, selftest = "hostile.json", None
@@ -244,7 +244,7 @@ def _part(path: Path, names: str) -> Json:
 
 
 def _structure(random: Random) -> str:
-    """Something deleted, doubled, replaced, renamed or moved, at any depth, a few times."""
+    """Deletes, doubles, replaces, renames or moves parts of a file at any depth, a few times."""
     data = json.loads(random.choice(bases()))
     for _ in range(random.choice((1, 1, 1, 2, 5))):
         _disturb(random, data)
@@ -274,7 +274,7 @@ def _disturb(random: Random, data: Json) -> None:
 
 
 def _places(data: Json) -> Iterator[tuple[Json, Any]]:
-    """Every holder and key below this value; of long lists only some."""
+    """Every container and key below a value; of long lists only some."""
     waiting = [data]
     while waiting:
         holder = waiting.pop()
@@ -291,7 +291,7 @@ def _nasty(random: Random) -> Json:
 
 
 def _texts(random: Random) -> str:
-    """A text of the metadata, or a reason, that aims at whatever shows it."""
+    """Puts a hostile text for display in the metadata or in a reason."""
     data = json.loads(random.choice(bases()))
     for _ in range(random.choice((1, 2, 4))):
         places = [(h, k) for h, k in _places(data) if isinstance(h[k], str)]
@@ -449,7 +449,7 @@ _WORDS = (
 
 
 def _selftest(random: Random) -> str:
-    """What `diff` may find as the machine's noise floor."""
+    """A hostile text for the selftest file, in which `diff` looks for the noise floor."""
     floor = {"within_run_ratio": 0.01, "between_runs_ratio": 0.2}
     data: Json = {"noise_floor": floor}
     _disturb(random, data)
@@ -494,7 +494,7 @@ KINDS: tuple[tuple[str, Callable[[Random], str | bytes]], ...] = (
 
 
 def run(count: int, seed: int, first: int = 0) -> list[Outcome]:
-    """How `report` and `diff` dealt with so many files: an outcome for each command."""
+    """The outcomes of `report` and of `diff` for each of `count` files."""
     outcomes: list[Outcome] = []
     with _workplace() as folder:
         for index in range(first, first + count):
@@ -504,7 +504,7 @@ def run(count: int, seed: int, first: int = 0) -> list[Outcome]:
 
 @contextmanager
 def _workplace() -> Iterator[Path]:
-    """A folder of its own to work in, which holds a good file too."""
+    """A temporary working folder that also holds a good file."""
     with tempfile.TemporaryDirectory(prefix="hostile-") as name:
         folder = Path(name)
         (folder / "good.json").write_text(bases()[0])
@@ -553,7 +553,7 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
 
 
 def judged(command: Sequence[str]) -> tuple[Verdict, str]:
-    """What became of a command, and what is wrong with that or what it said."""
+    """The verdict on a finished command, and the problem if it is `wrong`."""
     for old in Path.cwd().glob("out*"):
         old.unlink()
     out, err = _stream(), _stream()

@@ -1,4 +1,4 @@
-"""Which faults are injected into which phases: seeded plans of who is hit, by what, and when."""
+"""Seeded plans of faults: the victim, the signal, and the phase and moment of each."""
 
 import random
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ PAIR_PHASES = (
 DRIVER_PHASES = ("saving", "rendering")
 PHASES = PAIR_PHASES + DRIVER_PHASES
 _LASTS_S = {"calibration": 0.01, "timed batch": 0.01, "sampled burst": 0.01, "rendering": 0.1}
-"""About how long a phase lasts: the fault comes at a random moment of it (else 2 ms)."""
+"""Rough duration of phases; the fault comes at a random moment of it (else of 2 ms)."""
 
 FAULTS = {
     "server": ("KILL", "TERM", "INT", "HUP", "STOP"),
@@ -24,30 +24,30 @@ FAULTS = {
     "all": ("KILL", "TERM", "INT", "HUP", "STOP"),
     "terminal": ("HUP",),
 }
-"""The victims, and the signals each gets. `all` is every process of the run at once, KILL of the
+"""The signals that each victim gets. `all` is every process of the run at once, KILL of the
 janitor too; the terminal is closed. A stopped driver or run is continued after a moment."""
 VICTIMS = tuple(FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One fault: who is hit, by what, and when."""
+    """A fault: its victim, signal and moment."""
 
     number: int
     victim: str
     signal: str
     phase: str
     occurrence: int
-    """The how-manieth time that the phase is announced."""
+    """The number of the announcement of the phase, from 1."""
     delay_s: float
-    """From the announcement to the fault."""
+    """Seconds from the announcement to the fault."""
     transports: tuple[str, ...]
     workload: Workload
     loop: Loop
 
 
 def plan(count: int, seed: int) -> list[Injection]:
-    """So many injections, going round all possible victims, signals and phases."""
+    """Plans `count` injections that cycle through all victims, signals and phases."""
     chance = random.Random(seed)
     mechanisms = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
     kinds = [
@@ -79,14 +79,14 @@ def plan(count: int, seed: int) -> list[Injection]:
 
 
 def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
-    """What both transports can do; single messages are sampled only of latency."""
+    """Workloads that both transports support; a sampled burst exists only in latency."""
     if phase == "sampled burst":
         return ["latency"]
     return [one for one in WORKLOADS if all(one in get_transport(n).workloads for n in names)]
 
 
 def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
-    """What can drive both transports; connections are made in Python only."""
+    """Loops that both transports support; connections are made in Python only."""
     limited = any(get_transport(name).loop_limit("native") for name in names)
     if limited or workload == "connect" or native.unavailable() is not None:
         return ["python"]

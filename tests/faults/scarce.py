@@ -38,7 +38,7 @@ def finished(line: Sequence[str], cwd: Path, extra: Mapping[str, str | None] | N
 
 
 def explained(done: Done, code: int) -> str:
-    """All that it said, in one line; it ended with this code and nothing in it broke."""
+    """The output in one line, after checks of exit code and of no traceback."""
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == code, said
     for bug in ("Traceback", "internal error", "SIGBUS", "SIGSEGV"):
@@ -47,7 +47,7 @@ def explained(done: Done, code: int) -> str:
 
 
 def refusal(done: Done) -> str:
-    """The one line with which it was refused, before anything was measured."""
+    """The error line of a command that was refused before it measured anything."""
     explained(done, 2)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -61,16 +61,15 @@ def measured(path: Path) -> set[str]:
 
 
 def limited(statements: str) -> list[str]:
-    """What to put in front of a command, so that these Python statements hold for it."""
+    """A command prefix that runs these Python statements first."""
     code = f"import os, resource, sys; {statements}; os.execvp(sys.argv[1], sys.argv[1:])"
     return [sys.executable, "-c", code]
 
 
 def unshared(kinds: Sequence[str], setup: str, after: str = "true") -> list[str]:
-    """What to put in front of a command that is to run in namespaces of its own, set up by a shell.
+    """A command prefix that runs it in namespaces of its own, set up by a shell.
 
-    `after` is run there when the command is done. Skips the test where the machine doesn't allow
-    it.
+    `after` is run there when the command is done. Skips the test if the machine forbids it.
     """
     if shutil.which("unshare") is None:
         pytest.skip("unshare(1) is missing")
@@ -88,10 +87,10 @@ def unshared(kinds: Sequence[str], setup: str, after: str = "true") -> list[str]
 
 
 def ordinary_user(folder: Path) -> list[str]:
-    """What to put in front of a command that an ordinary user is to run, who owns this folder.
+    """A command prefix that runs it as an ordinary user, who owns this folder.
 
-    Where the tests are root's, it is one without any processes, who may read what root may: the
-    interpreter could be anywhere.
+    If root runs the tests, the user is one without any processes, who may read all files, since
+    the interpreter could be anywhere.
     """
     if os.geteuid() != 0:
         return []

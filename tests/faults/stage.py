@@ -1,4 +1,4 @@
-"""A run that tells where it is: the rigged driver and worker announce each phase and wait.
+"""Rigged driver and worker that announce each phase of a run and wait for a reply.
 
 `python -m tests.faults.stage driver compare ...` is `ipcbench compare ...`, except that its
 processes tell a director, on a socket, what they are about to do, and go on when it lets them. So
@@ -15,17 +15,17 @@ from collections.abc import Callable
 from typing import Any
 
 STAGE = "IPCBENCH_TEST_STAGE"
-"""The path of the director's socket."""
+"""Environment variable with the path of the director's socket."""
 TERMINAL = "IPCBENCH_TEST_TERMINAL"
-"""Set, if standard input is to become the driver's controlling terminal."""
+"""Environment variable, set if standard input is to become the driver's controlling terminal."""
 WORKER = "tests.faults.stage"
 
 Announcement = dict[str, Any]
-"""`role`, `pid`, `phase`, and of a worker its `case` and whether it `calibrates`."""
+"""An announced phase: `role`, `pid`, `phase`, and for a worker `case` and `calibrates`."""
 
 
 class Announcer:
-    """Tells the director what this process is about to do."""
+    """Sends the phases of this process to the director."""
 
     def __init__(self, role: str, **about: object) -> None:
         self._about = {"role": role, "pid": os.getpid(), **about}
@@ -33,7 +33,7 @@ class Announcer:
         self._stage.connect(os.environ[STAGE])
 
     def announce(self, phase: str) -> None:
-        """Returns when the director lets this process go on, or is gone."""
+        """Announces a phase; returns when the director replies or is gone."""
         try:
             self._stage.sendall(json.dumps(self._about | {"phase": phase}).encode() + b"\n")
             self._stage.recv(1)
@@ -42,7 +42,7 @@ class Announcer:
 
 
 def run_driver(arguments: list[str]) -> int:
-    """The command line, announcing each save and the tables."""
+    """Runs the command line, announcing each save and the tables."""
     from ipcbench import cli
     from ipcbench.analysis import store
     from ipcbench.measure import launch
@@ -68,7 +68,7 @@ def run_driver(arguments: list[str]) -> int:
 
 
 def run_worker(arguments: list[str]) -> int:
-    """The worker, announcing each phase of its pair."""
+    """Runs the worker, announcing each phase of its pair."""
     from ipcbench.measure import worker
     from ipcbench.measure.pair import Pair
 

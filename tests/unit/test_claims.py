@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ipcbench import host
 from ipcbench.analysis import frame, judging, stats
-from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Pair, needed
+from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Comparison, needed
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.stats import Ratio
 from ipcbench.analysis.store import Results
@@ -44,7 +44,7 @@ def _results(times: Mapping[str, float], *, rounds: int = 10, wild: Sequence[str
 
 def _judged(name: str, times: Mapping[str, float], **how: object) -> Judgement:
     results = _results(times, **how)  # type: ignore[arg-type]
-    (judgement,) = (one for one in judged(frame.told(results)) if one.claim.name == name)
+    (judgement,) = (one for one in judged(frame.analyse(results)) if one.claim.name == name)
     return judgement
 
 
@@ -191,7 +191,7 @@ def test_a_case_that_failed_is_not_compared() -> None:
         Case("latency", "inet", 64): [[2e-5 * by] for by in JITTER],
     }
     results, _, _ = replayed(recorded, 10)
-    assert judged(frame.told(results))[0].answer == "not measured"
+    assert judged(frame.analyse(results))[0].answer == "not measured"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ _PLACES: list[tuple[Workload, int, str]] = [
     for placement in ("same-core", "cross-core")
 ] + [("connect", 1, "same-core")]
 _PAIRS = [
-    Pair(
+    Comparison(
         Case(workload, subject, size, "python", placement),
         Case(workload, other, size, "python", placement),
     )
@@ -269,7 +269,9 @@ _PAIRS = [
 
 
 @given(st.lists(st.sampled_from(_PAIRS), unique=True), st.randoms(use_true_random=False))
-def test_what_an_answer_depends_on_tells_both_sides_apart(pairs: list[Pair], by: Random) -> None:
+def test_what_an_answer_depends_on_tells_both_sides_apart(
+    pairs: list[Comparison], by: Random
+) -> None:
     wanted = [pair for pair in pairs if by.random() < 0.5]
     others = [pair for pair in pairs if pair not in wanted]
     found = terms(wanted, others)
@@ -304,9 +306,9 @@ def test_the_ratio_that_is_shown_is_the_one_that_decides(monkeypatch: pytest.Mon
         made.append(stats.alternating_ratio(*groups))
         return made[-1]
 
-    told = frame.told(_results(_beside({"latency/64": 0.5}, "pipe", "unix")))
+    analysis = frame.analyse(_results(_beside({"latency/64": 0.5}, "pipe", "unix")))
     monkeypatch.setattr(judging, "alternating_ratio", counted)
-    (one,) = [one for judgement in judged(told) for one in judgement.compared]
+    (one,) = [one for judgement in judged(analysis) for one in judgement.compared]
     assert made == [one.ratio]
 
 
@@ -380,7 +382,7 @@ open: chance or this machine's noise (its noise floor: 1.5%) can explain it
 
 def _page(results: Results) -> str:
     stream = io.StringIO()
-    console.show(claim_parts(judged(frame.told(results)), 0.015), stream)
+    console.show(claim_parts(judged(frame.analyse(results)), 0.015), stream)
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 
 
@@ -420,7 +422,7 @@ def test_a_summary_without_tables_holds_the_claims_and_what_they_rest_on(
     monkeypatch.setenv("COLUMNS", "80")
     stream = io.StringIO()
     results = _results(_beside({"latency/64": 0.5}, "unix", "inet"))
-    console.show(summary(frame.told(results), claims=True, tables=False), stream)
+    console.show(summary(frame.analyse(results), claims=True, tables=False), stream)
     text = stream.getvalue()
     assert CLAIMS[0].quote in text
     assert "Latency (round trip)" not in text

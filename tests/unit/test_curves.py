@@ -45,10 +45,10 @@ def test_a_percentile_has_a_point_only_where_samples_lie_beyond_it() -> None:
     sampled = Histogram.of(range(1_000, 2_000))
     launches[HISTOGRAM_KEY] = str(sampled)
     points = curves.percentile_curves(launches)
-    assert points["beyond"].max() == pytest.approx(100)
-    told = points[points["is_told"]]
-    assert list(told["beyond"]) == [2, 10, 100]
-    assert told["time_s"].iloc[0] == pytest.approx(1.5e-6, rel=0.01)
+    assert points["inverse_tail"].max() == pytest.approx(100)
+    labelled = points[points["is_labelled"]]
+    assert list(labelled["inverse_tail"]) == [2, 10, 100]
+    assert labelled["time_s"].iloc[0] == pytest.approx(1.5e-6, rel=0.01)
 
 
 def test_without_samples_there_are_no_percentiles() -> None:
@@ -56,7 +56,7 @@ def test_without_samples_there_are_no_percentiles() -> None:
     assert curves.percentile_curves(frame.launches(results)).empty
 
 
-def test_caches_are_told_only_where_they_were_recorded() -> None:
+def test_caches_are_labelled_only_where_they_were_recorded() -> None:
     results, _, _ = replayed({INET: [[1e-5]]}, rounds=1)
     launches = frame.launches(results)
     assert curves.caches_bytes(launches) == {}

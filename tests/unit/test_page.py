@@ -12,7 +12,7 @@ import pytest
 from ipcbench import documents
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.claims import CLAIMS
-from ipcbench.analysis.frame import Told
+from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.documents import Documents
@@ -47,29 +47,29 @@ CACHES: Metadata = {
 PROVED = "proved: both ends hold socket inode 7 of AF_UNIX stream"
 
 
-def drawn(told: Told) -> list[tuple[Picture, str]]:
-    found = pictures(Subject(told.cases, told.launches, usual()))
+def drawn(analysis: Analysis) -> list[tuple[Picture, str]]:
+    found = pictures(Subject(analysis.cases, analysis.launches, usual()))
     return [(picture, drawing.svg_of(picture.chart)) for picture in found]
 
 
-def page_of(told: Told) -> str:
-    drawings = [Drawing(p.part, p.title, p.says, p.note, svg) for p, svg in drawn(told)]
-    return page.page(told, drawings)
+def page_of(analysis: Analysis) -> str:
+    drawings = [Drawing(p.part, p.title, p.says, p.note, svg) for p, svg in drawn(analysis)]
+    return page.page(analysis, drawings)
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
+def analysis() -> Analysis:
     """What a run with both loops, three sizes and two placements tells."""
-    return frame.told(store.load(RESULTS / "2026-11-24-1a31ff0/latency.json"))
+    return frame.analyse(store.load(RESULTS / "2026-11-24-1a31ff0/latency.json"))
 
 
 @pytest.fixture(scope="module")
-def document(told: Told) -> str:
-    return page_of(told)
+def document(analysis: Analysis) -> str:
+    return page_of(analysis)
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Told:
+def hostile() -> Analysis:
     """A run with markup wherever a file may have a text, and as a name, which a file may not."""
     data = json.loads(STORED.read_text(encoding="utf-8"))
     for bench in data["benchmarks"]:
@@ -78,12 +78,12 @@ def hostile() -> Told:
     data["metadata"] |= {"cpu_model": HOSTILE, "command": HOSTILE}
     reason = {"case": "latency/fifo/64/python/cross-core", "status": "failed", "reason": HOSTILE}
     data["ipcbench"]["unmeasured"].append(reason)
-    told = frame.told(store.loads(json.dumps(data), "hostile"))
+    analysis = frame.analyse(store.loads(json.dumps(data), "hostile"))
     cases, launches = (
         table.assign(transport=table["transport"].replace("unix", HOSTILE))
-        for table in (told.cases, told.launches)
+        for table in (analysis.cases, analysis.launches)
     )
-    return told._replace(cases=cases, launches=launches)
+    return analysis._replace(cases=cases, launches=launches)
 
 
 class Elements(HTMLParser):
@@ -102,35 +102,35 @@ class Elements(HTMLParser):
         self.text += data
 
 
-def test_every_part_that_has_data_has_its_pictures(told: Told) -> None:
-    parts = {picture.part for picture in pictures(Subject(told.cases, told.launches, ()))}
+def test_every_part_that_has_data_has_its_pictures(analysis: Analysis) -> None:
+    parts = {picture.part for picture in pictures(Subject(analysis.cases, analysis.launches, ()))}
     assert parts == {"times", "percentiles", "drift", "native", "placements"}
 
 
 def test_a_run_of_one_size_has_rows_instead_of_lines_over_sizes() -> None:
-    told = frame.told(store.load(RESULTS / "2026-11-24-58cd074/connect.json"))
-    names = [picture.name for picture, _ in drawn(told)]
+    analysis = frame.analyse(store.load(RESULTS / "2026-11-24-58cd074/connect.json"))
+    names = [picture.name for picture, _ in drawn(analysis)]
     assert names == ["connect-1-same-core-python-loop", "launches-over-time"]
 
 
 @pytest.fixture(scope="module")
-def by_cpus() -> Told:
+def by_cpus() -> Analysis:
     """The stored run, of both workloads, as if made on two pairs of CPUs."""
     text = STORED.read_text(encoding="utf-8")
     cells = [text.replace("cross-core", f"cpus-{pair}") for pair in ("0-0", "0-1")]
     results = [store.loads(cells[0], "one")]
     results.append(store.loads(re.sub('"run_id":"[0-9a-f]+"', '"run_id":"b"', cells[1]), "other"))
-    return frame.told(store.merge((str(i), one) for i, one in enumerate(results)))
+    return frame.analyse(store.merge((str(i), one) for i, one in enumerate(results)))
 
 
-def test_a_matrix_is_a_heat_map_of_cpus(by_cpus: Told) -> None:
+def test_a_matrix_is_a_heat_map_of_cpus(by_cpus: Analysis) -> None:
     found = {picture.name: picture for picture, _ in drawn(by_cpus)}
     says = found["cpus-pipe-64-python"].says
     assert says.startswith("Round trip by CPU, pipe, 64 B, python loop. Fastest: ")
     assert not any(picture.part == "times" for picture in found.values())
 
 
-def test_a_stream_on_named_cpus_is_no_round_trip(by_cpus: Told) -> None:
+def test_a_stream_on_named_cpus_is_no_round_trip(by_cpus: Analysis) -> None:
     times = by_cpus.cases.set_index("case")["time_median_s"].map(display_time)
     streamed, trip = (
         times[f"{name}/pipe/64/python/cpus-0-1"] for name in ("throughput", "latency")
@@ -144,29 +144,34 @@ def test_a_stream_on_named_cpus_is_no_round_trip(by_cpus: Told) -> None:
     assert "Latency (round trip)" not in text
 
 
-def test_no_two_pictures_have_one_name_and_names_are_plain(told: Told, hostile: Told) -> None:
-    for one in (told, hostile):
+def test_no_two_pictures_have_one_name_and_names_are_plain(
+    analysis: Analysis, hostile: Analysis
+) -> None:
+    for one in (analysis, hostile):
         names = [picture.name for picture in pictures(Subject(one.cases, one.launches, ()))]
         assert len(set(names)) == len(names)
         assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in names)
 
 
-def test_a_text_alternative_tells_the_numbers_of_the_table(told: Told) -> None:
-    found = {picture.name: picture for picture in pictures(Subject(told.cases, told.launches, ()))}
+def test_a_text_alternative_tells_the_numbers_of_the_table(analysis: Analysis) -> None:
+    found = {
+        picture.name: picture
+        for picture in pictures(Subject(analysis.cases, analysis.launches, ()))
+    }
     says = found["round-trip-by-size-same-core-python-loop"].says
     assert "At 64 B: pipe 7.65 µs, sysv-shm 8.23 µs, unix 13.6 µs, inet 19.9 µs" in says
 
 
-def test_a_picture_is_a_document_of_its_own_and_the_same_each_time(told: Told) -> None:
-    first, *_ = pictures(Subject(told.cases, told.launches, usual()))
+def test_a_picture_is_a_document_of_its_own_and_the_same_each_time(analysis: Analysis) -> None:
+    first, *_ = pictures(Subject(analysis.cases, analysis.launches, usual()))
     svg = drawing.svg_of(first.chart)
     assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
-    again, *_ = pictures(Subject(told.cases, told.launches, usual()))
+    again, *_ = pictures(Subject(analysis.cases, analysis.launches, usual()))
     assert drawing.svg_of(again.chart) == svg
     assert drawing.png_of(svg).startswith(b"\x89PNG")
 
 
-def test_a_picture_in_a_file_says_what_it_shows(hostile: Told, tmp_path: Path) -> None:
+def test_a_picture_in_a_file_says_what_it_shows(hostile: Analysis, tmp_path: Path) -> None:
     list(documents.write(hostile, Documents(svg=tmp_path / "pictures"), str))
     found = pictures(Subject(hostile.cases, hostile.launches, usual()))
     assert any("<script>" in picture.says for picture in found)
@@ -191,8 +196,8 @@ def test_caches_are_marked_where_they_lie_among_the_sizes() -> None:
 
 def _sweeps(facts: Metadata) -> list[Picture]:
     """The pictures over sizes of launches with this metadata."""
-    told = frame.told(large(cases=EVERY_LATENCY, rounds=2, facts=facts))
-    found = pictures(Subject(told.cases, told.launches, usual()))
+    analysis = frame.analyse(large(cases=EVERY_LATENCY, rounds=2, facts=facts))
+    found = pictures(Subject(analysis.cases, analysis.launches, usual()))
     sweeps = [picture for picture in found if picture.title.startswith("Round trip by message")]
     assert len(sweeps) == 2
     return sweeps
@@ -214,14 +219,14 @@ def test_the_page_asks_for_nothing(document: str) -> None:
     assert "default-src &#x27;none&#x27;" in document or "default-src 'none'" in document
 
 
-def test_the_page_has_every_case_and_sorts_by_base_units(told: Told, document: str) -> None:
+def test_the_page_has_every_case_and_sorts_by_base_units(analysis: Analysis, document: str) -> None:
     rows = document.count("<tr") - document.count("<thead")
-    assert rows >= len(told.cases)
-    fastest = told.cases["time_median_s"].min()
+    assert rows >= len(analysis.cases)
+    fastest = analysis.cases["time_median_s"].min()
     assert f'data-value="{float(fastest)}"' in document
 
 
-def test_markup_in_a_file_stays_text(document: str, hostile: Told) -> None:
+def test_markup_in_a_file_stays_text(document: str, hostile: Analysis) -> None:
     usual, changed = Elements(document), Elements(page_of(hostile))
     assert {tag for tag, _ in changed.found} <= {tag for tag, _ in usual.found}
     assert [tag for tag, _ in changed.found].count("script") == 1
@@ -240,13 +245,13 @@ def test_a_script_in_the_page_is_the_one_its_policy_names(document: str) -> None
 
 
 def test_evidence_has_a_section_only_where_launches_recorded_it(
-    document: str, hostile: Told
+    document: str, hostile: Analysis
 ) -> None:
     assert 'id="evidence"' not in document
     results, _, _ = replayed({UNIX: [[1e-5]] * 3}, rounds=3)
-    told = frame.told(results)
-    told.launches["evidence"] = ["proved: it is", None, "proved: it was"]
-    text = Elements(page.page(told, [])).text
+    analysis = frame.analyse(results)
+    analysis.launches["evidence"] = ["proved: it is", None, "proved: it was"]
+    text = Elements(page.page(analysis, [])).text
     assert "2 of 3" in text
     assert "no record" in text
     assert "0 of 6" in page_of(hostile)
@@ -257,13 +262,13 @@ def test_claims_are_answered_where_something_bears_on_one(document: str) -> None
     assert "AF_UNIX is faster than AF_INET" in text
     assert 'id="claims"' in document
     results, _, _ = replayed({UNIX: [[1e-5]] * 3}, rounds=3)
-    assert 'id="claims"' not in page.page(frame.told(results), [])
+    assert 'id="claims"' not in page.page(frame.analyse(results), [])
 
 
 def test_results_without_any_number_still_make_a_page() -> None:
     results = Results()
     results.add_unmeasured(Case("latency", "fifo", 64), "n/a", "there is no such thing here")
-    text = Elements(page_of(frame.told(results))).text
+    text = Elements(page_of(frame.analyse(results))).text
     assert "there is no such thing here" in text
 
 
@@ -274,8 +279,10 @@ def test_children_are_escaped_unless_they_are_html() -> None:
     )
 
 
-def test_markdown_has_a_row_a_case_and_stays_a_table(told: Told, hostile: Told) -> None:
-    assert "| pipe | 7.65 µs | 4.5% | 2.59x faster | 2.54-2.62 | 14.0 µs |" in markdown_text(told)
+def test_markdown_has_a_row_a_case_and_stays_a_table(analysis: Analysis, hostile: Analysis) -> None:
+    assert "| pipe | 7.65 µs | 4.5% | 2.59x faster | 2.54-2.62 | 14.0 µs |" in markdown_text(
+        analysis
+    )
     text = markdown_text(hostile)
     assert "<script>" not in text
     for block in text.split("\n\n"):
@@ -284,7 +291,7 @@ def test_markdown_has_a_row_a_case_and_stays_a_table(told: Told, hostile: Told) 
             assert len(columns) == 1
 
 
-def test_markdown_shows_a_matrix_as_one_table(by_cpus: Told) -> None:
+def test_markdown_shows_a_matrix_as_one_table(by_cpus: Analysis) -> None:
     text = markdown_text(by_cpus)
     times = by_cpus.cases.set_index("case")["time_median_s"].map(display_time)
     cells = [times[f"latency/pipe/64/python/cpus-{pair}"] for pair in ("0-0", "0-1")]
@@ -302,11 +309,11 @@ def test_markdown_shows_a_matrix_as_one_table(by_cpus: Told) -> None:
     assert "**Throughput (one way, delivered), 64 B, cpus-0-1, python loop**" in text
 
 
-def test_markdown_has_the_answers_to_claims_if_asked(told: Told) -> None:
-    assert "**Claims**" not in markdown_text(told)
-    text = markdown_text(told, claims=True)
+def test_markdown_has_the_answers_to_claims_if_asked(analysis: Analysis) -> None:
+    assert "**Claims**" not in markdown_text(analysis)
+    text = markdown_text(analysis, claims=True)
     assert text.startswith("**Claims**\n\n| claim | here |\n|---|---|\n| AF\\_UNIX is faster")
-    assert text.endswith(markdown_text(told))
+    assert text.endswith(markdown_text(analysis))
     assert text.count("comparisons decided)") == len(CLAIMS)
 
 
@@ -416,9 +423,9 @@ def test_no_two_series_share_a_dash_or_a_shape() -> None:
 
 
 def test_the_page_of_200_cases_of_20_launches_is_under_5_mib() -> None:
-    told = frame.told(large(cases=200, rounds=20))
-    assert (len(told.cases), len(told.launches)) == (200, 4000)
-    assert len(page_of(told).encode()) < 5 * 1024**2
+    analysis = frame.analyse(large(cases=200, rounds=20))
+    assert (len(analysis.cases), len(analysis.launches)) == (200, 4000)
+    assert len(page_of(analysis).encode()) < 5 * 1024**2
 
 
 @pytest.fixture(scope="module")
@@ -465,8 +472,10 @@ def test_a_browser_shows_all_of_the_page_and_asks_for_nothing(
 
 def test_a_browser_shows_the_evidence_and_the_caches(tmp_path: Path, opened: browser.Tab) -> None:
     path = tmp_path / "page.html"
-    told = frame.told(large(cases=EVERY_LATENCY, rounds=2, facts=CACHES | {"evidence": PROVED}))
-    path.write_text(page_of(told), encoding="utf-8")
+    analysis = frame.analyse(
+        large(cases=EVERY_LATENCY, rounds=2, facts=CACHES | {"evidence": PROVED})
+    )
+    path.write_text(page_of(analysis), encoding="utf-8")
     assert 'id="evidence"' in path.read_text(encoding="utf-8")
     for width in WIDTHS:
         opened.open(path.as_uri(), width, dark=False)

@@ -34,7 +34,7 @@ def stored() -> Results:
 
 def text_of(results: Results, *, overview: bool = False) -> str:
     stream = io.StringIO()
-    console.show(summary(frame.told(results), overview=overview), stream)
+    console.show(summary(frame.analyse(results), overview=overview), stream)
     return stream.getvalue()
 
 

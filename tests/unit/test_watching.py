@@ -23,7 +23,7 @@ def _unstable(rounds: int = 6) -> Results:
 def test_they_are_those_that_the_table_would_have() -> None:
     results = _unstable()
     told = [f"{flag}: {says}" for flag, says in WarningsSoFar()(results).items()]
-    assert told == summarised(frame.told(results).objections)
+    assert told == summarised(frame.analyse(results).objections)
     assert told[0].startswith(f"unstable: {UNIX.id}: half of its launches spread over ")
 
 
@@ -37,7 +37,7 @@ def test_a_run_is_not_warned_of_what_it_goes_on_for() -> None:
     assert results.suite is not None
     for bench in results.suite:
         bench.update_metadata({"target_ratio": 0.01})
-    assert [one.flag for one in frame.told(results).objections] == ["imprecise", "unstable"]
+    assert [one.flag for one in frame.analyse(results).objections] == ["imprecise", "unstable"]
     assert list(WarningsSoFar()(results)) == ["unstable"]
 
 
