@@ -33,7 +33,7 @@ class Exhibit(NamedTuple):
     def verdict(self) -> str:
         """One word, or two, for the count at the end."""
         if self.finding is not None:
-            return self.finding.verdict
+            return self.finding.outcome
         return "failed" if self.failed else "can't run here"
 
 
@@ -49,7 +49,7 @@ def exhibit(name: str, scratch: Scratch) -> Exhibit:
     try:
         with scratch.launch() as directory, Pair(case, None, Workspace(directory)) as pair:
             pair.run(_MESSAGES)
-            return Exhibit(name, pair.witness())
+            return Exhibit(name, pair.inspect())
     except LaunchFailed as error:
         return Exhibit(name, None, str(error), failed=True)
 
@@ -61,8 +61,8 @@ def told(exhibit: Exhibit) -> Iterator[str]:
     if finding is None:
         yield f"  {exhibit.verdict}: {exhibit.reason}"
         return
-    claims = ", ".join(transport.claims)
-    yield from _labelled("claim", [claims or "nothing joins the two"])
+    mediums = ", ".join(transport.mediums)
+    yield from _labelled("claim", [mediums or "nothing joins the two"])
     yield from _labelled("looked at", wrap(", ".join(finding.looked_at), _COLUMNS - _MARGIN))
     yield from _labelled("found", finding.found or ["nothing"])
     yield f"  {finding.digest}"

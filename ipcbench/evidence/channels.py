@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from ipcbench.transports.base import Claim
+from ipcbench.transports.base import Medium
 
-Kind = Claim | Literal["other-socket", "open-file"]
+CarrierKind = Medium | Literal["other-socket", "open-file"]
 
-TITLES: Mapping[Kind, str] = {
+TITLES: Mapping[CarrierKind, str] = {
     "unix-stream": "AF_UNIX stream",
     "unix-seqpacket": "AF_UNIX seqpacket",
     "unix-dgram": "AF_UNIX datagram",
@@ -32,16 +32,16 @@ TITLES: Mapping[Kind, str] = {
 }
 
 
-class Channel(NamedTuple):
+class Carrier(NamedTuple):
     """One thing that joins the two, and the lines of the kernel's tables that say so."""
 
-    kind: Kind
+    kind: CarrierKind
     text: str
     lines: tuple[str, ...]
-    traits: frozenset[Claim] = frozenset()
-    forth: bool = True
+    traits: frozenset[Medium] = frozenset()
+    to_server: bool = True
     """Whether the client can reach the server by it."""
-    back: bool = True
+    to_client: bool = True
     moved_bytes: int | None = None
     """What the kernel counted from client to server, where it counts."""
     listens: bool = False
@@ -52,4 +52,4 @@ class Seen(NamedTuple):
     """Where was looked, and what was found to join the two."""
 
     looked_at: tuple[str, ...]
-    channels: tuple[Channel, ...]
+    carriers: tuple[Carrier, ...]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ipcbench.evidence import tables
 
-Kind = Literal["socket", "pipe", "fifo", "eventfd", "posix-mq", "file", "other"]
+DescriptorKind = Literal["socket", "pipe", "fifo", "eventfd", "posix-mq", "file", "other"]
 
 _MQUEUE_MAGIC = 0x19800202
 """What statfs(2) says of a POSIX message queue."""
@@ -20,7 +20,7 @@ class Descriptor(NamedTuple):
     """An open descriptor. Two of one identity lead to the same thing, in whatever process."""
 
     number: int
-    kind: Kind
+    kind: DescriptorKind
     identity: str
     target: str
     reads: bool = True
@@ -32,7 +32,7 @@ class Holdings(NamedTuple):
 
     pid: int
     descriptors: tuple[Descriptor, ...]
-    mappings: tuple[tables.Mapping, ...]
+    mappings: tuple[tables.MemoryMapping, ...]
 
     @property
     def identities(self) -> frozenset[str]:
@@ -49,7 +49,7 @@ class Holdings(NamedTuple):
         )
 
 
-def mapping_identity(mapping: tables.Mapping) -> str:
+def mapping_identity(mapping: tables.MemoryMapping) -> str:
     """The device and inode alone don't do: a System V segment's id is its inode."""
     return f"{mapping.device} {mapping.inode} {mapping.path}"
 
@@ -86,7 +86,7 @@ def _descriptor(folder: Path, name: str) -> Descriptor:
     return Descriptor(number, _kind(path, about), identity, target, info.reads, info.writes)
 
 
-def _kind(path: Path, about: os.stat_result) -> Kind:
+def _kind(path: Path, about: os.stat_result) -> DescriptorKind:
     if stat.S_ISFIFO(about.st_mode):
         return "fifo"
     if not stat.S_ISREG(about.st_mode):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ipcbench.evidence import objects, sockets, tables
-from ipcbench.evidence.channels import Channel, Seen
+from ipcbench.evidence.channels import Carrier, Seen
 from ipcbench.evidence.holdings import Holdings, holdings
 from ipcbench.evidence.sockdiag import SocketDiagnosis
 from ipcbench.evidence.sockets import InetKind, TcpFacts
@@ -57,11 +57,11 @@ def look(server_pid: int, known: frozenset[str]) -> Seen:
             f"/proc/{client.pid}/fd and maps (the client)",
             f"/proc/{server.pid}/fd and maps (the server)",
         ]
-        found: list[Channel] = []
-        for witness in (_sockets, _descriptors, _memory, _system_v):
-            seen = witness(client, server)
+        found: list[Carrier] = []
+        for search in (_sockets, _descriptors, _memory, _system_v):
+            seen = search(client, server)
             looked += seen.looked_at
-            found += seen.channels
+            found += seen.carriers
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise CannotLook(f"{error.strerror or error}{where}") from error
@@ -84,7 +84,7 @@ def _sockets(client: Holdings, server: Holdings) -> Seen:
         return Seen((), ())
     unix = list(tables.unix_sockets(Path("/proc/net/unix").read_text(errors="replace")))
     listed = {row.inode for row in unix}
-    looked, found = ["/proc/net/unix"], list[Channel]()
+    looked, found = ["/proc/net/unix"], list[Carrier]()
     if (ours | theirs) & listed:
         looked.append("sock_diag")
         found += _unix(client, server, unix)
@@ -92,17 +92,17 @@ def _sockets(client: Holdings, server: Holdings) -> Seen:
         path = Path("/proc/net", name)
         if not ours | theirs <= listed and path.exists():
             rows = list(tables.inet_sockets(path.read_text()))
-            found += sockets.inet_channels(client, server, kind, str(path), rows, _tcp_facts)
+            found += sockets.inet_carriers(client, server, kind, str(path), rows, _tcp_facts)
             listed |= {row.inode for row in rows}
             looked.append(str(path))
     found += sockets.other_sockets(client, server, frozenset(listed), _has_table)
     return Seen(tuple(looked), tuple(found))
 
 
-def _unix(client: Holdings, server: Holdings, rows: list[tables.UnixSocket]) -> list[Channel]:
+def _unix(client: Holdings, server: Holdings, rows: list[tables.UnixSocket]) -> list[Carrier]:
     with _diagnosis() as diagnosis:
         try:
-            found = sockets.unix_channels(client, server, rows, diagnosis.unix_peer, _socket_file)
+            found = sockets.unix_carriers(client, server, rows, diagnosis.unix_peer, _socket_file)
             return list(found)
         except FileNotFoundError as error:
             raise CannotLook("this kernel doesn't tell the peer of a UNIX socket") from error
@@ -118,13 +118,13 @@ def _diagnosis() -> SocketDiagnosis:
 def _descriptors(client: Holdings, server: Holdings) -> Seen:
     """Pipes, FIFOs, eventfds, POSIX queues and files."""
     largest = _number(Path("/proc/sys/fs/pipe-max-size"))
-    return Seen((), tuple(objects.descriptor_channels(client, server, _capacity, largest)))
+    return Seen((), tuple(objects.descriptor_carriers(client, server, _capacity, largest)))
 
 
 def _memory(client: Holdings, server: Holdings) -> Seen:
     """Shared mappings of every kind, System V segments among them."""
     segments = _sysv_rows("shm")
-    found = tuple(objects.mapping_channels(client, server, segments))
+    found = tuple(objects.mapping_carriers(client, server, segments))
     return Seen((str(_SYSVIPC / "shm"),), found)
 
 
@@ -132,8 +132,8 @@ def _system_v(client: Holdings, server: Holdings) -> Seen:
     """System V semaphores and queues, which no process holds: the kernel tells who used them."""
     mine = [row for row in _sysv_rows("sem") if row.numbers["uid"] == os.geteuid()]
     sets = [(row, tuple(_last_users(row))) for row in mine]
-    found = [*objects.semaphore_channels(client, server, sets)]
-    found += objects.queue_channels(client, server, _sysv_rows("msg"))
+    found = [*objects.semaphore_carriers(client, server, sets)]
+    found += objects.queue_carriers(client, server, _sysv_rows("msg"))
     return Seen((str(_SYSVIPC / "sem"), str(_SYSVIPC / "msg")), tuple(found))
 
 

@@ -40,7 +40,7 @@ class InetSocket(NamedTuple):
     line: str
 
 
-class Mapping(NamedTuple):
+class MemoryMapping(NamedTuple):
     """Memory that a process shares and may write: a row of /proc/PID/maps."""
 
     device: str
@@ -97,7 +97,7 @@ def inet_address(field: str) -> str:
     return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]:{int(port, 16)}"
 
 
-def shared_mappings(text: str) -> Iterator[Mapping]:
+def shared_mappings(text: str) -> Iterator[MemoryMapping]:
     """The rows of /proc/PID/maps through which what one process writes is seen by others."""
     for line in text.splitlines():
         fields = line.split(None, _MAPS_FIELDS)
@@ -105,7 +105,7 @@ def shared_mappings(text: str) -> Iterator[Mapping]:
         if rights[3] == "s" and rights[1] == "w":
             path = fields[_MAPS_FIELDS] if len(fields) > _MAPS_FIELDS else ""
             told = " ".join([*fields[1:_MAPS_FIELDS], last_part(path)]).rstrip()
-            yield Mapping(fields[3], int(fields[4]), path, told)
+            yield MemoryMapping(fields[3], int(fields[4]), path, told)
 
 
 def rows(text: str) -> Iterator[Row]:

@@ -3,10 +3,10 @@
 import struct
 
 from ipcbench.evidence.kernel import CannotLook, look
-from ipcbench.evidence.verdict import Claimed, Finding, judged
+from ipcbench.evidence.verdict import Expected, Finding, judged
 
 
-def witnessed(server_pid: int, known: frozenset[str], claimed: Claimed) -> Finding:
+def inspect(server_pid: int, known: frozenset[str], expected: Expected) -> Finding:
     """What the kernel says of this process and its server, while both are alive.
 
     `known` is what this process held before the link was made. Messages must have gone both ways
@@ -20,4 +20,4 @@ def witnessed(server_pid: int, known: frozenset[str], claimed: Claimed) -> Findi
     except (ValueError, LookupError, struct.error) as error:
         reason = f"a table of this kernel has another form: {type(error).__name__}: {error}"
         return Finding("not witnessed", " ".join(reason.split()))
-    return judged(claimed, seen)
+    return judged(expected, seen)

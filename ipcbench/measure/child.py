@@ -15,7 +15,7 @@ from typing import IO, Self, cast
 
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed
 from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
-from ipcbench.measure.tether import GO, READY, Tether, noted_phase
+from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_phase
 from ipcbench.shortage import start_in_words
 
 _NUDGE_AFTER_S = 0.2
@@ -24,7 +24,7 @@ _EXIT_LIMIT_S = 1.0
 _MOST_STDERR_BYTES = 64 * 1024
 
 
-class Worker:
+class WorkerProcess:
     """A worker in a process group of its own. Use as a context manager: it ends with the block.
 
     It imports what it needs, asks for a turn on the socket that is its standard input, and waits
@@ -87,7 +87,7 @@ class Worker:
         """
         began_s = time.monotonic()
         try:
-            if self._turn.recv(len(READY), socket.MSG_DONTWAIT) == READY:
+            if self._turn.recv(len(WANTS_TURN), socket.MSG_DONTWAIT) == WANTS_TURN:
                 self._turn.sendall(GO)
         except OSError:
             pass  # it ended already, or never got ready; which is found out below
@@ -143,7 +143,7 @@ class Worker:
                 ready = selector.select(wait)
                 for key, _ in ready:
                     if key.fileobj is self._turn:
-                        if self._turn.recv(len(READY), socket.MSG_PEEK):
+                        if self._turn.recv(len(WANTS_TURN), socket.MSG_PEEK):
                             return False, None
                         selector.unregister(self._turn)
                     elif key.fd == self._server_watch:
@@ -185,7 +185,7 @@ class Worker:
         select.select([self._server_watch], [], [], _EXIT_LIMIT_S)
 
 
-def wait_until_ready(workers: Collection[Worker]) -> None:
+def wait_until_ready(workers: Collection[WorkerProcess]) -> None:
     """Returns once each waits for a turn, or has ended, or took too long; `turn` tells which.
 
     They get ready at the same time, and each is charged what it took itself: however many are
@@ -195,10 +195,14 @@ def wait_until_ready(workers: Collection[Worker]) -> None:
     with selectors.PollSelector() as selector:
         for worker in workers:
             selector.register(worker, selectors.EVENT_READ)
-        while waiting := [cast("Worker", key.fileobj) for key in selector.get_map().values()]:
+        while waiting := [
+            cast("WorkerProcess", key.fileobj) for key in selector.get_map().values()
+        ]:
             elapsed_s = time.monotonic() - began_s
             left_s = max(worker.left_s for worker in waiting) - elapsed_s
-            ready = [cast("Worker", key.fileobj) for key, _ in selector.select(max(left_s, 0))]
+            ready = [
+                cast("WorkerProcess", key.fileobj) for key, _ in selector.select(max(left_s, 0))
+            ]
             elapsed_s = time.monotonic() - began_s
             for worker in ready if left_s > 0 else waiting:
                 selector.unregister(worker)

@@ -14,7 +14,7 @@ from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.host import Cpus
-from ipcbench.measure.child import Worker, wait_until_ready
+from ipcbench.measure.child import WorkerProcess, wait_until_ready
 from ipcbench.measure.process import signals_held_back
 from ipcbench.measure.scratch import Scratch
 from ipcbench.measure.tether import SAMPLES
@@ -113,14 +113,14 @@ class WorkerLauncher:
         self, launches: Sequence[tuple[Case, Sequence[str]]]
     ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         with ExitStack() as started:
-            workers: dict[Case, tuple[Worker, Path]] = {}
+            workers: dict[Case, tuple[WorkerProcess, Path]] = {}
             for case, options in launches:
                 try:
                     directory = started.enter_context(self._scratch.launch())
                     output = directory / "launch.json"
                     command = self._command(case, options, output)
                     with signals_held_back():
-                        worker = Worker(
+                        worker = WorkerProcess(
                             command, directory, self._scratch.held, self._effort.timeout_s
                         )
                         workers[case] = started.enter_context(worker), output

@@ -18,8 +18,8 @@ from typing import Self, TypeVar
 from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, Interrupted, LaunchFailed, PeerDied
 from ipcbench.evidence.kernel import held_now
-from ipcbench.evidence.verdict import Claimed, Finding
-from ipcbench.evidence.witness import witnessed
+from ipcbench.evidence.verdict import Expected, Finding
+from ipcbench.evidence.witness import inspect
 from ipcbench.host import Cpus
 from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
@@ -117,16 +117,16 @@ class Pair:
         """
         if not self._transport.is_control:
             self._guarded(self._verify_each)
-        self._guarded(self._believe)
+        self._guarded(self._check_evidence)
 
-    def witness(self) -> Finding:
+    def inspect(self) -> Finding:
         """What the kernel says of this pair now, once messages have gone through it."""
         if self._server_pid is None:
             raise LaunchFailed("there is no server to look at: start the pair first")
         transport, case = self._transport, self._case
         sent_bytes = self._messages * case.message_size_bytes
-        claimed = Claimed(transport.claims, transport.is_control, case.workload, sent_bytes)
-        self._evidence = witnessed(self._server_pid, self._held_before, claimed)
+        expected = Expected(transport.mediums, transport.is_control, case.workload, sent_bytes)
+        self._evidence = inspect(self._server_pid, self._held_before, expected)
         return self._evidence
 
     def facts(self) -> dict[str, int | float | str]:
@@ -212,7 +212,7 @@ class Pair:
         self._payloads.fill(self._endpoint.outgoing)
         before = process.usage()
         elapsed = self._timed(messages)
-        self._usage = self._usage.added(1, process.usage().added(-1, before))
+        self._usage = self._usage + (process.usage() - before)
         self._messages_timed += messages
         self._client_cpus.add(process.last_cpu())
         if not self._transport.is_control:
@@ -286,9 +286,9 @@ class Pair:
         self._messages += messages
         self._messages_checked += messages
 
-    def _believe(self) -> None:
-        evidence = self.witness()
-        if evidence.verdict == "refuted":
+    def _check_evidence(self) -> None:
+        evidence = self.inspect()
+        if evidence.outcome == "refuted":
             self._channel.send("report")
             self._channel.expect("report")  # it lives: a server that ends holds nothing any more
             raise CheckFailed(f"evidence {evidence.digest}")

@@ -92,14 +92,24 @@ class Usage(NamedTuple):
     voluntary_switches: int = 0
     involuntary_switches: int = 0
 
-    def added(self, sign: int, other: "Usage") -> "Usage":
-        """The sum of both (sign 1), or the difference (sign -1)."""
+    def __add__(self, other: "Usage") -> "Usage":  # type: ignore[override]
+        """The sum of each field, where a plain tuple would concatenate."""
         return Usage(
-            self.user_s + sign * other.user_s,
-            self.system_s + sign * other.system_s,
-            self.page_faults + sign * other.page_faults,
-            self.voluntary_switches + sign * other.voluntary_switches,
-            self.involuntary_switches + sign * other.involuntary_switches,
+            self.user_s + other.user_s,
+            self.system_s + other.system_s,
+            self.page_faults + other.page_faults,
+            self.voluntary_switches + other.voluntary_switches,
+            self.involuntary_switches + other.involuntary_switches,
+        )
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        """The difference of each field."""
+        return Usage(
+            self.user_s - other.user_s,
+            self.system_s - other.system_s,
+            self.page_faults - other.page_faults,
+            self.voluntary_switches - other.voluntary_switches,
+            self.involuntary_switches - other.involuntary_switches,
         )
 
     def facts(self, side: str, messages: int) -> dict[str, int | float | str]:

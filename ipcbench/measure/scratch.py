@@ -75,7 +75,7 @@ def scratch() -> Iterator[Scratch]:
     """A private directory in TMPDIR, removed by the janitor however this process ends."""
     directory = _temporary_folder() / (PREFIX + secrets.token_hex(_NAME_BYTES))
     with ExitStack() as furnished, _janitor(directory) as held:
-        owner = _furnish(directory)
+        owner = _create(directory)
         furnished.callback(os.close, owner)  # let go of when the janitor is done
         yield Scratch(directory, held)
 
@@ -128,7 +128,7 @@ def _own(path: Path) -> int:
     return descriptor
 
 
-def _furnish(directory: Path) -> int:
+def _create(directory: Path) -> int:
     """Makes the directory and its owner's file, which it returns open. Raises UsageError."""
     try:
         directory.mkdir(mode=0o700)
@@ -204,7 +204,7 @@ def _is_orphaned(owner: Path) -> bool:
     try:
         with owner.open(encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look don't collide
-            return not _lives(file.read())
+            return not _is_alive(file.read())
     except (OSError, ValueError):
         return False
 
@@ -234,7 +234,7 @@ def _is_ours(directory: Path) -> bool:
     return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
 
 
-def _lives(owner: str) -> bool:
+def _is_alive(owner: str) -> bool:
     """Whether the process of an owner's file is the one that wrote it, or can't be told."""
     try:
         pid, began = map(int, owner.split())
@@ -258,8 +258,8 @@ def outstanding(ledger: str) -> list[tuple[str, int]]:
 def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
     """The janitor's life; runs in the child, where signals are held back, and never returns."""
     try:
-        for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(deaf_to, signal.SIG_IGN)
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
         process.accept_signals()
         os.setsid()
         process.silence_standard_streams()

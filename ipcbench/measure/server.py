@@ -74,7 +74,7 @@ class Server:
         channel.send_line(READY)
         loop(endpoint, messages)
         channel.send_line(RAN)
-        self._usage = self._usage.added(1, process.usage().added(-1, before))
+        self._usage = self._usage + (process.usage() - before)
         self._messages += messages
         self._cpus.add(process.last_cpu())
 

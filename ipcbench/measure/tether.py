@@ -15,7 +15,7 @@ SAMPLES = "samples"
 _PHASE = "phase"
 _PHASE_WIDTH = 24
 
-READY = b"r"
+WANTS_TURN = b"r"
 GO = b"g"
 _TURN = 0
 """Standard input is a socket that the driver keeps the other end of."""
@@ -58,7 +58,7 @@ class Tether(NamedTuple):
 
         Raises EOFError if the driver no longer wants it.
         """
-        os.write(_TURN, READY)
+        os.write(_TURN, WANTS_TURN)
         if os.read(_TURN, len(GO)) != GO:
             raise EOFError("the driver gave this launch up")
 

@@ -36,7 +36,7 @@ Loop = Literal["python", "native"]
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
-Claim = Literal[
+Medium = Literal[
     "unix-stream",
     "unix-seqpacket",
     "unix-dgram",
@@ -284,7 +284,7 @@ class Transport(ABC):
     """What a pair can do over it."""
     carries_payload: ClassVar[bool] = True
     """False for what only signals: it is measured with messages of 0 bytes."""
-    claims: tuple[Claim, ...] = ()
+    mediums: tuple[Medium, ...] = ()
     """All that joins the two ends; the kernel must show that and no more. A control has none."""
     numbers_messages: ClassVar[bool] = False
     """Whether `send` writes over the first bytes of `outgoing`."""

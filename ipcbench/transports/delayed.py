@@ -45,7 +45,7 @@ class Delayed(Transport):
     def __init__(self, transport: Transport, delay_ns: int) -> None:
         self._transport = transport
         self._delay_ns = delay_ns
-        self.claims = transport.claims
+        self.mediums = transport.mediums
 
     def loop_limit(self, loop: Loop) -> str | None:
         return None if loop == "python" else "a known delay is waited for in Python only"

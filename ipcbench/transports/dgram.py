@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ipcbench.transports.base import (
-    Claim,
     DatagramShape,
     Endpoint,
     Link,
+    Medium,
     Side,
     Transport,
     Workload,
@@ -105,7 +105,7 @@ class UnixDgram(Transport):
     waits = "blocks in recv"
     source = "unix(7)"
     groups = ("sockets",)
-    claims = ("unix-dgram", "socket-file")
+    mediums = ("unix-dgram", "socket-file")
     numbers_messages = True
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
@@ -146,7 +146,7 @@ class InetUdp(Transport):
     waits = "blocks in recv"
     source = "udp(7)"
     groups = ("sockets",)
-    claims: tuple[Claim, ...] = ("udp4",)
+    mediums: tuple[Medium, ...] = ("udp4",)
     numbers_messages = True
     family: int = socket.AF_INET
     host = "127.0.0.1"
@@ -189,7 +189,7 @@ class Inet6Udp(InetUdp):
 
     name = "inet6-udp"
     summary = "UDP over IPv6 loopback (::1)"
-    claims = ("udp6",)
+    mediums = ("udp6",)
     family = socket.AF_INET6
     host = "::1"
 

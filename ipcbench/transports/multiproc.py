@@ -103,9 +103,9 @@ class ListenerLink(Link):
         address: Any,
         size_bytes: int,
         workload: Workload,
-        let_go: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        """`let_go` is called once the listener is closed, or couldn't be made."""
+        """`on_close` is called once the listener is closed, or couldn't be made."""
         from multiprocessing import connection
 
         self._connect = connection.Client
@@ -114,12 +114,12 @@ class ListenerLink(Link):
         self._size_bytes = size_bytes
         self._workload = workload
         self._token = new_token()
-        self._let_go = let_go
+        self._on_close = on_close
         try:
             with owner_only():
                 self._listener = connection.Listener(address, family, BACKLOG)
         except OSError as error:
-            let_go()
+            on_close()
             raise bind_refused(error) from error
         # It has no public way to its socket, and its own `accept` lets everybody in.
         inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
@@ -152,7 +152,7 @@ class ListenerLink(Link):
 
     def close(self) -> None:
         self._listener.close()
-        self._let_go()
+        self._on_close()
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with self._connect(self._listener.address, self._family) as end:
@@ -187,23 +187,23 @@ class ListenerLink(Link):
         return accepting_endpoint(answer, message, gate, watch)
 
 
-class QueueLink(Link):
+class PickleQueueLink(Link):
     """A queue each way, of a kind that pickles what it is given."""
 
     def __init__(self, size_bytes: int, workload: Workload, make: Callable[[], Any]) -> None:
         self._size_bytes = size_bytes
         self._echoes = workload == "latency"
         with semaphores_explained():
-            self._forth, self._back = make(), make()
+            self._to_server, self._to_client = make(), make()
 
     def client(self) -> Endpoint:
-        return self._endpoint(self._forth, self._back, echoes=False)
+        return self._endpoint(self._to_server, self._to_client, echoes=False)
 
     def server(self) -> Endpoint:
-        return self._endpoint(self._back, self._forth, echoes=self._echoes)
+        return self._endpoint(self._to_client, self._to_server, echoes=self._echoes)
 
     def close(self) -> None:
-        for queue in (self._forth, self._back):
+        for queue in (self._to_server, self._to_client):
             if hasattr(queue, "cancel_join_thread"):
                 queue.cancel_join_thread()
             queue.close()
@@ -262,7 +262,7 @@ class MpPipe(_ByPython):
     name = "mp-pipe"
     summary = "multiprocessing.Pipe, duplex (a UNIX socket pair)"
     waits = "blocks in read"
-    claims = ("unix-stream", "no-name")
+    mediums = ("unix-stream", "no-name")
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return PipeLink(message_size_bytes, workload)
@@ -274,7 +274,7 @@ class MpConnection(_ByPython):
     name = "mp-connection"
     summary = "multiprocessing.connection over a UNIX socket file"
     waits = "blocks in read"
-    claims = ("unix-stream", "socket-file")
+    mediums = ("unix-stream", "socket-file")
     workloads = CONNECTING
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
@@ -288,7 +288,7 @@ class MpConnectionInet(_ByPython):
     name = "mp-connection-inet"
     summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
     waits = "blocks in read"
-    claims = ("tcp4", "nagle")
+    mediums = ("tcp4", "nagle")
     workloads = CONNECTING
 
     def unavailable(self) -> str | None:
@@ -318,14 +318,16 @@ class MpQueue(_WithSemaphores):
     summary = "multiprocessing.Queue: pickled, sent by a thread"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
-    claims = ("pipe", "posix-sem")
+    mediums = ("pipe", "posix-sem")
     semaphores = 6
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         from multiprocessing import get_context  # heavy: loaded where it is needed
 
         context = get_context("fork")
-        return QueueLink(message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES))
+        return PickleQueueLink(
+            message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES)
+        )
 
 
 class MpSimpleQueue(_WithSemaphores):
@@ -335,13 +337,13 @@ class MpSimpleQueue(_WithSemaphores):
     summary = "multiprocessing.SimpleQueue: bytes, pickled"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
-    claims = ("pipe", "posix-sem")
+    mediums = ("pipe", "posix-sem")
     semaphores = 4
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         from multiprocessing import get_context
 
-        return QueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
+        return PickleQueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
 
 
 class MpSharedMemory(_WithSemaphores):
@@ -351,7 +353,7 @@ class MpSharedMemory(_WithSemaphores):
     summary = "multiprocessing.shared_memory; sleeps on a semaphore"
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
-    claims = ("posix-shm", "posix-sem")
+    mediums = ("posix-shm", "posix-sem")
     semaphores = SEMAPHORES_PER_LINK
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:

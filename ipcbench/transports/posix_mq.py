@@ -57,7 +57,7 @@ class PosixQueueLink(QueueLink):
         workspace.strike(QUEUE_KIND, number)
         return queue
 
-    def let_go(self, queue: Any, workspace: Workspace) -> None:
+    def close_queue(self, queue: Any, workspace: Workspace) -> None:
         queue.close()
 
     def number(self, queue: Any) -> int:
@@ -73,7 +73,7 @@ class PosixMq(Transport):
     waits = "blocks in mq_receive"
     source = "mq_overview(7)"
     groups = ("posix",)
-    claims = ("posix-mq",)
+    mediums = ("posix-mq",)
 
     def unavailable(self) -> str | None:
         if posix_ipc is None:

@@ -33,8 +33,8 @@ class QueueLink(Link):
         self._workspace = workspace
         self._queues: list[Any] = []
         try:
-            self._forth = self._added()
-            self._back = self._added() if self._echoes else None
+            self._to_server = self._add()
+            self._to_client = self._add() if self._echoes else None
         except BaseException:
             self.close()
             raise
@@ -44,7 +44,7 @@ class QueueLink(Link):
         """A new queue for messages of this size. Raises Unavailable."""
 
     @abstractmethod
-    def let_go(self, queue: Any, workspace: Workspace) -> None:
+    def close_queue(self, queue: Any, workspace: Workspace) -> None:
         """Closes a queue, or removes it, in its maker."""
 
     @abstractmethod
@@ -52,16 +52,16 @@ class QueueLink(Link):
         """What the loop in C knows it by."""
 
     def client(self) -> Endpoint:
-        return self._endpoint(sends=self._forth, receives=self._back, echoes=False)
+        return self._endpoint(sends=self._to_server, receives=self._to_client, echoes=False)
 
     def server(self) -> Endpoint:
-        return self._endpoint(sends=self._back, receives=self._forth, echoes=self._echoes)
+        return self._endpoint(sends=self._to_client, receives=self._to_server, echoes=self._echoes)
 
     def close(self) -> None:
         while self._queues:
-            self.let_go(self._queues.pop(), self._workspace)
+            self.close_queue(self._queues.pop(), self._workspace)
 
-    def _added(self) -> Any:
+    def _add(self) -> Any:
         queue = self.make(self._size_bytes, self._workspace)
         self._queues.append(queue)
         return queue

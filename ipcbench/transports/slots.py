@@ -31,7 +31,7 @@ from ipcbench.transports.base import (
 )
 
 CACHE_LINE_BYTES = 64
-FORTH_FILLED, FORTH_FREE, BACK_FILLED = range(3)
+TO_SERVER_FILLED, TO_SERVER_FREE, TO_CLIENT_FILLED = range(3)
 """The counters of a link, by their place."""
 _HEADER_BYTES = 3 * CACHE_LINE_BYTES
 _RING_BYTES = 2 * 1024 * 1024
@@ -95,7 +95,7 @@ class Counters(ABC):
         """Removes what was made. Allowed twice."""
 
 
-class Mapping(Memory):
+class SharedMapping(Memory):
     """Memory mapped from a descriptor, or from nothing (-1), which a fork shares all the same."""
 
     def __init__(self, descriptor: int, size_bytes: int) -> None:
@@ -147,11 +147,11 @@ class SlotsLink(Link):
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
                     view[page] = 0  # resident from now on
-                counters.make(FORTH_FILLED, 0, view)
+                counters.make(TO_SERVER_FILLED, 0, view)
                 if self._echoes:
-                    counters.make(BACK_FILLED, 0, view)
+                    counters.make(TO_CLIENT_FILLED, 0, view)
                 else:
-                    counters.make(FORTH_FREE, self._ring.parts, view)
+                    counters.make(TO_SERVER_FREE, self._ring.parts, view)
         except BaseException:
             self.close()
             raise
@@ -174,20 +174,24 @@ class SlotsLink(Link):
         for page in range(0, len(whole), mmap.PAGESIZE):
             whole[page]
         stride = slot_stride(self._size_bytes)
-        forth = _Way(self._counters, whole, _HEADER_BYTES, stride, self._ring, self._size_bytes)
-        forth.hold(FORTH_FILLED, None if self._echoes else FORTH_FREE)
-        back = None
+        to_server = _Direction(
+            self._counters, whole, _HEADER_BYTES, stride, self._ring, self._size_bytes
+        )
+        to_server.attach(TO_SERVER_FILLED, None if self._echoes else TO_SERVER_FREE)
+        to_client = None
         if self._echoes:
             start = _HEADER_BYTES + stride
-            back = _Way(self._counters, whole, start, stride, self._ring, self._size_bytes)
-            back.hold(BACK_FILLED, None)
-        sends, receives = (forth, back) if side == "client" else (back, forth)
+            to_client = _Direction(
+                self._counters, whole, start, stride, self._ring, self._size_bytes
+            )
+            to_client.attach(TO_CLIENT_FILLED, None)
+        sends, receives = (to_server, to_client) if side == "client" else (to_client, to_server)
         outgoing, incoming = buffer_pair(self._size_bytes, echoes=self._echoes and side == "server")
 
         def close() -> None:
             # Memory that is unmapped under a live view crashes the process.
-            for way in filter(None, (forth, back)):
-                way.release()
+            for direction in filter(None, (to_server, to_client)):
+                direction.release()
             whole.release()
 
         endpoint = Endpoint(
@@ -215,28 +219,28 @@ class SignalLink(Link):
         self._counters = counters
         nothing = memoryview(b"")
         try:
-            counters.make(FORTH_FILLED, 0, nothing)
-            counters.make(BACK_FILLED, 0, nothing)
+            counters.make(TO_SERVER_FILLED, 0, nothing)
+            counters.make(TO_CLIENT_FILLED, 0, nothing)
         except BaseException:
             counters.close()
             raise
 
     def client(self) -> Endpoint:
-        return self._endpoint(sends=FORTH_FILLED, receives=BACK_FILLED)
+        return self._endpoint(sends=TO_SERVER_FILLED, receives=TO_CLIENT_FILLED)
 
     def server(self) -> Endpoint:
-        return self._endpoint(sends=BACK_FILLED, receives=FORTH_FILLED)
+        return self._endpoint(sends=TO_CLIENT_FILLED, receives=TO_SERVER_FILLED)
 
     def close(self) -> None:
         self._counters.close()
 
     def _endpoint(self, *, sends: int, receives: int) -> Endpoint:
         nothing = memoryview(bytearray())
-        ways = [self._counters.end(place, nothing) for place in (sends, receives)]
-        shapes = [DirectionShape(0, 0, 1, 1, way.shape, None) for way in ways]
+        ends = [self._counters.end(place, nothing) for place in (sends, receives)]
+        shapes = [DirectionShape(0, 0, 1, 1, counter.shape, None) for counter in ends]
         return Endpoint(
-            send=ways[0].increase,
-            receive=ways[1].decrease,
+            send=ends[0].increase,
+            receive=ends[1].decrease,
             outgoing=nothing,
             incoming=nothing,
             facts={},
@@ -245,7 +249,7 @@ class SignalLink(Link):
         )
 
 
-class _Way:
+class _Direction:
     """One way through the memory as one end sees it: its slots and its hold on the counters."""
 
     def __init__(
@@ -263,7 +267,7 @@ class _Way:
         offsets = range(start, start + ring.slots * stride, stride)
         self._slots = [memory[offset : offset + size_bytes] for offset in offsets]
 
-    def hold(self, filled: int, free: int | None) -> None:
+    def attach(self, filled: int, free: int | None) -> None:
         """Takes hold of the counters at these places."""
         self._filled = self._counters.end(filled, self._memory)
         self._free = None if free is None else self._counters.end(free, self._memory)

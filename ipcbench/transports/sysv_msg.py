@@ -28,7 +28,7 @@ class SysvQueueLink(QueueLink):
         queue = partial(sysv.ipc.MessageQueue, mode=0o600, max_message_size=size_bytes)
         return sysv.made(QUEUE_KIND, workspace, queue, "queues, kernel.msgmni,")
 
-    def let_go(self, queue: Any, workspace: Workspace) -> None:
+    def close_queue(self, queue: Any, workspace: Workspace) -> None:
         sysv.removed(QUEUE_KIND, workspace, queue)
 
     def number(self, queue: Any) -> int:
@@ -44,7 +44,7 @@ class SysvMsg(Transport):
     waits = "blocks in msgrcv"
     source = "msgop(2), sysvipc(7)"
     groups = ("sysv",)
-    claims = ("sysv-msg",)
+    mediums = ("sysv-msg",)
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()

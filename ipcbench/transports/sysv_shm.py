@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     CORE,
-    Claim,
     CounterShape,
     Link,
     Loop,
+    Medium,
     Transport,
     Workload,
     Workspace,
@@ -92,7 +92,7 @@ class SysvShm(Transport):
     copies = "twice: into a slot of the segment and out of it"
     source = "shmget(2), semop(2)"
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
-    claims: tuple[Claim, ...] = ("sysv-shm", "sysv-sem")
+    mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -132,7 +132,7 @@ class SysvShmSpin(SysvShm):
     waits = "spins: its CPU does nothing else"
     source = "shmget(2)"
     groups = ("sysv",)
-    claims = ("sysv-shm",)
+    mediums = ("sysv-shm",)
     spins = True
 
     def loop_limit(self, loop: Loop) -> str | None:
@@ -151,7 +151,7 @@ class SysvSem(Transport):
     copies = "never: there is nothing to copy"
     source = "semop(2)"
     groups = ("sysv",)
-    claims = ("sysv-sem",)
+    mediums = ("sysv-sem",)
     workloads = ("latency",)
     carries_payload = False
 
