@@ -1,4 +1,4 @@
-"""What may join two processes, as data."""
+"""Carriers: the kernel objects that may join two processes, as data."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -33,23 +33,23 @@ TITLES: Mapping[CarrierKind, str] = {
 
 
 class Carrier(NamedTuple):
-    """One thing that joins the two, and the lines of the kernel's tables that say so."""
+    """A kernel object that joins the two processes, with the lines of the tables that show it."""
 
     kind: CarrierKind
     text: str
     lines: tuple[str, ...]
     traits: frozenset[Medium] = frozenset()
     to_server: bool = True
-    """Whether the client can reach the server by it."""
+    """Whether it carries data from client to server; `to_client`: the other way."""
     to_client: bool = True
     moved_bytes: int | None = None
-    """What the kernel counted from client to server, where it counts."""
+    """Bytes that the kernel counted from client to server; None where it doesn't count."""
     listens: bool = False
-    """It joins nothing now: the server waits at it for connections."""
+    """Whether it is a listening socket of the server, which joins nothing by itself."""
 
 
 class Seen(NamedTuple):
-    """Where was looked, and what was found to join the two."""
+    """Result of a look: the tables read, and the carriers found."""
 
     looked_at: tuple[str, ...]
     carriers: tuple[Carrier, ...]

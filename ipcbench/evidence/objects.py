@@ -1,4 +1,4 @@
-"""Pipes, queues, memory and semaphores that two processes share. Pure: tables come in as rows."""
+"""Finds shared pipes, queues, memory and semaphores. Pure: takes the tables as rows."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -41,7 +41,7 @@ def descriptor_carriers(
 def mapping_carriers(
     client: Holdings, server: Holdings, segments: Iterable[Row]
 ) -> Iterator[Carrier]:
-    """Memory that both map, by where it is from."""
+    """Shared memory that both processes map, by its origin."""
     theirs = {mapping_identity(mapping): mapping for mapping in server.mappings}
     attached = {row.numbers["shmid"]: row for row in segments}
     for mapping in client.mappings:
@@ -59,7 +59,7 @@ def mapping_carriers(
 
 
 def mapping_kind(mapping: MemoryMapping) -> Medium:
-    """What the kernel's name for a mapping says that it is. proc_pid_maps(5), shm_overview(7)."""
+    """The medium of a mapping, by its path. proc_pid_maps(5), shm_overview(7)."""
     path = mapping.path
     if path.startswith("/SYSV"):
         return "sysv-shm"
@@ -76,7 +76,7 @@ def mapping_kind(mapping: MemoryMapping) -> Medium:
 def semaphore_carriers(
     client: Holdings, server: Holdings, sets: Iterable[tuple[Row, tuple[int, ...]]]
 ) -> Iterator[Carrier]:
-    """System V sets that one of the two used last, if the server used any: rows and last users."""
+    """System V sets last used by one of the two, if the server used any; with their last users."""
     names = {client.pid: "the client", server.pid: "the server"}
     used = [(row, users) for row, users in sets if names.keys() & set(users)]
     if not any(server.pid in users for _, users in used):
@@ -91,7 +91,7 @@ def semaphore_carriers(
 
 
 def queue_carriers(client: Holdings, server: Holdings, queues: Iterable[Row]) -> Iterator[Carrier]:
-    """System V queues that one of the two sent to last and the other received from last."""
+    """System V queues whose last sender is one of the two, and last receiver the other."""
     for row in queues:
         ends = (row.numbers["lspid"], row.numbers["lrpid"])
         to_server, to_client = ends == (client.pid, server.pid), ends == (server.pid, client.pid)
@@ -117,7 +117,7 @@ def _open(side: Holdings, held: Descriptor) -> str:
 
 
 def _name_of(held: Descriptor) -> str:
-    """What a descriptor leads to, without the folders of a path."""
+    """Names a descriptor's object, without the folders of a path."""
     if held.kind in {"pipe", "eventfd"}:
         number = held.identity.partition("[")[2].removesuffix("]")
         return f"inode {number}" if held.kind == "pipe" else f"id {number}"

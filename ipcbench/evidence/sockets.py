@@ -1,4 +1,4 @@
-"""Sockets that join two processes, found by who is whose peer. Pure: the tables come in as rows."""
+"""Finds sockets that join two processes, by their peers. Pure: takes the tables as rows."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ _UNIX_KINDS: Mapping[int, Medium] = {
 
 
 class TcpFacts(NamedTuple):
-    """What the client's kernel says of a connection: tcp(7), TCP_NODELAY and TCP_INFO."""
+    """TCP_NODELAY and TCP_INFO of the client's end of a connection. tcp(7)."""
 
     nodelay: bool
     sent_bytes: int | None
@@ -32,7 +32,7 @@ def unix_carriers(
     peer_of: Callable[[int], int | None],
     file_of: Callable[[str], str],
 ) -> Iterator[Carrier]:
-    """UNIX sockets of the client whose peer the server holds, and those the server listens at."""
+    """UNIX sockets of the client whose peer the server holds, and the server's listening ones."""
     known = {row.inode: row for row in sockets}
     ours, theirs = _sockets(client), _sockets(server)
     done: set[frozenset[int]] = set()
@@ -77,7 +77,7 @@ def inet_carriers(
     sockets: Iterable[InetSocket],
     facts_of: Callable[[int], TcpFacts],
 ) -> Iterator[Carrier]:
-    """Sockets of both whose addresses mirror each other, and those the server listens at."""
+    """Sockets of both whose addresses mirror each other, and the server's listening ones."""
     known = {row.inode: row for row in sockets if row.inode}
     ours, theirs = _sockets(client), _sockets(server)
     there = {(known[inode].local, known[inode].remote): inode for inode in theirs.keys() & known}
@@ -128,10 +128,10 @@ def _facts_lines(facts: TcpFacts | None) -> tuple[str, ...]:
 def other_sockets(
     client: Holdings, server: Holdings, listed: frozenset[int], has_table: Callable[[int], bool]
 ) -> Iterator[Carrier]:
-    """Sockets that no table lists, if both hold some: what they are can't be told.
+    """Sockets of a kind that no table lists, if both processes hold some.
 
-    `has_table` says of a descriptor of the client's whether its family is in the tables: such a
-    socket is missing there only if it is closed, or was never connected.
+    `has_table` is whether the tables cover the family of a client's descriptor: such a socket is
+    missing there only if it is closed, or was never connected.
     """
     ours = [n for n, held in _sockets(client).items() if n not in listed and not has_table(held)]
     theirs = [inode for inode in _sockets(server) if inode not in listed]

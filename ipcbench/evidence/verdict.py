@@ -1,4 +1,4 @@
-"""Whether what the kernel shows is what a transport claims, and nothing else. Pure."""
+"""Judges whether the carriers found are a transport's mediums, and no others. Pure."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -10,27 +10,27 @@ from ipcbench.transports.base import Medium, Workload
 Outcome = Literal["proved", "refuted", "not witnessed"]
 
 TRACELESS: frozenset[Medium] = frozenset(("futex", "process-vm"))
-"""What the kernel keeps no table of."""
+"""Mediums of which the kernel keeps no table."""
 TRAITS: frozenset[Medium] = frozenset(
     ("socket-file", "abstract-name", "no-name", "nodelay", "nagle", "largest")
 )
-"""What is said of another claim; the rest are things that join two processes."""
+"""Mediums that are a property of another one; the rest are carriers themselves."""
 _OF_CONNECTIONS: frozenset[Medium] = frozenset(("nodelay", "nagle"))
-"""What a listening socket doesn't tell."""
+"""Traits that only a connected socket has, not a listening one."""
 
 
 class Expected(NamedTuple):
-    """What is to be proved of one pair."""
+    """The expected evidence of one pair."""
 
     mediums: tuple[Medium, ...]
     is_control: bool
     workload: Workload
     sent_bytes: int
-    """Payload that the client has sent."""
+    """Bytes of payload that the client has sent."""
 
 
 class Finding(NamedTuple):
-    """A verdict, its reason, and what it rests on."""
+    """An outcome, its reason, and the lines of the tables that it rests on."""
 
     outcome: Outcome
     reason: str
@@ -39,15 +39,15 @@ class Finding(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Verdict and reason in one line, without a path of this machine."""
+        """Outcome and reason in one line, without a path of this machine."""
         return f"{self.outcome}: {self.reason}"
 
 
 def judged(expected: Expected, seen: Seen) -> Finding:
-    """What the kernel's word is worth for this claim.
+    """Judges a transport's claim against what the kernel shows.
 
-    Proved is a claim if what joins the two is of the kinds that it names, all of them and no
-    other. So one mechanism under another's name is found out, and one beside it too.
+    A claim is proved if the carriers found are of all the kinds that it names and of no other. So
+    one mechanism under another's name is detected, and a second one beside it too.
     """
     connects = expected.workload == "connect"
     relevant = [carrier for carrier in seen.carriers if connects or not carrier.listens]
@@ -64,7 +64,7 @@ def judged(expected: Expected, seen: Seen) -> Finding:
 
 
 def described(found: Iterable[Carrier]) -> str:
-    """What joins the two, in one line."""
+    """Describes the carriers in one line."""
     ordered = sorted(found, key=lambda carrier: list(TITLES).index(carrier.kind))
     parts = [
         f"{TITLES[kind]}: {', '.join(carrier.text for carrier in group)}"
@@ -74,7 +74,7 @@ def described(found: Iterable[Carrier]) -> str:
 
 
 def _doubt(expected: Expected, found: Sequence[Carrier]) -> str | None:
-    """Why the claim isn't proved; None if it is."""
+    """The reason why the claim isn't proved; None if it is."""
     kinds = {carrier.kind for carrier in found}
     wanted = set(expected.mediums) - TRAITS - TRACELESS
     for missing in sorted(wanted - kinds):
@@ -93,7 +93,7 @@ def _doubt(expected: Expected, found: Sequence[Carrier]) -> str | None:
 
 
 def _idle(expected: Expected, found: Sequence[Carrier]) -> str | None:
-    """Why these channels can't have carried the messages; None if they can."""
+    """The reason why these carriers can't have carried the messages; None if they can."""
     for kind in {carrier.kind for carrier in found}:
         same = [carrier for carrier in found if carrier.kind == kind]
         if not any(carrier.to_server for carrier in same):

@@ -39,7 +39,7 @@ class Inet(Transport):
 
 
 class InetNagle(Inet):
-    """TCP at 127.0.0.1 as an unconfigured socket has it."""
+    """TCP at 127.0.0.1 with the default options, Nagle's algorithm included."""
 
     name = "inet-nagle"
     summary = "TCP over IPv4 loopback, Nagle's algorithm left on"
@@ -65,7 +65,7 @@ class Inet6(Inet):
 
 
 class Inet6Nagle(Inet6):
-    """TCP at ::1 as an unconfigured socket has it."""
+    """TCP at ::1 with the default options, Nagle's algorithm included."""
 
     name = "inet6-nagle"
     summary = "TCP over IPv6 loopback, Nagle's algorithm left on"

@@ -1,7 +1,7 @@
-"""Memory that both processes map: from /dev/shm, a file, a memfd, or nothing but the fork. mmap(2).
+"""Shared mappings: of /dev/shm, a file, a memfd, or anonymous memory. mmap(2).
 
-Nothing of it has a name that could be left behind: the segment in /dev/shm never gets one, and the
-file is in the launch's private directory.
+None leaves a name behind: the segment in /dev/shm never gets one, and the file is in the launch's
+private directory.
 """
 
 import os
@@ -121,7 +121,7 @@ class ShmFutex(Transport):
 
 
 class Eventfd(Transport):
-    """An eventfd each way and nothing else."""
+    """An eventfd in each direction, without a payload."""
 
     name = "eventfd"
     summary = "eventfds alone: a signal, no payload"

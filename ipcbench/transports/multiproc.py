@@ -1,8 +1,8 @@
-"""What Python's multiprocessing offers, as its documentation uses it. Python by nature: no C.
+"""Mechanisms of Python's multiprocessing, used as its documentation does. No native loop.
 
-`send_bytes` puts the length in front of a message, and from 16 KiB on writes it by itself: two
-writes, which over TCP, where multiprocessing leaves Nagle's algorithm on, is its famous trap. What
-is pickled has `-pickle` in its name.
+`send_bytes` puts the length in front of a message, and from 16 KiB on writes it separately. Two
+writes are slow over TCP, where multiprocessing leaves Nagle's algorithm on. Transports that pickle
+have `-pickle` in their name.
 """
 
 import os
@@ -48,14 +48,14 @@ from ipcbench.transports.stream import (
 )
 
 SEGMENT_KIND = "posix-shm"
-"""What the ledger calls a segment; the number beside it is in its name."""
+"""Kind of a segment in the ledger; the number beside it is part of its name."""
 
 _QUEUE_MESSAGES = 16
 _WHOLE = slice(None)
 
 
 class _ByPython(Transport):
-    """What all of them have in common."""
+    """Base of the transports that only Python can drive."""
 
     source = "Python's library reference: multiprocessing"
     groups = ("python",)
@@ -92,9 +92,9 @@ class PipeLink(Link):
 class ListenerLink(Link):
     """A Listener that one Client connects to, or in the connect workload many, one by one.
 
-    The client proves with a token that it is ours, see `gate`; multiprocessing's own `authkey` does
-    it with four messages more, which would be what the connect workload measures. There the token
-    travels with the byte, in one message.
+    The client authenticates itself with a token, see `gate`. multiprocessing's own `authkey` takes
+    four more messages, which would dominate the connect workload. There the token travels with the
+    byte, in one message.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class ListenerLink(Link):
                 _reset_on_close(end)
 
     def _answering(self) -> Endpoint:
-        """The server of the connect workload. All of `answer` is timed: what it uses is at hand."""
+        """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
         gate, watch, token = self._gate, self._watch, self._token
         accept, same, whole_bytes = self._listener.accept, gate.same, len(token) + 1
         message = opening_message(token)[len(token) :]
@@ -188,7 +188,7 @@ class ListenerLink(Link):
 
 
 class PickleQueueLink(Link):
-    """A queue each way, of a kind that pickles what it is given."""
+    """A multiprocessing queue in each direction, which pickles its items."""
 
     def __init__(self, size_bytes: int, workload: Workload, make: Callable[[], Any]) -> None:
         self._size_bytes = size_bytes
@@ -229,7 +229,7 @@ class PickleQueueLink(Link):
 
 
 class NamedMemory(Memory):
-    """multiprocessing.shared_memory, unlinked as soon as it is made; till then in the ledger."""
+    """A segment of multiprocessing.shared_memory, unlinked as soon as it is made."""
 
     def __init__(self, size_bytes: int, workspace: Workspace) -> None:
         from multiprocessing import shared_memory
@@ -299,10 +299,10 @@ class MpConnectionInet(_ByPython):
 
 
 class _WithSemaphores(_ByPython):
-    """What also needs POSIX semaphores."""
+    """Base of the transports that also need POSIX semaphores."""
 
     semaphores: ClassVar[int]
-    """How many a pair has."""
+    """Number of POSIX semaphores of a pair."""
 
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()
@@ -385,12 +385,12 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
 
 
 def remove_segment(number: int) -> None:
-    """Removes the segment of this number, for a process that died while it had a name."""
+    """Removes the segment of this number, left by a process that died while it had a name."""
     remove_from_dev_shm(momentary_name(number))
 
 
 def _reserve(name: str, size_bytes: int) -> None:
-    """Sees that a new segment's memory is there; see `slots.reserve`."""
+    """Reserves the memory of a new segment; see `slots.reserve`."""
     if not (DEV_SHM / name).exists():
         return  # not Linux: segments are not files there, and their memory is the kernel's care
     descriptor = os.open(DEV_SHM / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -401,22 +401,22 @@ def _reserve(name: str, size_bytes: int) -> None:
 
 
 def _reset_on_close(end: Any) -> None:
-    """Ends a TCP connection without a port that waits; see `stream.SocketLink`."""
+    """Sets a TCP connection to end without TIME_WAIT; see `stream.SocketLink`."""
     with socket.socket(fileno=os.dup(end.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
 
 
 @contextmanager
 def _untracked(shared_memory: Any) -> Iterator[None]:
-    """Inside, no resource tracker is started for what is unlinked at once anyway.
+    """Keeps the resource tracker out of the block, whose segment is unlinked at once anyway.
 
-    Python 3.13 has `track=False`; before, the tracker is a process more that outlives the launch.
+    Python 3.13 has `track=False`; before, the tracker is another process that outlives the launch.
     """
 
     class Nobody:
         @staticmethod
         def register(*_: object) -> None:
-            """Notes nothing."""
+            """Does nothing."""
 
         unregister = register
 

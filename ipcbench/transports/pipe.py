@@ -1,7 +1,7 @@
 """Pipes, one each way: anonymous, of the largest size, or named. pipe(7), fifo(7).
 
-A blocking write of more than PIPE_BUF bytes may be taken in pieces, and a read returns as soon
-as there is anything: both ends go on until the message is whole.
+A blocking write of more than PIPE_BUF bytes may be split, and a read returns as soon as there is
+data: both ends go on until the message is whole.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ _USUAL_LARGEST_BYTES = 1024 * 1024
 
 
 class PipePairLink(Link):
-    """Four descriptors, of which each side keeps two."""
+    """Two anonymous pipes; each side keeps one end of both."""
 
     def __init__(
         self, size_bytes: int, workload: Workload, capacity_bytes: int | None = None
@@ -120,7 +120,7 @@ def pipe_endpoint(
 
 
 class Pipe(Transport):
-    """A pipe each way."""
+    """An anonymous pipe in each direction."""
 
     name = "pipe"
     summary = "two anonymous pipes, one each way"
@@ -137,7 +137,7 @@ class Pipe(Transport):
 
 
 class PipeLargest(Pipe):
-    """A pipe each way, as large as an ordinary user may have it."""
+    """A pipe in each direction, as large as an ordinary user may make it."""
 
     name = "pipe-1m"
     summary = "two anonymous pipes of the largest size (1 MiB)"
@@ -161,7 +161,7 @@ class PipeLargest(Pipe):
 
 
 class Fifo(Pipe):
-    """A named pipe each way."""
+    """A named pipe in each direction."""
 
     name = "fifo"
     summary = "two named pipes, one each way"

@@ -1,8 +1,8 @@
 """Cross Memory Attach: the client writes into the server's memory, and reads. process_vm_readv(2).
 
-Only the client copies, since a parent may look into its child under every setting of Yama's
-ptrace_scope but the strictest, and not the other way round. An eventfd each way says that there is
-something. A stream has one message on its way at a time: there is one place to write it to.
+Only the client copies: a parent may access its child under every setting of Yama's ptrace_scope but
+the strictest, and not the other way round. An eventfd in each direction signals a message. A stream
+has one message in flight at a time, since there is one buffer to write it to.
 """
 
 import os
@@ -23,7 +23,7 @@ from ipcbench.transports.base import (
 
 
 class AttachLink(Link):
-    """The server's buffer, whose address both know, an eventfd each way, and the server's id."""
+    """The server's buffer at an address known to both, and an eventfd in each direction."""
 
     def __init__(self, size_bytes: int, workload: Workload) -> None:
         self._size_bytes = size_bytes
@@ -97,7 +97,7 @@ class AttachLink(Link):
             self._close_once(name)
 
     def _close_once(self, name: str) -> None:
-        """Closes a descriptor once: a pipe that stayed open could be what moves the messages."""
+        """Closes a descriptor once; to the evidence an open pipe might be the medium."""
         descriptor = getattr(self, name)
         if descriptor != -1:
             setattr(self, name, -1)
@@ -139,7 +139,7 @@ def _address(buffer: memoryview) -> int:
 
 
 def _copier(name: str, process: int, near: int, far: int, size: int) -> Callable[[], None]:
-    """A call that copies so many bytes between an address here and one there."""
+    """Makes a call that copies `size` bytes between this process and another."""
     import ctypes
 
     class Piece(ctypes.Structure):

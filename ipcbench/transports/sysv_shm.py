@@ -1,8 +1,8 @@
-"""System V shared memory, and semaphores to sleep on, or alone. shmget(2), semop(2).
+"""System V shared memory and semaphores, together or alone. shmget(2), semop(2).
 
 The segment is marked for removal (IPC_RMID) as soon as it is attached: the server inherits the
 attachment by fork(2), so the kernel frees it with the last of the two, even after SIGKILL.
-Semaphores have no such mercy: their keys are in the workspace's ledger before they exist.
+Semaphores can't be marked so: their keys are in the workspace's ledger before they exist.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from ipcbench.transports.slots import (
 )
 
 SEMAPHORE_KIND = "sysv-sem"
-"""What the ledger calls a semaphore; the number beside it is its key."""
+"""Kind of a System V semaphore in the ledger; the number beside it is its key."""
 
 
 class SysvSegment(Memory):
@@ -58,7 +58,7 @@ class SysvSegment(Memory):
 
 
 class SysvSemaphores(Counters):
-    """A semaphore set of one for each counter. semop(2)."""
+    """System V semaphores: a set of one for each counter. semop(2)."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -84,7 +84,7 @@ class SysvSemaphores(Counters):
 
 
 class SysvShm(Transport):
-    """Shared memory with semaphores."""
+    """System V shared memory with semaphores."""
 
     name = "sysv-shm"
     summary = "System V shared memory; sleeps on a semaphore"
@@ -125,7 +125,7 @@ class SysvShm(Transport):
 
 
 class SysvShmSpin(SysvShm):
-    """Shared memory whose reader spins."""
+    """System V shared memory whose reader spins."""
 
     name = "sysv-shm-spin"
     summary = "System V shared memory; spins, never on one CPU"
@@ -143,7 +143,7 @@ class SysvShmSpin(SysvShm):
 
 
 class SysvSem(Transport):
-    """A semaphore each way and nothing else."""
+    """A System V semaphore in each direction, without a payload."""
 
     name = "sysv-sem"
     summary = "System V semaphores alone: a signal, no payload"
@@ -166,5 +166,5 @@ class SysvSem(Transport):
 
 
 def remove_semaphore(key: int) -> None:
-    """Removes the semaphore of this key, for a process that didn't live to; gone is no error."""
+    """Removes the semaphore of this key, left by a process that died; if it exists."""
     sysv.remove("Semaphore", key)

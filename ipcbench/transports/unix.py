@@ -27,7 +27,7 @@ from ipcbench.transports.stream import (
 
 
 class UnixLink(SocketLink):
-    """A socket file, removed with the link."""
+    """Sockets met at a socket file, which is removed with the link."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class UnixLink(SocketLink):
 
 
 class AbstractLink(SocketLink):
-    """A name in Linux's abstract namespace: no file, gone with its last socket."""
+    """Sockets met at a name in Linux's abstract namespace, which needs no file."""
 
     def __init__(self, size_bytes: int, workload: Workload) -> None:
         super().__init__(socket.AF_UNIX, size_bytes, workload)
