@@ -72,7 +72,7 @@ def explained(name: str) -> Iterator[str]:
         "loops": ", ".join(loops),
         "groups": ", ".join(f"@{group}" for group in transport.groups),
         "source": transport.source,
-        "claim": ", ".join(transport.claims) or "nothing joins the two ends",
+        "claim": ", ".join(transport.mediums) or "nothing joins the two ends",
         "here": f"can't run: {reason}" if reason else "can run",
     }
     for loop in LOOPS:

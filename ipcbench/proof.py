@@ -33,7 +33,7 @@ class Inspection(NamedTuple):
     def verdict(self) -> str:
         """The outcome in a word or two, for the count at the end."""
         if self.finding is not None:
-            return self.finding.verdict
+            return self.finding.outcome
         return "failed" if self.failed else "can't run here"
 
 
@@ -49,7 +49,7 @@ def inspect_pair(name: str, scratch: Scratch) -> Inspection:
     try:
         with scratch.launch() as directory, Pair(case, None, Workspace(directory)) as pair:
             pair.run(_MESSAGES)
-            return Inspection(name, pair.witness())
+            return Inspection(name, pair.inspect())
     except LaunchFailed as error:
         return Inspection(name, None, str(error), failed=True)
 
@@ -61,8 +61,8 @@ def described(inspection: Inspection) -> Iterator[str]:
     if finding is None:
         yield f"  {inspection.verdict}: {inspection.reason}"
         return
-    claims = ", ".join(transport.claims)
-    yield from _labelled("claim", [claims or "nothing joins the two"])
+    mediums = ", ".join(transport.mediums)
+    yield from _labelled("claim", [mediums or "nothing joins the two"])
     yield from _labelled("looked at", wrap(", ".join(finding.looked_at), _COLUMNS - _MARGIN))
     yield from _labelled("found", finding.found or ["nothing"])
     yield f"  {finding.digest}"

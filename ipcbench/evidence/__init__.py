@@ -1,1 +1,1 @@
-"""What the kernel says joins two processes. It never asks the measuring code what it opened."""
+"""Evidence from the kernel's tables of what joins two processes, without the measuring code."""

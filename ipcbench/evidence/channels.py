@@ -1,13 +1,13 @@
-"""What may join two processes, as data."""
+"""Carriers: the kernel objects that may join two processes, as data."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from ipcbench.transports.base import Claim
+from ipcbench.transports.base import Medium
 
-Kind = Claim | Literal["other-socket", "open-file"]
+CarrierKind = Medium | Literal["other-socket", "open-file"]
 
-TITLES: Mapping[Kind, str] = {
+TITLES: Mapping[CarrierKind, str] = {
     "unix-stream": "AF_UNIX stream",
     "unix-seqpacket": "AF_UNIX seqpacket",
     "unix-dgram": "AF_UNIX datagram",
@@ -32,24 +32,24 @@ TITLES: Mapping[Kind, str] = {
 }
 
 
-class Channel(NamedTuple):
-    """One thing that joins the two, and the lines of the kernel's tables that say so."""
+class Carrier(NamedTuple):
+    """A kernel object that joins the two processes, with the lines of the tables that show it."""
 
-    kind: Kind
+    kind: CarrierKind
     text: str
     lines: tuple[str, ...]
-    traits: frozenset[Claim] = frozenset()
-    forth: bool = True
-    """Whether the client can reach the server by it."""
-    back: bool = True
+    traits: frozenset[Medium] = frozenset()
+    to_server: bool = True
+    """Whether it carries data from client to server; `to_client`: the other way."""
+    to_client: bool = True
     moved_bytes: int | None = None
-    """What the kernel counted from client to server, where it counts."""
+    """Bytes that the kernel counted from client to server; None where it doesn't count."""
     listens: bool = False
-    """It joins nothing now: the server waits at it for connections."""
+    """Whether it is a listening socket of the server, which joins nothing by itself."""
 
 
 class Seen(NamedTuple):
-    """Where was looked, and what was found to join the two."""
+    """Result of a look: the tables read, and the carriers found."""
 
     looked_at: tuple[str, ...]
-    channels: tuple[Channel, ...]
+    carriers: tuple[Carrier, ...]

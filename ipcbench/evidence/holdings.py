@@ -1,4 +1,4 @@
-"""What a process holds, as the kernel tells it: descriptors and shared memory. proc(5)."""
+"""Descriptors and shared memory of a process, from /proc. proc(5)."""
 
 import ctypes
 import os
@@ -8,19 +8,19 @@ from typing import Literal, NamedTuple
 
 from ipcbench.evidence import tables
 
-Kind = Literal["socket", "pipe", "fifo", "eventfd", "posix-mq", "file", "other"]
+DescriptorKind = Literal["socket", "pipe", "fifo", "eventfd", "posix-mq", "file", "other"]
 
 _MQUEUE_MAGIC = 0x19800202
-"""What statfs(2) says of a POSIX message queue."""
+"""Type of the file system of POSIX message queues, in statfs(2)."""
 _STATFS_BYTES = 256
-"""More than any struct statfs has; its first field is the type."""
+"""Buffer size, larger than any struct statfs, whose first field is the type."""
 
 
 class Descriptor(NamedTuple):
-    """An open descriptor. Two of one identity lead to the same thing, in whatever process."""
+    """An open descriptor; equal identities, in any processes, are the same kernel object."""
 
     number: int
-    kind: Kind
+    kind: DescriptorKind
     identity: str
     target: str
     reads: bool = True
@@ -28,20 +28,20 @@ class Descriptor(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """All that a process could reach another by."""
+    """Descriptors and shared mappings by which a process could reach another."""
 
     pid: int
     descriptors: tuple[Descriptor, ...]
-    mappings: tuple[tables.Mapping, ...]
+    mappings: tuple[tables.MemoryMapping, ...]
 
     @property
     def identities(self) -> frozenset[str]:
-        """What tells all of it apart from anything else."""
+        """The identities of all descriptors and mappings."""
         held = {descriptor.identity for descriptor in self.descriptors}
         return frozenset(held | {mapping_identity(mapping) for mapping in self.mappings})
 
     def without(self, known: frozenset[str]) -> "Holdings":
-        """The same without these identities."""
+        """Returns the holdings without these identities."""
         return Holdings(
             self.pid,
             tuple(held for held in self.descriptors if held.identity not in known),
@@ -49,13 +49,13 @@ class Holdings(NamedTuple):
         )
 
 
-def mapping_identity(mapping: tables.Mapping) -> str:
-    """The device and inode alone don't do: a System V segment's id is its inode."""
+def mapping_identity(mapping: tables.MemoryMapping) -> str:
+    """The identity of a mapping: device, inode and path, since a System V id is also an inode."""
     return f"{mapping.device} {mapping.inode} {mapping.path}"
 
 
 def holdings(pid: int) -> Holdings:
-    """What this process holds now. Raises OSError if it can't be seen."""
+    """Reads what a process holds now. Raises OSError if it isn't visible."""
     folder = Path(f"/proc/{pid}")
     maps = (folder / "maps").read_text(encoding="utf-8", errors="replace")
     descriptors = []
@@ -86,7 +86,7 @@ def _descriptor(folder: Path, name: str) -> Descriptor:
     return Descriptor(number, _kind(path, about), identity, target, info.reads, info.writes)
 
 
-def _kind(path: Path, about: os.stat_result) -> Kind:
+def _kind(path: Path, about: os.stat_result) -> DescriptorKind:
     if stat.S_ISFIFO(about.st_mode):
         return "fifo"
     if not stat.S_ISREG(about.st_mode):

@@ -1,4 +1,4 @@
-"""Reads the kernel's tables while a pair is alive, and finds what joins its two processes."""
+"""Reads the kernel's tables while a pair is alive, and finds the carriers that join it."""
 
 import ctypes
 import errno
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ipcbench.evidence import objects, sockets, tables
-from ipcbench.evidence.channels import Channel, Seen
+from ipcbench.evidence.channels import Carrier, Seen
 from ipcbench.evidence.holdings import Holdings, holdings
 from ipcbench.evidence.sockdiag import SocketDiagnosis
 from ipcbench.evidence.sockets import InetKind, TcpFacts
 
 _GETPID = 11
-"""semctl(2): the process that last changed a semaphore."""
+"""semctl(2): the command that returns the process that last changed a semaphore."""
 _TCP_INFO_SENT = 200
-"""Where struct tcp_info of linux/tcp.h has tcpi_bytes_sent (Linux 4.19), 64 bits wide."""
+"""Offset of tcpi_bytes_sent (64 bits, Linux 4.19) in struct tcp_info of linux/tcp.h."""
 _TCP_INFO_BYTES = 256
 _INET_TABLES: tuple[tuple[InetKind, str], ...] = (
     ("tcp4", "tcp"),
@@ -31,13 +31,13 @@ _SYSVIPC = Path("/proc/sysvipc")
 
 
 class CannotLook(Exception):
-    """The kernel doesn't show here what would be needed; the message is the reason."""
+    """The needed tables aren't visible here; the message is the reason."""
 
 
 def held_now() -> frozenset[str]:
-    """All that this process holds: what it held before a link was made can't be the link.
+    """Identities of all that this process holds now; taken before a link is made, to exclude them.
 
-    Empty where that can't be seen; then a look fails too.
+    Empty where they aren't visible; then `look` fails too.
     """
     try:
         return holdings(os.getpid()).identities
@@ -46,7 +46,7 @@ def held_now() -> frozenset[str]:
 
 
 def look(server_pid: int, known: frozenset[str]) -> Seen:
-    """All that joins this process, the client, to its server, beside what is `known`.
+    """Finds all that joins this process, the client, to its server, except what is `known`.
 
     Raises CannotLook.
     """
@@ -57,11 +57,11 @@ def look(server_pid: int, known: frozenset[str]) -> Seen:
             f"/proc/{client.pid}/fd and maps (the client)",
             f"/proc/{server.pid}/fd and maps (the server)",
         ]
-        found: list[Channel] = []
-        for witness in (_sockets, _descriptors, _memory, _system_v):
-            seen = witness(client, server)
+        found: list[Carrier] = []
+        for search in (_sockets, _descriptors, _memory, _system_v):
+            seen = search(client, server)
             looked += seen.looked_at
-            found += seen.channels
+            found += seen.carriers
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise CannotLook(f"{error.strerror or error}{where}") from error
@@ -78,13 +78,13 @@ def _check_proc() -> None:
 
 
 def _sockets(client: Holdings, server: Holdings) -> Seen:
-    """Sockets, looked up in one table after the other until each was found in one."""
+    """Finds sockets, reading one table after the other until each socket is found."""
     ours, theirs = sockets.socket_inodes(client), sockets.socket_inodes(server)
     if not ours | theirs:
         return Seen((), ())
     unix = list(tables.unix_sockets(Path("/proc/net/unix").read_text(errors="replace")))
     listed = {row.inode for row in unix}
-    looked, found = ["/proc/net/unix"], list[Channel]()
+    looked, found = ["/proc/net/unix"], list[Carrier]()
     if (ours | theirs) & listed:
         looked.append("sock_diag")
         found += _unix(client, server, unix)
@@ -92,17 +92,17 @@ def _sockets(client: Holdings, server: Holdings) -> Seen:
         path = Path("/proc/net", name)
         if not ours | theirs <= listed and path.exists():
             rows = list(tables.inet_sockets(path.read_text()))
-            found += sockets.inet_channels(client, server, kind, str(path), rows, _tcp_facts)
+            found += sockets.inet_carriers(client, server, kind, str(path), rows, _tcp_facts)
             listed |= {row.inode for row in rows}
             looked.append(str(path))
     found += sockets.other_sockets(client, server, frozenset(listed), _has_table)
     return Seen(tuple(looked), tuple(found))
 
 
-def _unix(client: Holdings, server: Holdings, rows: list[tables.UnixSocket]) -> list[Channel]:
+def _unix(client: Holdings, server: Holdings, rows: list[tables.UnixSocket]) -> list[Carrier]:
     with _diagnosis() as diagnosis:
         try:
-            found = sockets.unix_channels(client, server, rows, diagnosis.unix_peer, _socket_file)
+            found = sockets.unix_carriers(client, server, rows, diagnosis.unix_peer, _socket_file)
             return list(found)
         except FileNotFoundError as error:
             raise CannotLook("this kernel doesn't tell the peer of a UNIX socket") from error
@@ -116,35 +116,35 @@ def _diagnosis() -> SocketDiagnosis:
 
 
 def _descriptors(client: Holdings, server: Holdings) -> Seen:
-    """Pipes, FIFOs, eventfds, POSIX queues and files."""
+    """Finds pipes, FIFOs, eventfds, POSIX queues and files."""
     largest = _number(Path("/proc/sys/fs/pipe-max-size"))
-    return Seen((), tuple(objects.descriptor_channels(client, server, _capacity, largest)))
+    return Seen((), tuple(objects.descriptor_carriers(client, server, _capacity, largest)))
 
 
 def _memory(client: Holdings, server: Holdings) -> Seen:
-    """Shared mappings of every kind, System V segments among them."""
+    """Finds shared mappings of every kind, including System V segments."""
     segments = _sysv_rows("shm")
-    found = tuple(objects.mapping_channels(client, server, segments))
+    found = tuple(objects.mapping_carriers(client, server, segments))
     return Seen((str(_SYSVIPC / "shm"),), found)
 
 
 def _system_v(client: Holdings, server: Holdings) -> Seen:
-    """System V semaphores and queues, which no process holds: the kernel tells who used them."""
+    """Finds System V semaphores and queues by their last users, since no process holds them."""
     mine = [row for row in _sysv_rows("sem") if row.numbers["uid"] == os.geteuid()]
     sets = [(row, tuple(_last_users(row))) for row in mine]
-    found = [*objects.semaphore_channels(client, server, sets)]
-    found += objects.queue_channels(client, server, _sysv_rows("msg"))
+    found = [*objects.semaphore_carriers(client, server, sets)]
+    found += objects.queue_carriers(client, server, _sysv_rows("msg"))
     return Seen((str(_SYSVIPC / "sem"), str(_SYSVIPC / "msg")), tuple(found))
 
 
 def _sysv_rows(kind: str) -> list[tables.Row]:
-    """The rows of a System V table; none where this kernel has no System V IPC."""
+    """Reads the rows of a System V table; none where this kernel has no System V IPC."""
     path = _SYSVIPC / kind
     return list(tables.rows(path.read_text())) if path.exists() else []
 
 
 def _last_users(row: tables.Row) -> Iterator[int]:
-    """The process that last changed each semaphore of a set. semctl(2), GETPID."""
+    """Yields the process that last changed each semaphore of a set. semctl(2), GETPID."""
     libc = ctypes.CDLL(None, use_errno=True)
     for number in range(row.numbers["nsems"]):
         pid = libc.semctl(row.numbers["semid"], number, _GETPID)
@@ -155,7 +155,7 @@ def _last_users(row: tables.Row) -> Iterator[int]:
 
 
 def _tcp_facts(descriptor: int) -> TcpFacts:
-    """What the kernel says of this process's own connection."""
+    """TCP_NODELAY and the bytes sent, of a connection of this process."""
     with socket.socket(fileno=os.dup(descriptor)) as same:
         nodelay = bool(same.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
@@ -172,12 +172,12 @@ def _has_table(descriptor: int) -> bool:
 
 
 def _capacity(descriptor: int) -> int | None:
-    """What a pipe of this process holds at the most."""
+    """The capacity of a pipe of this process."""
     return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
 
 
 def _socket_file(name: str) -> str:
-    """Type, mode and size of the file that a socket is named by; it may be gone."""
+    """Type, mode and size of a socket's file, which may be gone."""
     try:
         about = os.lstat(name)
     except OSError:

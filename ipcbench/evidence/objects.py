@@ -1,19 +1,19 @@
-"""Pipes, queues, memory and semaphores that two processes share. Pure: tables come in as rows."""
+"""Finds shared pipes, queues, memory and semaphores. Pure: takes the tables as rows."""
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ipcbench.evidence.channels import Channel, Kind
+from ipcbench.evidence.channels import Carrier, CarrierKind
 from ipcbench.evidence.holdings import Descriptor, Holdings, mapping_identity
-from ipcbench.evidence.tables import Mapping, Row, last_part
-from ipcbench.transports.base import Claim
+from ipcbench.evidence.tables import MemoryMapping, Row, last_part
+from ipcbench.transports.base import Medium
 
 
-def descriptor_channels(
+def descriptor_carriers(
     client: Holdings,
     server: Holdings,
     capacity_of: Callable[[int], int | None],
     largest_bytes: int | None,
-) -> Iterator[Channel]:
+) -> Iterator[Carrier]:
     """Pipes, FIFOs, eventfds, queues and files that both processes have open."""
     mapped = {mapping_identity(mapping) for mapping in client.mappings}
     ours, theirs = _by_identity(client), _by_identity(server)
@@ -22,26 +22,26 @@ def descriptor_channels(
         one = near[0]
         if far is None or one.kind in {"socket", "other"} or identity in mapped:
             continue
-        forth = any(held.writes for held in near) and any(held.reads for held in far)
-        back = any(held.reads for held in near) and any(held.writes for held in far)
-        if not (forth or back):
+        to_server = any(held.writes for held in near) and any(held.reads for held in far)
+        to_client = any(held.reads for held in near) and any(held.writes for held in far)
+        if not (to_server or to_client):
             continue
-        text, traits = _name_of(one), frozenset[Claim]()
+        text, traits = _name_of(one), frozenset[Medium]()
         if one.kind in {"pipe", "fifo"}:
             capacity = capacity_of(one.number)
-            text += f" {_way(forth, back)}"
+            text += f" {_direction(to_server, to_client)}"
             if capacity is not None:
                 text += f", {capacity:,} bytes"
                 traits = frozenset(("largest",) if capacity == largest_bytes else ())
         told = (*(_open(client, held) for held in near), *(_open(server, held) for held in far))
-        kind: Kind = "open-file" if one.kind == "file" else one.kind  # type: ignore[assignment]
-        yield Channel(kind, text, told, traits, forth, back)
+        kind: CarrierKind = "open-file" if one.kind == "file" else one.kind  # type: ignore[assignment]
+        yield Carrier(kind, text, told, traits, to_server, to_client)
 
 
-def mapping_channels(
+def mapping_carriers(
     client: Holdings, server: Holdings, segments: Iterable[Row]
-) -> Iterator[Channel]:
-    """Memory that both map, by where it is from."""
+) -> Iterator[Carrier]:
+    """Shared memory that both processes map, by its origin."""
     theirs = {mapping_identity(mapping): mapping for mapping in server.mappings}
     attached = {row.numbers["shmid"]: row for row in segments}
     for mapping in client.mappings:
@@ -55,11 +55,11 @@ def mapping_channels(
         if row is not None:
             text = f"shmid {mapping.inode} in both maps, {row.numbers['nattch']} attached"
             told.append(f"/proc/sysvipc/shm: {row.line}")
-        yield Channel(kind, text, tuple(told))
+        yield Carrier(kind, text, tuple(told))
 
 
-def mapping_kind(mapping: Mapping) -> Claim:
-    """What the kernel's name for a mapping says that it is. proc_pid_maps(5), shm_overview(7)."""
+def mapping_kind(mapping: MemoryMapping) -> Medium:
+    """The medium of a mapping, by its path. proc_pid_maps(5), shm_overview(7)."""
     path = mapping.path
     if path.startswith("/SYSV"):
         return "sysv-shm"
@@ -73,10 +73,10 @@ def mapping_kind(mapping: Mapping) -> Claim:
     return "mapped-file"
 
 
-def semaphore_channels(
+def semaphore_carriers(
     client: Holdings, server: Holdings, sets: Iterable[tuple[Row, tuple[int, ...]]]
-) -> Iterator[Channel]:
-    """System V sets that one of the two used last, if the server used any: rows and last users."""
+) -> Iterator[Carrier]:
+    """System V sets last used by one of the two, if the server used any; with their last users."""
     names = {client.pid: "the client", server.pid: "the server"}
     used = [(row, users) for row, users in sets if names.keys() & set(users)]
     if not any(server.pid in users for _, users in used):
@@ -87,18 +87,18 @@ def semaphore_channels(
             f"/proc/sysvipc/sem: {row.line}",
             f"semctl: GETPID of {row.numbers['semid']} is {', '.join(map(str, users))}",
         )
-        yield Channel("sysv-sem", f"semid {row.numbers['semid']} last used by {by}", told)
+        yield Carrier("sysv-sem", f"semid {row.numbers['semid']} last used by {by}", told)
 
 
-def queue_channels(client: Holdings, server: Holdings, queues: Iterable[Row]) -> Iterator[Channel]:
-    """System V queues that one of the two sent to last and the other received from last."""
+def queue_carriers(client: Holdings, server: Holdings, queues: Iterable[Row]) -> Iterator[Carrier]:
+    """System V queues whose last sender is one of the two, and last receiver the other."""
     for row in queues:
         ends = (row.numbers["lspid"], row.numbers["lrpid"])
-        forth, back = ends == (client.pid, server.pid), ends == (server.pid, client.pid)
-        if forth or back:
-            text = f"msqid {row.numbers['msqid']} {_way(forth, back)}"
+        to_server, to_client = ends == (client.pid, server.pid), ends == (server.pid, client.pid)
+        if to_server or to_client:
+            text = f"msqid {row.numbers['msqid']} {_direction(to_server, to_client)}"
             told = (f"/proc/sysvipc/msg: {row.line}",)
-            yield Channel("sysv-msg", text, told, forth=forth, back=back)
+            yield Carrier("sysv-msg", text, told, to_server=to_server, to_client=to_client)
 
 
 def _by_identity(side: Holdings) -> dict[str, list[Descriptor]]:
@@ -117,14 +117,14 @@ def _open(side: Holdings, held: Descriptor) -> str:
 
 
 def _name_of(held: Descriptor) -> str:
-    """What a descriptor leads to, without the folders of a path."""
+    """Names a descriptor's object, without the folders of a path."""
     if held.kind in {"pipe", "eventfd"}:
         number = held.identity.partition("[")[2].removesuffix("]")
         return f"inode {number}" if held.kind == "pipe" else f"id {number}"
     return f"inode {held.identity.split()[1]}"
 
 
-def _way(forth: bool, back: bool) -> str:
-    if forth and back:
+def _direction(to_server: bool, to_client: bool) -> str:
+    if to_server and to_client:
         return "both ways"
-    return "to the server" if forth else "to the client"
+    return "to the server" if to_server else "to the client"

@@ -1,4 +1,4 @@
-"""Which UNIX socket is joined to which: /proc/net/unix doesn't say. sock_diag(7)."""
+"""Peers of UNIX sockets, which /proc/net/unix doesn't have. sock_diag(7)."""
 
 import os
 import socket
@@ -21,10 +21,10 @@ _MOST_BYTES = 8192
 
 
 class SocketDiagnosis:
-    """Asks the kernel about single sockets; any user may. Use as a context manager."""
+    """Queries the kernel about single sockets, without privileges. Use as a context manager."""
 
     def __init__(self) -> None:
-        """Raises OSError where this kernel answers no such questions."""
+        """Opens the netlink socket. Raises OSError where this kernel has no sock_diag."""
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
         self._netlink.settimeout(_PATIENCE_S)
 
@@ -44,7 +44,7 @@ class SocketDiagnosis:
 
 
 def unix_request(inode: int) -> bytes:
-    """The question for the peer of the UNIX socket of this inode."""
+    """Packs the request for the peer of the UNIX socket of this inode."""
     question = _UNIX_REQUEST.pack(
         socket.AF_UNIX, 0, 0, _EVERY_STATE, inode, _UDIAG_SHOW_PEER, _NO_COOKIE, _NO_COOKIE
     )
@@ -53,7 +53,7 @@ def unix_request(inode: int) -> bytes:
 
 
 def unix_answer(message: bytes) -> int | None:
-    """The peer's inode in the kernel's answer; None where there is none. Raises OSError."""
+    """Unpacks the peer's inode from the kernel's answer; None without a peer. Raises OSError."""
     size, kind, *_ = _HEADER.unpack_from(message)
     if kind == _NLMSG_ERROR:
         (negative,) = struct.unpack_from("=i", message, _HEADER.size)

@@ -1,17 +1,17 @@
-"""Sockets that join two processes, found by who is whose peer. Pure: the tables come in as rows."""
+"""Finds sockets that join two processes, by their peers. Pure: takes the tables as rows."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from ipcbench.evidence.channels import Channel, Kind
+from ipcbench.evidence.channels import Carrier, CarrierKind
 from ipcbench.evidence.holdings import Holdings
 from ipcbench.evidence.tables import InetSocket, UnixSocket, last_part
-from ipcbench.transports.base import Claim
+from ipcbench.transports.base import Medium
 
 InetKind = Literal["tcp4", "tcp6", "udp4", "udp6"]
 
-_UNIX_KINDS: Mapping[int, Claim] = {
+_UNIX_KINDS: Mapping[int, Medium] = {
     int(socket.SOCK_STREAM): "unix-stream",
     int(socket.SOCK_DGRAM): "unix-dgram",
     int(socket.SOCK_SEQPACKET): "unix-seqpacket",
@@ -19,20 +19,20 @@ _UNIX_KINDS: Mapping[int, Claim] = {
 
 
 class TcpFacts(NamedTuple):
-    """What the client's kernel says of a connection: tcp(7), TCP_NODELAY and TCP_INFO."""
+    """TCP_NODELAY and TCP_INFO of the client's end of a connection. tcp(7)."""
 
     nodelay: bool
     sent_bytes: int | None
 
 
-def unix_channels(
+def unix_carriers(
     client: Holdings,
     server: Holdings,
     sockets: Iterable[UnixSocket],
     peer_of: Callable[[int], int | None],
     file_of: Callable[[str], str],
-) -> Iterator[Channel]:
-    """UNIX sockets of the client whose peer the server holds, and those the server listens at."""
+) -> Iterator[Carrier]:
+    """UNIX sockets of the client whose peer the server holds, and the server's listening ones."""
     known = {row.inode: row for row in sockets}
     ours, theirs = _sockets(client), _sockets(server)
     done: set[frozenset[int]] = set()
@@ -57,27 +57,27 @@ def unix_channels(
 
 def _named(
     row: UnixSocket, text: str, name: str, told: list[str], file_of: Callable[[str], str]
-) -> Channel:
-    trait: Claim = "no-name"
+) -> Carrier:
+    trait: Medium = "no-name"
     if name.startswith("@"):
         trait, text = "abstract-name", f"{text}, abstract name {name}"
     elif name:
         trait, about = "socket-file", f'socket file "{last_part(name)}" ({file_of(name)})'
         text = f"{text}, {about}"
         told = [*told, f"lstat: {about}"]
-    kind: Kind = _UNIX_KINDS.get(row.kind, "other-socket")
-    return Channel(kind, text, tuple(told), frozenset((trait,)))
+    kind: CarrierKind = _UNIX_KINDS.get(row.kind, "other-socket")
+    return Carrier(kind, text, tuple(told), frozenset((trait,)))
 
 
-def inet_channels(
+def inet_carriers(
     client: Holdings,
     server: Holdings,
     kind: InetKind,
     table: str,
     sockets: Iterable[InetSocket],
     facts_of: Callable[[int], TcpFacts],
-) -> Iterator[Channel]:
-    """Sockets of both whose addresses mirror each other, and those the server listens at."""
+) -> Iterator[Carrier]:
+    """Sockets of both whose addresses mirror each other, and the server's listening ones."""
     known = {row.inode: row for row in sockets if row.inode}
     ours, theirs = _sockets(client), _sockets(server)
     there = {(known[inode].local, known[inode].remote): inode for inode in theirs.keys() & known}
@@ -103,16 +103,16 @@ def inet_channels(
         if row.listens:
             told = (_held(server, theirs[inode], inode), f"{table}: {row.line}")
             text = f"the server listens at {row.local}, socket {inode}"
-            yield Channel(kind, text, told, listens=True)
+            yield Carrier(kind, text, told, listens=True)
 
 
-def _connection(kind: Kind, near: InetSocket, other: int, facts: TcpFacts | None) -> Channel:
+def _connection(kind: CarrierKind, near: InetSocket, other: int, facts: TcpFacts | None) -> Carrier:
     text = f"{near.local} <-> {near.remote}, client's socket {near.inode}, server's {other}"
     if facts is None:
-        return Channel(kind, text, ())
-    trait: Claim = "nodelay" if facts.nodelay else "nagle"
+        return Carrier(kind, text, ())
+    trait: Medium = "nodelay" if facts.nodelay else "nagle"
     text += ", TCP_NODELAY" if facts.nodelay else ", Nagle"
-    return Channel(kind, text, (), frozenset((trait,)), moved_bytes=facts.sent_bytes)
+    return Carrier(kind, text, (), frozenset((trait,)), moved_bytes=facts.sent_bytes)
 
 
 def _facts_lines(facts: TcpFacts | None) -> tuple[str, ...]:
@@ -127,17 +127,17 @@ def _facts_lines(facts: TcpFacts | None) -> tuple[str, ...]:
 
 def other_sockets(
     client: Holdings, server: Holdings, listed: frozenset[int], has_table: Callable[[int], bool]
-) -> Iterator[Channel]:
-    """Sockets that no table lists, if both hold some: what they are can't be told.
+) -> Iterator[Carrier]:
+    """Sockets of a kind that no table lists, if both processes hold some.
 
-    `has_table` says of a descriptor of the client's whether its family is in the tables: such a
-    socket is missing there only if it is closed, or was never connected.
+    `has_table` is whether the tables cover the family of a client's descriptor: such a socket is
+    missing there only if it is closed, or was never connected.
     """
     ours = [n for n, held in _sockets(client).items() if n not in listed and not has_table(held)]
     theirs = [inode for inode in _sockets(server) if inode not in listed]
     if ours and theirs:
         text = ", ".join(f"inode {inode}" for inode in sorted({*ours, *theirs}))
-        yield Channel("other-socket", text, ())
+        yield Carrier("other-socket", text, ())
 
 
 def socket_inodes(side: Holdings) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""The kernel's own tables: text in, rows out. proc(5), proc_net(5), proc_sysvipc(5). Pure."""
+"""Parses the kernel's tables into rows. Pure. proc(5), proc_net(5), proc_sysvipc(5)."""
 
 import re
 import socket
@@ -10,7 +10,7 @@ _LISTENS = 0x10000
 """__SO_ACCEPTCON in the flags of /proc/net/unix."""
 _TCP_LISTEN = 0x0A
 _MAPS_FIELDS = 5
-"""Columns in front of a path, which alone may hold spaces."""
+"""Columns in front of the path, the only one that may contain spaces."""
 _UNIX_ROW = re.compile(
     "[0-9a-f]+: "
     "(?P<numbers>[0-9A-F]+ [0-9A-F]+ (?P<flags>[0-9A-F]+) (?P<kind>[0-9A-F]+) [0-9A-F]+ "
@@ -40,8 +40,8 @@ class InetSocket(NamedTuple):
     line: str
 
 
-class Mapping(NamedTuple):
-    """Memory that a process shares and may write: a row of /proc/PID/maps."""
+class MemoryMapping(NamedTuple):
+    """A row of /proc/PID/maps for shared, writable memory."""
 
     device: str
     inode: int
@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
 
 class FileInfo(NamedTuple):
-    """What /proc/PID/fdinfo says: whether it may be read and written, and an eventfd's number."""
+    """Facts from /proc/PID/fdinfo: access rights, and the number of an eventfd."""
 
     reads: bool
     writes: bool
@@ -65,10 +65,10 @@ class FileInfo(NamedTuple):
 
 
 def unix_sockets(text: str) -> Iterator[UnixSocket]:
-    """The rows of /proc/net/unix, told without the kernel's address in front.
+    """Parses /proc/net/unix; `line` of a row leaves out the kernel's address.
 
-    A name is written as it is, and whoever chose it may have put a line break in: what doesn't
-    look like a row is passed over.
+    The kernel doesn't escape a name, which may contain a line break: a line that doesn't look like
+    a row is skipped.
     """
     for match in map(_UNIX_ROW.fullmatch, text.split("\n")):
         if match is not None:
@@ -79,7 +79,7 @@ def unix_sockets(text: str) -> Iterator[UnixSocket]:
 
 
 def inet_sockets(text: str) -> Iterator[InetSocket]:
-    """The rows of /proc/net/tcp and its like."""
+    """Parses /proc/net/tcp, tcp6, udp or udp6."""
     for line in text.splitlines()[1:]:
         fields = line.split()
         local, remote = (inet_address(field) for field in fields[1:3])
@@ -88,7 +88,7 @@ def inet_sockets(text: str) -> Iterator[InetSocket]:
 
 
 def inet_address(field: str) -> str:
-    """`0100007F:0016` as `127.0.0.1:22`; the words of an address are in the machine's order."""
+    """Formats `0100007F:0016` as `127.0.0.1:22`; the address has the machine's byte order."""
     digits, _, port = field.partition(":")
     words = [digits[at : at + _WORD_DIGITS] for at in range(0, len(digits), _WORD_DIGITS)]
     raw = b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words)
@@ -97,19 +97,19 @@ def inet_address(field: str) -> str:
     return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]:{int(port, 16)}"
 
 
-def shared_mappings(text: str) -> Iterator[Mapping]:
-    """The rows of /proc/PID/maps through which what one process writes is seen by others."""
+def shared_mappings(text: str) -> Iterator[MemoryMapping]:
+    """Parses /proc/PID/maps; yields the shared, writable mappings."""
     for line in text.splitlines():
         fields = line.split(None, _MAPS_FIELDS)
         rights = fields[1]
         if rights[3] == "s" and rights[1] == "w":
             path = fields[_MAPS_FIELDS] if len(fields) > _MAPS_FIELDS else ""
             told = " ".join([*fields[1:_MAPS_FIELDS], last_part(path)]).rstrip()
-            yield Mapping(fields[3], int(fields[4]), path, told)
+            yield MemoryMapping(fields[3], int(fields[4]), path, told)
 
 
 def rows(text: str) -> Iterator[Row]:
-    """The rows of a table of numbers below a header."""
+    """Parses a table of numbers below a header."""
     header, *lines = text.splitlines() or [""]
     names = header.split()
     for line in lines:
@@ -119,7 +119,7 @@ def rows(text: str) -> Iterator[Row]:
 
 
 def file_info(text: str) -> FileInfo:
-    """What one /proc/PID/fdinfo file says."""
+    """Parses a file of /proc/PID/fdinfo."""
     said = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     access = int(said["flags"], 8) & 3
     number = said.get("eventfd-id")
@@ -127,8 +127,8 @@ def file_info(text: str) -> FileInfo:
 
 
 def last_part(path: str) -> str:
-    """The path without its folders: evidence is published, where a user's files lie is not.
+    """The path without its folders, since published evidence shouldn't show a user's folders.
 
-    An abstract name has none; what the kernel writes after a path, ` (deleted)`, stays.
+    An abstract name is unchanged, and ` (deleted)`, which the kernel appends, stays.
     """
     return path if path.startswith("@") else path.rpartition("/")[2]

@@ -1,121 +1,121 @@
-"""Whether what the kernel shows is what a transport claims, and nothing else. Pure."""
+"""Judges whether the carriers found are a transport's mediums, and no others. Pure."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from ipcbench.evidence.channels import TITLES, Channel, Seen
-from ipcbench.transports.base import Claim, Workload
+from ipcbench.evidence.channels import TITLES, Carrier, Seen
+from ipcbench.transports.base import Medium, Workload
 
-Verdict = Literal["proved", "refuted", "not witnessed"]
+Outcome = Literal["proved", "refuted", "not witnessed"]
 
-TRACELESS: frozenset[Claim] = frozenset(("futex", "process-vm"))
-"""What the kernel keeps no table of."""
-TRAITS: frozenset[Claim] = frozenset(
+TRACELESS: frozenset[Medium] = frozenset(("futex", "process-vm"))
+"""Mediums of which the kernel keeps no table."""
+TRAITS: frozenset[Medium] = frozenset(
     ("socket-file", "abstract-name", "no-name", "nodelay", "nagle", "largest")
 )
-"""What is said of another claim; the rest are things that join two processes."""
-_OF_CONNECTIONS: frozenset[Claim] = frozenset(("nodelay", "nagle"))
-"""What a listening socket doesn't tell."""
+"""Mediums that are a property of another one; the rest are carriers themselves."""
+_OF_CONNECTIONS: frozenset[Medium] = frozenset(("nodelay", "nagle"))
+"""Traits that only a connected socket has, not a listening one."""
 
 
-class Claimed(NamedTuple):
-    """What is to be proved of one pair."""
+class Expected(NamedTuple):
+    """The expected evidence of one pair."""
 
-    claims: tuple[Claim, ...]
+    mediums: tuple[Medium, ...]
     is_control: bool
     workload: Workload
     sent_bytes: int
-    """Payload that the client has sent."""
+    """Bytes of payload that the client has sent."""
 
 
 class Finding(NamedTuple):
-    """A verdict, its reason, and what it rests on."""
+    """An outcome, its reason, and the lines of the tables that it rests on."""
 
-    verdict: Verdict
+    outcome: Outcome
     reason: str
     looked_at: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Verdict and reason in one line, without a path of this machine."""
-        return f"{self.verdict}: {self.reason}"
+        """Outcome and reason in one line, without a path of this machine."""
+        return f"{self.outcome}: {self.reason}"
 
 
-def judged(claimed: Claimed, seen: Seen) -> Finding:
-    """What the kernel's word is worth for this claim.
+def judged(expected: Expected, seen: Seen) -> Finding:
+    """Judges a transport's claim against what the kernel shows.
 
-    Proved is a claim if what joins the two is of the kinds that it names, all of them and no
-    other. So one mechanism under another's name is found out, and one beside it too.
+    A claim is proved if the carriers found are of all the kinds that it names and of no other. So
+    one mechanism under another's name is detected, and a second one beside it too.
     """
-    connects = claimed.workload == "connect"
-    relevant = [channel for channel in seen.channels if connects or not channel.listens]
+    connects = expected.workload == "connect"
+    relevant = [carrier for carrier in seen.carriers if connects or not carrier.listens]
     told = described(relevant)
-    lines = tuple(line for channel in relevant for line in channel.lines)
-    if not claimed.claims and not claimed.is_control:
+    lines = tuple(line for carrier in relevant for line in carrier.lines)
+    if not expected.mediums and not expected.is_control:
         return Finding("not witnessed", "the transport makes no claim", seen.looked_at, lines)
-    doubt = _doubt(claimed, relevant)
+    doubt = _doubt(expected, relevant)
     if doubt is not None:
-        what = ", ".join(claimed.claims) or "nothing"
+        what = ", ".join(expected.mediums) or "nothing"
         reason = f"the claim is {what}, but {doubt}; what joins both: {told}"
         return Finding("refuted", reason, seen.looked_at, lines)
-    return Finding("proved", told + _remarks(claimed), seen.looked_at, lines)
+    return Finding("proved", told + _remarks(expected), seen.looked_at, lines)
 
 
-def described(found: Iterable[Channel]) -> str:
-    """What joins the two, in one line."""
-    ordered = sorted(found, key=lambda channel: list(TITLES).index(channel.kind))
+def described(found: Iterable[Carrier]) -> str:
+    """Describes the carriers in one line."""
+    ordered = sorted(found, key=lambda carrier: list(TITLES).index(carrier.kind))
     parts = [
-        f"{TITLES[kind]}: {', '.join(channel.text for channel in group)}"
-        for kind, group in groupby(ordered, lambda channel: channel.kind)
+        f"{TITLES[kind]}: {', '.join(carrier.text for carrier in group)}"
+        for kind, group in groupby(ordered, lambda carrier: carrier.kind)
     ]
     return "; ".join(parts) or "nothing"
 
 
-def _doubt(claimed: Claimed, found: Sequence[Channel]) -> str | None:
-    """Why the claim isn't proved; None if it is."""
-    kinds = {channel.kind for channel in found}
-    wanted = set(claimed.claims) - TRAITS - TRACELESS
+def _doubt(expected: Expected, found: Sequence[Carrier]) -> str | None:
+    """The reason why the claim isn't proved; None if it is."""
+    kinds = {carrier.kind for carrier in found}
+    wanted = set(expected.mediums) - TRAITS - TRACELESS
     for missing in sorted(wanted - kinds):
         return f"no {TITLES[missing]} joins both"
     for other in sorted(kinds - wanted):
         return f"there is {TITLES[other]} too"
-    hidden = _OF_CONNECTIONS if claimed.workload == "connect" else frozenset()
-    for trait in sorted((set(claimed.claims) & TRAITS) - hidden):
-        having = {channel.kind for channel in found if trait in channel.traits}
+    hidden = _OF_CONNECTIONS if expected.workload == "connect" else frozenset()
+    for trait in sorted((set(expected.mediums) & TRAITS) - hidden):
+        having = {carrier.kind for carrier in found if trait in carrier.traits}
         if not having:
             return f"nothing is {trait}"
-        for channel in found:
-            if channel.kind in having and trait not in channel.traits:
-                return f"not every {TITLES[channel.kind]} is {trait}"
-    return _idle(claimed, found)
+        for carrier in found:
+            if carrier.kind in having and trait not in carrier.traits:
+                return f"not every {TITLES[carrier.kind]} is {trait}"
+    return _idle(expected, found)
 
 
-def _idle(claimed: Claimed, found: Sequence[Channel]) -> str | None:
-    """Why these channels can't have carried the messages; None if they can."""
-    for kind in {channel.kind for channel in found}:
-        same = [channel for channel in found if channel.kind == kind]
-        if not any(channel.forth for channel in same):
+def _idle(expected: Expected, found: Sequence[Carrier]) -> str | None:
+    """The reason why these carriers can't have carried the messages; None if they can."""
+    for kind in {carrier.kind for carrier in found}:
+        same = [carrier for carrier in found if carrier.kind == kind]
+        if not any(carrier.to_server for carrier in same):
             return f"no {TITLES[kind]} leads from the client to the server"
-        if claimed.workload == "latency" and not any(channel.back for channel in same):
+        if expected.workload == "latency" and not any(carrier.to_client for carrier in same):
             return f"no {TITLES[kind]} leads back to the client"
-    counted = [channel.moved_bytes for channel in found if channel.moved_bytes is not None]
-    if counted and sum(counted) < claimed.sent_bytes:
-        return f"the kernel counted {sum(counted):,} of {claimed.sent_bytes:,} bytes"
+    counted = [carrier.moved_bytes for carrier in found if carrier.moved_bytes is not None]
+    if counted and sum(counted) < expected.sent_bytes:
+        return f"the kernel counted {sum(counted):,} of {expected.sent_bytes:,} bytes"
     return None
 
 
-def _remarks(claimed: Claimed) -> str:
-    if claimed.is_control:
+def _remarks(expected: Expected) -> str:
+    if expected.is_control:
         return " joins the two, as claimed"
-    if "process-vm" in claimed.claims:
+    if "process-vm" in expected.mediums:
         return (
-            f"; nothing that could carry {claimed.sent_bytes:,} bytes of payload, so they went from"
-            " process to process (the kernel keeps no table of such copies)"
+            f"; nothing that could carry {expected.sent_bytes:,} bytes of payload, so they went"
+            " from process to process (the kernel keeps no table of such copies)"
         )
-    if "futex" in claimed.claims:
+    if "futex" in expected.mediums:
         return "; the kernel keeps no table of futexes"
-    if claimed.workload == "connect":
+    if expected.workload == "connect":
         return "; nothing else joins the two, so every connection was made there"
     return ""

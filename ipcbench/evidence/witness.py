@@ -1,17 +1,17 @@
-"""One call for whoever runs a pair: look now, and judge."""
+"""Inspects a running pair: reads the kernel's tables and judges them, in one call."""
 
 import struct
 
 from ipcbench.evidence.kernel import CannotLook, look
-from ipcbench.evidence.verdict import Claimed, Finding, judged
+from ipcbench.evidence.verdict import Expected, Finding, judged
 
 
-def witnessed(server_pid: int, known: frozenset[str], claimed: Claimed) -> Finding:
-    """What the kernel says of this process and its server, while both are alive.
+def inspect(server_pid: int, known: frozenset[str], expected: Expected) -> Finding:
+    """Inspects what joins this process and its server, while both are alive.
 
-    `known` is what this process held before the link was made. Messages must have gone both ways
-    that the workload has: of System V objects the kernel tells only who used them last. Never
-    raises for what it can't see; that is a verdict too.
+    `known` is what this process held before the link was made. Messages must have gone in each
+    direction of the workload: of System V objects the kernel shows only the last user. Missing
+    tables raise nothing; they are an outcome.
     """
     try:
         seen = look(server_pid, known)
@@ -20,4 +20,4 @@ def witnessed(server_pid: int, known: frozenset[str], claimed: Claimed) -> Findi
     except (ValueError, LookupError, struct.error) as error:
         reason = f"a table of this kernel has another form: {type(error).__name__}: {error}"
         return Finding("not witnessed", " ".join(reason.split()))
-    return judged(claimed, seen)
+    return judged(expected, seen)

@@ -1,1 +1,1 @@
-"""Measuring: makes the processes, times the loops and keeps what was measured."""
+"""Measurement: starts the processes, times the loops and keeps the results."""

@@ -1,4 +1,4 @@
-"""One worker process as the driver sees it: started, told when it is its turn, watched, ended."""
+"""Worker processes from the driver's side: starts, schedules, watches and ends them."""
 
 import os
 import select
@@ -15,7 +15,7 @@ from typing import IO, Self, cast
 
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed
 from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
-from ipcbench.measure.tether import GO, READY, Tether, noted_phase
+from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_phase
 from ipcbench.shortage import explain_start
 
 _NUDGE_AFTER_S = 0.2
@@ -24,25 +24,26 @@ _EXIT_LIMIT_S = 1.0
 _MOST_STDERR_BYTES = 64 * 1024
 
 
-class Worker:
-    """A worker in a process group of its own. Use as a context manager: it ends with the block.
+class WorkerProcess:
+    """A worker in a process group of its own; a context manager that ends it with the block.
 
-    It imports what it needs, asks for a turn on the socket that is its standard input, and waits
-    there; a turn is one batch, then it asks again. So several can start at once and take turns.
+    The worker imports what it needs, asks for a turn on the socket that is its standard input, and
+    waits there. A turn is one batch; then it asks again. So several can start at once and take
+    turns.
     """
 
     def __init__(
         self, command: Sequence[str], directory: Path, held: int, timeout_s: float
     ) -> None:
-        """Starts it. Raises LaunchFailed.
+        """Starts the process. Raises LaunchFailed.
 
-        `directory` is the launch's own, `held` the scratch directory's descriptor. To get ready and
-        all turns together may take `timeout_s`.
+        `directory` is the launch's own, `held` the scratch directory's descriptor. Start-up and all
+        turns together may take `timeout_s`.
         """
         self._directory = directory
         self._timeout_s = timeout_s
         self.left_s = timeout_s
-        """What is left of its time."""
+        """Seconds of `timeout_s` that are left."""
         self._said = b""
         with ExitStack() as kept, ExitStack() as given:
             try:
@@ -77,20 +78,20 @@ class Worker:
         self._kept.close()
 
     def fileno(self) -> int:
-        """The socket by which it asks for its turns, so that a selector can wait for that."""
+        """The socket on which the worker asks for turns, for a selector to wait on."""
         return self._turn.fileno()
 
     def turn(self) -> bool:
-        """Gives it a turn and waits for its end: whether it asks for another.
+        """Gives the worker one turn, waits for its end, and returns whether it asks for another.
 
-        Raises LaunchFailed with what went wrong.
+        Raises LaunchFailed with the reason of a failure.
         """
         began_s = time.monotonic()
         try:
-            if self._turn.recv(len(READY), socket.MSG_DONTWAIT) == READY:
+            if self._turn.recv(len(WANTS_TURN), socket.MSG_DONTWAIT) == WANTS_TURN:
                 self._turn.sendall(GO)
         except OSError:
-            pass  # it ended already, or never got ready; which is found out below
+            pass  # it ended already, or never got ready; _listen tells which
         ended, gave_up = self._listen()
         self.left_s -= time.monotonic() - began_s
         if not ended and gave_up is None:
@@ -112,14 +113,14 @@ class Worker:
         return "before its pair was made" if phase is None else f"in the {phase}"
 
     def _stopped(self) -> str:
-        """Who of the pair was stopped by a signal and not continued, as the end of a sentence."""
+        """The end of a sentence that names the processes stopped by a signal; empty if none is."""
         worker = self._process.pid
         sides = [("worker", worker), *(("server", child) for child in children(worker))]
         names = [side for side, pid in sides if is_stopped(pid)]
         return f": the {' and the '.join(names)} stopped by a signal" if names else ""
 
     def _listen(self) -> tuple[bool, str | None]:
-        """Whether it closed its stderr before it asked for a turn; or why it was not waited for.
+        """Waits for a turn's end: whether the worker closed stderr, and why the wait was given up.
 
         A client that blocks just after its server's SIGCHLD came would wait for ever (the signal's
         handler runs between two bytecodes, and none follows). So the driver watches the server
@@ -143,7 +144,7 @@ class Worker:
                 ready = selector.select(wait)
                 for key, _ in ready:
                     if key.fileobj is self._turn:
-                        if self._turn.recv(len(READY), socket.MSG_PEEK):
+                        if self._turn.recv(len(WANTS_TURN), socket.MSG_PEEK):
                             return False, None
                         selector.unregister(self._turn)
                     elif key.fd == self._server_watch:
@@ -159,10 +160,10 @@ class Worker:
                     self._process.send_signal(signal.SIGCHLD)
 
     def _end_group(self) -> None:
-        """Gives a finishing worker a moment, kills what is left of its group, and reaps it.
+        """Gives a finishing worker a moment, kills the rest of its group, and reaps it.
 
-        The group's id is the worker's, so it can't be another's before the worker is reaped. A
-        signal that asks to end must not come between the reaping and its being known.
+        The group's id is the worker's, so the system can't reuse it before the worker is reaped. A
+        termination signal must not come between the reaping and the record of it.
         """
         with signals_held_back():
             if self._process.returncode is None:
@@ -185,20 +186,24 @@ class Worker:
         select.select([self._server_watch], [], [], _EXIT_LIMIT_S)
 
 
-def wait_until_ready(workers: Collection[Worker]) -> None:
-    """Returns once each waits for a turn, or has ended, or took too long; `turn` tells which.
+def wait_until_ready(workers: Collection[WorkerProcess]) -> None:
+    """Waits until each worker asks for a turn, has ended, or is out of time; `turn` tells which.
 
-    They get ready at the same time, and each is charged what it took itself: however many are
-    stuck, all are waited for as long as the most patient one alone.
+    The workers start in parallel, and each is charged its own time: however many are stuck, the
+    wait is no longer than the longest time that one of them has left.
     """
     began_s = time.monotonic()
     with selectors.PollSelector() as selector:
         for worker in workers:
             selector.register(worker, selectors.EVENT_READ)
-        while waiting := [cast("Worker", key.fileobj) for key in selector.get_map().values()]:
+        while waiting := [
+            cast("WorkerProcess", key.fileobj) for key in selector.get_map().values()
+        ]:
             elapsed_s = time.monotonic() - began_s
             left_s = max(worker.left_s for worker in waiting) - elapsed_s
-            ready = [cast("Worker", key.fileobj) for key, _ in selector.select(max(left_s, 0))]
+            ready = [
+                cast("WorkerProcess", key.fileobj) for key, _ in selector.select(max(left_s, 0))
+            ]
             elapsed_s = time.monotonic() - began_s
             for worker in ready if left_s > 0 else waiting:
                 selector.unregister(worker)
@@ -206,6 +211,6 @@ def wait_until_ready(workers: Collection[Worker]) -> None:
 
 
 def _reason(said: str) -> str | None:
-    """The worker's last line, without its own name in front."""
+    """The last line of a worker's stderr, without the worker's name in front."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1].rpartition(".worker: ")[2] if lines else None

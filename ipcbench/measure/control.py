@@ -1,7 +1,7 @@
-"""The control channel between client and server: a socket pair of its own, one line a message.
+"""The control channel between client and server: a separate socket pair, one line a message.
 
-It carries orders and answers while nothing is timed, and one line that is: the server's `ran`,
-which stops the clock of a throughput batch. That line is a constant and is not parsed.
+It carries requests and answers outside the timed sections. The exception is the server's `ran`,
+which stops the clock of a throughput batch: that line is a constant and is not parsed.
 """
 
 import json
@@ -18,7 +18,7 @@ class ChannelClosed(Exception):
 
 
 class PeerReported(Exception):
-    """The other process says that it failed; the message is its reason."""
+    """The other process reported a failure; the message is the reason."""
 
 
 class Channel:
@@ -30,7 +30,7 @@ class Channel:
 
     @classmethod
     def pair(cls) -> tuple["Channel", "Channel"]:
-        """Two joined ends, for two processes."""
+        """Both ends of a new channel, one for each process."""
         one, other = socket.socketpair()
         return cls(one), cls(other)
 
@@ -50,21 +50,21 @@ class Channel:
         return _parsed(self._read_line())
 
     def expect(self, kind: str) -> dict[str, Any]:
-        """The values of the next message, which must be of this kind."""
+        """The values of the next message. Raises ChannelClosed if it is of another kind."""
         got, values = self.receive()
         if got != kind:
             raise ChannelClosed(f"expected {kind!r} on the control channel and got {got!r}")
         return values
 
     def expect_line(self, expected: bytes) -> None:
-        """Waits for one of the constant lines."""
+        """Waits for one of the constant lines. Raises ChannelClosed for any other."""
         line = self._read_line()
         if line != expected:
             kind, _ = _parsed(line)
             raise ChannelClosed(f"expected {expected!r} on the control channel and got {kind!r}")
 
     def wait_at_most(self, seconds: float) -> None:
-        """From now on, waiting for a message ends after this many seconds."""
+        """Limits every later wait for a message to this many seconds."""
         self._socket.settimeout(seconds)
 
     def close(self) -> None:

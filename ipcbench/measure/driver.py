@@ -1,7 +1,7 @@
-"""Runs a plan: calibrates each case once, then rounds of shuffled launches, saving after each.
+"""Runs a plan: calibrates each case once, then launches in shuffled rounds, saving after each.
 
-Cases that a table compares are launched together and take turns; see `launch.WorkerLauncher`.
-A launch that fails is tried once more; a case that fails twice is given up, and the rest goes on.
+The cases of a table are launched together and take turns; see `launch.WorkerLauncher`. A failed
+launch is retried once. A case that fails twice is given up; the others go on.
 """
 
 import time
@@ -36,41 +36,41 @@ Metadata = dict[str, int | float | str]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run is to do."""
+    """The plan of one run: cases, rounds, limits and metadata."""
 
     cases: Sequence[Case]
     rounds: int
     seed: int
     started_s: float
-    """When the command began, on the monotonic clock."""
+    """Start of the command, on the monotonic clock."""
     expected_launch_s: float
-    """What a launch should take; for the time left before there was one."""
+    """Expected seconds a launch, for the estimate of the time left until one has been timed."""
     metadata: Metadata = field(default_factory=dict)
-    """Facts that hold for every launch of the run."""
+    """Facts that are common to all launches of the run."""
     deadline_s: float | None = None
-    """When to have ended, on the monotonic clock: no round is begun that wouldn't fit."""
+    """The latest end, on the monotonic clock: a round that wouldn't fit isn't begun."""
     enough: Callable[[Results], bool] | None = None
-    """Asked after each round: whether what is known suffices. Without, nothing does."""
+    """Called after each round: whether the results suffice. None: they never do."""
     warnings: Callable[[Results], Mapping[str, str]] = field(default=lambda _: {})
-    """Asked after each round: what is to be said against what is known, a sentence a flag."""
+    """Called after each round: warnings about the results, one sentence for each flag."""
     check: Callable[[], None] = field(default=lambda: None)
-    """Called before each group of launches: raises what should end the run."""
+    """Called before each group of launches: raises if the run should end."""
 
     def knows_enough(self, results: Results) -> bool:
-        """Whether results suffice, so that there is no need for more."""
+        """Whether the results suffice, so that no more rounds are needed."""
         return self.enough is not None and self.enough(results)
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer(Generic[_T]):
-    """What came of asking for one case, once or twice."""
+    """The outcome of a launch, after at most one retry."""
 
     case: Case
     outcome: _T | LaunchFailed
     ended_s: float
-    """When, on the monotonic clock."""
+    """The end of the launch, on the monotonic clock."""
     failed_before: LaunchFailed | None = None
-    """Why the first try yielded nothing, if it was the second that did."""
+    """The failure of the first try, if the launch was retried."""
 
 
 def execute(
@@ -80,9 +80,9 @@ def execute(
     save: Callable[[Results], None],
     observer: Observer,
 ) -> None:
-    """Measures into `results` what of the run's launches they don't hold yet.
+    """Runs the launches that `results` don't have yet, and adds them.
 
-    Whatever ends it early, `results` and the last save hold every finished launch.
+    Whatever ends the run early, `results` and the last save have every finished launch.
     """
     finished = _finished(results)
     to_come = {
@@ -103,12 +103,12 @@ def execute(
     )
     why: EndReason = "aborted"
     try:
-        why = _carry_out(run, to_come, finished, launcher, results, save, observer)
+        why = _run_rounds(run, to_come, finished, launcher, results, save, observer)
     finally:
         observer(Ended(why))
 
 
-def _carry_out(
+def _run_rounds(
     run: Run,
     to_come: Collection[Case],
     finished: Mapping[Case, Mapping[int, int]],
@@ -117,16 +117,16 @@ def _carry_out(
     save: Callable[[Results], None],
     observer: Observer,
 ) -> EndReason:
-    """Calibrates what is unknown, then makes the rounds; why there are no more."""
+    """Calibrates the new cases, runs the rounds, and returns the reason for the end."""
     if finished and run.knows_enough(results):
         return "target"
     if run.deadline_s is not None and time.monotonic() > run.deadline_s:
         return "budget"
     messages = {case: next(iter(finished[case].values())) for case in to_come if case in finished}
     unknown = [case for case in to_come if case not in messages]
-    asked = _asked(run, unknown, 0, launcher.calibrate, launcher.together, observer)
-    with closing(asked):
-        for answer in asked:
+    answers = _launch_groups(run, unknown, 0, launcher.calibrate, launcher.together, observer)
+    with closing(answers):
+        for answer in answers:
             if isinstance(answer.outcome, LaunchFailed):
                 results.add_unmeasured(answer.case, "failed", f"calibration: {answer.outcome}")
             else:
@@ -160,7 +160,7 @@ def _carry_out(
 
 
 def _finished(results: Results) -> dict[Case, dict[int, int]]:
-    """The rounds whose launch the results hold, with the messages a batch, case by case."""
+    """Finished rounds of each case, with the number of messages a batch."""
     finished: dict[Case, dict[int, int]] = {}
     for bench in results.suite or ():
         rounds = {run.get_metadata()["round"]: run.get_loops() for run in bench.get_runs()}
@@ -178,14 +178,14 @@ def _one_round(
     save: Callable[[Results], None],
     observer: Observer,
 ) -> None:
-    """One launch of each case with its `messages`; a case that fails loses them."""
+    """Launches each case once, with its `messages`; removes a failed case from them."""
 
     def measure(group: Sequence[Case]) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         return launcher.measure([(case, messages[case]) for case in group])
 
-    asked = _asked(run, cases, round_number, measure, launcher.together, observer)
-    with closing(asked):  # a save that fails must not leave the workers that wait their turn
-        for answer in asked:
+    answers = _launch_groups(run, cases, round_number, measure, launcher.together, observer)
+    with closing(answers):  # a save that fails must not leave the workers that wait their turn
+        for answer in answers:
             outcome = answer.outcome
             if isinstance(outcome, LaunchFailed):
                 results.add_unmeasured(answer.case, "failed", f"round {round_number}: {outcome}")
@@ -199,7 +199,7 @@ def _one_round(
             save(results)
 
 
-def _asked(
+def _launch_groups(
     run: Run,
     cases: Sequence[Case],
     round_number: int,
@@ -207,7 +207,7 @@ def _asked(
     together: int,
     observer: Observer,
 ) -> Generator[_Answer[_T], None, None]:
-    """An answer for each case; what is compared is asked for at once, and what fails once more."""
+    """Launches the cases in groups to compare, retries failures once, and yields the answers."""
 
     def tried(group: Sequence[Case]) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
         run.check()
@@ -250,7 +250,7 @@ def _failed_twice(first: LaunchFailed, second: LaunchFailed) -> LaunchFailed:
 
 
 def _closing(iterator: Iterator[_U]) -> Iterator[_U]:
-    """The same items; a generator ends what it started when this one is closed."""
+    """Yields the items of an iterator, and closes it when this generator is closed."""
     try:
         yield from iterator
     finally:

@@ -1,4 +1,4 @@
-"""Turns cases into launches: real workers, a table's started together, measuring by turns."""
+"""Launches cases in worker processes; a group starts together and alternates batches."""
 
 import sys
 from array import array
@@ -14,61 +14,59 @@ from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.host import Cpus
-from ipcbench.measure.child import Worker, wait_until_ready
+from ipcbench.measure.child import WorkerProcess, wait_until_ready
 from ipcbench.measure.process import signals_held_back
 from ipcbench.measure.scratch import Scratch
 from ipcbench.measure.tether import SAMPLES
 
 WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25
-"""A calibration doubles its loops until a batch takes this share of the time wanted; the rest
-of the way is a multiplication."""
+"""Share of the wanted time at which a calibration stops doubling; it extrapolates the rest."""
 MOST_TOGETHER = 12
-"""The cases of a usual table; a waiting pair holds about 30 MB and its buffers."""
+"""Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured in each launch."""
+    """Size of a launch: batches, samples and time limits."""
 
     values: int = 9
     warmups: int = 1
     min_time_s: float = 0.025
-    """What one batch should take."""
+    """Wanted duration of one batch."""
     timeout_s: float = 30.0
-    """When a launch is given up."""
+    """Time limit of a launch."""
     samples: int = 20_000
-    """Single round trips to time in a latency launch; at most one batch of them."""
+    """Single round trips to time in a latency launch, at most one batch."""
     together: int = MOST_TOGETHER
-    """How many pairs may take turns."""
+    """Most pairs that exist at once and take turns."""
 
 
 class Launcher(Protocol):
-    """What the driver needs: real workers, or a replay of recorded launches in the tests.
+    """Interface to the driver: real workers, or recorded launches in the tests.
 
-    Both calls answer for each case, as soon as it is done: with what was measured or with the
-    reason why not. Closing the iterator ends what was started.
+    Both calls yield an answer for each case as soon as it is done: the measurement, or the
+    LaunchFailed. Closing the iterator ends all that was started.
     """
 
     together: int
-    """How many cases may be asked for at once."""
+    """Most cases that one call may ask for."""
 
     def calibrate(self, cases: Sequence[Case]) -> Iterator[tuple[Case, int | LaunchFailed]]:
-        """Messages a batch so that it takes about the time wanted."""
+        """Number of messages for each case with which a batch takes about the wanted time."""
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
     ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
-        """One launch of each case with so many messages a batch, as a benchmark of one run."""
+        """Launches each case once, with this many messages a batch: a benchmark of one run each."""
 
 
 class WorkerLauncher:
     """Launches real workers, each in a process group and a directory of its own.
 
-    The workers asked for at once start together, which keeps every CPU busy with imports, and
-    then take turns, a batch each, until all have their values. So cases that are compared meet
-    the same moments of the machine: a neighbour that slows it for a second slows all of them.
-    One measures at a time; a worker that waits does nothing, it sleeps in a read.
+    The workers of a group start together, which keeps every CPU busy with imports. Then they take
+    turns, a batch each, until all have their values. So a disturbance of a second slows all
+    compared cases alike. One worker measures at a time; the others sleep in a read.
     """
 
     def __init__(
@@ -100,10 +98,10 @@ class WorkerLauncher:
         )
 
     def _messages(self, calibration: pyperf.Benchmark) -> int:
-        """Messages that take the time wanted, by the fastest of the last three batches.
+        """Messages that take the wanted time, by the fastest of the last three batches.
 
-        The first batch to last long enough may do so because the machine was elsewhere: a few
-        milliseconds lost there would make every batch of the run too short.
+        A single batch may be slow because the machine was busy: a few milliseconds lost there would
+        make every batch of the run too short.
         """
         (run,) = calibration.get_runs()
         seconds_per_message: float = min(value for _, value in run.warmups[-3:])
@@ -113,14 +111,14 @@ class WorkerLauncher:
         self, launches: Sequence[tuple[Case, Sequence[str]]]
     ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
         with ExitStack() as started:
-            workers: dict[Case, tuple[Worker, Path]] = {}
+            workers: dict[Case, tuple[WorkerProcess, Path]] = {}
             for case, options in launches:
                 try:
                     directory = started.enter_context(self._scratch.launch())
                     output = directory / "launch.json"
                     command = self._command(case, options, output)
                     with signals_held_back():
-                        worker = Worker(
+                        worker = WorkerProcess(
                             command, directory, self._scratch.held, self._effort.timeout_s
                         )
                         workers[case] = started.enter_context(worker), output
@@ -146,7 +144,7 @@ class WorkerLauncher:
 
 
 def _result(output: Path) -> pyperf.Benchmark:
-    """What a worker left: its file, with its samples as a histogram. Raises LaunchFailed."""
+    """Reads a worker's result file and adds its samples as a histogram. Raises LaunchFailed."""
     try:
         bench = pyperf.Benchmark.load(str(output))
         samples = output.parent / SAMPLES

@@ -1,9 +1,9 @@
-"""One run at a time: two on one machine would spoil each other's numbers. flock(2).
+"""The machine-wide lock: one run at a time, since two would disturb each other. flock(2).
 
-The kernel drops the lock with the process that holds it, however that ends: a stale lock can't be.
+The kernel drops the lock with the process that holds it, so there is no stale lock.
 
-Its path can be guessed, so that two runs of a user meet there. Nobody else can use that: a folder
-or file that isn't this user's alone is passed over, whoever made it and whatever it links to.
+The path is predictable, so that two runs of a user find the same file. It is safe from other users:
+a folder or file that isn't this user's alone is skipped, whoever made it and wherever it links to.
 """
 
 import fcntl
@@ -17,16 +17,16 @@ from pathlib import Path
 from ipcbench.errors import UsageError
 
 _OUR_NAME = "lock"
-"""The file's name where the folder, too, is made by us."""
+"""Name of the lock file in a folder that ipcbench made."""
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextmanager
 def machine_lock(*, wanted: bool = True) -> Iterator[Path | None]:
-    """Holds the lock inside, whose file it yields.
+    """Holds the machine lock inside the block; yields the path of the lock file.
 
-    None, and no lock, if none is wanted or there is no place that its file can be kept in.
-    UsageError, with the other's process id, if another run holds it.
+    Yields None and takes no lock if none is wanted or no folder is fit for the file. Raises
+    UsageError, with the other run's process id, if another run holds it.
     """
     opened = _opened() if wanted else None
     if opened is None:
@@ -52,10 +52,10 @@ def machine_lock(*, wanted: bool = True) -> Iterator[Path | None]:
 
 
 def _places() -> Iterator[Path]:
-    """Where a lock may be: the first that is this user's alone is the one.
+    """Candidate paths of the lock file; the first one that is this user's alone is used.
 
-    The user's runtime folder; a folder of ours in the temporary folder, which somebody else may
-    have made first to keep us out; a folder of ours in the user's cache.
+    The user's runtime folder; a folder of ipcbench in the temporary folder, which another user may
+    have made first to block it; a folder of ipcbench in the user's cache.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime:
@@ -77,7 +77,7 @@ def _opened() -> tuple[Path, int] | None:
 
 
 def _opened_file(path: Path) -> int:
-    """The lock's file, made if need be. OSError unless it is a file in a folder of this user's."""
+    """Opens or creates the lock file. Raises OSError unless file and folder are this user's."""
     if path.name == _OUR_NAME:
         with suppress(FileExistsError):
             path.parent.mkdir(mode=0o700)
@@ -95,9 +95,10 @@ def _opened_file(path: Path) -> int:
 
 
 def _opened_folder(path: Path) -> int:
-    """The folder, which is this user's, is no link, and takes no file of anybody else.
+    """Opens a folder that is this user's, no link, and writable for nobody else.
 
-    PermissionError, or another OSError, otherwise. Kept open, since a name may be given to another.
+    Raises PermissionError or another OSError otherwise. The descriptor stays open, since another
+    folder may get the name.
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     about = os.fstat(folder)

@@ -1,8 +1,8 @@
-"""The timed loops in Python, and the server's half of each. The only timed Python.
+"""The timed loops in Python, and the server's half of each. No other Python is timed.
 
-Nothing stands between the two clock reads but the work: the endpoint's calls are bound outside,
-`repeat` counts without making an object, and there is no error handling. What `send` and
-`receive` promise is in `transports.base`.
+Only the work is between the two clock reads: the endpoint's calls are bound outside, `repeat`
+counts without making an object, and there is no error handling. The contract of `send` and
+`receive` is in `transports.base`.
 """
 
 from array import array
@@ -14,14 +14,14 @@ from typing import NamedTuple, TypeAlias
 from ipcbench.transports.base import Endpoint
 
 Samples: TypeAlias = "array[int]"
-"""Of type `q`: nanoseconds."""
+"""Array of type `q`: nanoseconds."""
 
 Acknowledged = Callable[[], object]
-"""Returns when the receiver says that it has the last message."""
+"""Call that returns when the receiver confirms the last message."""
 
 
 class Loops(NamedTuple):
-    """The five loops in one language; each function here says what it does."""
+    """The five loops in one language; the functions of this module document them."""
 
     client_latency: Callable[[Endpoint, int], float]
     client_latency_sampled: Callable[[Endpoint, Samples], None]
@@ -31,7 +31,7 @@ class Loops(NamedTuple):
 
 
 def client_latency(endpoint: Endpoint, messages: int) -> float:
-    """Seconds that this many full round trips took."""
+    """Times this many full round trips, in seconds."""
     send, receive = endpoint.send, endpoint.receive
     batch = repeat(None, messages)
     started = perf_counter()
@@ -58,7 +58,7 @@ def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
 
 
 def server_latency(endpoint: Endpoint, messages: int) -> None:
-    """Sends back what it receives, this many times."""
+    """Echoes this many messages."""
     send, receive = endpoint.send, endpoint.receive
     for _ in repeat(None, messages):
         receive()

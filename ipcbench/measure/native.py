@@ -1,4 +1,4 @@
-"""The loops in C, where the extension `_native` was built; what they do is in `loops`."""
+"""The timed loops in C, if the extension `_native` was built; `loops` documents them."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def unavailable() -> str | None:
-    """Why there is no native loop in this installation, and what would help; None if there is."""
+    """Why this installation has no native loop, and the remedy; None if it has one."""
     try:
         import ipcbench.measure._native  # noqa: F401  (whether it can be loaded is the question)
     except ImportError:
@@ -24,14 +24,14 @@ def unavailable() -> str | None:
 
 
 def driven_by(loop: Loop, endpoint: Endpoint) -> tuple[Endpoint, Loops]:
-    """The endpoint as this loop takes it, which then owns it, and the loop. Raises LaunchFailed."""
+    """Wraps the endpoint for this kind of loop, and returns both. Raises LaunchFailed."""
     if loop == "python":
         return endpoint, PYTHON
     return NativeEndpoint(endpoint), NATIVE
 
 
 class NativeEndpoint(Endpoint):
-    """An endpoint driven in C: its `send` and `receive` too, since both count where a ring is."""
+    """An endpoint driven in C, `send` and `receive` too: the position in a ring is C's to keep."""
 
     __slots__ = ("core",)
 

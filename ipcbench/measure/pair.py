@@ -1,8 +1,9 @@
 """One client (this process) and one forked server, joined by a transport and a control channel.
 
-The server lives as long as the pair, so that warm-up warms what is measured. Its death is seen
-at once: SIGCHLD's handler raises in the client, which breaks any blocking call. The client's
-death ends the server: PR_SET_PDEATHSIG, and the control channel closes.
+The server lives as long as the pair, so that the warm-up is done by the processes that are
+measured. The client notices the server's death at once: SIGCHLD's handler raises, which breaks any
+blocking call. The client's death ends the server by PR_SET_PDEATHSIG and by the closed control
+channel.
 """
 
 import gc
@@ -18,8 +19,8 @@ from typing import Self, TypeVar
 from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, Interrupted, LaunchFailed, PeerDied
 from ipcbench.evidence.kernel import held_now
-from ipcbench.evidence.verdict import Claimed, Finding
-from ipcbench.evidence.witness import witnessed
+from ipcbench.evidence.verdict import Expected, Finding
+from ipcbench.evidence.witness import inspect
 from ipcbench.host import Cpus
 from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
@@ -33,7 +34,7 @@ from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 
 _PATIENCE_S = 1.0
-"""How long a server gets to end by itself, or to say why it failed, before it is killed."""
+"""Seconds for a server to end by itself, or to report its failure, before it is killed."""
 
 _T = TypeVar("_T")
 
@@ -49,7 +50,7 @@ class Pair:
         tether: Tether | None = None,
         note_phase: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`note_phase` is told whatever the pair begins to do."""
+        """`note_phase` is called with the name of each phase as it begins."""
         self._case = case
         self._cpus = cpus
         self._workspace = workspace
@@ -89,48 +90,47 @@ class Pair:
             self.close()  # the server's death broke into the first try; it is told only once
 
     def wait_for_turn(self) -> None:
-        """Lets the pairs that are measured against this one have their batches; raises as `run`."""
+        """Waits while the other pairs of the group run their batches. Raises as `run`."""
         if self._tether is not None:
             self._enter("wait for its turn")
             self._guarded(self._tether.wait_for_turn)
 
     def run(self, messages: int) -> float:
-        """Seconds that one timed batch took; checks, untimed, that its payload got through.
+        """Times one batch, in seconds, then checks, untimed, that its payload arrived.
 
-        Raises CheckFailed, PeerDied if the server ended, LaunchFailed for whatever else broke.
+        Raises CheckFailed, PeerDied if the server ended, LaunchFailed for any other failure.
         """
         return self._guarded(lambda: self._run(messages))
 
     def sample(self, messages: int) -> Samples:
-        """Nanoseconds of so many single round trips; raises as `run` does.
+        """Times this many single round trips, in nanoseconds. Raises as `run`.
 
-        Only for latency: a message of a one-way stream has no time of its own that the sender
-        could tell.
+        Only for latency: the sender of a one-way stream can't time a single message.
         """
         return self._guarded(lambda: self._sample(messages))
 
     def check(self) -> None:
-        """Sends messages that all differ and sees that each came through whole. Untimed.
+        """Checks, untimed, that distinct messages arrive whole, and then the kernel's evidence.
 
-        Then the kernel must say that they went the way that the transport claims. Raises as `run`
-        does.
+        The kernel's tables must show that the transport's mediums, and no others, join the pair.
+        Raises as `run`.
         """
         if not self._transport.is_control:
             self._guarded(self._verify_each)
-        self._guarded(self._believe)
+        self._guarded(self._check_evidence)
 
-    def witness(self) -> Finding:
-        """What the kernel says of this pair now, once messages have gone through it."""
+    def inspect(self) -> Finding:
+        """Looks this pair up in the kernel's tables; messages must have gone through it before."""
         if self._server_pid is None:
             raise LaunchFailed("there is no server to look at: start the pair first")
         transport, case = self._transport, self._case
         sent_bytes = self._messages * case.message_size_bytes
-        claimed = Claimed(transport.claims, transport.is_control, case.workload, sent_bytes)
-        self._evidence = witnessed(self._server_pid, self._held_before, claimed)
+        expected = Expected(transport.mediums, transport.is_control, case.workload, sent_bytes)
+        self._evidence = inspect(self._server_pid, self._held_before, expected)
         return self._evidence
 
     def facts(self) -> dict[str, int | float | str]:
-        """What the pair found out about itself, as pyperf metadata: no value is ever empty."""
+        """Facts about the pair as pyperf metadata, none of them an empty value."""
         facts: dict[str, int | float | str] = {"messages_checked": self._messages_checked}
         if self._evidence is not None:
             facts["evidence"] = self._evidence.digest
@@ -148,7 +148,7 @@ class Pair:
         return facts
 
     def close(self) -> None:
-        """Ends the server and removes all that the pair made; allowed twice."""
+        """Ends the server and removes all that the pair made. Allowed twice."""
         process.forget_children()
         if self._server_pid is not None:
             try:
@@ -166,7 +166,7 @@ class Pair:
             gc.enable()
 
     def _enter(self, phase: str) -> None:
-        """From now on, whatever goes wrong went wrong in this phase."""
+        """Begins a phase, which later error messages name."""
         self._phase = phase
         self._note_phase(phase)
 
@@ -212,7 +212,7 @@ class Pair:
         self._payloads.fill(self._endpoint.outgoing)
         before = process.usage()
         elapsed = self._timed(messages)
-        self._usage = self._usage.added(1, process.usage().added(-1, before))
+        self._usage = self._usage + (process.usage() - before)
         self._messages_timed += messages
         self._client_cpus.add(process.last_cpu())
         if not self._transport.is_control:
@@ -251,7 +251,7 @@ class Pair:
         return elapsed
 
     def _verify_batch(self) -> None:
-        """The batch's last message is at both ends what was sent, and both counted the same."""
+        """Checks that both ends have the batch's last message intact, and the same count."""
         self._channel.send("report")
         report = self._channel.expect("report")
         self._server_cpus = report["cpus"]
@@ -286,11 +286,13 @@ class Pair:
         self._messages += messages
         self._messages_checked += messages
 
-    def _believe(self) -> None:
-        evidence = self.witness()
-        if evidence.verdict == "refuted":
+    def _check_evidence(self) -> None:
+        evidence = self.inspect()
+        if evidence.outcome == "refuted":
             self._channel.send("report")
-            self._channel.expect("report")  # it lives: a server that ends holds nothing any more
+            self._channel.expect(
+                "report"
+            )  # it is alive: a server that ended holds nothing any more
             raise CheckFailed(f"evidence {evidence.digest}")
 
     def _compare(self, server_digest: str, what: str) -> None:
@@ -301,7 +303,7 @@ class Pair:
             raise CheckFailed(f"{what} came back changed")
 
     def _on_child(self, _signal: int, _frame: FrameType | None) -> None:
-        """Raises, once, where the client stands, if it is the server that ended."""
+        """Handles SIGCHLD: raises PeerDied, once, if the server ended."""
         pid = self._server_pid
         if pid is None:
             return  # between fork and its return: the broken channel will tell
@@ -311,7 +313,7 @@ class Pair:
             raise PeerDied(f"the server {process.describe_end(ended)} in the {self._phase}")
 
     def _guarded(self, work: Callable[[], _T]) -> _T:
-        """What the work returns; whatever breaks it becomes the LaunchFailed that says why."""
+        """Does the work and returns its result; turns any failure into the fitting LaunchFailed."""
         try:
             return work()
         except Interrupted:
@@ -325,7 +327,7 @@ class Pair:
             raise failure from error
 
     def _explained(self, error: Exception) -> LaunchFailed:
-        """The error that says why: the server's own reason or its end, if it has one."""
+        """The LaunchFailed for an error, with the server's own reason or exit if it has one."""
         if isinstance(error, CheckFailed):
             return error
         process.forget_children()
@@ -366,4 +368,4 @@ class Pair:
 
 
 def _nothing() -> None:
-    """The acknowledgement of messages that were never sent."""
+    """No-op acknowledgement, for controls, whose messages go nowhere."""

@@ -1,4 +1,4 @@
-"""Payloads that can be recognised: what was sent is what must arrive."""
+"""Recognisable payloads, to check that the message received is the message sent."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ _CHECKED_BYTES = 1024 * 1024
 
 
 class Payloads:
-    """An endless row of pseudo-random payloads, each different from all before it."""
+    """An endless sequence of pseudo-random payloads, all different."""
 
     def __init__(self) -> None:
         self._random = random.Random(os.urandom(16))
@@ -25,10 +25,10 @@ class Payloads:
 
 
 def digest(buffer: memoryview) -> str:
-    """What two processes compare instead of sending a payload a second time (BLAKE2b)."""
+    """A digest (BLAKE2b) of a payload, which two processes compare in its place."""
     return hashlib.blake2b(buffer, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def messages_to_check(message_size_bytes: int) -> int:
-    """How many messages a full check sends: about 1 MiB, at least 2 and at most 32."""
+    """Number of messages of a full check: about 1 MiB, at least 2 and at most 32."""
     return max(_FEWEST_MESSAGES, min(_MOST_MESSAGES, _CHECKED_BYTES // max(1, message_size_bytes)))

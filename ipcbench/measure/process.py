@@ -1,4 +1,4 @@
-"""What a process of ours does to itself: pins, ties its life to its parent's, looks around."""
+"""Process helpers: CPU affinity, parent-death signal, resource usage, /proc."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ _STAT_PROCESSOR = 39
 """proc_pid_stat(5): the field, counted from 1, that names the CPU last run on."""
 _STAT_START = 22
 _STAT_STATE = 3
-"""The first field behind the name, which may hold anything."""
+"""proc_pid_stat(5): the state, the first field behind the name, which may contain anything."""
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -25,7 +25,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Inside, a signal that asks to end waits: what is being made is known before it is broken off.
+    """Defers termination signals inside the block, so that what it makes is recorded first.
 
     A process started inside inherits this; `accept_signals` is the first thing it should call.
     """
@@ -34,7 +34,7 @@ def signals_held_back() -> Iterator[None]:
 
 
 def forget_children() -> None:
-    """From now on the end of a child is no signal to this process.
+    """Ignores SIGCHLD from now on.
 
     One that came while signal.signal() was at it would be reported on stderr as "ignored due to
     race condition" (CPython's Modules/signalmodule.c).
@@ -55,7 +55,7 @@ def _held_back(signals: Iterable[signal.Signals]) -> Iterator[None]:
 
 
 def accept_signals() -> None:
-    """Lets signals in that the parent held back while it started this process."""
+    """Unblocks the termination signals that the parent held back for the start of this process."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
@@ -84,7 +84,7 @@ def die_with_parent(parent: int) -> None:
 
 
 class Usage(NamedTuple):
-    """What a process took of the machine, from getrusage(2)."""
+    """Resource usage of a process, from getrusage(2)."""
 
     user_s: float = 0.0
     system_s: float = 0.0
@@ -92,18 +92,28 @@ class Usage(NamedTuple):
     voluntary_switches: int = 0
     involuntary_switches: int = 0
 
-    def added(self, sign: int, other: "Usage") -> "Usage":
-        """The sum of both (sign 1), or the difference (sign -1)."""
+    def __add__(self, other: "Usage") -> "Usage":  # type: ignore[override]
+        """The sum of each field, where a plain tuple would concatenate."""
         return Usage(
-            self.user_s + sign * other.user_s,
-            self.system_s + sign * other.system_s,
-            self.page_faults + sign * other.page_faults,
-            self.voluntary_switches + sign * other.voluntary_switches,
-            self.involuntary_switches + sign * other.involuntary_switches,
+            self.user_s + other.user_s,
+            self.system_s + other.system_s,
+            self.page_faults + other.page_faults,
+            self.voluntary_switches + other.voluntary_switches,
+            self.involuntary_switches + other.involuntary_switches,
+        )
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        """The difference of each field."""
+        return Usage(
+            self.user_s - other.user_s,
+            self.system_s - other.system_s,
+            self.page_faults - other.page_faults,
+            self.voluntary_switches - other.voluntary_switches,
+            self.involuntary_switches - other.involuntary_switches,
         )
 
     def facts(self, side: str, messages: int) -> dict[str, int | float | str]:
-        """The same as pyperf metadata, by message where the name says so."""
+        """Usage as pyperf metadata, divided by the messages where the name says so."""
         return {
             f"cpu_user_{side}_s_per_message": self.user_s / messages,
             f"cpu_system_{side}_s_per_message": self.system_s / messages,
@@ -114,23 +124,23 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """What this process has taken until now; made outside of what is timed."""
+    """Resource usage of this process until now; called outside of the timed sections."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     faults = used.ru_minflt + used.ru_majflt
     return Usage(used.ru_utime, used.ru_stime, faults, used.ru_nvcsw, used.ru_nivcsw)
 
 
 def start_time(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot; None if there is no such process.
+    """Start time of a process, in clock ticks since boot; None if there is no such process.
 
-    Together with the id it names a process for good: an id alone may be another's by now.
+    Together with the id it identifies a process for good: an id alone may be reused.
     """
     began = _stat(pid, _STAT_START)
     return None if began is None else int(began)
 
 
 def last_cpu() -> int | None:
-    """The CPU this process last ran on, as the kernel tells it; None where it doesn't."""
+    """The CPU this process last ran on; None where the kernel doesn't tell."""
     cpu = _stat("self", _STAT_PROCESSOR)
     return None if cpu is None else int(cpu)
 
@@ -181,13 +191,13 @@ def silence_standard_streams() -> None:
 
 
 def describe_end(ended: os.waitid_result) -> str:
-    """How a process ended, from waitid(2)."""
+    """Describes the end of a process, from waitid(2)."""
     exited = ended.si_code == os.CLD_EXITED
     return describe_exit(ended.si_status if exited else -ended.si_status)
 
 
 def describe_exit(code: int) -> str:
-    """How a process ended, from its exit code, where -9 means signal 9."""
+    """Describes the end of a process, from its exit code, where -9 means signal 9."""
     if code >= 0:
         return f"ended with code {code}"
     try:

@@ -1,9 +1,9 @@
 """A private directory that never outlives the processes that use it, and its janitor.
 
 The janitor is forked before anything is made. It waits for the end of a pipe whose write end every
-process of the run holds, so it acts exactly when all of them are gone, whatever ended them, and
-removes what the directory's ledgers name and then the directory. A run that ends in peace leaves
-the same work to the same janitor.
+process of the run holds, so it acts exactly when all of them are gone, whatever ended them. It
+removes the objects that the directory's ledgers name, and then the directory. A run that ends
+normally leaves this work to the janitor too.
 """
 
 import fcntl
@@ -29,10 +29,9 @@ from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
 PREFIX = "ipcbench-"
 OWNER = "owner"
-"""The file in a scratch directory that names the process that made it, and when that began.
+"""The file in a scratch directory that names its maker, by process id and start time.
 
-That process holds a lock on it as long as it lives.
-"""
+The maker holds a lock on it as long as it lives."""
 _NAME_BYTES = 6
 _UNFINISHED_AFTER_S = 3600.0
 _JANITOR_LIMIT_S = 3.0
@@ -47,17 +46,14 @@ _REMOVERS: dict[str, Callable[[int], None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """The directory, and the descriptor that every process using it holds."""
+    """A scratch directory, and the descriptor that every process using it holds."""
 
     directory: Path
     held: int
 
     @contextmanager
     def launch(self) -> Iterator[Path]:
-        """A directory of its own for one launch, swept when the launch is over.
-
-        Raises LaunchFailed if it can't be made.
-        """
+        """Makes a directory for one launch and sweeps it after the block. Raises LaunchFailed."""
         directory = self.directory / secrets.token_hex(4)
         try:
             directory.mkdir(mode=0o700)
@@ -75,14 +71,17 @@ def scratch() -> Iterator[Scratch]:
     """A private directory in TMPDIR, removed by the janitor however this process ends."""
     directory = _temporary_folder() / (PREFIX + secrets.token_hex(_NAME_BYTES))
     with ExitStack() as furnished, _janitor(directory) as held:
-        owner = _furnish(directory)
+        owner = _create(directory)
         furnished.callback(os.close, owner)  # let go of when the janitor is done
         yield Scratch(directory, held)
 
 
 @contextmanager
 def _janitor(directory: Path) -> Iterator[int]:
-    """The descriptor by which the janitor of a directory is held off its work. UsageError."""
+    """Starts a directory's janitor, which waits until the yielded descriptor is closed.
+
+    Raises UsageError.
+    """
     read_end, write_end = os.pipe()
     janitor: int | None = None
     try:
@@ -112,10 +111,11 @@ def _temporary_folder() -> Path:
 
 
 def _own(path: Path) -> int:
-    """The open file that names this process as a directory's owner, locked for its life.
+    """Creates, locks and opens the file that names this process as a directory's owner.
 
-    Locked before it says anything: whoever can read it can't have the lock. No process that this
-    one starts keeps a copy, so the kernel drops the lock when this one ends. flock(2).
+    It is locked before it has content, so a reader of the content never finds it unlocked while
+    the owner lives. No child keeps a copy, so the kernel drops the lock with this process:
+    flock(2).
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -128,8 +128,8 @@ def _own(path: Path) -> int:
     return descriptor
 
 
-def _furnish(directory: Path) -> int:
-    """Makes the directory and its owner's file, which it returns open. Raises UsageError."""
+def _create(directory: Path) -> int:
+    """Makes the directory and its owner file, and returns the file open. Raises UsageError."""
     try:
         directory.mkdir(mode=0o700)
         return _own(directory / OWNER)
@@ -143,7 +143,7 @@ def _furnish(directory: Path) -> int:
 
 
 def _await_janitor(janitor: int) -> None:
-    """Returns when the janitor is done, or after a while: it needs nobody to finish its work."""
+    """Waits for the janitor to finish, up to a limit: it can finish alone."""
     deadline = time.monotonic() + _JANITOR_LIMIT_S
     while os.waitpid(janitor, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -152,7 +152,7 @@ def _await_janitor(janitor: int) -> None:
 def sweep(directory: Path) -> None:
     """Removes every object that a ledger below this directory names, then the directory.
 
-    Nothing if somebody else made what has its name, or made it a link.
+    Removes nothing if the directory is another user's or a link.
     """
     if not _is_ours(directory):
         return
@@ -163,20 +163,20 @@ def sweep(directory: Path) -> None:
 
 
 class Leftover(NamedTuple):
-    """What a run left that was killed together with its janitor."""
+    """Remains of a run that was killed together with its janitor."""
 
     directory: Path
     objects: list[tuple[str, int]]
-    """Kinds and keys of what outlives processes and wasn't taken back."""
+    """Kinds and keys of the objects that outlived the run's processes."""
 
     def __str__(self) -> str:
         return ", ".join([str(self.directory), *(f"{kind} {key}" for kind, key in self.objects)])
 
 
 def leftovers() -> list[Leftover]:
-    """What this user's runs left behind; nothing of a run that still lives. Raises UsageError.
+    """Finds the remains of this user's dead runs. Raises UsageError.
 
-    Another run, or its janitor, may remove something meanwhile: that isn't left over.
+    Anything that another run or its janitor removes meanwhile is not left over.
     """
     return [
         Leftover(directory, _noted_below(directory))
@@ -186,7 +186,7 @@ def leftovers() -> list[Leftover]:
 
 
 def _noted_below(directory: Path) -> list[tuple[str, int]]:
-    """What the ledgers below a directory say is outstanding, but for what is removed meanwhile."""
+    """Outstanding objects by all ledgers below a directory; skips a ledger removed meanwhile."""
     found = []
     for folder, _, names in os.walk(directory):  # passes over what it can't list
         if LEDGER in names:
@@ -196,23 +196,23 @@ def _noted_below(directory: Path) -> list[tuple[str, int]]:
 
 
 def _is_orphaned(owner: Path) -> bool:
-    """Whether the run of an owner's file is over: its process is gone, and so is its lock.
+    """Whether the run of an owner file is over: its process is gone, and so is its lock.
 
-    The lock tells of a process in another namespace, whose id says nothing here; the process tells
-    where the file system has no locks.
+    The lock covers a process in another namespace, whose id means nothing here; the process id
+    covers a file system without locks.
     """
     try:
         with owner.open(encoding="ascii") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look don't collide
-            return not _lives(file.read())
+            return not _is_alive(file.read())
     except (OSError, ValueError):
         return False
 
 
 def _is_unfinished(directory: Path) -> bool:
-    """Whether a run was killed just after it made this directory: it is old, and without an owner.
+    """Whether a run was killed just after it made this directory: it is old and has no owner.
 
-    Nothing can be in it. Its making takes milliseconds; it is left alone for an hour.
+    Such a directory is empty. The owner file follows within milliseconds; it is given an hour.
     """
     name = directory.name.removeprefix(PREFIX)
     if len(name) != 2 * _NAME_BYTES or not set(name) <= set("0123456789abcdef"):
@@ -226,7 +226,7 @@ def _is_unfinished(directory: Path) -> bool:
 
 
 def _is_ours(directory: Path) -> bool:
-    """Whether it is a directory, no link to one, and this user's, whatever it is called."""
+    """Whether the path is a directory of this user's and no link."""
     try:
         about = directory.lstat()
     except OSError:
@@ -234,8 +234,8 @@ def _is_ours(directory: Path) -> bool:
     return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
 
 
-def _lives(owner: str) -> bool:
-    """Whether the process of an owner's file is the one that wrote it, or can't be told."""
+def _is_alive(owner: str) -> bool:
+    """Whether the process named in an owner file is alive; True if the content is incomplete."""
     try:
         pid, began = map(int, owner.split())
     except ValueError:
@@ -244,7 +244,7 @@ def _lives(owner: str) -> bool:
 
 
 def outstanding(ledger: str) -> list[tuple[str, int]]:
-    """What a ledger says was made and not taken back, as (kind, key), oldest first."""
+    """Objects that a ledger lists as made and not removed, as (kind, key), oldest first."""
     made: dict[tuple[str, int], None] = {}
     for line in ledger.splitlines():
         sign, kind, key = line.split()
@@ -256,10 +256,10 @@ def outstanding(ledger: str) -> list[tuple[str, int]]:
 
 
 def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
-    """The janitor's life; runs in the child, where signals are held back, and never returns."""
+    """Runs the janitor, in the child, with signals held back; never returns."""
     try:
-        for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(deaf_to, signal.SIG_IGN)
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
         process.accept_signals()
         os.setsid()
         process.silence_standard_streams()

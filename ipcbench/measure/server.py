@@ -1,4 +1,4 @@
-"""What the forked server does, from the fork to its exit."""
+"""The forked server, from the fork to its exit."""
 
 import os
 import signal
@@ -16,10 +16,10 @@ from ipcbench.transports.base import Endpoint, Link
 def serve(
     case: Case, link: Link, channel: Channel, cpu: int | None, parent: int, unwanted: frozenset[int]
 ) -> NoReturn:
-    """Runs in the child right after the fork, obeys the channel, and never returns.
+    """Runs the server, in the child right after the fork; never returns.
 
-    `unwanted` are descriptors the child inherited and must not keep: an open copy of the client's
-    output would make whoever reads it wait for this process too.
+    `unwanted` are descriptors the child inherited and must not keep: with an open copy of the
+    client's output, its reader would wait for this process too.
     """
     code = 1
     try:
@@ -30,7 +30,7 @@ def serve(
         server.obey()
         code = 0
     except ChannelClosed:
-        pass  # the client is gone, and with it whoever could be told
+        pass  # the client is gone: nobody to report to
     except BaseException as error:
         _report(channel, error)
     finally:
@@ -38,7 +38,7 @@ def serve(
 
 
 class Server:
-    """The server's endpoint and the orders it carries out."""
+    """The server's endpoint, and the requests of the control channel that it serves."""
 
     def __init__(self, case: Case, endpoint: Endpoint, channel: Channel) -> None:
         self._case = case
@@ -51,7 +51,7 @@ class Server:
         self._cpus: set[int | None] = set()
 
     def obey(self) -> None:
-        """Greets the client, then does what it says until it says stop."""
+        """Sends the hello, then serves requests until the client sends stop."""
         self._channel.send(
             "hello",
             message_size_bytes=len(self._endpoint.incoming),
@@ -74,12 +74,12 @@ class Server:
         channel.send_line(READY)
         loop(endpoint, messages)
         channel.send_line(RAN)
-        self._usage = self._usage.added(1, process.usage().added(-1, before))
+        self._usage = self._usage + (process.usage() - before)
         self._messages += messages
         self._cpus.add(process.last_cpu())
 
     def _check(self, messages: int) -> None:
-        """Receives one by one and answers with what arrived."""
+        """Receives messages one by one and answers with their digests."""
         endpoint = self._endpoint
         digests = []
         self._channel.send_line(READY)
@@ -103,7 +103,7 @@ class Server:
 
 
 def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
-    """Leaves the client's signals, descriptors and terminal behind."""
+    """Drops the signal handlers, descriptors and terminal inherited from the client."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -118,4 +118,4 @@ def _report(channel: Channel, error: BaseException) -> None:
     try:
         channel.send("failed", reason=explain_with_type(error))
     except ChannelClosed:
-        pass  # nobody is left to be told
+        pass  # the client is gone: nobody to report to

@@ -1,8 +1,8 @@
-"""What ties a worker to the driver that started it: a process id and two pipes' write ends.
+"""The tether from a worker to its driver: the driver's process id and two pipes' write ends.
 
-`run` is held by every process of a run: its end of file tells the janitor that all are gone.
-`server` is held by the server alone once it is forked: its end of file tells the driver that the
-server is gone, even if the client misses its signal.
+Every process of a run holds `run`: its end of file tells the janitor that all are gone. Only the
+server, once it is forked, holds `server`: its end of file tells the driver that the server is gone,
+even if the client misses its signal.
 """
 
 import os
@@ -10,31 +10,31 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 SAMPLES = "samples"
-"""The file in the launch's directory that holds its single round trips: 8-byte nanoseconds."""
+"""Name of the file of single round trips in a launch's directory: 8-byte nanoseconds."""
 
 _PHASE = "phase"
 _PHASE_WIDTH = 24
 
-READY = b"r"
+WANTS_TURN = b"r"
 GO = b"g"
 _TURN = 0
-"""Standard input is a socket that the driver keeps the other end of."""
+"""Standard input: a socket whose other end the driver keeps."""
 
 
 class PhaseNote:
-    """Where a worker notes what it is doing, so that its driver can tell where it was killed."""
+    """The file in which a worker notes its phase, so that the driver knows it after a kill."""
 
     def __init__(self, directory: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(directory / _PHASE, flags, 0o600)
 
     def write(self, phase: str) -> None:
-        """Notes the phase that begins."""
+        """Writes the name of the phase that begins."""
         os.pwrite(self._descriptor, phase.encode("ascii").ljust(_PHASE_WIDTH), 0)
 
 
 def noted_phase(directory: Path) -> str | None:
-    """What the worker of this directory did last; None if it hadn't begun."""
+    """The last phase that the worker of this directory noted; None if it hadn't begun."""
     try:
         return (directory / _PHASE).read_text(encoding="ascii").strip() or None
     except OSError:
@@ -54,16 +54,16 @@ class Tether(NamedTuple):
         return frozenset((self.run, self.server))
 
     def wait_for_turn(self) -> None:
-        """Tells the driver, on standard input, that this worker wants a turn, and waits for it.
+        """Asks the driver for a turn, on standard input, and waits for it.
 
-        Raises EOFError if the driver no longer wants it.
+        Raises EOFError if the driver gave the launch up.
         """
-        os.write(_TURN, READY)
+        os.write(_TURN, WANTS_TURN)
         if os.read(_TURN, len(GO)) != GO:
             raise EOFError("the driver gave this launch up")
 
     def leave_to_server(self) -> None:
-        """Closes the client's copy of what only the server should hold."""
+        """Closes the client's copy of the descriptor that only the server should hold."""
         os.close(self.server)
 
     def __str__(self) -> str:
@@ -71,6 +71,6 @@ class Tether(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The tether that `str` wrote; ValueError otherwise."""
+        """Parses the text that `str` makes. Raises ValueError."""
         driver_pid, run, server = map(int, text.split(","))
         return cls(driver_pid, run, server)

@@ -28,7 +28,7 @@ MODULE = "ipcbench.measure.worker"
 
 
 def main() -> int:
-    """The exit code of the worker; a failure is one line on stderr."""
+    """Runs the worker and returns its exit code; a failure is one line on stderr."""
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
     process.accept_signals()
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 class Measurement:
-    """The time function that pyperf calls; starts the pair at the first call and keeps it."""
+    """The time function that pyperf calls; it starts the pair at the first call and keeps it."""
 
     def __init__(self, case: Case, args: Any, resources: ExitStack) -> None:
         self._case = case
@@ -60,7 +60,7 @@ class Measurement:
         self._messages = 0
 
     def time(self, messages: int) -> float:
-        """Seconds that a batch of this many messages took, measured when it is its turn."""
+        """Waits for a turn and times a batch of this many messages, in seconds."""
         if self._pair is None:
             self._pair = self._started()
         else:
@@ -69,7 +69,7 @@ class Measurement:
         return self._pair.run(messages)
 
     def finish(self) -> dict[str, int | float | str]:
-        """The sampled burst and the launch's last check, then what is known of the pair."""
+        """Times single round trips, runs the launch's last check, and returns the pair's facts."""
         if self._pair is None:
             return {}
         args = self._args
@@ -99,7 +99,7 @@ class Measurement:
 def _measure(runner: pyperf.Runner, args: Any) -> None:
     if args.tether is not None:
         process.die_with_parent(args.tether.driver_pid)
-        os.umask(0o077)  # what a launch writes is for the driver alone, which writes the results
+        os.umask(0o077)  # a launch's files are for the driver alone, which writes the results
     case = Case.parse(args.case)
     reason = get_transport(case.transport).unavailable()
     if reason is not None:
@@ -152,7 +152,7 @@ def _add_arguments(parser: Any) -> None:
 
 
 def _repeat_arguments(command: list[str], args: Any) -> None:
-    """Gives the workers that pyperf's own manager starts the arguments that are ours."""
+    """Passes ipcbench's own arguments on to the workers that pyperf's manager starts."""
     command.append(args.case)
     if args.cpus:
         command += ["--cpus", ",".join(map(str, args.cpus))]

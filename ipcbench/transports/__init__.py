@@ -1,4 +1,4 @@
-"""Every transport, in the order of every list and table.
+"""The registry of transports, in the order of every list and table.
 
 Adding one is a new file with one class, and a line in TRANSPORTS: the command line's choices,
 `ipcbench list`, the contract tests and the bench scripts all read this tuple.
@@ -84,9 +84,9 @@ def groups() -> dict[str, list[str]]:
 
 
 def chosen(asked: Sequence[str]) -> list[str]:
-    """The names that these names and groups (`@sockets`) mean, in the order of TRANSPORTS.
+    """Expands names and groups (`@sockets`) to names, in the order of TRANSPORTS.
 
-    Raises UsageError for an unknown one, and for a name that is given twice.
+    Raises UsageError for an unknown name or group, and for a name that is given twice.
     """
     wanted: set[str] = set()
     known = groups()
@@ -105,10 +105,10 @@ def chosen(asked: Sequence[str]) -> list[str]:
 
 
 def get_transport(name: str) -> Transport:
-    """The transport of this name; UsageError with the nearest known name otherwise.
+    """The transport of this name. Raises UsageError with the nearest known name.
 
     Two forms exist beside the listed names, for the selftest: `unix@3` is `unix` under another
-    name, `pipe+20us` (or `+500ns`) is `pipe` with a server that waits so long.
+    name, `pipe+20us` (or `+500ns`) is `pipe` with a server that waits that long.
     """
     match = _VARIANT.fullmatch(name)
     base = match["base"] if match else name

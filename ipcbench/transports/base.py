@@ -15,10 +15,10 @@ The rules, each held by a test in tests/contract/:
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
-- What comes to a socket that anybody may connect or send to proves that it is this launch's, or
-  is dropped and counted (`strangers_count`); it is neither received nor waited for.
-- Whatever has a name is for its owner alone, under every umask.
-- Everything with a life beyond the process is noted in the workspace *before* it is made.
+- An unauthenticated connection or datagram, at a socket that anybody may reach, is dropped and
+  counted (`strangers_count`); it is neither received nor waited for.
+- Every named object is for its owner alone, under every umask.
+- Every object that outlives its process is noted in the workspace *before* it is made.
 - Closing twice is allowed, anywhere.
 """
 
@@ -36,7 +36,7 @@ Loop = Literal["python", "native"]
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
-Claim = Literal[
+Medium = Literal[
     "unix-stream",
     "unix-seqpacket",
     "unix-dgram",
@@ -65,24 +65,24 @@ Claim = Literal[
     "futex",
     "process-vm",
 ]
-"""What joins the two ends, in words that `ipcbench evidence` holds against the kernel's tables.
+"""A kernel object that joins the two ends, or a trait of one, as the kernel's tables show it.
 
-`socket-file` to `largest` say how a socket is named or set, and how much a pipe holds. Of `futex`
-and `process-vm` the kernel keeps no table.
+`socket-file` to `largest` are traits: the name or the options of a socket, the capacity of a pipe.
+The kernel keeps no table of `futex` and `process-vm`.
 """
 
 CORE = "core"
-"""The group that is measured where none is named."""
+"""The group that is measured by default."""
 
 LEDGER = "made"
-"""The file in a workspace that lists what outlives a process; see `Workspace.note`."""
+"""Name of the file in a workspace that lists objects that outlive a process."""
 
 
 DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) and sem_overview(7) keep names)
 
 
 class Unavailable(Exception):
-    """This link can't be made on this machine now; the message says why and what would help."""
+    """A link can't be made on this machine now; the message has the reason and the remedy."""
 
 
 class StreamShape(NamedTuple):
@@ -109,9 +109,9 @@ class DatagramShape(NamedTuple):
 
 
 class QueueShape(NamedTuple):
-    """Message queues; -1 where nothing is received or sent.
+    """Message queues; -1 where an end receives or sends nothing.
 
-    For `sysv` the eight bytes in front of both buffers are the queue's: a message's type.
+    For `sysv` a message's type is in the eight bytes in front of both buffers.
     """
 
     kind: Literal["queue"]
@@ -121,11 +121,11 @@ class QueueShape(NamedTuple):
 
 
 class CounterShape(NamedTuple):
-    """A counter that one end raises and the other waits to lower.
+    """A counter that one end increments and the other waits to decrement.
 
     `where` is a semaphore set (semop), the address of a sem_t (posix-sem), a descriptor (eventfd),
-    or the offset in the shared memory of a 32-bit word that counts how often it was raised (spin,
-    futex; the word behind it is the futex's own).
+    or the offset in the shared memory of a 32-bit word that counts the increments (spin, futex; the
+    next word is the futex's own).
     """
 
     kind: Literal["semop", "posix-sem", "eventfd", "spin", "futex"]
@@ -133,10 +133,10 @@ class CounterShape(NamedTuple):
 
 
 class DirectionShape(NamedTuple):
-    """One way through shared memory: slots from this offset on, that many bytes apart.
+    """One direction through shared memory: slots from `offset` on, `stride` bytes apart.
 
-    `filled` counts slots, and `free` parts of so many slots; None where strict alternation keeps
-    the one slot free.
+    `filled` counts slots, `free` counts parts of `part_slots` slots; None where strict alternation
+    keeps the one slot free.
     """
 
     offset: int
@@ -148,7 +148,7 @@ class DirectionShape(NamedTuple):
 
 
 class SlotsShape(NamedTuple):
-    """Slots in shared memory; None where nothing is sent or received."""
+    """Slots in shared memory; None where an end sends or receives nothing."""
 
     kind: Literal["slots"]
     memory: memoryview
@@ -157,23 +157,23 @@ class SlotsShape(NamedTuple):
 
 
 class NothingShape(NamedTuple):
-    """Nothing is moved."""
+    """An endpoint that moves nothing."""
 
     kind: Literal["nothing"]
 
 
 class CopyShape(NamedTuple):
-    """`send` copies outgoing to incoming."""
+    """An endpoint whose `send` copies outgoing to incoming."""
 
     kind: Literal["copy"]
 
 
 Shape = StreamShape | DatagramShape | QueueShape | SlotsShape | NothingShape | CopyShape
-"""What an endpoint is to the loop in C (measure/native.c)."""
+"""Description of an endpoint for the loop in C (measure/native.c)."""
 
 
 class Workspace:
-    """A private directory for one launch, and the ledger of what must be removed after it."""
+    """A private directory for one launch, and the ledger of objects to remove after it."""
 
     __slots__ = ("directory",)
 
@@ -181,14 +181,14 @@ class Workspace:
         self.directory = directory
 
     def note(self, kind: str, key: int) -> None:
-        """Writes down a System V object before it is made, so that any later process can remove it.
+        """Records an object before it is made, so that any later process can remove it.
 
-        One short line by one O_APPEND write: it is whole in the file or not there at all.
+        An atomic write: one short line in one O_APPEND call, whole in the file or not there.
         """
         self._append(f"+ {kind} {key}\n")
 
     def strike(self, kind: str, key: int) -> None:
-        """Takes a note back: the key turned out to be somebody else's."""
+        """Cancels a note: the object is removed, or the key is somebody else's."""
         self._append(f"- {kind} {key}\n")
 
     def _append(self, line: str) -> None:
@@ -225,16 +225,16 @@ class Endpoint:
         self.outgoing = outgoing
         self.incoming = incoming
         self.facts = facts
-        """Effective sizes of buffers, in bytes, by a name that ends in its unit.
+        """Effective buffer sizes and counts, by a name that ends in its unit.
 
-        Those of the server of a connect link may change: it counts strangers.
+        At the server of a connect link they may change: it counts unauthenticated connections.
         """
         self.shape = shape
-        """The same endpoint for the loop in C; None where only Python can drive it."""
+        """Description of the endpoint for the loop in C; None where only Python can drive it."""
         self._close: Callable[[], None] | None = close
 
     def close(self) -> None:
-        """Lets go of this side's descriptors and mappings; `send` and `receive` are dead then."""
+        """Closes this side's descriptors and mappings; ends the use of `send` and `receive`."""
         close, self._close = self._close, None
         if close is not None:
             # The closures hold views of mappings that can't be unmapped while they live.
@@ -245,8 +245,8 @@ class Endpoint:
 class Link(ABC):
     """The kernel objects that join one client to one server; made before the fork.
 
-    Used in two processes, each calls `keep_only` with its own side first. Used in two threads
-    of one process, `keep_only` is not called.
+    With two processes, each calls `keep_only` with its own side first. With two threads of one
+    process, neither does.
     """
 
     @abstractmethod
@@ -262,7 +262,7 @@ class Link(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Removes what the link made; called by its maker once both ends are done."""
+        """Removes the link's objects; called by its maker once both ends are done."""
 
 
 class Transport(ABC):
@@ -270,30 +270,30 @@ class Transport(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    """One line for `ipcbench list`: what it is."""
+    """Description in one line, for `ipcbench list`."""
     waits: ClassVar[str]
-    """How the reader waits for a message: it changes the number more than the mechanism does."""
+    """Way in which the reader waits: it affects the time more than the mechanism does."""
     role: ClassVar[Role] = "mechanism"
     copies: ClassVar[str] = "twice: into the kernel and out of it"
-    """How often a message is copied on its way, and where."""
+    """Number of copies of a message on its way, and their places."""
     source: ClassVar[str]
     """The manual page or document that describes the mechanism."""
     groups: ClassVar[tuple[str, ...]]
-    """What it is selected by: `@sockets`; the first is where `list` shows it."""
+    """Groups that select the transport, as `@sockets`; `list` shows it in the first."""
     workloads: ClassVar[tuple[Workload, ...]] = ("latency", "throughput")
-    """What a pair can do over it."""
+    """Workloads that a pair can run over it."""
     carries_payload: ClassVar[bool] = True
-    """False for what only signals: it is measured with messages of 0 bytes."""
-    claims: tuple[Claim, ...] = ()
-    """All that joins the two ends; the kernel must show that and no more. A control has none."""
+    """False for a mechanism that only signals; it is measured with messages of 0 bytes."""
+    mediums: tuple[Medium, ...] = ()
+    """All mediums that join the two ends; the kernel must show no others. A control has none."""
     numbers_messages: ClassVar[bool] = False
     """Whether `send` writes over the first bytes of `outgoing`."""
     spins: ClassVar[bool] = False
-    """A reader that spins takes whole scheduler slices from a sender on the same CPU."""
+    """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
 
     @property
     def is_default(self) -> bool:
-        """Whether it is measured where none is named."""
+        """Whether it is measured by default."""
         return CORE in self.groups
 
     @property
@@ -302,24 +302,24 @@ class Transport(ABC):
         return self.role != "mechanism"
 
     def unavailable(self) -> str | None:
-        """Why this transport can't be used here and what would help; None where it can."""
+        """The reason why this transport can't run here, and the remedy; None where it can."""
         return None
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        """Why this message can't be sent whole, naming the limit and its value; None if it can."""
+        """The limit, with its value, that keeps a message of this size out; None if it fits."""
         return None
 
     def limits(self) -> Mapping[str, str]:
-        """What bounds it on this machine now: the name of a limit and its value with its unit."""
+        """Limits of the mechanism on this machine now: names, and values with their units."""
         return {}
 
     def loop_limit(self, loop: Loop) -> str | None:
-        """Why this loop can't drive it; None if it can."""
+        """The reason why this loop can't drive the transport; None if it can."""
         return None
 
     @abstractmethod
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        """Makes what client and server need to meet. Raises Unavailable or OSError."""
+        """Makes the link between client and server. Raises Unavailable or OSError."""
 
 
 def message_buffer(size_bytes: int) -> memoryview:
@@ -338,9 +338,9 @@ def message_buffer(size_bytes: int) -> memoryview:
 
 @contextmanager
 def owner_only() -> Iterator[None]:
-    """What is made inside with a name is for its owner alone, whatever the user's umask lets in.
+    """Makes named objects in the block accessible to their owner alone, under any umask.
 
-    For what takes no mode: a socket file.
+    For objects that take no mode: socket files.
     """
     before = os.umask(0o177)
     try:
@@ -350,12 +350,12 @@ def owner_only() -> Iterator[None]:
 
 
 def momentary_name(number: int) -> str:
-    """The name, made of its number in the ledger, of what is unlinked as soon as it is made."""
+    """Name of an object that is unlinked as soon as it is made, by its number in the ledger."""
     return f"ipcbench-{number:012x}"
 
 
 def kernel_setting(name: str) -> int | None:
-    """The value of a sysctl like `kernel.msgmax`; None where there is none, or it is hidden."""
+    """The value of a sysctl like `kernel.msgmax`; None where it is missing or hidden."""
     try:
         return int(Path("/proc/sys", *name.split(".")).read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -363,7 +363,7 @@ def kernel_setting(name: str) -> int | None:
 
 
 def known(settings: Mapping[str, str]) -> dict[str, str]:
-    """Those of these sysctls that this kernel tells, with their values and units."""
+    """Values, with their units, of the sysctls that this kernel shows."""
     values = {name: kernel_setting(name) for name in settings}
     return {
         name: f"{value:,} {settings[name]}" for name, value in values.items() if value is not None

@@ -1,4 +1,4 @@
-"""The ways in which an end waits that several transports share; see `slots.Counters`."""
+"""Implementations of `slots.Counters`: spinning, POSIX semaphores, eventfds, futexes."""
 
 import errno
 import mmap
@@ -20,7 +20,7 @@ from ipcbench.transports.base import (
 from ipcbench.transports.slots import CACHE_LINE_BYTES, Counter, Counters
 
 SEMAPHORE_KIND = "posix-sem"
-"""What the ledger calls a POSIX semaphore; the number beside it is in its name."""
+"""Kind of a POSIX semaphore in the ledger; the number beside it is part of its name."""
 
 SEMAPHORES_PER_LINK = 2
 """POSIX semaphores of a link with slots: one each way, or the two of a ring."""
@@ -31,15 +31,15 @@ _ORDERED_STORES = {"x86_64", "amd64", "i386", "i686"}
 _SEMAPHORE, _MOST_SEMAPHORE = 1, 2**31 - 1
 _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
 _SYS_FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
-"""The number of futex(2), which the C library doesn't wrap."""
+"""System call numbers of futex(2), which the C library doesn't wrap."""
 
 
 class SpinWords(Counters):
-    """Words in the memory itself, which the waiting end reads over and over.
+    """Words in the shared memory, which the waiting end polls.
 
-    A word counts how often it was raised, which one end alone does; the other end counts for
-    itself how often it lowered it. What is written before a word is raised must be seen before the
-    word: on x86 the hardware promises that (Intel SDM 3A, 8.2.2), elsewhere only the loop in C.
+    A word counts the increments, which only one end makes; the other end counts its decrements
+    in private. Data written before an increment must be visible before it: on x86 the hardware
+    guarantees that (Intel SDM 3A, 8.2.2), elsewhere only the loop in C.
     """
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
@@ -66,7 +66,7 @@ class SpinWords(Counters):
 
 
 def order_limit(loop: Loop) -> str | None:
-    """Why a loop can't use words in shared memory on this hardware; None where it can."""
+    """The reason why a loop can't use words in shared memory on this CPU; None where it can."""
     machine = os.uname().machine
     if loop == "native" or machine.lower() in _ORDERED_STORES:
         return None
@@ -76,7 +76,7 @@ def order_limit(loop: Loop) -> str | None:
 class PosixSemaphores(Counters):
     """POSIX semaphores that both processes have mapped. sem_overview(7).
 
-    They are those that multiprocessing is built on: unlinked as soon as they are made, so that the
+    They are the semaphores of multiprocessing, unlinked as soon as they are made, so that the
     kernel frees them with the last process. For that moment their name is in the ledger.
     """
 
@@ -128,11 +128,11 @@ class Eventfds(Counters):
 
 
 class FutexWords(Counters):
-    """Words in the memory, and the kernel to sleep in while one isn't raised. futex(2).
+    """Words in the shared memory on which the waiting end sleeps. futex(2).
 
-    The word behind each tells the loop in C whether anybody sleeps. Python can't be sure that it is
-    read after its own store is seen, so it always wakes. It calls futex through ctypes, since the
-    standard library doesn't have it.
+    The word after each tells the loop in C whether the other end sleeps. Python can't order that
+    read after its own store, so it always wakes. It calls futex through ctypes, since the standard
+    library doesn't have it.
     """
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
@@ -166,12 +166,12 @@ class FutexWords(Counters):
 
 
 def remove_semaphore(number: int) -> None:
-    """Removes the semaphore of this number, for a process that died while it had a name."""
+    """Removes the semaphore of this number, left by a process that died while it had a name."""
     remove_from_dev_shm(f"sem.{momentary_name(number)}")
 
 
 def remove_from_dev_shm(name: str) -> None:
-    """Removes what has this name there; where nothing can be removed, nothing was made."""
+    """Removes the object of this name; where nothing can be removed, nothing was made."""
     try:
         (DEV_SHM / name).unlink(missing_ok=True)
     except OSError:
@@ -180,7 +180,7 @@ def remove_from_dev_shm(name: str) -> None:
 
 @contextmanager
 def semaphores_explained() -> Iterator[None]:
-    """Inside, a POSIX semaphore that can't be made raises Unavailable with the reason."""
+    """Turns a failure to make a POSIX semaphore in the block into Unavailable with the reason."""
     try:
         yield
     except OSError as error:
@@ -191,9 +191,9 @@ def semaphores_explained() -> Iterator[None]:
 
 
 def dev_shm_unavailable() -> str | None:
-    """Why nothing can be made in /dev/shm, where Linux keeps POSIX semaphores too; None if it can.
+    """The reason why /dev/shm, which has POSIX semaphores too, is unusable; None if it isn't.
 
-    Elsewhere they are kept by the kernel.
+    On other systems than Linux the kernel keeps them, and nothing is checked.
     """
     if sys.platform != "linux" or os.access(DEV_SHM, os.W_OK | os.X_OK):
         return None
@@ -202,7 +202,7 @@ def dev_shm_unavailable() -> str | None:
 
 
 def dev_shm_limit(bytes_of_memory: int, semaphores: int) -> str | None:
-    """Why so much shared memory and so many POSIX semaphores don't fit; None if they do."""
+    """The reason why this much shared memory and these semaphores don't fit; None if they do."""
     if sys.platform != "linux":
         return None
     # A semaphore has a file of its own, and a file has whole pages.
@@ -214,7 +214,7 @@ def dev_shm_limit(bytes_of_memory: int, semaphores: int) -> str | None:
 
 
 def dev_shm_room() -> int:
-    """Bytes that are free in /dev/shm."""
+    """Free bytes in /dev/shm."""
     try:
         stat = os.statvfs(DEV_SHM)
     except OSError:
@@ -223,14 +223,14 @@ def dev_shm_room() -> int:
 
 
 def futex_unavailable() -> str | None:
-    """Why Python can't call futex(2) here; None where it can."""
+    """The reason why Python can't call futex(2) here; None where it can."""
     if sys.platform == "linux" and os.uname().machine in _SYS_FUTEX:
         return None
     return f"futex(2) can't be called on {sys.platform} {os.uname().machine}"
 
 
 def _futex_calls(address: int) -> tuple[Callable[[int], None], Callable[[], None]]:
-    """`wait(value)`, which sleeps while the word there is this value, and `wake()`."""
+    """Makes `wait(value)`, which sleeps while the word has this value, and `wake()`."""
     import ctypes
 
     call = ctypes.CDLL(None, use_errno=True).syscall

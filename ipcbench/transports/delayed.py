@@ -1,4 +1,4 @@
-"""Any transport whose server dawdles for a known time: what `ipcbench selftest` must find again."""
+"""Wraps a transport with a known busy-wait at its server, for the selftest."""
 
 from collections.abc import Callable
 from itertools import repeat
@@ -12,7 +12,7 @@ _REPEATS = 9
 
 
 class DelayedLink(Link):
-    """Another link, whose server waits after each message it received."""
+    """Wraps a link; its server waits after each message it received."""
 
     def __init__(self, link: Link, delay_ns: int) -> None:
         self._link = link
@@ -45,7 +45,7 @@ class Delayed(Transport):
     def __init__(self, transport: Transport, delay_ns: int) -> None:
         self._transport = transport
         self._delay_ns = delay_ns
-        self.claims = transport.claims
+        self.mediums = transport.mediums
 
     def loop_limit(self, loop: Loop) -> str | None:
         return None if loop == "python" else "a known delay is waited for in Python only"
@@ -56,7 +56,7 @@ class Delayed(Transport):
 
 
 def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
-    """A receive that takes longer by what the wait takes, its own call included."""
+    """Makes a receive that is longer by the wait, including the wait's own call."""
 
     def receive_and_wait() -> None:
         receive()
@@ -66,11 +66,11 @@ def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[
 
 
 def calibrated_wait(delay_ns: int) -> Callable[[], None]:
-    """A busy wait that takes so many nanoseconds longer, on average, than one of 0 does.
+    """Makes a busy wait that takes this many nanoseconds longer, on average, than one of 0.
 
-    That is the delay's truth: what the calls and the first clock read cost, which depends on how
-    cold the caches are, is in both and cancels. By how much the last clock read overshoots, which
-    doesn't depend on the delay, is measured here and now on a short one and left out of the wait.
+    The difference is the true delay: the cost of the calls and of the first clock read, which
+    depends on how cold the caches are, is in both and cancels. The overshoot of the last clock read
+    doesn't depend on the delay; it is measured here on a short wait and subtracted.
     """
     if delay_ns == 0:
         return busy_wait(0)
@@ -81,7 +81,7 @@ def calibrated_wait(delay_ns: int) -> Callable[[], None]:
 
 
 def busy_wait(duration_ns: int) -> Callable[[], None]:
-    """A call that returns when the clock has gone on by so many nanoseconds."""
+    """Makes a call that returns after this many nanoseconds on the clock."""
 
     def wait() -> None:
         end = perf_counter_ns() + duration_ns
@@ -92,7 +92,7 @@ def busy_wait(duration_ns: int) -> Callable[[], None]:
 
 
 def _mean_ns(call: Callable[[], None]) -> float:
-    """What a call takes: the median of a few means."""
+    """Nanoseconds of a call: the median of a few means."""
     from statistics import median  # loaded where it is needed: every start would pay
 
     means = []
@@ -105,4 +105,4 @@ def _mean_ns(call: Callable[[], None]) -> float:
 
 
 def _nothing() -> None:
-    """What there is to receive while the wait is calibrated."""
+    """No-op receive, for the calibration of the wait."""

@@ -1,11 +1,11 @@
 """Datagram sockets: they keep messages apart, and UDP may lose them. unix(7), udp(7).
 
-Both sockets are bound and connected to each other before the fork, so the kernel gives neither a
-stranger's datagram. What came in the moment between is thrown away and counted. The names of UNIX
-sockets, in the launch's private directory, are unlinked at once. A message carries a sequence
-number in its first bytes. In a stream the receiver gives credit after every half window, so that no
-more is on its way than its buffer holds; a message that is not the next one ends the launch with
-the count.
+Both sockets are bound and connected to each other before the fork, so the kernel delivers no other
+sender's datagram to them. A datagram that arrived between bind and connect is discarded and
+counted. The names of UNIX sockets, in the launch's private directory, are unlinked at once. A
+message carries a sequence number in its first bytes. In a stream the receiver gives credit after
+every half window, so that no more is in flight than its buffer holds; a message that is not the
+next one ends the launch with the count.
 """
 
 import socket
@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ipcbench.transports.base import (
-    Claim,
     DatagramShape,
     Endpoint,
     Link,
+    Medium,
     Side,
     Transport,
     Workload,
@@ -30,17 +30,17 @@ from ipcbench.transports.gate import STRANGERS
 from ipcbench.transports.stream import SocketPath, bind_refused, ip_unavailable, unix_message_limit
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
-"""A datagram's length is 16 bits and counts its headers (RFC 768; IPv4 also its own, RFC 791)."""
+"""Longest UDP payload: the 16-bit length includes the headers (RFC 768; RFC 791 for IPv4)."""
 _KERNEL_BYTES = 1280
-"""What a datagram takes of a receive buffer beside twice its length, at the most."""
+"""Most bytes of a receive buffer that a datagram takes beside twice its length."""
 _LONGEST_HALF_WINDOW = 32
 _LOST_AFTER_S = 5
-"""A datagram that isn't there by then is lost: nothing on this machine delays one so long."""
+"""Seconds after which a datagram counts as lost: loopback never delays one that long."""
 _NUMBER_BYTES = 8
 
 
 class DatagramLink(Link):
-    """Two sockets, connected to each other."""
+    """Two datagram sockets, connected to each other."""
 
     def __init__(
         self, client: socket.socket, server: socket.socket, size_bytes: int, workload: Workload
@@ -105,7 +105,7 @@ class UnixDgram(Transport):
     waits = "blocks in recv"
     source = "unix(7)"
     groups = ("sockets",)
-    claims = ("unix-dgram", "socket-file")
+    mediums = ("unix-dgram", "socket-file")
     numbers_messages = True
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
@@ -146,7 +146,7 @@ class InetUdp(Transport):
     waits = "blocks in recv"
     source = "udp(7)"
     groups = ("sockets",)
-    claims: tuple[Claim, ...] = ("udp4",)
+    mediums: tuple[Medium, ...] = ("udp4",)
     numbers_messages = True
     family: int = socket.AF_INET
     host = "127.0.0.1"
@@ -189,13 +189,13 @@ class Inet6Udp(InetUdp):
 
     name = "inet6-udp"
     summary = "UDP over IPv6 loopback (::1)"
-    claims = ("udp6",)
+    mediums = ("udp6",)
     family = socket.AF_INET6
     host = "::1"
 
 
 def _thrown_away(end: socket.socket) -> int:
-    """How many datagrams were in this socket, which takes none of a stranger any more."""
+    """Discards and counts the datagrams that a socket received before it was connected."""
     count = 0
     while True:
         try:
@@ -206,7 +206,7 @@ def _thrown_away(end: socket.socket) -> int:
 
 
 def half_window(size_bytes: int, buffer_bytes: int) -> int:
-    """After how many messages the receiver gives credit, so that twice as many fit its buffer."""
+    """Messages between two credits of the receiver; twice as many fit its buffer."""
     each = 2 * size_bytes + _KERNEL_BYTES
     usable = (
         buffer_bytes // 2
@@ -215,7 +215,7 @@ def half_window(size_bytes: int, buffer_bytes: int) -> int:
 
 
 def _number_view(message: memoryview) -> tuple[memoryview, int]:
-    """Where a message carries its number, and the mask of what there is room for."""
+    """The bytes of a message that hold its sequence number, and the mask for their width."""
     if len(message) < _NUMBER_BYTES:
         return message[:1], 0xFF
     return message[:_NUMBER_BYTES].cast("Q"), 2**64 - 1

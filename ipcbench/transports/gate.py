@@ -1,9 +1,9 @@
-"""Who comes through a listening socket: the client of this launch, and no stranger.
+"""Authenticates connections: a listening socket admits only the client of this launch.
 
-Anybody on the machine can see a port of 127.0.0.1 in /proc/net/tcp and connect to it. So a link
-makes a random token before the fork: its two processes know it, and nobody else can, since it is in
-no file, on no command line, and on no channel but the connection itself. The client says it first.
-A connection that says anything else, or nothing, is closed and counted.
+Any user of the machine can find a port of 127.0.0.1 in /proc/net/tcp and connect to it. So a link
+makes a random token before the fork. Only its two processes know it, since it is in no file, on no
+command line, and on no channel but the connection itself. The client sends it first. A connection
+that sends anything else, or nothing, is closed and counted.
 """
 
 import os
@@ -16,50 +16,51 @@ from typing import Protocol
 
 TOKEN_BYTES = 16
 BACKLOG = 128
-"""Connections that may wait: with room for one, a stranger there would cost our client a second,
-the time after which TCP asks again."""
+"""Length of the accept queue. With 1, an unauthenticated connection in it would cost the client a
+second, until TCP's retry."""
 STRANGERS = "strangers_count"
-"""The fact that says how many connections were not ours."""
+"""Name of the fact that counts unauthenticated connections."""
 
 _MOST_CANDIDATES = 16
 _LOOK_EVERY_S = 1.0
 
 
 class Open(Protocol):
-    """A socket, or what wraps one."""
+    """A socket, or an object that wraps one."""
 
     def fileno(self) -> int:
-        """Its descriptor; -1 or OSError once it is closed."""
+        """The descriptor; -1 or OSError once it is closed."""
 
 
 def new_token() -> bytes:
-    """What nobody can guess."""
+    """Makes a random token."""
     return os.urandom(TOKEN_BYTES)
 
 
 class Gate:
-    """A listening socket and the proof that it asks for.
+    """A listening socket that asks for a token.
 
-    `opening` is what our client says first, the token included; so many more bytes follow at once.
+    `opening` is the start of the client's first message, including the token; `more_bytes` follow
+    at once.
     """
 
     def __init__(self, listener: socket.socket, opening: bytes, more_bytes: int = 0) -> None:
         from hmac import compare_digest  # loads OpenSSL: every start of the command line would pay
 
         self.same = compare_digest
-        """Whether two strings of bytes are equal, in a time that doesn't tell where they differ."""
+        """Compares two byte strings in constant time."""
         self.facts: dict[str, int] = {}
-        """Of the endpoint behind it; it changes when a stranger comes."""
+        """Facts of the endpoint: the count of unauthenticated connections, once there is one."""
         self._listener = listener
         self._opening = opening
         self._whole_bytes = len(opening) + more_bytes
 
     def admit(self) -> tuple[socket.socket, bytes]:
-        """The first connection that proves itself, blocking, and what it said behind the proof.
+        """Waits for the first authenticated connection; returns it, blocking, and its payload.
 
-        It waits for all that have come at once: a silent stranger keeps nobody waiting. There is no
-        time limit for each, which a slow machine would turn against our own client; of too many
-        that have proved nothing, the oldest goes. All that remain go when ours is there.
+        All waiting connections are polled together, so a silent one delays nobody. None has a time
+        limit, which might hit our own client on a slow machine; of too many that are
+        unauthenticated, the oldest is closed. The rest is closed when the client is admitted.
         """
         said: dict[socket.socket, bytes] = {}
         self._listener.setblocking(False)
@@ -77,19 +78,19 @@ class Gate:
             self._listener.setblocking(True)
 
     def turn_away(self, stranger: socket.socket) -> None:
-        """Closes a connection that isn't ours, and counts it."""
+        """Closes an unauthenticated connection, and counts it."""
         stranger.close()
         self.count_stranger()
 
     def count_stranger(self) -> None:
-        """Notes that there was a stranger, who is gone."""
+        """Counts an unauthenticated connection that is closed already."""
         self.facts[STRANGERS] = self.facts.get(STRANGERS, 0) + 1
 
     def _take(self, said: dict[socket.socket, bytes]) -> None:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return  # whoever it was is gone
+            return  # it was closed in the meantime
         connection.setblocking(False)
         said[connection] = b""
         if len(said) > _MOST_CANDIDATES:
@@ -98,7 +99,7 @@ class Gate:
             self.turn_away(oldest)
 
     def _proves_itself(self, connection: socket.socket, said: dict[socket.socket, bytes]) -> bool:
-        """Hears what a candidate says; who can't be ours any more is turned away."""
+        """Reads from a candidate; whether it is authenticated. Closes one that fails."""
         try:
             heard = connection.recv(self._whole_bytes - len(said[connection]))
         except BlockingIOError:
@@ -117,28 +118,28 @@ class Gate:
 
 
 class Watch:
-    """Ends the wait for a connection that says nothing, at no cost to those that speak.
+    """Ends the wait for a silent connection, without a cost for the others.
 
-    A time limit on each connection would be a system call more in what is timed (a UNIX socket
-    doesn't inherit its listener's). So a timer looks, once a second, whether the connection is the
-    same as the last time, and shuts it down for reading: then the wait returns with nothing.
+    A time limit on each connection would add a system call to the timed section (a UNIX socket
+    doesn't inherit its listener's limit). So a timer checks once a second whether the connection is
+    still the same, and shuts it down for reading: then the wait returns empty.
     """
 
     def __init__(self) -> None:
         self.connection: Open | None = None
-        """The one that is waited for."""
+        """The connection that the server waits for now."""
         self._seen: Open | None = None
         self._looks = False
 
     def start(self) -> None:
-        """Looks from now on, in a process of its own; a server in a thread has no such watch."""
+        """Starts the timer if the server has a process of its own; one in a thread has none."""
         if threading.current_thread() is threading.main_thread():
             self._looks = True
             signal.signal(signal.SIGALRM, self._look)
             signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
 
     def stop(self) -> None:
-        """Looks no more. Allowed twice."""
+        """Stops the timer. Allowed twice."""
         if self._looks:
             self._looks = False
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -156,7 +157,7 @@ class Watch:
 
 
 def _readable(sockets: Iterable[socket.socket]) -> list[socket.socket]:
-    """Waits until there are some."""
+    """Waits until at least one socket is readable; returns all that are."""
     with selectors.PollSelector() as selector:  # epoll would take a descriptor
         for one in sockets:
             selector.register(one, selectors.EVENT_READ)

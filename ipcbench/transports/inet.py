@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ipcbench.transports.base import CORE, Claim, Link, Transport, Workload, Workspace, known
+from ipcbench.transports.base import CORE, Link, Medium, Transport, Workload, Workspace, known
 from ipcbench.transports.stream import CONNECTING, TcpLink, ip_unavailable
 
 
@@ -16,7 +16,7 @@ class Inet(Transport):
     waits = "blocks in recv"
     source = "tcp(7), ip(7)"
     groups: ClassVar[tuple[str, ...]] = ("sockets", CORE)
-    claims: tuple[Claim, ...] = ("tcp4", "nodelay")
+    mediums: tuple[Medium, ...] = ("tcp4", "nodelay")
     workloads = CONNECTING
     family: int = socket.AF_INET
     host = "127.0.0.1"
@@ -39,12 +39,12 @@ class Inet(Transport):
 
 
 class InetNagle(Inet):
-    """TCP at 127.0.0.1 as an unconfigured socket has it."""
+    """TCP at 127.0.0.1 with the default options, Nagle's algorithm included."""
 
     name = "inet-nagle"
     summary = "TCP over IPv4 loopback, Nagle's algorithm left on"
     groups = ("sockets",)
-    claims = ("tcp4", "nagle")
+    mediums = ("tcp4", "nagle")
     nagle = True
 
 
@@ -54,7 +54,7 @@ class Inet6(Inet):
     name = "inet6"
     summary = "TCP over IPv6 loopback (::1), TCP_NODELAY"
     source = "tcp(7), ipv6(7)"
-    claims: tuple[Claim, ...] = ("tcp6", "nodelay")
+    mediums: tuple[Medium, ...] = ("tcp6", "nodelay")
     family = socket.AF_INET6
     host = "::1"
 
@@ -65,10 +65,10 @@ class Inet6(Inet):
 
 
 class Inet6Nagle(Inet6):
-    """TCP at ::1 as an unconfigured socket has it."""
+    """TCP at ::1 with the default options, Nagle's algorithm included."""
 
     name = "inet6-nagle"
     summary = "TCP over IPv6 loopback, Nagle's algorithm left on"
     groups = ("sockets",)
-    claims = ("tcp6", "nagle")
+    mediums = ("tcp6", "nagle")
     nagle = True

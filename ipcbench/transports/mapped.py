@@ -1,11 +1,11 @@
-"""Memory that both processes map: from /dev/shm, a file, a memfd, or nothing but the fork. mmap(2).
+"""Shared mappings: of /dev/shm, a file, a memfd, or anonymous memory. mmap(2).
 
-Nothing of it has a name that could be left behind: the segment in /dev/shm never gets one, and the
-file is in the launch's private directory.
+None leaves a name behind: the segment in /dev/shm never gets one, and the file is in the launch's
+private directory.
 """
 
 import os
-from collections.abc import Mapping as Facts
+from collections.abc import Mapping
 
 from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workload, Workspace, known
 from ipcbench.transports.counters import (
@@ -19,7 +19,7 @@ from ipcbench.transports.counters import (
     futex_unavailable,
     order_limit,
 )
-from ipcbench.transports.slots import Mapping, SignalLink, SlotsLink, memory_size
+from ipcbench.transports.slots import SharedMapping, SignalLink, SlotsLink, memory_size
 
 
 class PosixShm(Transport):
@@ -31,7 +31,7 @@ class PosixShm(Transport):
     copies = "twice: into a slot of the segment and out of it"
     source = "shm_overview(7), sem_overview(7)"
     groups = ("posix",)
-    claims = ("posix-shm", "posix-sem")
+    mediums = ("posix-shm", "posix-sem")
 
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
@@ -41,12 +41,12 @@ class PosixShm(Transport):
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
         return dev_shm_limit(memory_size(message_size_bytes, workload), SEMAPHORES_PER_LINK)
 
-    def limits(self) -> Facts[str, str]:
+    def limits(self) -> Mapping[str, str]:
         return {str(DEV_SHM): f"{dev_shm_room():,} bytes free"}
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         descriptor = os.open(DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        memory = Mapping(descriptor, memory_size(message_size_bytes, workload))
+        memory = SharedMapping(descriptor, memory_size(message_size_bytes, workload))
         return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
 
 
@@ -59,7 +59,7 @@ class MmapFile(Transport):
     copies = "twice: into a slot of the file's pages and out of it"
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
-    claims = ("mapped-file", "posix-sem")
+    mediums = ("mapped-file", "posix-sem")
 
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()
@@ -70,7 +70,9 @@ class MmapFile(Transport):
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         path = workspace.directory / "mapped"
-        memory = Mapping(os.open(path, flags, 0o600), memory_size(message_size_bytes, workload))
+        memory = SharedMapping(
+            os.open(path, flags, 0o600), memory_size(message_size_bytes, workload)
+        )
         os.unlink(path)
         return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
 
@@ -84,7 +86,7 @@ class MemfdEventfd(Transport):
     copies = "twice: into a slot of the memfd and out of it"
     source = "memfd_create(2), eventfd(2)"
     groups = ("linux",)
-    claims = ("memfd", "eventfd")
+    mediums = ("memfd", "eventfd")
 
     def unavailable(self) -> str | None:
         return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
@@ -92,7 +94,7 @@ class MemfdEventfd(Transport):
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         descriptor = os.memfd_create("ipcbench")
         os.fchmod(descriptor, 0o600)  # it has no path but those in /proc
-        memory = Mapping(descriptor, memory_size(message_size_bytes, workload))
+        memory = SharedMapping(descriptor, memory_size(message_size_bytes, workload))
         return SlotsLink(message_size_bytes, workload, memory, Eventfds())
 
 
@@ -105,7 +107,7 @@ class ShmFutex(Transport):
     copies = "twice: into a slot of the mapping and out of it"
     source = "mmap(2), futex(2)"
     groups = ("linux",)
-    claims = ("anonymous-memory", "futex")
+    mediums = ("anonymous-memory", "futex")
 
     def unavailable(self) -> str | None:
         return futex_unavailable()
@@ -114,12 +116,12 @@ class ShmFutex(Transport):
         return order_limit(loop)
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        memory = Mapping(-1, memory_size(message_size_bytes, workload))
+        memory = SharedMapping(-1, memory_size(message_size_bytes, workload))
         return SlotsLink(message_size_bytes, workload, memory, FutexWords())
 
 
 class Eventfd(Transport):
-    """An eventfd each way and nothing else."""
+    """An eventfd in each direction, without a payload."""
 
     name = "eventfd"
     summary = "eventfds alone: a signal, no payload"
@@ -127,14 +129,14 @@ class Eventfd(Transport):
     copies = "never: there is nothing to copy"
     source = "eventfd(2)"
     groups = ("linux",)
-    claims = ("eventfd",)
+    mediums = ("eventfd",)
     workloads = ("latency",)
     carries_payload = False
 
     def unavailable(self) -> str | None:
         return None if hasattr(os, "eventfd") else "this system has no eventfd"
 
-    def limits(self) -> Facts[str, str]:
+    def limits(self) -> Mapping[str, str]:
         return known({"fs.file-max": "open files on the machine"})
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:

@@ -1,4 +1,4 @@
-"""Copies the payload once inside one process: the ceiling that no mechanism's throughput beats."""
+"""The ceiling of every mechanism's throughput: one copy of the payload inside one process."""
 
 from ipcbench.transports.base import (
     CopyShape,
@@ -59,4 +59,4 @@ class Memcpy(Transport):
 
 
 def _nothing() -> None:
-    """What there is to receive, and to close."""
+    """No-op receive and close."""

@@ -1,8 +1,8 @@
-"""What Python's multiprocessing offers, as its documentation uses it. Python by nature: no C.
+"""Mechanisms of Python's multiprocessing, used as its documentation does. No native loop.
 
-`send_bytes` puts the length in front of a message, and from 16 KiB on writes it by itself: two
-writes, which over TCP, where multiprocessing leaves Nagle's algorithm on, is its famous trap. What
-is pickled has `-pickle` in its name.
+`send_bytes` puts the length in front of a message, and from 16 KiB on writes it separately. Two
+writes are slow over TCP, where multiprocessing leaves Nagle's algorithm on. Transports that pickle
+have `-pickle` in their name.
 """
 
 import os
@@ -48,14 +48,14 @@ from ipcbench.transports.stream import (
 )
 
 SEGMENT_KIND = "posix-shm"
-"""What the ledger calls a segment; the number beside it is in its name."""
+"""Kind of a segment in the ledger; the number beside it is part of its name."""
 
 _QUEUE_MESSAGES = 16
 _WHOLE = slice(None)
 
 
 class _ByPython(Transport):
-    """What all of them have in common."""
+    """Base of the transports that only Python can drive."""
 
     source = "Python's library reference: multiprocessing"
     groups = ("python",)
@@ -92,9 +92,9 @@ class PipeLink(Link):
 class ListenerLink(Link):
     """A Listener that one Client connects to, or in the connect workload many, one by one.
 
-    The client proves with a token that it is ours, see `gate`; multiprocessing's own `authkey` does
-    it with four messages more, which would be what the connect workload measures. There the token
-    travels with the byte, in one message.
+    The client authenticates itself with a token, see `gate`. multiprocessing's own `authkey` takes
+    four more messages, which would dominate the connect workload. There the token travels with the
+    byte, in one message.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class ListenerLink(Link):
         address: Any,
         size_bytes: int,
         workload: Workload,
-        let_go: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        """`let_go` is called once the listener is closed, or couldn't be made."""
+        """`on_close` is called once the listener is closed, or couldn't be made."""
         from multiprocessing import connection
 
         self._connect = connection.Client
@@ -114,12 +114,12 @@ class ListenerLink(Link):
         self._size_bytes = size_bytes
         self._workload = workload
         self._token = new_token()
-        self._let_go = let_go
+        self._on_close = on_close
         try:
             with owner_only():
                 self._listener = connection.Listener(address, family, BACKLOG)
         except OSError as error:
-            let_go()
+            on_close()
             raise bind_refused(error) from error
         # It has no public way to its socket, and its own `accept` lets everybody in.
         inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
@@ -152,7 +152,7 @@ class ListenerLink(Link):
 
     def close(self) -> None:
         self._listener.close()
-        self._let_go()
+        self._on_close()
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with self._connect(self._listener.address, self._family) as end:
@@ -162,7 +162,7 @@ class ListenerLink(Link):
                 _reset_on_close(end)
 
     def _answering(self) -> Endpoint:
-        """The server of the connect workload. All of `answer` is timed: what it uses is at hand."""
+        """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
         gate, watch, token = self._gate, self._watch, self._token
         accept, same, whole_bytes = self._listener.accept, gate.same, len(token) + 1
         message = opening_message(token)[len(token) :]
@@ -187,23 +187,23 @@ class ListenerLink(Link):
         return accepting_endpoint(answer, message, gate, watch)
 
 
-class QueueLink(Link):
-    """A queue each way, of a kind that pickles what it is given."""
+class PickleQueueLink(Link):
+    """A multiprocessing queue in each direction, which pickles its items."""
 
     def __init__(self, size_bytes: int, workload: Workload, make: Callable[[], Any]) -> None:
         self._size_bytes = size_bytes
         self._echoes = workload == "latency"
         with semaphores_explained():
-            self._forth, self._back = make(), make()
+            self._to_server, self._to_client = make(), make()
 
     def client(self) -> Endpoint:
-        return self._endpoint(self._forth, self._back, echoes=False)
+        return self._endpoint(self._to_server, self._to_client, echoes=False)
 
     def server(self) -> Endpoint:
-        return self._endpoint(self._back, self._forth, echoes=self._echoes)
+        return self._endpoint(self._to_client, self._to_server, echoes=self._echoes)
 
     def close(self) -> None:
-        for queue in (self._forth, self._back):
+        for queue in (self._to_server, self._to_client):
             if hasattr(queue, "cancel_join_thread"):
                 queue.cancel_join_thread()
             queue.close()
@@ -229,7 +229,7 @@ class QueueLink(Link):
 
 
 class NamedMemory(Memory):
-    """multiprocessing.shared_memory, unlinked as soon as it is made; till then in the ledger."""
+    """A segment of multiprocessing.shared_memory, unlinked as soon as it is made."""
 
     def __init__(self, size_bytes: int, workspace: Workspace) -> None:
         from multiprocessing import shared_memory
@@ -262,7 +262,7 @@ class MpPipe(_ByPython):
     name = "mp-pipe"
     summary = "multiprocessing.Pipe, duplex (a UNIX socket pair)"
     waits = "blocks in read"
-    claims = ("unix-stream", "no-name")
+    mediums = ("unix-stream", "no-name")
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return PipeLink(message_size_bytes, workload)
@@ -274,7 +274,7 @@ class MpConnection(_ByPython):
     name = "mp-connection"
     summary = "multiprocessing.connection over a UNIX socket file"
     waits = "blocks in read"
-    claims = ("unix-stream", "socket-file")
+    mediums = ("unix-stream", "socket-file")
     workloads = CONNECTING
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
@@ -288,7 +288,7 @@ class MpConnectionInet(_ByPython):
     name = "mp-connection-inet"
     summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
     waits = "blocks in read"
-    claims = ("tcp4", "nagle")
+    mediums = ("tcp4", "nagle")
     workloads = CONNECTING
 
     def unavailable(self) -> str | None:
@@ -299,10 +299,10 @@ class MpConnectionInet(_ByPython):
 
 
 class _WithSemaphores(_ByPython):
-    """What also needs POSIX semaphores."""
+    """Base of the transports that also need POSIX semaphores."""
 
     semaphores: ClassVar[int]
-    """How many a pair has."""
+    """Number of POSIX semaphores of a pair."""
 
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()
@@ -318,14 +318,16 @@ class MpQueue(_WithSemaphores):
     summary = "multiprocessing.Queue: pickled, sent by a thread"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
-    claims = ("pipe", "posix-sem")
+    mediums = ("pipe", "posix-sem")
     semaphores = 6
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         from multiprocessing import get_context  # heavy: loaded where it is needed
 
         context = get_context("fork")
-        return QueueLink(message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES))
+        return PickleQueueLink(
+            message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES)
+        )
 
 
 class MpSimpleQueue(_WithSemaphores):
@@ -335,13 +337,13 @@ class MpSimpleQueue(_WithSemaphores):
     summary = "multiprocessing.SimpleQueue: bytes, pickled"
     waits = "blocks in read, under a lock"
     copies = "four times: pickled, into a pipe and out of it, unpickled"
-    claims = ("pipe", "posix-sem")
+    mediums = ("pipe", "posix-sem")
     semaphores = 4
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         from multiprocessing import get_context
 
-        return QueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
+        return PickleQueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
 
 
 class MpSharedMemory(_WithSemaphores):
@@ -351,7 +353,7 @@ class MpSharedMemory(_WithSemaphores):
     summary = "multiprocessing.shared_memory; sleeps on a semaphore"
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
-    claims = ("posix-shm", "posix-sem")
+    mediums = ("posix-shm", "posix-sem")
     semaphores = SEMAPHORES_PER_LINK
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
@@ -383,12 +385,12 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
 
 
 def remove_segment(number: int) -> None:
-    """Removes the segment of this number, for a process that died while it had a name."""
+    """Removes the segment of this number, left by a process that died while it had a name."""
     remove_from_dev_shm(momentary_name(number))
 
 
 def _reserve(name: str, size_bytes: int) -> None:
-    """Sees that a new segment's memory is there; see `slots.reserve`."""
+    """Reserves the memory of a new segment; see `slots.reserve`."""
     if not (DEV_SHM / name).exists():
         return  # not Linux: segments are not files there, and their memory is the kernel's care
     descriptor = os.open(DEV_SHM / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -399,22 +401,22 @@ def _reserve(name: str, size_bytes: int) -> None:
 
 
 def _reset_on_close(end: Any) -> None:
-    """Ends a TCP connection without a port that waits; see `stream.SocketLink`."""
+    """Sets a TCP connection to end without TIME_WAIT; see `stream.SocketLink`."""
     with socket.socket(fileno=os.dup(end.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
 
 
 @contextmanager
 def _untracked(shared_memory: Any) -> Iterator[None]:
-    """Inside, no resource tracker is started for what is unlinked at once anyway.
+    """Keeps the resource tracker out of the block, whose segment is unlinked at once anyway.
 
-    Python 3.13 has `track=False`; before, the tracker is a process more that outlives the launch.
+    Python 3.13 has `track=False`; before, the tracker is another process that outlives the launch.
     """
 
     class Nobody:
         @staticmethod
         def register(*_: object) -> None:
-            """Notes nothing."""
+            """Does nothing."""
 
         unregister = register
 

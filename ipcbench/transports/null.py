@@ -1,4 +1,4 @@
-"""Moves nothing: what the timed loop itself costs, shown as a row and never subtracted."""
+"""The floor: the cost of the timed loop itself, shown as a row and never subtracted."""
 
 from ipcbench.transports.base import (
     Endpoint,
@@ -12,7 +12,7 @@ from ipcbench.transports.base import (
 
 
 class NullLink(Link):
-    """Joins nothing."""
+    """A link that joins nothing."""
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
@@ -37,7 +37,7 @@ class NullLink(Link):
 
 
 class Null(Transport):
-    """The loop and nothing else."""
+    """The timed loop alone."""
 
     name = "null"
     summary = "moves nothing: the floor, the loop's own cost"
@@ -52,4 +52,4 @@ class Null(Transport):
 
 
 def _nothing() -> None:
-    """What the loop calls when there is nothing to do: one Python call, like every endpoint's."""
+    """No-op send, receive and close: one Python call, as at every endpoint."""

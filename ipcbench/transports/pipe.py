@@ -1,7 +1,7 @@
 """Pipes, one each way: anonymous, of the largest size, or named. pipe(7), fifo(7).
 
-A blocking write of more than PIPE_BUF bytes may be taken in pieces, and a read returns as soon
-as there is anything: both ends go on until the message is whole.
+A blocking write of more than PIPE_BUF bytes may be split, and a read returns as soon as there is
+data: both ends go on until the message is whole.
 """
 
 import fcntl
@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from ipcbench.transports.base import (
     CORE,
-    Claim,
     Endpoint,
     Link,
+    Medium,
     Side,
     StreamShape,
     Transport,
@@ -31,8 +31,8 @@ _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""
 
 
-class PipeLink(Link):
-    """Four descriptors, of which each side keeps two."""
+class PipePairLink(Link):
+    """Two anonymous pipes; each side keeps one end of both."""
 
     def __init__(
         self, size_bytes: int, workload: Workload, capacity_bytes: int | None = None
@@ -82,14 +82,16 @@ class FifoLink(Link):
             os.mkfifo(path, 0o600)
 
     def client(self) -> Endpoint:
-        forth, back = self._paths
-        writer = io.FileIO(forth, "wb")  # each open waits for the other end's
-        return pipe_endpoint(io.FileIO(back, "rb"), writer, self._size_bytes, echoes=False)
+        to_server, to_client = self._paths
+        writer = io.FileIO(to_server, "wb")  # each open waits for the other end's
+        return pipe_endpoint(io.FileIO(to_client, "rb"), writer, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
-        forth, back = self._paths
-        reader = io.FileIO(forth, "rb")
-        return pipe_endpoint(reader, io.FileIO(back, "wb"), self._size_bytes, echoes=self._echoes)
+        to_server, to_client = self._paths
+        reader = io.FileIO(to_server, "rb")
+        return pipe_endpoint(
+            reader, io.FileIO(to_client, "wb"), self._size_bytes, echoes=self._echoes
+        )
 
     def close(self) -> None:
         for path in self._paths:
@@ -118,29 +120,29 @@ def pipe_endpoint(
 
 
 class Pipe(Transport):
-    """A pipe each way."""
+    """An anonymous pipe in each direction."""
 
     name = "pipe"
     summary = "two anonymous pipes, one each way"
     waits = "blocks in read"
     source = "pipe(7)"
     groups: ClassVar[tuple[str, ...]] = ("pipes", CORE)
-    claims: tuple[Claim, ...] = ("pipe",)
+    mediums: tuple[Medium, ...] = ("pipe",)
 
     def limits(self) -> Mapping[str, str]:
         return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return PipeLink(message_size_bytes, workload)
+        return PipePairLink(message_size_bytes, workload)
 
 
 class PipeLargest(Pipe):
-    """A pipe each way, as large as an ordinary user may have it."""
+    """A pipe in each direction, as large as an ordinary user may make it."""
 
     name = "pipe-1m"
     summary = "two anonymous pipes of the largest size (1 MiB)"
     groups = ("pipes",)
-    claims = ("pipe", "largest")
+    mediums = ("pipe", "largest")
 
     def unavailable(self) -> str | None:
         if not hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -150,7 +152,7 @@ class PipeLargest(Pipe):
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         largest = kernel_setting("fs.pipe-max-size") or _USUAL_LARGEST_BYTES
         try:
-            return PipeLink(message_size_bytes, workload, largest)
+            return PipePairLink(message_size_bytes, workload, largest)
         except PermissionError as error:
             raise Unavailable(
                 f"no pipe of {largest:,} bytes: {error.strerror}; this user's pipes hold too much"
@@ -159,13 +161,13 @@ class PipeLargest(Pipe):
 
 
 class Fifo(Pipe):
-    """A named pipe each way."""
+    """A named pipe in each direction."""
 
     name = "fifo"
     summary = "two named pipes, one each way"
     source = "fifo(7)"
     groups = ("pipes",)
-    claims = ("fifo",)
+    mediums = ("fifo",)
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return FifoLink(message_size_bytes, workload, workspace)

@@ -1,7 +1,7 @@
 """POSIX message queues, one each way. mq_overview(7).
 
 A queue is unlinked as soon as it is made: the server inherits its descriptor, so the kernel frees
-it with the last of the two. Its name is in the workspace's ledger for the moment that it exists.
+it with the last of the two. The name is in the workspace's ledger while it exists.
 """
 
 import os
@@ -26,14 +26,14 @@ except ImportError:  # an extra: pip install 'ipcbench[posix]'
     posix_ipc = None
 
 QUEUE_KIND = "posix-mq"
-"""What the ledger calls a queue; the number beside it is in its name."""
+"""Kind of a POSIX queue in the ledger; the number beside it is part of its name."""
 
 _MESSAGES = 10
-"""The default of fs.mqueue.msg_max, so that an ordinary user may have it."""
+"""Messages a queue: the default of fs.mqueue.msg_max, which any user may have."""
 
 
 class PosixQueueLink(QueueLink):
-    """Queues without a name, closed with their processes."""
+    """POSIX queues without a name, closed with their processes."""
 
     system = "posix"
 
@@ -57,7 +57,7 @@ class PosixQueueLink(QueueLink):
         workspace.strike(QUEUE_KIND, number)
         return queue
 
-    def let_go(self, queue: Any, workspace: Workspace) -> None:
+    def close_queue(self, queue: Any, workspace: Workspace) -> None:
         queue.close()
 
     def number(self, queue: Any) -> int:
@@ -73,7 +73,7 @@ class PosixMq(Transport):
     waits = "blocks in mq_receive"
     source = "mq_overview(7)"
     groups = ("posix",)
-    claims = ("posix-mq",)
+    mediums = ("posix-mq",)
 
     def unavailable(self) -> str | None:
         if posix_ipc is None:
@@ -105,7 +105,7 @@ class PosixMq(Transport):
 
 
 def remove_queue(number: int) -> None:
-    """Removes the queue of this number, for a process that didn't live to; gone is no error."""
+    """Removes the queue of this number, left by a process that died; a missing one is no error."""
     if posix_ipc is None:
         return
     try:

@@ -1,8 +1,8 @@
 """Cross Memory Attach: the client writes into the server's memory, and reads. process_vm_readv(2).
 
-Only the client copies, since a parent may look into its child under every setting of Yama's
-ptrace_scope but the strictest, and not the other way round. An eventfd each way says that there is
-something. A stream has one message on its way at a time: there is one place to write it to.
+Only the client copies: a parent may access its child under every setting of Yama's ptrace_scope but
+the strictest, and not the other way round. An eventfd in each direction signals a message. A stream
+has one message in flight at a time, since there is one buffer to write it to.
 """
 
 import os
@@ -23,35 +23,35 @@ from ipcbench.transports.base import (
 
 
 class AttachLink(Link):
-    """The server's buffer, whose address both know, an eventfd each way, and the server's id."""
+    """The server's buffer at an address known to both, and an eventfd in each direction."""
 
     def __init__(self, size_bytes: int, workload: Workload) -> None:
         self._size_bytes = size_bytes
         self._echoes = workload == "latency"
         # Made before the fork: it lies at the same address in the server, which has its own copy.
         self._servers = message_buffer(size_bytes)
-        self._forth, self._back = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
+        self._to_server, self._to_client = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
         self._told, self._telling = os.pipe()
 
     def client(self) -> Endpoint:
         server = int.from_bytes(os.read(self._told, 8))
-        self._let_go_of("_told")
+        self._close_once("_told")
         outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
-        forth, back, size = self._forth, self._back, self._size_bytes
+        to_server, to_client, size = self._to_server, self._to_client, self._size_bytes
         there = _address(self._servers)
         write = _copier("process_vm_writev", server, _address(outgoing), there, size)
         read = _copier("process_vm_readv", server, _address(incoming), there, size)
 
         def send() -> None:
             write()
-            os.eventfd_write(forth, 1)
+            os.eventfd_write(to_server, 1)
 
         def send_when_wanted() -> None:
-            os.eventfd_read(back)
+            os.eventfd_read(to_client)
             send()
 
         def receive() -> None:
-            os.eventfd_read(back)
+            os.eventfd_read(to_client)
             read()
 
         return Endpoint(
@@ -65,20 +65,20 @@ class AttachLink(Link):
 
     def server(self) -> Endpoint:
         os.write(self._telling, os.getpid().to_bytes(8))
-        self._let_go_of("_telling")
-        forth, back, echoes = self._forth, self._back, self._echoes
+        self._close_once("_telling")
+        to_server, to_client, echoes = self._to_server, self._to_client, self._echoes
         if not echoes:
 
             def receive() -> None:
-                os.eventfd_write(back, 1)  # what came before is done with, and may be replaced
-                os.eventfd_read(forth)
+                os.eventfd_write(to_client, 1)  # what came before is done with, and may be replaced
+                os.eventfd_read(to_server)
         else:
 
             def receive() -> None:
-                os.eventfd_read(forth)
+                os.eventfd_read(to_server)
 
         def send() -> None:
-            os.eventfd_write(back, 1)
+            os.eventfd_write(to_client, 1)
 
         return Endpoint(
             send=send,
@@ -90,14 +90,14 @@ class AttachLink(Link):
         )
 
     def keep_only(self, side: Side) -> None:
-        self._let_go_of("_telling" if side == "client" else "_told")
+        self._close_once("_telling" if side == "client" else "_told")
 
     def close(self) -> None:
-        for name in ("_forth", "_back", "_told", "_telling"):
-            self._let_go_of(name)
+        for name in ("_to_server", "_to_client", "_told", "_telling"):
+            self._close_once(name)
 
-    def _let_go_of(self, name: str) -> None:
-        """Closes a descriptor once: a pipe that stayed open could be what moves the messages."""
+    def _close_once(self, name: str) -> None:
+        """Closes a descriptor once; to the evidence an open pipe might be the medium."""
         descriptor = getattr(self, name)
         if descriptor != -1:
             setattr(self, name, -1)
@@ -113,7 +113,7 @@ class ProcessVm(Transport):
     copies = "once: from process to process, by the kernel"
     source = "process_vm_readv(2)"
     groups = ("linux",)
-    claims = ("process-vm", "eventfd")
+    mediums = ("process-vm", "eventfd")
 
     def unavailable(self) -> str | None:
         if not hasattr(os, "eventfd"):
@@ -139,7 +139,7 @@ def _address(buffer: memoryview) -> int:
 
 
 def _copier(name: str, process: int, near: int, far: int, size: int) -> Callable[[], None]:
-    """A call that copies so many bytes between an address here and one there."""
+    """Makes a call that copies `size` bytes between this process and another."""
     import ctypes
 
     class Piece(ctypes.Structure):

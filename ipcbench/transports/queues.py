@@ -1,7 +1,7 @@
-"""Whole messages through message queues, one each way; shared by System V's and POSIX's.
+"""Message queues, one each way; shared by the System V and POSIX transports.
 
-Both packages give the same calls: `send` takes a buffer, `receive` makes a bytes object of what
-came, and tells its type or priority. A type of link says how a queue is made and let go.
+Both packages have the same calls: `send` takes a buffer, `receive` returns a bytes object and its
+type or priority. A subclass of the link makes and closes the queues.
 """
 
 from abc import abstractmethod
@@ -23,7 +23,7 @@ _WHOLE = slice(None)
 
 
 class QueueLink(Link):
-    """A queue from client to server, and for round trips one back."""
+    """A queue from client to server, and for round trips another back."""
 
     system: ClassVar[Literal["sysv", "posix"]]
 
@@ -33,35 +33,35 @@ class QueueLink(Link):
         self._workspace = workspace
         self._queues: list[Any] = []
         try:
-            self._forth = self._added()
-            self._back = self._added() if self._echoes else None
+            self._to_server = self._add()
+            self._to_client = self._add() if self._echoes else None
         except BaseException:
             self.close()
             raise
 
     @abstractmethod
     def make(self, size_bytes: int, workspace: Workspace) -> Any:
-        """A new queue for messages of this size. Raises Unavailable."""
+        """Makes a queue for messages of this size. Raises Unavailable."""
 
     @abstractmethod
-    def let_go(self, queue: Any, workspace: Workspace) -> None:
+    def close_queue(self, queue: Any, workspace: Workspace) -> None:
         """Closes a queue, or removes it, in its maker."""
 
     @abstractmethod
     def number(self, queue: Any) -> int:
-        """What the loop in C knows it by."""
+        """The queue's id or descriptor, for the loop in C."""
 
     def client(self) -> Endpoint:
-        return self._endpoint(sends=self._forth, receives=self._back, echoes=False)
+        return self._endpoint(sends=self._to_server, receives=self._to_client, echoes=False)
 
     def server(self) -> Endpoint:
-        return self._endpoint(sends=self._back, receives=self._forth, echoes=self._echoes)
+        return self._endpoint(sends=self._to_client, receives=self._to_server, echoes=self._echoes)
 
     def close(self) -> None:
         while self._queues:
-            self.let_go(self._queues.pop(), self._workspace)
+            self.close_queue(self._queues.pop(), self._workspace)
 
-    def _added(self) -> Any:
+    def _add(self) -> Any:
         queue = self.make(self._size_bytes, self._workspace)
         self._queues.append(queue)
         return queue
@@ -82,7 +82,7 @@ class QueueLink(Link):
 
 
 def _behind_a_type(size_bytes: int) -> memoryview:
-    """A buffer that begins a page after its memory does: in front of it is room for a type."""
+    """Makes a buffer with a page in front of it, which has room for a message's type."""
     return message_buffer(_PAGE_BYTES + size_bytes)[_PAGE_BYTES:]
 
 

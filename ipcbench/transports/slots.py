@@ -1,14 +1,14 @@
-"""Whole messages through slots in shared memory; shared by every transport that maps memory.
+"""Slots in shared memory for whole messages; shared by every transport that maps memory.
 
 Each direction is a ring of slots. The sender copies its private buffer into the next slot and
-raises `filled`; the receiver lowers `filled` and copies the slot into a private buffer: one copy
-in, one copy out. A latency link has one slot each way, which strict alternation keeps free. A
-throughput link has one bounded ring and a second counter, `free`, that makes the sender wait: it
-counts parts of the ring, since to give every slot back by itself costs two more system calls a
-message where the kernel has the counters.
+increments `filled`; the receiver decrements `filled` and copies the slot into a private buffer: one
+copy in, one copy out. A latency link has one slot each way, which strict alternation keeps free. A
+throughput link has one bounded ring and a second counter, `free`, on which the sender waits. It
+counts parts of the ring: with counters in the kernel, giving each slot back separately would cost
+two more system calls a message.
 
-A transport says where the memory is from (`Memory`) and how an end waits (`Counters`). The memory
-begins with a cache line for each counter that is a word in it; the slots follow.
+A transport chooses the memory (`Memory`) and the way to wait (`Counters`). The memory begins with a
+cache line for each counter that is a word in it; the slots follow.
 """
 
 import mmap
@@ -31,41 +31,41 @@ from ipcbench.transports.base import (
 )
 
 CACHE_LINE_BYTES = 64
-FORTH_FILLED, FORTH_FREE, BACK_FILLED = range(3)
-"""The counters of a link, by their place."""
+TO_SERVER_FILLED, TO_SERVER_FREE, TO_CLIENT_FILLED = range(3)
+"""Places of the counters of a link."""
 _HEADER_BYTES = 3 * CACHE_LINE_BYTES
 _RING_BYTES = 2 * 1024 * 1024
-"""More than the private cache of a core, so that a slot has left the sender's when its turn comes
-again: taking a line out of another core's cache costs more than out of the shared one. Chosen by
-trying 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (the commit that set it says more)."""
+"""Size of a throughput ring: more than the private cache of a core, so that a slot has left the
+sender's cache when it is used again: a line costs more from another core's cache than from the
+shared one. Chosen from 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (see the commit)."""
 _PARTS = 4
-"""Of a ring. Two let the sender run dry where a message is short, eight cost more than they gain
-(the commit that set it says more)."""
+"""Parts of a ring. With two, the sender of short messages runs out of slots; eight cost more than
+they gain (the commit that set it says more)."""
 _MOST_SLOTS = 256
 _FEWEST_SLOTS = 2
 _WHOLE = slice(None)
 
 
 class Ring(NamedTuple):
-    """How many slots one way through the memory has, as parts of so many slots each."""
+    """Size of a ring of slots: `parts` parts of `part_slots` slots each."""
 
     parts: int
     part_slots: int
 
     @property
     def slots(self) -> int:
-        """All of them."""
+        """Number of slots in all parts."""
         return self.parts * self.part_slots
 
 
 class Counter(NamedTuple):
-    """One end's hold on a counter: it raises it by one, or waits until it can lower it by one."""
+    """One end's access to a counter: increments it, or waits until it can decrement it."""
 
     increase: Callable[[], None]
     decrease: Callable[[], Any]
     shape: CounterShape
     views: tuple[memoryview, ...] = ()
-    """What must be released before the memory is unmapped."""
+    """Views that must be released before the memory is unmapped."""
 
 
 class Memory(ABC):
@@ -73,30 +73,30 @@ class Memory(ABC):
 
     @abstractmethod
     def view(self) -> memoryview:
-        """All of it, writable, for one endpoint to hold."""
+        """A writable view of all the memory, for one endpoint."""
 
     @abstractmethod
     def close(self) -> None:
-        """Lets go of it in this process; no view of it lives any more. Allowed twice."""
+        """Unmaps the memory in this process, once no view of it is left. Allowed twice."""
 
 
 class Counters(ABC):
-    """How the ends of a link wait for each other; made before the fork."""
+    """Counters by which the ends of a link wait for each other; made before the fork."""
 
     @abstractmethod
     def make(self, place: int, value: int, memory: memoryview) -> None:
-        """Makes the counter of this place, raised so often. Raises Unavailable or OSError."""
+        """Makes the counter of this place with this value. Raises Unavailable or OSError."""
 
     @abstractmethod
     def end(self, place: int, memory: memoryview) -> Counter:
-        """The counter of this place for one end, which alone raises it or alone lowers it."""
+        """The counter of this place for one end, the only one to increment or to decrement it."""
 
     def close(self) -> None:  # noqa: B027  (words in memory go with the memory)
-        """Removes what was made. Allowed twice."""
+        """Removes the counters. Allowed twice."""
 
 
-class Mapping(Memory):
-    """Memory mapped from a descriptor, or from nothing (-1), which a fork shares all the same."""
+class SharedMapping(Memory):
+    """Memory mapped from a descriptor, or anonymous (-1), and shared by the fork."""
 
     def __init__(self, descriptor: int, size_bytes: int) -> None:
         """Takes the descriptor over; it is closed once the memory is mapped."""
@@ -116,9 +116,9 @@ class Mapping(Memory):
 
 
 def reserve(descriptor: int, size_bytes: int) -> None:
-    """Makes a file this long, with room for all of it. Raises Unavailable where there isn't.
+    """Makes a file this long and reserves room for all of it. Raises Unavailable without room.
 
-    A hole that is mapped and then finds no room is a SIGBUS, which no program can explain.
+    Otherwise, when the memory runs out, a write to a mapped hole raises an unexplained SIGBUS.
     """
     try:
         if hasattr(os, "posix_fallocate"):
@@ -132,7 +132,7 @@ def reserve(descriptor: int, size_bytes: int) -> None:
 
 
 class SlotsLink(Link):
-    """Shared memory, counters, and the endpoints that look into them."""
+    """Shared memory with slots, its counters, and the endpoints that use them."""
 
     def __init__(
         self, size_bytes: int, workload: Workload, memory: Memory, counters: Counters
@@ -147,11 +147,11 @@ class SlotsLink(Link):
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
                     view[page] = 0  # resident from now on
-                counters.make(FORTH_FILLED, 0, view)
+                counters.make(TO_SERVER_FILLED, 0, view)
                 if self._echoes:
-                    counters.make(BACK_FILLED, 0, view)
+                    counters.make(TO_CLIENT_FILLED, 0, view)
                 else:
-                    counters.make(FORTH_FREE, self._ring.parts, view)
+                    counters.make(TO_SERVER_FREE, self._ring.parts, view)
         except BaseException:
             self.close()
             raise
@@ -174,20 +174,24 @@ class SlotsLink(Link):
         for page in range(0, len(whole), mmap.PAGESIZE):
             whole[page]
         stride = slot_stride(self._size_bytes)
-        forth = _Way(self._counters, whole, _HEADER_BYTES, stride, self._ring, self._size_bytes)
-        forth.hold(FORTH_FILLED, None if self._echoes else FORTH_FREE)
-        back = None
+        to_server = _Direction(
+            self._counters, whole, _HEADER_BYTES, stride, self._ring, self._size_bytes
+        )
+        to_server.attach(TO_SERVER_FILLED, None if self._echoes else TO_SERVER_FREE)
+        to_client = None
         if self._echoes:
             start = _HEADER_BYTES + stride
-            back = _Way(self._counters, whole, start, stride, self._ring, self._size_bytes)
-            back.hold(BACK_FILLED, None)
-        sends, receives = (forth, back) if side == "client" else (back, forth)
+            to_client = _Direction(
+                self._counters, whole, start, stride, self._ring, self._size_bytes
+            )
+            to_client.attach(TO_CLIENT_FILLED, None)
+        sends, receives = (to_server, to_client) if side == "client" else (to_client, to_server)
         outgoing, incoming = buffer_pair(self._size_bytes, echoes=self._echoes and side == "server")
 
         def close() -> None:
             # Memory that is unmapped under a live view crashes the process.
-            for way in filter(None, (forth, back)):
-                way.release()
+            for direction in filter(None, (to_server, to_client)):
+                direction.release()
             whole.release()
 
         endpoint = Endpoint(
@@ -215,28 +219,28 @@ class SignalLink(Link):
         self._counters = counters
         nothing = memoryview(b"")
         try:
-            counters.make(FORTH_FILLED, 0, nothing)
-            counters.make(BACK_FILLED, 0, nothing)
+            counters.make(TO_SERVER_FILLED, 0, nothing)
+            counters.make(TO_CLIENT_FILLED, 0, nothing)
         except BaseException:
             counters.close()
             raise
 
     def client(self) -> Endpoint:
-        return self._endpoint(sends=FORTH_FILLED, receives=BACK_FILLED)
+        return self._endpoint(sends=TO_SERVER_FILLED, receives=TO_CLIENT_FILLED)
 
     def server(self) -> Endpoint:
-        return self._endpoint(sends=BACK_FILLED, receives=FORTH_FILLED)
+        return self._endpoint(sends=TO_CLIENT_FILLED, receives=TO_SERVER_FILLED)
 
     def close(self) -> None:
         self._counters.close()
 
     def _endpoint(self, *, sends: int, receives: int) -> Endpoint:
         nothing = memoryview(bytearray())
-        ways = [self._counters.end(place, nothing) for place in (sends, receives)]
-        shapes = [DirectionShape(0, 0, 1, 1, way.shape, None) for way in ways]
+        ends = [self._counters.end(place, nothing) for place in (sends, receives)]
+        shapes = [DirectionShape(0, 0, 1, 1, counter.shape, None) for counter in ends]
         return Endpoint(
-            send=ways[0].increase,
-            receive=ways[1].decrease,
+            send=ends[0].increase,
+            receive=ends[1].decrease,
             outgoing=nothing,
             incoming=nothing,
             facts={},
@@ -245,8 +249,8 @@ class SignalLink(Link):
         )
 
 
-class _Way:
-    """One way through the memory as one end sees it: its slots and its hold on the counters."""
+class _Direction:
+    """One direction through the memory, as one end uses it: slots and counters."""
 
     def __init__(
         self,
@@ -263,13 +267,13 @@ class _Way:
         offsets = range(start, start + ring.slots * stride, stride)
         self._slots = [memory[offset : offset + size_bytes] for offset in offsets]
 
-    def hold(self, filled: int, free: int | None) -> None:
-        """Takes hold of the counters at these places."""
+    def attach(self, filled: int, free: int | None) -> None:
+        """Attaches the counters at these places."""
         self._filled = self._counters.end(filled, self._memory)
         self._free = None if free is None else self._counters.end(free, self._memory)
 
     def shape(self) -> DirectionShape:
-        """The same for the loop in C."""
+        """Description of this direction for the loop in C."""
         free = self._free and self._free.shape
         return DirectionShape(self._start, self._stride, *self._ring, self._filled.shape, free)
 
@@ -282,7 +286,7 @@ class _Way:
             slot.release()
 
     def sender(self, message: memoryview) -> Callable[[], None]:
-        """A call that puts the message into the next slot."""
+        """Makes a call that puts the message into the next slot."""
         publish = self._filled.increase
         if self._free is None:
             (slot,) = self._slots
@@ -305,7 +309,7 @@ class _Way:
         return send
 
     def receiver(self, message: memoryview) -> Callable[[], None]:
-        """A call that takes the message out of the next slot."""
+        """Makes a call that takes the message out of the next slot."""
         wait = self._filled.decrease
         if self._free is None:
             (slot,) = self._slots
@@ -328,7 +332,7 @@ class _Way:
         return receive
 
     def _marking(self, place: int) -> Callable[[], tuple[memoryview, bool]]:
-        """A call that answers with the next slot, and whether it has this place in its part."""
+        """Makes a call that returns the next slot, and whether it has this place in its part."""
         part = [False] * self._ring.part_slots
         part[place] = True
         return cycle(zip(self._slots, part * self._ring.parts, strict=True)).__next__
@@ -340,7 +344,7 @@ def slot_stride(size_bytes: int) -> int:
 
 
 def ring(size_bytes: int) -> Ring:
-    """A throughput ring: at most 2 MiB of messages, but 2 to 256 slots, in parts of equal size."""
+    """Size of a throughput ring: at most 2 MiB, but 2 to 256 slots, in parts of equal size."""
     slots = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
     return Ring(min(_PARTS, slots), max(1, slots // _PARTS))
 

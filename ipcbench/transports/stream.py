@@ -1,8 +1,8 @@
 """Whole messages over a byte stream, and the stream sockets; shared by unix, inet, inet6, pipe.
 
-A stream may take or give fewer bytes than asked for: a 1 MiB message crosses a 64 KiB pipe in
-many pieces. The first call is tried with the whole buffer, and its count is the only thing
-checked when all went at once; the rest of a message goes through views that were cut beforehand.
+A stream may take or return fewer bytes than asked for: a 1 MiB message crosses a 64 KiB pipe in
+many pieces. The first call gets the whole buffer, and its count is the only check if all went at
+once. The rest of a message goes through views that were made beforehand.
 """
 
 import errno
@@ -35,28 +35,28 @@ Count = Callable[[memoryview], int | None]
 """A `read` into or `write` from a view; returns the bytes moved, 0 or None at the end."""
 
 Address = str | tuple[Any, ...]
-"""What a socket connects to: a path, or what getsockname() of the listener says."""
+"""Address that a socket connects to: a path, or getsockname() of the listener."""
 
 SUN_PATH_BYTES = 108
 """Room for the path in sockaddr_un, its closing NUL included (unix(7))."""
 _DESCRIPTORS = "/proc/self/fd"
 _NO_PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
-"""What bind(2) and connect(2) answer where the range of local ports is used up (ip(7))."""
+"""Errors of bind(2) and connect(2) if the range of local ports is used up (ip(7))."""
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _MOST_VIEWS = 4096
 NO_LINGER = struct.pack("@ii", 1, 0)
-"""struct linger of socket(7): on, and no time."""
+"""struct linger of socket(7): on, with a timeout of 0."""
 _UNIX_OVERHEAD_BYTES = 32
-"""unix_dgram_sendmsg(), of records too, refuses what is longer than the send buffer less this."""
+"""Overhead of a UNIX datagram or record: its length is at most the send buffer less this."""
 CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
-"""The workloads of what connects."""
+"""Workloads of a transport that makes connections."""
 
 
 class Tails:
-    """The rests of one message buffer, by the number of bytes already moved.
+    """Views of the remainders of one message buffer, by the number of bytes already moved.
 
-    Pipes and sockets move whole pages unless something is odd, so the rests at page boundaries
-    are cut beforehand (for messages up to 16 MiB); any other rest is cut when it is needed.
+    Pipes and sockets usually move whole pages, so the views at page boundaries are made beforehand
+    (for messages up to 16 MiB); any other is made when it is needed.
     """
 
     __slots__ = ("_cut", "_message")
@@ -67,16 +67,16 @@ class Tails:
         self._cut = {offset: message[offset:] for offset in pages[:_MOST_VIEWS]}
 
     def after(self, moved: int) -> memoryview:
-        """What is left of the message after `moved` bytes."""
+        """The remainder of the message after `moved` bytes."""
         return self._cut.get(moved) or self._message[moved:]
 
 
 def whole_receiver(
     read_into: Count, message: memoryview, read_rest: Count | None = None
 ) -> Callable[[], None]:
-    """A call that fills `message`, however many reads it takes; EOFError if the stream ends.
+    """Makes a call that fills `message` by as many reads as needed; EOFError at the end.
 
-    `read_rest` reads what the first read left, where there is something better for it.
+    `read_rest`, if given, reads the rest after the first read.
     """
     size = len(message)
     after = Tails(message).after
@@ -94,7 +94,7 @@ def whole_receiver(
 
 
 def whole_sender(write: Count, message: memoryview) -> Callable[[], None]:
-    """A call that writes all of `message`, however many writes it takes."""
+    """Makes a call that writes all of `message` by as many writes as needed."""
     size = len(message)
     after = Tails(message).after
 
@@ -139,7 +139,7 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
 
 
 def opening_message(opening: bytes) -> memoryview:
-    """The one message of a new connection: what it opens with, and a byte that begins a page."""
+    """Makes the only message of a new connection: the opening, and a byte that begins a page."""
     whole = message_buffer(mmap.PAGESIZE + 1)[mmap.PAGESIZE - len(opening) :]
     whole[: len(opening)] = opening
     return whole
@@ -150,7 +150,7 @@ def connecting_endpoint(
 ) -> Endpoint:
     """The client of the connect workload: `send` makes a connection, exchanges a byte, ends it.
 
-    `exchange` gets what to send, which is the byte behind the opening, and where the answer goes.
+    `exchange` gets the message to send, the opening and the byte, and the buffer for the answer.
     """
     whole, incoming = opening_message(opening), message_buffer(1)
     return Endpoint(
@@ -166,7 +166,7 @@ def connecting_endpoint(
 def accepting_endpoint(
     answer: Callable[[], None], message: memoryview, gate: Gate, watch: Watch
 ) -> Endpoint:
-    """Its server: `receive` takes a connection, answers its byte, and ends it."""
+    """The server of the connect workload: `receive` takes, answers and ends a connection."""
     return Endpoint(
         send=_nothing,
         receive=answer,
@@ -178,10 +178,10 @@ def accepting_endpoint(
 
 
 class SocketPath:
-    """Where a socket file is made: in this folder, however long its path is.
+    """The path of a socket file, usable however long the folder's path is.
 
-    What sockaddr_un has no room for is reached by way of the folder's descriptor, under which both
-    processes have it after the fork (proc_pid_fd(5)).
+    A path too long for sockaddr_un goes through the folder's descriptor, which both processes have
+    after the fork (proc_pid_fd(5)).
     """
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -208,13 +208,12 @@ class SocketPath:
 
 
 class SocketLink(Link):
-    """A listening socket that one client connects to; subclasses say where.
+    """A listening socket that one client connects to, at an address chosen by the subclass.
 
-    The client proves with a token that it is ours, see `gate`. Nobody listens any more once it is
-    there.
+    The client authenticates itself with a token, see `gate`. Then the listening socket is closed.
 
     In the connect workload it connects over and over. The token then travels with the byte, in one
-    send and one recv: the message is the byte, and the proof costs no system call. The client ends
+    send and one recv: the message is the byte, and the token costs no system call. The client ends
     each connection with a reset (SO_LINGER of 0), the one way that leaves no port waiting in
     TIME_WAIT: a port for each connection would end a run after some 28,000 of them, and a table of
     waiting ports slows the next batch down. Both ends have all of their bytes by then; the time
@@ -291,7 +290,7 @@ class SocketLink(Link):
                 raise EOFError("a new connection ended before its byte came back")
 
     def _answering(self) -> Endpoint:
-        """The server of the connect workload. All of `answer` is timed: what it uses is at hand."""
+        """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
         gate, watch, token, tune = self._gate, self._watch, self._token, self.tune
         accept, same, wait_all = self._listener.accept, gate.same, int(socket.MSG_WAITALL)
         whole = opening_message(bytes(len(token)))
@@ -342,7 +341,7 @@ class TcpLink(SocketLink):
 
 
 def ip_unavailable(family: int, host: str, kind: int = socket.SOCK_STREAM) -> str | None:
-    """Why this kind of socket can't be had at this loopback address; None where it can."""
+    """The reason why this loopback address has no such socket; None where it has."""
     try:
         with socket.socket(family, kind) as probe:
             probe.bind((host, 0))
@@ -357,7 +356,7 @@ def ip_unavailable(family: int, host: str, kind: int = socket.SOCK_STREAM) -> st
 
 
 def bind_refused(error: OSError) -> OSError | Unavailable:
-    """The same, or where a socket found no free port, Unavailable with what would help."""
+    """Turns an OSError of a socket without a free port into Unavailable with the remedy."""
     return Unavailable(_bind_reason(error)) if error.errno in _NO_PORT else error
 
 
@@ -371,7 +370,7 @@ def _bind_reason(error: OSError) -> str:
 
 
 def unix_message_limit(message_size_bytes: int) -> str | None:
-    """Why one UNIX datagram or record can't be so long; None if it can."""
+    """The reason why one UNIX datagram or record can't be this long; None if it can."""
     room = kernel_setting("net.core.wmem_default")
     if room is None or message_size_bytes <= room - _UNIX_OVERHEAD_BYTES:
         return None
@@ -383,4 +382,4 @@ def unix_message_limit(message_size_bytes: int) -> str | None:
 
 
 def _nothing() -> None:
-    """The other half of a connection's exchange, done already; and what there is to close."""
+    """No-op for the other half of an exchange, which is done already, and for close."""

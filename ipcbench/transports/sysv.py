@@ -1,4 +1,4 @@
-"""What all of System V IPC shares: the package, keys in the ledger, removal. sysvipc(7).
+"""Common parts of the System V transports: package, keys in the ledger, removal. sysvipc(7).
 
 Semaphores and queues outlive their makers, so their keys are in the workspace's ledger before they
 exist.
@@ -17,15 +17,15 @@ except ImportError:  # a platform without a wheel and without a compiler
     sysv_ipc = None
 
 ipc: Any = sysv_ipc
-"""The package, or None."""
+"""The package sysv_ipc, or None."""
 
 _KEY_TRIES = 20
 _MOST_KEY = 2**31 - 1
-"""key_t is an int (ftok(3)): a larger key would come back as another, negative, number."""
+"""Largest key: key_t is an int (ftok(3)), so a larger one would be returned as negative."""
 
 
 def unavailable() -> str | None:
-    """Why there is no System V IPC here, and what would help; None where there is."""
+    """The reason why there is no System V IPC here, and the remedy; None where there is."""
     if sysv_ipc is None:
         return "the package sysv_ipc is missing; pip install sysv_ipc"
     if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
@@ -34,9 +34,9 @@ def unavailable() -> str | None:
 
 
 def made(kind: str, workspace: Workspace, make: Callable[[int, int], Any], limit: str) -> Any:
-    """What `make(key, flags)` makes under a random key that was in the ledger first.
+    """Makes an object by `make(key, flags)` under a random key, recorded in the ledger first.
 
-    `limit` names what bounds how many there may be. Raises Unavailable.
+    `limit` names the limit on the number of such objects. Raises Unavailable.
     """
     for _ in range(_KEY_TRIES):
         # Above 0, which is IPC_PRIVATE, and nobody else will have chosen it.
@@ -53,7 +53,7 @@ def made(kind: str, workspace: Workspace, make: Callable[[int, int], Any], limit
 
 
 def removed(kind: str, workspace: Workspace, item: Any) -> None:
-    """Removes what `made` made, and takes its note back."""
+    """Removes an object that `made` made, and its note in the ledger."""
     try:
         item.remove()
     except sysv_ipc.ExistentialError:
@@ -62,7 +62,7 @@ def removed(kind: str, workspace: Workspace, item: Any) -> None:
 
 
 def remove(find: str, key: int) -> None:
-    """Removes the object of this class and key, for a process that didn't live to; gone is fine."""
+    """Removes the object of this class and key, left by a process that died; if it exists."""
     if sysv_ipc is None:
         return
     try:
@@ -72,7 +72,7 @@ def remove(find: str, key: int) -> None:
 
 
 def refused(error: Exception, limit: str) -> Unavailable:
-    """The same as a reason that names the limit and says where to look."""
+    """Turns an error of System V IPC into Unavailable, with the limit and the remedy."""
     reason = (isinstance(error, OSError) and error.strerror) or error
     return Unavailable(
         f"System V IPC refused: {reason}; if the limit of {limit} is reached (see ipcs -u and"

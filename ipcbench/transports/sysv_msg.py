@@ -16,11 +16,11 @@ from ipcbench.transports.base import (
 from ipcbench.transports.queues import QueueLink
 
 QUEUE_KIND = "sysv-msg"
-"""What the ledger calls a queue; the number beside it is its key."""
+"""Kind of a System V queue in the ledger; the number beside it is its key."""
 
 
 class SysvQueueLink(QueueLink):
-    """Queues that are removed with the link, or by whoever reads the ledger."""
+    """System V queues, removed with the link or by the ledger."""
 
     system = "sysv"
 
@@ -28,7 +28,7 @@ class SysvQueueLink(QueueLink):
         queue = partial(sysv.ipc.MessageQueue, mode=0o600, max_message_size=size_bytes)
         return sysv.made(QUEUE_KIND, workspace, queue, "queues, kernel.msgmni,")
 
-    def let_go(self, queue: Any, workspace: Workspace) -> None:
+    def close_queue(self, queue: Any, workspace: Workspace) -> None:
         sysv.removed(QUEUE_KIND, workspace, queue)
 
     def number(self, queue: Any) -> int:
@@ -44,7 +44,7 @@ class SysvMsg(Transport):
     waits = "blocks in msgrcv"
     source = "msgop(2), sysvipc(7)"
     groups = ("sysv",)
-    claims = ("sysv-msg",)
+    mediums = ("sysv-msg",)
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -73,5 +73,5 @@ class SysvMsg(Transport):
 
 
 def remove_queue(key: int) -> None:
-    """Removes the queue of this key, for a process that didn't live to; gone is no error."""
+    """Removes the queue of this key, left by a process that died; a missing one is no error."""
     sysv.remove("MessageQueue", key)

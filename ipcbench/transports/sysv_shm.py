@@ -1,8 +1,8 @@
-"""System V shared memory, and semaphores to sleep on, or alone. shmget(2), semop(2).
+"""System V shared memory and semaphores, together or alone. shmget(2), semop(2).
 
 The segment is marked for removal (IPC_RMID) as soon as it is attached: the server inherits the
 attachment by fork(2), so the kernel frees it with the last of the two, even after SIGKILL.
-Semaphores have no such mercy: their keys are in the workspace's ledger before they exist.
+Semaphores can't be marked so: their keys are in the workspace's ledger before they exist.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     CORE,
-    Claim,
     CounterShape,
     Link,
     Loop,
+    Medium,
     Transport,
     Workload,
     Workspace,
@@ -33,7 +33,7 @@ from ipcbench.transports.slots import (
 )
 
 SEMAPHORE_KIND = "sysv-sem"
-"""What the ledger calls a semaphore; the number beside it is its key."""
+"""Kind of a System V semaphore in the ledger; the number beside it is its key."""
 
 
 class SysvSegment(Memory):
@@ -58,7 +58,7 @@ class SysvSegment(Memory):
 
 
 class SysvSemaphores(Counters):
-    """A semaphore set of one for each counter. semop(2)."""
+    """System V semaphores: a set of one for each counter. semop(2)."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -84,7 +84,7 @@ class SysvSemaphores(Counters):
 
 
 class SysvShm(Transport):
-    """Shared memory with semaphores."""
+    """System V shared memory with semaphores."""
 
     name = "sysv-shm"
     summary = "System V shared memory; sleeps on a semaphore"
@@ -92,7 +92,7 @@ class SysvShm(Transport):
     copies = "twice: into a slot of the segment and out of it"
     source = "shmget(2), semop(2)"
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
-    claims: tuple[Claim, ...] = ("sysv-shm", "sysv-sem")
+    mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -125,14 +125,14 @@ class SysvShm(Transport):
 
 
 class SysvShmSpin(SysvShm):
-    """Shared memory whose reader spins."""
+    """System V shared memory whose reader spins."""
 
     name = "sysv-shm-spin"
     summary = "System V shared memory; spins, never on one CPU"
     waits = "spins: its CPU does nothing else"
     source = "shmget(2)"
     groups = ("sysv",)
-    claims = ("sysv-shm",)
+    mediums = ("sysv-shm",)
     spins = True
 
     def loop_limit(self, loop: Loop) -> str | None:
@@ -143,7 +143,7 @@ class SysvShmSpin(SysvShm):
 
 
 class SysvSem(Transport):
-    """A semaphore each way and nothing else."""
+    """A System V semaphore in each direction, without a payload."""
 
     name = "sysv-sem"
     summary = "System V semaphores alone: a signal, no payload"
@@ -151,7 +151,7 @@ class SysvSem(Transport):
     copies = "never: there is nothing to copy"
     source = "semop(2)"
     groups = ("sysv",)
-    claims = ("sysv-sem",)
+    mediums = ("sysv-sem",)
     workloads = ("latency",)
     carries_payload = False
 
@@ -166,5 +166,5 @@ class SysvSem(Transport):
 
 
 def remove_semaphore(key: int) -> None:
-    """Removes the semaphore of this key, for a process that didn't live to; gone is no error."""
+    """Removes the semaphore of this key, left by a process that died; if it exists."""
     sysv.remove("Semaphore", key)

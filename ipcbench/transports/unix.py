@@ -27,7 +27,7 @@ from ipcbench.transports.stream import (
 
 
 class UnixLink(SocketLink):
-    """A socket file, removed with the link."""
+    """Sockets met at a socket file, which is removed with the link."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class UnixLink(SocketLink):
 
 
 class AbstractLink(SocketLink):
-    """A name in Linux's abstract namespace: no file, gone with its last socket."""
+    """Sockets met at a name in Linux's abstract namespace, which needs no file."""
 
     def __init__(self, size_bytes: int, workload: Workload) -> None:
         super().__init__(socket.AF_UNIX, size_bytes, workload)
@@ -95,7 +95,7 @@ class Unix(Transport):
     waits = "blocks in recv"
     source = "unix(7)"
     groups = ("sockets", CORE)
-    claims = ("unix-stream", "socket-file")
+    mediums = ("unix-stream", "socket-file")
     workloads = CONNECTING
 
     def limits(self) -> Mapping[str, str]:
@@ -115,7 +115,7 @@ class UnixSeqpacket(Transport):
     waits = "blocks in recv"
     source = "unix(7)"
     groups = ("sockets",)
-    claims = ("unix-seqpacket", "socket-file")
+    mediums = ("unix-seqpacket", "socket-file")
     workloads = CONNECTING
 
     def unavailable(self) -> str | None:
@@ -139,7 +139,7 @@ class UnixAbstract(Transport):
     waits = "blocks in recv"
     source = "unix(7)"
     groups = ("sockets",)
-    claims = ("unix-stream", "abstract-name")
+    mediums = ("unix-stream", "abstract-name")
     workloads = CONNECTING
 
     def unavailable(self) -> str | None:
@@ -157,7 +157,7 @@ class Socketpair(Transport):
     waits = "blocks in recv"
     source = "socketpair(2), unix(7)"
     groups = ("sockets",)
-    claims = ("unix-stream", "no-name")
+    mediums = ("unix-stream", "no-name")
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return PairLink(message_size_bytes, workload)

@@ -37,7 +37,7 @@ class Seqpair(Transport):
     waits = "blocks in recv"
     source = "socketpair(2), unix(7)"
     groups = ("sockets",)
-    claims = ("unix-seqpacket", "no-name")
+    mediums = ("unix-seqpacket", "no-name")
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
         if message_size_bytes <= 200_000:

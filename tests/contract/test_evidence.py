@@ -13,10 +13,10 @@ from ipcbench import cli, transports
 from ipcbench.case import WORKLOADS, Case
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
-from ipcbench.evidence.verdict import TRACELESS, TRAITS, Claimed, Finding, judged
+from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
 from ipcbench.transports import TRANSPORTS
-from ipcbench.transports.base import Claim, Endpoint, Link, Transport, Workload, Workspace
+from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workload, Workspace
 
 MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
 MESSAGES = 10
@@ -25,11 +25,11 @@ MESSAGES = 10
 class Swapped(Transport):
     """One transport under another's name, with the other's claim."""
 
-    def __init__(self, claims: Transport, is_really: Transport) -> None:
+    def __init__(self, named: Transport, is_really: Transport) -> None:
         self._really = is_really
-        self.claims = claims.claims
+        self.mediums = named.mediums
         for name in ("name", "summary", "waits", "copies", "source", "groups", "workloads"):
-            setattr(self, name, getattr(claims, name))
+            setattr(self, name, getattr(named, name))
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return self._really.link(message_size_bytes, workload, workspace)
@@ -43,12 +43,12 @@ def _named(name: str) -> Transport:
     return transport
 
 
-def _witnessed(name: str, workload: Workload, directory: Path) -> Finding:
+def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
     transport = transports.get_transport(name)
     size = (1 if workload == "connect" else 64) if transport.carries_payload else 0
     with Pair(Case(workload, name, size), None, Workspace(directory)) as pair:
         pair.run(MESSAGES)
-        return pair.witness()
+        return pair.inspect()
 
 
 def _register(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,23 +65,23 @@ def test_every_transport_is_proved_in_every_workload(
     if workload not in transport.workloads:
         pytest.skip(f"{transport.name} has no {workload}")
     _named(transport.name)
-    finding = _witnessed(transport.name, workload, tmp_path)
-    assert finding.verdict == "proved", finding.digest
+    finding = _inspect(transport.name, workload, tmp_path)
+    assert finding.outcome == "proved", finding.digest
     assert "\n" not in finding.digest
     assert str(tmp_path.parent) not in "".join((finding.digest, *finding.found))
 
 
 @pytest.mark.parametrize("name", ["pipe+20us", "unix@3"])
 def test_the_selftests_variants_are_proved_as_what_they_vary(name: str, tmp_path: Path) -> None:
-    assert _witnessed(name, "latency", tmp_path).verdict == "proved"
+    assert _inspect(name, "latency", tmp_path).outcome == "proved"
 
 
 @pytest.mark.parametrize("transport", MECHANISMS, ids=lambda transport: transport.name)
 def test_every_mechanism_makes_a_claim_that_can_be_held_against_the_kernel(
     transport: Transport,
 ) -> None:
-    assert set(transport.claims) - TRAITS - TRACELESS
-    assert set(transport.claims) <= set(get_args(Claim))
+    assert set(transport.mediums) - TRAITS - TRACELESS
+    assert set(transport.mediums) <= set(get_args(Medium))
 
 
 @pytest.mark.parametrize("transport", MECHANISMS, ids=lambda transport: transport.name)
@@ -96,11 +96,11 @@ def test_what_joins_a_pair_proves_its_own_claim_and_no_other(
         assert server is not None
         seen = kernel.look(server, pair._held_before)
     for other in MECHANISMS:
-        finding = judged(Claimed(other.claims, False, "latency", 0), seen)
-        same = set(other.claims) - TRACELESS == set(transport.claims) - TRACELESS
+        finding = judged(Expected(other.mediums, False, "latency", 0), seen)
+        same = set(other.mediums) - TRACELESS == set(transport.mediums) - TRACELESS
         # A pipe of any size may be called a pipe.
-        same = same or (transport.claims, other.claims) == (("pipe", "largest"), ("pipe",))
-        assert (finding.verdict == "proved") == same, f"{other.name}: {finding.digest}"
+        same = same or (transport.mediums, other.mediums) == (("pipe", "largest"), ("pipe",))
+        assert (finding.outcome == "proved") == same, f"{other.name}: {finding.digest}"
 
 
 SWAPS = (
@@ -142,7 +142,7 @@ def test_it_is_found_out_in_the_other_workloads_too(
     name: str, really: str, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _register(Swapped(_named(name), _named(really)), monkeypatch)
-    assert _witnessed(name, workload, tmp_path).verdict == "refuted"
+    assert _inspect(name, workload, tmp_path).outcome == "refuted"
 
 
 class _Beside(Link):
@@ -173,7 +173,7 @@ def test_a_second_way_beside_the_claimed_one_is_found_out(
             return _Beside(super().link(message_size_bytes, workload, workspace), os.pipe())
 
     _register(Both(_named("unix"), _named("unix")), monkeypatch)
-    assert "there is pipe too" in _witnessed("unix", "latency", tmp_path).reason
+    assert "there is pipe too" in _inspect("unix", "latency", tmp_path).reason
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
@@ -186,19 +186,19 @@ def test_a_socket_that_isnt_connected_joins_nothing(
             return _Beside(super().link(message_size_bytes, workload, workspace), (idle,))
 
     _register(WithIdle(_named("pipe"), _named("pipe")), monkeypatch)
-    finding = _witnessed("pipe", "latency", tmp_path)
-    assert finding.verdict == "proved", finding.digest
+    finding = _inspect("pipe", "latency", tmp_path)
+    assert finding.outcome == "proved", finding.digest
 
 
 def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_late(server: int, _known: frozenset[str], _claimed: Claimed) -> Finding:
+    def too_late(server: int, _known: frozenset[str], _expected: Expected) -> Finding:
         os.kill(server, signal.SIGKILL)
         os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
         return Finding("refuted", "it holds nothing")
 
-    monkeypatch.setattr("ipcbench.measure.pair.witnessed", too_late)
+    monkeypatch.setattr("ipcbench.measure.pair.inspect", too_late)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
     try:
         with (

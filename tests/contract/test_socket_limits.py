@@ -84,7 +84,7 @@ LOOPBACK = {f"{int.from_bytes(IPv4Address('127.0.0.1').packed, sys.byteorder):08
     )
     for address in (IPv6Address("::1"), IPv6Address("::ffff:127.0.0.1"))
 }
-OVER_IP = [t for t in TRANSPORTS if any(claim[:3] in {"tcp", "udp"} for claim in t.claims)]
+OVER_IP = [t for t in TRANSPORTS if any(medium[:3] in {"tcp", "udp"} for medium in t.mediums)]
 
 
 def _bound_here() -> dict[str, str]:

@@ -266,7 +266,7 @@ def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
 
 
 def _kill_as_a_driver_sees_it(pid: int, stop: signal.Signals, noticed: threading.Event) -> float:
-    """When it killed; then it repeats SIGCHLD, as the driver does (`child.Worker`), until noticed.
+    """When it killed; then repeats SIGCHLD until noticed, as the driver does (`WorkerProcess`).
 
     A client that was just about to block when the first one came would wait for ever.
     """

@@ -285,11 +285,11 @@ def test_a_stopped_server_ends_with_the_launch_time_limit(tmp_path: Path) -> Non
 
 def test_a_worker_that_never_gets_ready_ends_with_the_launch_time_limit(tmp_path: Path) -> None:
     from ipcbench.errors import LaunchFailed
-    from ipcbench.measure.child import Worker, wait_until_ready
+    from ipcbench.measure.child import WorkerProcess, wait_until_ready
     from ipcbench.measure.scratch import scratch
 
     silent = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with scratch() as private, Worker(silent, tmp_path, private.held, 0.3) as worker:
+    with scratch() as private, WorkerProcess(silent, tmp_path, private.held, 0.3) as worker:
         wait_until_ready([worker])
         with pytest.raises(LaunchFailed, match=r"0\.3 s \(--timeout\) before its pair was made"):
             worker.turn()

@@ -11,7 +11,7 @@ import pytest
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.child import Worker, wait_until_ready
+from ipcbench.measure.child import WorkerProcess, wait_until_ready
 from ipcbench.measure.launch import Effort, WorkerLauncher
 from ipcbench.measure.scratch import Scratch, scratch
 
@@ -54,7 +54,7 @@ def test_a_worker_that_too_few_descriptors_are_left_for_fails_its_launch_and_lea
         before = _open_below(256)
         with _free_descriptors(count):
             with pytest.raises(LaunchFailed, match="may open no more files; raise its limit") as e:
-                Worker([sys.executable, "-c", ""], tmp_path, private.held, 30.0)
+                WorkerProcess([sys.executable, "-c", ""], tmp_path, private.held, 30.0)
             assert str(e.value).startswith("no worker could be started: ")
         assert _open_below(256) == before
 
@@ -62,7 +62,7 @@ def test_a_worker_that_too_few_descriptors_are_left_for_fails_its_launch_and_lea
 def test_turns_take_no_descriptor(tmp_path: Path) -> None:
     with (
         scratch() as private,
-        Worker([sys.executable, "-c", ""], tmp_path, private.held, 30.0) as worker,
+        WorkerProcess([sys.executable, "-c", ""], tmp_path, private.held, 30.0) as worker,
         _free_descriptors(0),
     ):
         assert not worker.turn()
@@ -82,7 +82,7 @@ def test_workers_that_never_get_ready_share_one_time_limit_and_cost_others_nothi
     prompt = [sys.executable, "-c", "import os; os.write(0, b'r'); os.read(0, 1)"]
     with scratch() as private, ExitStack() as started:
         first, good, last = (
-            started.enter_context(Worker(command, tmp_path, private.held, limit_s))
+            started.enter_context(WorkerProcess(command, tmp_path, private.held, limit_s))
             for command, limit_s in ((silent, 0.1), (prompt, 30.0), (silent, 0.1))
         )
         wait_until_ready([first, good, last])

@@ -6,12 +6,12 @@ import struct
 import pytest
 
 from ipcbench.evidence import objects, sockets, tables, witness
-from ipcbench.evidence.channels import Channel, Seen
+from ipcbench.evidence.channels import Carrier, Seen
 from ipcbench.evidence.holdings import Descriptor, Holdings
 from ipcbench.evidence.sockdiag import unix_answer, unix_request
 from ipcbench.evidence.sockets import TcpFacts
-from ipcbench.evidence.verdict import Claimed, Finding, judged
-from ipcbench.transports.base import Claim, Workload
+from ipcbench.evidence.verdict import Expected, Finding, judged
+from ipcbench.transports.base import Medium, Workload
 
 UNIX = """\
 Num       RefCount Protocol Flags    Type St Inode Path
@@ -67,14 +67,14 @@ def _pipe(number: int, inode: int, how: str) -> Descriptor:
     return Descriptor(number, "pipe", identity, identity, how == "r", how == "w")
 
 
-def _claimed(
-    *claims: Claim, workload: Workload = "latency", sent: int = 0, control: bool = False
-) -> Claimed:
-    return Claimed(claims, control, workload, sent)
+def _expected(
+    *mediums: Medium, workload: Workload = "latency", sent: int = 0, control: bool = False
+) -> Expected:
+    return Expected(mediums, control, workload, sent)
 
 
-def _judged(claimed: Claimed, *found: Channel) -> Finding:
-    return judged(claimed, Seen((), found))
+def _judged(expected: Expected, *found: Carrier) -> Finding:
+    return judged(expected, Seen((), found))
 
 
 def test_a_unix_table_tells_kind_listening_and_name_but_no_folder() -> None:
@@ -138,14 +138,14 @@ def test_unix_sockets_are_matched_by_peer_not_by_being_there() -> None:
     rows = list(tables.unix_sockets(UNIX))
     client, server = _sockets(100, 31), _sockets(200, 30, 32)
 
-    def found(peers: dict[int, int]) -> list[Channel]:
-        every = sockets.unix_channels(client, server, rows, peers.get, lambda _: "gone")
-        return [channel for channel in every if not channel.listens]
+    def found(peers: dict[int, int]) -> list[Carrier]:
+        every = sockets.unix_carriers(client, server, rows, peers.get, lambda _: "gone")
+        return [carrier for carrier in every if not carrier.listens]
 
-    (channel,) = found({31: 32})
-    assert channel.kind == "unix-stream"
-    assert channel.traits == frozenset(("socket-file",))
-    assert "/home" not in f"{channel.text}{channel.lines}"
+    (carrier,) = found({31: 32})
+    assert carrier.kind == "unix-stream"
+    assert carrier.traits == frozenset(("socket-file",))
+    assert "/home" not in f"{carrier.text}{carrier.lines}"
     assert found({31: 99}) == []
     assert found({}) == []
 
@@ -153,14 +153,14 @@ def test_unix_sockets_are_matched_by_peer_not_by_being_there() -> None:
 def test_a_tcp_connection_is_matched_by_mirrored_addresses() -> None:
     rows = list(tables.inet_sockets(TCP))
 
-    def found(client: int, server: int) -> list[Channel]:
+    def found(client: int, server: int) -> list[Carrier]:
         sides = _sockets(100, client), _sockets(200, server)
         facts = TcpFacts(nodelay=True, sent_bytes=640)
-        return list(sockets.inet_channels(*sides, "tcp4", "tcp", rows, lambda _: facts))
+        return list(sockets.inet_carriers(*sides, "tcp4", "tcp", rows, lambda _: facts))
 
-    (channel,) = found(41, 42)
-    assert (channel.kind, channel.moved_bytes) == ("tcp4", 640)
-    assert channel.traits == frozenset(("nodelay",))
+    (carrier,) = found(41, 42)
+    assert (carrier.kind, carrier.moved_bytes) == ("tcp4", 640)
+    assert carrier.traits == frozenset(("nodelay",))
     (door,) = found(41, 40)
     assert door.listens
     assert found(41, 41) == []
@@ -170,7 +170,7 @@ def test_sockets_that_no_table_lists_are_not_passed_over() -> None:
     def found(client: Holdings, server: Holdings, has_table: bool) -> list[str]:
         listed = frozenset((1, 2))
         every = sockets.other_sockets(client, server, listed, lambda _: has_table)
-        return [channel.kind for channel in every]
+        return [carrier.kind for carrier in every]
 
     both = _sockets(100, 1, 8), _sockets(200, 2, 9)
     assert found(*both, False) == ["other-socket"]
@@ -181,8 +181,8 @@ def test_sockets_that_no_table_lists_are_not_passed_over() -> None:
 def test_a_pipe_joins_only_a_writer_to_a_reader() -> None:
     def found(near: str, far: str) -> list[tuple[bool, bool]]:
         sides = _holding(100, _pipe(3, 5, near)), _holding(200, _pipe(4, 5, far))
-        every = objects.descriptor_channels(*sides, lambda _: 65_536, None)
-        return [(channel.forth, channel.back) for channel in every]
+        every = objects.descriptor_carriers(*sides, lambda _: 65_536, None)
+        return [(carrier.to_server, carrier.to_client) for carrier in every]
 
     assert found("w", "r") == [(True, False)]
     assert found("r", "w") == [(False, True)]
@@ -191,20 +191,20 @@ def test_a_pipe_joins_only_a_writer_to_a_reader() -> None:
 
 def test_a_pipe_of_the_largest_size_is_told_as_such() -> None:
     sides = _holding(100, _pipe(3, 5, "w")), _holding(200, _pipe(4, 5, "r"))
-    (large,) = objects.descriptor_channels(*sides, lambda _: 1_048_576, 1_048_576)
-    (usual,) = objects.descriptor_channels(*sides, lambda _: 65_536, 1_048_576)
+    (large,) = objects.descriptor_carriers(*sides, lambda _: 1_048_576, 1_048_576)
+    (usual,) = objects.descriptor_carriers(*sides, lambda _: 65_536, 1_048_576)
     assert large.traits == frozenset(("largest",))
     assert not usual.traits
 
 
 def test_an_open_file_that_both_hold_is_told_unless_it_is_what_they_map() -> None:
     file = Descriptor(3, "file", "fe:00 7 /x/mapped", "/x/mapped")
-    mapped = tables.Mapping("fe:00", 7, "/x/mapped", "")
+    mapped = tables.MemoryMapping("fe:00", 7, "/x/mapped", "")
     both = _holding(100, file), _holding(200, file)
-    (channel,) = objects.descriptor_channels(*both, lambda _: None, None)
-    assert channel.kind == "open-file"
+    (carrier,) = objects.descriptor_carriers(*both, lambda _: None, None)
+    assert carrier.kind == "open-file"
     both = both[0]._replace(mappings=(mapped,)), both[1]
-    assert not list(objects.descriptor_channels(*both, lambda _: None, None))
+    assert not list(objects.descriptor_carriers(*both, lambda _: None, None))
 
 
 @pytest.mark.parametrize(
@@ -220,15 +220,15 @@ def test_an_open_file_that_both_hold_is_told_unless_it_is_what_they_map() -> Non
     ],
 )
 def test_the_name_of_a_mapping_tells_its_kind(path: str, kind: str) -> None:
-    assert objects.mapping_kind(tables.Mapping("00:01", 1, path, "")) == kind
+    assert objects.mapping_kind(tables.MemoryMapping("00:01", 1, path, "")) == kind
 
 
 def test_memory_counts_when_both_map_it_and_a_segment_with_its_attachments() -> None:
     segment, *others = tables.shared_mappings(MAPS)
     client, server = Holdings(100, (), (segment, *others)), Holdings(200, (), (segment,))
-    (channel,) = objects.mapping_channels(client, server, tables.rows(SHM))
-    assert channel.text == "shmid 5 in both maps, 2 attached"
-    assert channel.lines[-1] == "/proc/sysvipc/shm: 0 5 1600 320 100 100 2 0"
+    (carrier,) = objects.mapping_carriers(client, server, tables.rows(SHM))
+    assert carrier.text == "shmid 5 in both maps, 2 attached"
+    assert carrier.lines[-1] == "/proc/sysvipc/shm: 0 5 1600 320 100 100 2 0"
 
 
 def test_semaphores_count_if_the_server_used_one() -> None:
@@ -237,7 +237,7 @@ def test_semaphores_count_if_the_server_used_one() -> None:
 
     def found(*users: int) -> list[str]:
         sets = [(row, (user,)) for row, user in zip(rows, users, strict=True)]
-        return [channel.text for channel in objects.semaphore_channels(*sides, sets)]
+        return [carrier.text for carrier in objects.semaphore_carriers(*sides, sets)]
 
     assert found(200, 100, 300) == [
         *("semid 61 last used by the server", "semid 62 last used by the client"),
@@ -247,8 +247,11 @@ def test_semaphores_count_if_the_server_used_one() -> None:
 
 def test_queues_count_by_who_sent_and_who_received_last() -> None:
     sides = Holdings(100, (), ()), Holdings(200, (), ())
-    found = list(objects.queue_channels(*sides, tables.rows(MSG)))
-    assert [(channel.forth, channel.back) for channel in found] == [(True, False), (False, True)]
+    found = list(objects.queue_carriers(*sides, tables.rows(MSG)))
+    assert [(carrier.to_server, carrier.to_client) for carrier in found] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_what_was_held_before_the_link_is_left_out() -> None:
@@ -257,68 +260,68 @@ def test_what_was_held_before_the_link_is_left_out() -> None:
     assert [descriptor.number for descriptor in held.without(before).descriptors] == [4]
 
 
-PIPE = Channel("pipe", "inode 5 to the server", (), back=False)
-PIPE_BACK = Channel("pipe", "inode 6 to the client", (), forth=False)
-SEGMENT = Channel("sysv-shm", "shmid 5", ())
-SEMAPHORE = Channel("sysv-sem", "semid 61", ())
-EVENTFD = Channel("eventfd", "id 1", ())
-CONNECTION = Channel("tcp4", "a <-> b", (), frozenset(("nodelay",)), moved_bytes=640)
-DOOR = Channel("tcp4", "the server listens", (), listens=True)
+PIPE = Carrier("pipe", "inode 5 to the server", (), to_client=False)
+PIPE_BACK = Carrier("pipe", "inode 6 to the client", (), to_server=False)
+SEGMENT = Carrier("sysv-shm", "shmid 5", ())
+SEMAPHORE = Carrier("sysv-sem", "semid 61", ())
+EVENTFD = Carrier("eventfd", "id 1", ())
+CONNECTION = Carrier("tcp4", "a <-> b", (), frozenset(("nodelay",)), moved_bytes=640)
+DOOR = Carrier("tcp4", "the server listens", (), listens=True)
 
 
 def test_a_claim_is_proved_by_all_that_it_names_and_nothing_else() -> None:
-    claimed = _claimed("sysv-shm", "sysv-sem")
-    assert _judged(claimed, SEGMENT, SEMAPHORE).verdict == "proved"
-    assert "no System V semaphore joins both" in _judged(claimed, SEGMENT).reason
-    assert "there is eventfd too" in _judged(claimed, SEGMENT, SEMAPHORE, EVENTFD).reason
-    assert _judged(claimed).verdict == "refuted"
+    expected = _expected("sysv-shm", "sysv-sem")
+    assert _judged(expected, SEGMENT, SEMAPHORE).outcome == "proved"
+    assert "no System V semaphore joins both" in _judged(expected, SEGMENT).reason
+    assert "there is eventfd too" in _judged(expected, SEGMENT, SEMAPHORE, EVENTFD).reason
+    assert _judged(expected).outcome == "refuted"
 
 
 def test_a_pipe_must_lead_where_the_workload_goes() -> None:
-    assert _judged(_claimed("pipe"), PIPE, PIPE_BACK).verdict == "proved"
-    assert "back to the client" in _judged(_claimed("pipe"), PIPE).reason
-    assert _judged(_claimed("pipe", workload="throughput"), PIPE).verdict == "proved"
-    assert "to the server" in _judged(_claimed("pipe", workload="throughput"), PIPE_BACK).reason
+    assert _judged(_expected("pipe"), PIPE, PIPE_BACK).outcome == "proved"
+    assert "back to the client" in _judged(_expected("pipe"), PIPE).reason
+    assert _judged(_expected("pipe", workload="throughput"), PIPE).outcome == "proved"
+    assert "to the server" in _judged(_expected("pipe", workload="throughput"), PIPE_BACK).reason
 
 
 def test_a_connection_must_be_set_as_claimed() -> None:
-    assert _judged(_claimed("tcp4", "nodelay"), CONNECTION).verdict == "proved"
-    assert "nothing is nagle" in _judged(_claimed("tcp4", "nagle"), CONNECTION).reason
+    assert _judged(_expected("tcp4", "nodelay"), CONNECTION).outcome == "proved"
+    assert "nothing is nagle" in _judged(_expected("tcp4", "nagle"), CONNECTION).reason
 
 
 def test_a_trait_must_hold_for_every_channel_of_its_kind() -> None:
-    named = Channel("unix-stream", "a", (), frozenset(("socket-file",)))
-    nameless = Channel("unix-stream", "b", (), frozenset(("no-name",)))
-    assert _judged(_claimed("unix-stream", "socket-file"), named).verdict == "proved"
-    both = _judged(_claimed("unix-stream", "socket-file"), named, nameless)
+    named = Carrier("unix-stream", "a", (), frozenset(("socket-file",)))
+    nameless = Carrier("unix-stream", "b", (), frozenset(("no-name",)))
+    assert _judged(_expected("unix-stream", "socket-file"), named).outcome == "proved"
+    both = _judged(_expected("unix-stream", "socket-file"), named, nameless)
     assert "not every AF_UNIX stream is socket-file" in both.reason
 
 
 def test_a_connection_must_have_moved_the_payload() -> None:
-    assert _judged(_claimed("tcp4", sent=640), CONNECTION).verdict == "proved"
-    idle = _judged(_claimed("tcp4", sent=64_000), CONNECTION)
+    assert _judged(_expected("tcp4", sent=640), CONNECTION).outcome == "proved"
+    idle = _judged(_expected("tcp4", sent=64_000), CONNECTION)
     assert "the kernel counted 640 of 64,000 bytes" in idle.reason
 
 
 def test_a_listening_socket_proves_connections_only() -> None:
-    assert _judged(_claimed("tcp4", "nodelay", workload="connect"), DOOR).verdict == "proved"
-    assert "no TCP over IPv4 joins both" in _judged(_claimed("tcp4"), DOOR).reason
+    assert _judged(_expected("tcp4", "nodelay", workload="connect"), DOOR).outcome == "proved"
+    assert "no TCP over IPv4 joins both" in _judged(_expected("tcp4"), DOOR).reason
 
 
 def test_what_leaves_no_trace_is_proved_by_there_being_nothing_else() -> None:
-    claimed = _claimed("process-vm", "eventfd", sent=640)
-    proved = _judged(claimed, EVENTFD)
+    expected = _expected("process-vm", "eventfd", sent=640)
+    proved = _judged(expected, EVENTFD)
     assert "nothing that could carry 640 bytes" in proved.reason
-    assert _judged(claimed, EVENTFD, PIPE).verdict == "refuted"
+    assert _judged(expected, EVENTFD, PIPE).outcome == "refuted"
 
 
 def test_a_control_claims_that_nothing_joins_the_two() -> None:
-    assert _judged(_claimed(control=True)).digest == "proved: nothing joins the two, as claimed"
-    assert _judged(_claimed(control=True), PIPE).verdict == "refuted"
+    assert _judged(_expected(control=True)).digest == "proved: nothing joins the two, as claimed"
+    assert _judged(_expected(control=True), PIPE).outcome == "refuted"
 
 
 def test_a_mechanism_without_a_claim_is_not_witnessed() -> None:
-    assert _judged(_claimed(), PIPE).digest == "not witnessed: the transport makes no claim"
+    assert _judged(_expected(), PIPE).digest == "not witnessed: the transport makes no claim"
 
 
 @pytest.mark.parametrize("size", [0, 10, 18])
@@ -327,6 +330,6 @@ def test_an_answer_of_the_kernel_that_is_cut_short_is_no_witness(
 ) -> None:
     answer = struct.pack("=IHHIIi", 20, 2, 0, 0, 0, -2)[:size]
     monkeypatch.setattr(witness, "look", lambda *_: unix_answer(answer))
-    found = witness.witnessed(os.getpid(), frozenset(), _claimed())
-    assert found.verdict == "not witnessed"
+    found = witness.inspect(os.getpid(), frozenset(), _expected())
+    assert found.outcome == "not witnessed"
     assert found.reason.startswith("a table of this kernel has another form: error: ")
