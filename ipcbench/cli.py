@@ -26,11 +26,12 @@ from ipcbench.errors import (
     Interrupted,
     IpcbenchError,
     ResultsError,
+    explain,
+    is_shortage,
 )
-from ipcbench.foreign import printable
 from ipcbench.interrupts import Interrupts
-from ipcbench.shortage import explain, is_shortage
 from ipcbench.streams import patient_streams
+from ipcbench.text import printable
 from ipcbench.transports import TRANSPORTS, chosen
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ from typing import Literal, NamedTuple
 from ipcbench import host
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.measure.scratch import leftovers
+from ipcbench.text import counted
 from ipcbench.transports import TRANSPORTS
-from ipcbench.units import counted, display_size, display_time, three_digits
+from ipcbench.units import display_size, display_time, three_digits
 
 Level = Literal["ok", "note", "warn", "fatal"]
 """Severity of a check.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ipcbench import __version__
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.foreign import read_text
+from ipcbench.text import read_text
 
 RESULTS_FOLDER = "results"
 STDOUT = "-"

@@ -23,8 +23,8 @@ from ipcbench.measure.driver import Metadata, Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
 from ipcbench.outputs import code_version, noise_floor
 from ipcbench.room import pairs_at_once, too_large
+from ipcbench.text import counted
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
-from ipcbench.units import counted
 
 _LAUNCH_OVERHEAD_S = 0.15
 _CALIBRATION_S = 0.2

@@ -133,10 +133,5 @@ def three_digits(number: float) -> str:
     return f"{number:,.{decimals}f}"
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A count of things for people: `1 round`, `5 rounds`, `2 launches`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
 def _trim(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")

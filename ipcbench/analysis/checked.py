@@ -19,7 +19,7 @@ from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case, cpus_placement, placement_of_cpus
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.foreign import printable
+from ipcbench.text import printable
 
 FORMAT = 1
 """Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""

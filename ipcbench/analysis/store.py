@@ -22,7 +22,7 @@ from ipcbench.analysis.checked import FORMAT, OUR_KEY, Status
 from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
-from ipcbench.foreign import printable, read_text
+from ipcbench.text import printable, read_text
 
 RETRIED_KEY = checked.RETRIED_KEY
 """Metadata key of a retried launch, under this name for callers that add launches."""

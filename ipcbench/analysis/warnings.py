@@ -13,7 +13,8 @@ import pandas as pd
 from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, placement_of_cpus
-from ipcbench.units import counted, display_percent
+from ipcbench.text import counted
+from ipcbench.units import display_percent
 
 _UNSTABLE = 0.10
 _DRIFT = 0.10

@@ -17,7 +17,15 @@ from types import FrameType
 from typing import Self, TypeVar
 
 from ipcbench.case import Case
-from ipcbench.errors import CheckFailed, Interrupted, LaunchFailed, PeerDied
+from ipcbench.errors import (
+    CheckFailed,
+    Interrupted,
+    LaunchFailed,
+    PeerDied,
+    explain,
+    explain_start,
+    explain_with_type,
+)
 from ipcbench.evidence.kernel import held_now
 from ipcbench.evidence.verdict import Expected, Finding
 from ipcbench.evidence.witness import inspect
@@ -29,7 +37,6 @@ from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
-from ipcbench.shortage import explain, explain_start, explain_with_type
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ipcbench.errors import LaunchFailed, UsageError
+from ipcbench.errors import LaunchFailed, UsageError, explain, explain_start
 from ipcbench.measure import process
-from ipcbench.shortage import explain, explain_start
 from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore

@@ -5,11 +5,11 @@ import signal
 from typing import NoReturn
 
 from ipcbench.case import Case
+from ipcbench.errors import explain_with_type
 from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import digest
-from ipcbench.shortage import explain_with_type
 from ipcbench.transports.base import Endpoint, Link
 
 

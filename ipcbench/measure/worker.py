@@ -16,11 +16,18 @@ import pyperf
 
 from ipcbench import __version__, host
 from ipcbench.case import Case
-from ipcbench.errors import EXIT_CASES_FAILED, EXIT_INTERNAL, Interrupted, IpcbenchError, UsageError
+from ipcbench.errors import (
+    EXIT_CASES_FAILED,
+    EXIT_INTERNAL,
+    Interrupted,
+    IpcbenchError,
+    UsageError,
+    explain,
+    is_shortage,
+)
 from ipcbench.measure import process
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
-from ipcbench.shortage import explain, is_shortage
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 

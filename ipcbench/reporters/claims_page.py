@@ -13,6 +13,7 @@ from ipcbench.analysis.judging import Buffer, Compared, Dimension, Judgement, Sa
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
 from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import WORDS, interval_text, ratio_text
+from ipcbench.text import counted
 
 _STYLES = {"holds": "green", "fails": "red", "depends": "yellow"}
 _PLACES = {
@@ -58,7 +59,7 @@ def claim_parts(
 def answer_text(judgement: Judgement) -> str:
     """The answer in words, with its conditions: `holds (12 of 12 comparisons decided)`."""
     yes, no = _sides(judgement.claim)
-    decided = f"({judgement.decided} of {units.counted(len(judgement.compared), 'comparison')}"
+    decided = f"({judgement.decided} of {counted(len(judgement.compared), 'comparison')}"
     decided += " decided)"
     if judgement.answer == "not measured":
         return "not measured"

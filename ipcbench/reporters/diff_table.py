@@ -9,7 +9,8 @@ from rich.text import Text
 
 from ipcbench.analysis.diff import Change, RunComparison
 from ipcbench.reporters.bare import bare_table
-from ipcbench.units import counted, display_change, display_percent, display_time, format_size
+from ipcbench.text import counted
+from ipcbench.units import display_change, display_percent, display_time, format_size
 
 
 def diff_parts(comparison: RunComparison) -> Iterator[RenderableType]:

@@ -38,7 +38,7 @@ from ipcbench.reporters.columns import (
 from ipcbench.reporters.html_text import Html, element, together
 from ipcbench.reporters.provenance import provenances
 from ipcbench.reporters.styles import DARK, GROUND
-from ipcbench.units import counted
+from ipcbench.text import counted
 
 _LONG = 25
 """Most rows of a table that doesn't scroll in a box of its own."""

@@ -17,7 +17,8 @@ from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters import charts, matrix
 from ipcbench.reporters.columns import WORDS
 from ipcbench.reporters.styles import Style, highlighted
-from ipcbench.units import counted, display_size, display_time, format_size
+from ipcbench.text import counted
+from ipcbench.units import display_size, display_time, format_size
 
 _MOST_NAMED = 6
 """Most mechanisms that a text alternative names; the tables have all."""

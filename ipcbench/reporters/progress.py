@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ipcbench.events import Began, Event, Failed, Launching, TryingAgain, Warned
-from ipcbench.foreign import printable
 from ipcbench.reporters.timeleft import TimeLeft
-from ipcbench.units import counted
+from ipcbench.text import counted, printable
 
 
 class Display(Protocol):

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ipcbench.case import Case
-from ipcbench.units import counted, display_percent, display_size
+from ipcbench.text import counted
+from ipcbench.units import display_percent, display_size
 
 _OF_LAUNCHES = frozenset(
     (

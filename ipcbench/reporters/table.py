@@ -21,7 +21,7 @@ from ipcbench.reporters.columns import (
     label,
     table_columns,
 )
-from ipcbench.units import counted
+from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbench.errors import ResultsError
-from ipcbench.foreign import printable, read_text
+from ipcbench.text import printable, read_text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ ALLOWED = {
     "ipcbench.units": {"errors"},
     "ipcbench.case": {"errors", "units"},
     "ipcbench.host": {"errors", "case", "units"},
-    "ipcbench.foreign": {"errors"},
+    "ipcbench.text": {"errors"},
     "ipcbench.outputs": {"errors", "foreign", ""},
     "ipcbench.transports.base": set(),
     "ipcbench.transports.gate": set(),

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.errors import LaunchFailed
+from ipcbench.errors import LaunchFailed, explain, explain_start, explain_with_type, is_shortage
 from ipcbench.measure import server
 from ipcbench.measure.control import Channel, PeerReported
 from ipcbench.measure.pair import Pair
-from ipcbench.shortage import explain, explain_start, explain_with_type, is_shortage
 from ipcbench.transports.base import Workspace
 
 NO_PROCESS = "this user may start no more processes"

@@ -56,3 +56,8 @@ def _read(path: Path, most_bytes: int) -> bytes:
                     raise ResultsError(f"{path} is larger than {most_bytes} bytes")
                 return content
     raise ResultsError(f"{path} is not a regular file; copy what it gives into one")
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count of things for people: `1 round`, `5 rounds`, `2 launches`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
