@@ -95,18 +95,18 @@ def _explain(args: Namespace) -> int:
 
 
 def _evidence(args: Namespace) -> int:
-    from ipcbench import proof
+    from ipcbench.checks import evidence
     from ipcbench.measure.scratch import scratch
 
     names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
     inspections = []
     with Interrupts() as signals, scratch() as private:
         for name in names:
-            inspections.append(proof.inspect_pair(name, private))
+            inspections.append(evidence.inspect_pair(name, private))
             signals.check()
-            print("\n".join(proof.described(inspections[-1])), end="\n\n", flush=True)
-    print(proof.counted(inspections))
-    return proof.exit_code(inspections)
+            print("\n".join(evidence.described(inspections[-1])), end="\n\n", flush=True)
+    print(evidence.counted(inspections))
+    return evidence.exit_code(inspections)
 
 
 def _clean(args: Namespace) -> int:
@@ -126,7 +126,7 @@ def _clean(args: Namespace) -> int:
 
 
 def _doctor(_: Namespace) -> int:
-    from ipcbench import doctor
+    from ipcbench.checks import doctor
 
     checks = doctor.examine()
     print("\n".join(doctor.render(checks)))
@@ -136,8 +136,8 @@ def _doctor(_: Namespace) -> int:
 def _selftest(args: Namespace) -> int:
     import secrets
 
-    from ipcbench import selftest
     from ipcbench.analysis import store
+    from ipcbench.checks import selftest
     from ipcbench.measure.lock import machine_lock
     from ipcbench.measure.scratch import scratch
     from ipcbench.reporters.console import progress

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ipcbench import selftest
+from ipcbench.checks import selftest
 from ipcbench.measure.scratch import scratch
 from tests.replay import Silent
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ipcbench import doctor, host
-from ipcbench.doctor import Check, examine, exit_code, pyperf_advice, render
+from ipcbench import host
+from ipcbench.checks import doctor
+from ipcbench.checks.doctor import Check, examine, exit_code, pyperf_advice, render
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.measure.process import start_time
 from ipcbench.measure.scratch import OWNER, PREFIX

@@ -36,7 +36,7 @@ ALLOWED = {
     "ipcbench.measure.loops": {"transports.base"},
     "ipcbench.measure.payload": set(),
     "ipcbench.measure.control": set(),
-    "ipcbench.doctor": {"errors", "host", "measure", "transports", "units"},
+    "ipcbench.checks.doctor": {"errors", "host", "measure", "transports", "units"},
     "ipcbench.measure.driver": {"analysis.store", "case", "errors", "events", "measure.launch"},
     "ipcbench.measure.launch": {"analysis.histogram", "case", "errors", "host", "measure"},
     "ipcbench.measure": {
@@ -57,7 +57,7 @@ ALLOWED = {
     "ipcbench.resuming": {
         *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
     },
-    "ipcbench.proof": {"case", "errors", "evidence", "measure", "transports"},
+    "ipcbench.checks.evidence": {"case", "errors", "evidence", "measure", "transports"},
     "ipcbench.planning": {
         "outputs",
         "analysis",
@@ -77,7 +77,7 @@ ALLOWED = {
         *("proof", "reporters"),
         *("selftest", "shortage", "streams", "transports", ""),
     },
-    "ipcbench.selftest": {
+    "ipcbench.checks.selftest": {
         *("analysis", "case", "errors", "events", "host", "measure", "transports", "units"),
     },
     "ipcbench.events": {"case"},

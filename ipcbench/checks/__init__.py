@@ -1,0 +1,1 @@
+"""Checks of the machine (doctor), the tool (selftest) and the mechanisms (evidence)."""
