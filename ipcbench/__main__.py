@@ -2,7 +2,7 @@
 
 import sys
 
-from ipcbench.cli import ask, main
+from ipcbench.cli.main import ask, main
 
 __all__ = ["ask", "main"]
 

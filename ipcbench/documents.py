@@ -1,8 +1,6 @@
 """Documents made from results: CSV, Markdown, page and pictures. Checked first, written last."""
 
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,47 +37,6 @@ class Documents(NamedTuple):
     def is_drawn(self) -> bool:
         """Whether any document has pictures."""
         return any(place is not None for place in (self.html, self.svg, self.png))
-
-
-def checked(args: Namespace) -> Documents:
-    """The documents that the arguments ask for. Raises UsageError if one can't be made here."""
-    wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png, args.claims)
-    for path in (wanted.csv, wanted.markdown):
-        if path is not None and str(path) != outputs.STDOUT:
-            outputs.checked_output(path, force=args.force)
-    if str(wanted.csv) == str(wanted.markdown) == outputs.STDOUT:
-        raise UsageError("--csv and --markdown both take stdout; name a file for one of them")
-    if wanted.html is not None:
-        if str(wanted.html) == outputs.STDOUT:
-            raise UsageError("--html takes a file; name one")
-        outputs.checked_output(wanted.html, force=args.force)
-    for folder in (wanted.svg, wanted.png):
-        if folder is not None:
-            outputs.checked_folder(folder, force=args.force)
-    if wanted.is_drawn:
-        check_drawing()
-    check_different(wanted.files)
-    return wanted
-
-
-def check_drawing() -> None:
-    """Raises UsageError, with the command that mends it, if pictures can't be drawn here."""
-    if find_spec("altair") is None or find_spec("vl_convert") is None:
-        raise UsageError(
-            "the page needs altair and vl-convert-python;"
-            " install them with: pip install 'ipcbench[html]'"
-        )
-
-
-def check_different(named: dict[str, Path | None]) -> None:
-    """Raises UsageError if two options name one file; `named` has the paths by option."""
-    seen: dict[Path, str] = {}
-    for option, path in named.items():
-        if path is None or str(path) == outputs.STDOUT:
-            continue
-        other = seen.setdefault(path.absolute(), option)
-        if other != option:
-            raise UsageError(f"{other} and {option} both name {path}; name two files")
 
 
 def write(

@@ -20,33 +20,6 @@ _LARGEST_FLOOR = 10.0
 """Largest credible noise floor, as a share: equal things don't differ more than tenfold."""
 
 
-def checked_output(path: Path, *, force: bool) -> Path:
-    """Returns the path if a file can be written there; else raises UsageError with a way out."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise UsageError(f"{path} can't be written: there is no folder {folder}; make it first")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already; add --force to replace it")
-    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"{path} can't be written: no permission; name another folder")
-    return path
-
-
-def checked_folder(path: Path, *, force: bool) -> Path:
-    """Returns the path if it is, or can be made, a writable folder; else raises UsageError."""
-    if not path.exists():
-        return checked_output(path, force=force)
-    if not path.is_dir():
-        raise UsageError(f"{path} is a file; name a folder")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise UsageError(f"{path} can't be written: no permission; name another folder")
-    if not force and any(path.iterdir()):
-        raise UsageError(f"{path} is not empty; add --force to replace what has the same name")
-    return path
-
-
 def default_output(machine_slug: str, question: str) -> Path:
     """The path of a new file `results/<machine>/<date>-<commit>/<question>.json`.
 
@@ -62,15 +35,6 @@ def default_output(machine_slug: str, question: str) -> Path:
         if not any(os.path.exists(path.with_suffix(ending)) for ending in _BESIDE):  # noqa: PTH110  (no error where it can't be seen)
             return path
         number += 1
-
-
-def checked_new(path: Path, instead: str = "go to another folder") -> Path:
-    """Returns the path if it and its folder can be made; else raises UsageError."""
-    folder = path.parent
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        raise UsageError(f"{existing.absolute()} can't be written; {instead}")
-    return path
 
 
 class NoiseFloor(NamedTuple):

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ipcbench import host
 from ipcbench.case import Case
-from ipcbench.destinations import new_output
+from ipcbench.cli.destinations import new_output
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.scratch import Scratch, scratch
 from ipcbench.transports.base import Workspace

@@ -9,8 +9,9 @@ from typing import get_args
 
 import pytest
 
-from ipcbench import cli, transports
+from ipcbench import transports
 from ipcbench.case import WORKLOADS, Case
+from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
@@ -224,7 +225,7 @@ def test_where_the_kernel_cant_be_asked_a_launch_says_so_and_goes_on(
 
 
 def test_evidence_shows_claim_place_lines_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["evidence", "unix", "inet"]) == 0
+    assert main.main(["evidence", "unix", "inet"]) == 0
     text = capsys.readouterr().out
     for part in (
         *("unix: UNIX domain stream socket", "  claim       unix-stream, socket-file\n"),
@@ -239,7 +240,7 @@ def test_evidence_answers_with_3_where_the_kernel_disagrees(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _register(Swapped(_named("unix"), _named("inet")), monkeypatch)
-    assert cli.main(["evidence", "unix", "pipe"]) == 3
+    assert main.main(["evidence", "unix", "pipe"]) == 3
     text = capsys.readouterr().out
     assert "  refuted: the claim is unix-stream, socket-file, but no AF_UNIX stream joins" in text
     assert text.splitlines()[-1] == "refuted: 1, proved: 1"
@@ -253,7 +254,7 @@ def test_evidence_tells_why_a_transport_cant_run(
             return "the moon is down"
 
     _register(Missing(_named("unix"), _named("unix")), monkeypatch)
-    assert cli.main(["evidence", "unix"]) == 0
+    assert main.main(["evidence", "unix"]) == 0
     assert "  can't run here: the moon is down" in capsys.readouterr().out
 
 

@@ -28,8 +28,8 @@ from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
 from ipcbench.analysis.intent import Intent
-from ipcbench.arguments import parser
-from ipcbench.cli import main as ipcbench
+from ipcbench.cli.commands import parser
+from ipcbench.cli.main import main as ipcbench
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK, EXIT_USAGE
 
 ROOT = Path(__file__).parent.parent.parent

@@ -43,10 +43,9 @@ class Announcer:
 
 def run_driver(arguments: list[str]) -> int:
     """Runs the command line, announcing each save and the tables."""
-    from ipcbench import cli
     from ipcbench.analysis import store
+    from ipcbench.cli import console, main
     from ipcbench.measure import launch
-    from ipcbench.reporters import console
 
     if os.environ.get(TERMINAL):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -64,7 +63,7 @@ def run_driver(arguments: list[str]) -> int:
         show(*given)
 
     vars(store)["save"], vars(console)["show"] = announced_save, announced_show
-    return cli.main(arguments)
+    return main.main(arguments)
 
 
 def run_worker(arguments: list[str]) -> int:

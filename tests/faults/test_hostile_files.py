@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench import cli
 from ipcbench.analysis import checked, store
+from ipcbench.cli import main
 from ipcbench.errors import ResultsError
 from tests.command import QUICK
 from tests.command import ipcbench as ipcbench_process
@@ -179,7 +179,7 @@ def test_a_long_seed_can_be_read_as_it_can_be_written(
     data: Any, stored: Callable[[Any], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     data["metadata"]["seed"] = 10**4000
-    assert cli.main(["report", stored(data), "--csv", "-"]) == 0
+    assert main.main(["report", stored(data), "--csv", "-"]) == 0
     assert "0" * 4000 in capsys.readouterr().out
 
 
@@ -314,7 +314,7 @@ def test_a_transport_that_this_version_lacks_is_shown(
 ) -> None:
     bench = data["benchmarks"][0]
     bench["metadata"] |= {"name": "latency/new-one/64/python/cross-core", "transport": "new-one"}
-    assert cli.main(["report", stored(data)]) == 0
+    assert main.main(["report", stored(data)]) == 0
     assert "\nnew-one " in capsys.readouterr().out
 
 
@@ -349,13 +349,13 @@ def test_markup_and_control_codes_are_shown_as_what_they_are(
 ) -> None:
     data["metadata"] |= {"cpu_model": NASTY, "kernel": NASTY}
     data["ipcbench"]["unmeasured"][0]["reason"] = NASTY.replace("\n", "")
-    assert cli.main(["report", stored(data)]) == 0
+    assert main.main(["report", stored(data)]) == 0
     out, err = capsys.readouterr()
     assert f"{SHOWN}, 2 CPUs, kvm; {SHOWN}; CPython" in out
     assert f"failed: latency/fifo/64/python/cross-core: {SHOWN}".replace(r"\n", "") in out
     assert out.replace("\n", "").isprintable()
     assert err == ""
-    assert cli.main(["diff", "run.json", stored(data)]) == 0
+    assert main.main(["diff", "run.json", stored(data)]) == 0
     assert capsys.readouterr().out.replace("\n", "").isprintable()
 
 
@@ -382,7 +382,7 @@ def test_no_cell_of_the_csv_is_a_formula(
 ) -> None:
     data["metadata"] |= {"cpu_model": f"{start}cmd|' /C calc'!A0", "kernel": "a\tb"}
     data["ipcbench"]["unmeasured"][0]["reason"] = f"{start}1"
-    assert cli.main(["report", stored(data), "--csv", "-"]) == 0
+    assert main.main(["report", stored(data), "--csv", "-"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     by_transport = {row["transport"]: row for row in rows}
     assert by_transport["unix"]["cpu_model"] == f"'{start}cmd|' /C calc'!A0"
@@ -405,7 +405,7 @@ def test_a_machines_name_leads_to_no_other_folder(
 ) -> None:
     data["metadata"]["machine"] = "../outside"
     path = stored(data)
-    assert cli.main(["diff", path, path]) == 2
+    assert main.main(["diff", path, path]) == 2
     assert "machine is '../outside', not a machine's name" in capsys.readouterr().err
 
 
@@ -429,7 +429,7 @@ def test_a_noise_floor_that_can_not_be_one_is_none(
     folder = Path("results") / data["metadata"]["machine"]
     folder.mkdir(parents=True)
     (folder / "selftest.json").write_text(text)
-    assert cli.main(["diff", path, path]) == 0
+    assert main.main(["diff", path, path]) == 0
     assert "noise floor" not in capsys.readouterr().out
 
 
@@ -438,7 +438,7 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(
 ) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (str(tmp_path / "fifo"), "/dev/zero", "/dev/null"):
-        assert cli.main(["report", path]) == 2
+        assert main.main(["report", path]) == 2
         said = f"ipcbench: {path} is not a regular file; copy what it gives into one\n"
         assert capsys.readouterr().err == said
 
@@ -448,7 +448,7 @@ def test_a_file_beyond_the_bound_is_refused(
 ) -> None:
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(2**40)
-    assert cli.main(["report", str(tmp_path / "large.json")]) == 2
+    assert main.main(["report", str(tmp_path / "large.json")]) == 2
     assert "large.json is larger than 268435456 bytes" in capsys.readouterr().err
 
 
@@ -456,7 +456,7 @@ def test_the_name_of_a_file_steers_no_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["report", f"{NASTY.replace('/', '')}.json"]) == 2
+    assert main.main(["report", f"{NASTY.replace('/', '')}.json"]) == 2
     said = f"ipcbench: {SHOWN.replace('/', '')}.json isn't there; name a result file\n"
     assert capsys.readouterr().err == said
 

@@ -141,7 +141,7 @@ def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(
 ) -> None:
     from argparse import Namespace
 
-    from ipcbench.arguments import parser
+    from ipcbench.cli.commands import parser
     from ipcbench.errors import UsageError
     from ipcbench.planning import planned
 

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from ipcbench.arguments import parser
+from ipcbench.cli.commands import parser
 from tests.command import ipcbench
 
 A_SCREEN = 35

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.arguments import RESULT_OPTIONS
+from ipcbench.cli.options import RESULT_OPTIONS
 from ipcbench.documents import Documents
 from tests.command import QUICK, ROOT, ipcbench, run
 
@@ -129,7 +129,7 @@ def test_what_cant_be_written_is_refused_with_what_to_change(
 
 def test_only_pictures_load_altair(tmp_path: Path) -> None:
     loads = (
-        "import sys; from ipcbench.cli import main;"
+        "import sys; from ipcbench.cli.main import main;"
         " main(sys.argv[1:]); print('altair' in sys.modules)"
     )
     for asked, wanted in ((("--markdown", "a.md"), "False"), (("--html", "a.html"), "True")):

@@ -15,10 +15,10 @@ from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Comparison, need
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.stats import Ratio
 from ipcbench.analysis.store import Results
-from ipcbench.arguments import parser
 from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
+from ipcbench.cli import console
+from ipcbench.cli.commands import parser
 from ipcbench.planning import planned
-from ipcbench.reporters import console
 from ipcbench.reporters.claims_page import answer_text, buffers_text, claim_parts
 from ipcbench.reporters.summary import summary
 from ipcbench.transports import TRANSPORTS

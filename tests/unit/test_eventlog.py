@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.destinations import open_events
+from ipcbench.cli.destinations import open_events
 from ipcbench.errors import UsageError
 from ipcbench.eventlog import SCHEMA, EventLog, event_line, event_name
 from ipcbench.events import (

@@ -42,12 +42,12 @@ ALLOWED = {
     "ipcbench.measure": {
         *("evidence", "measure", "transports", "case", "errors", "host", "shortage", ""),
     },
-    "ipcbench.arguments": {"case", "errors", "options", "parsing", "transports", ""},
-    "ipcbench.options": {"case", "errors", "host", "units", ""},
-    "ipcbench.parsing": {"errors"},
-    "ipcbench.completion": {"case", "transports"},
+    "ipcbench.cli.commands": {"case", "errors", "options", "parsing", "transports", ""},
+    "ipcbench.cli.options": {"case", "errors", "host", "units", ""},
+    "ipcbench.cli.parser": {"errors"},
+    "ipcbench.cli.completion": {"case", "transports"},
     "ipcbench.inventory": {"case", "measure", "transports"},
-    "ipcbench.destinations": {
+    "ipcbench.cli.destinations": {
         *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
     },
     "ipcbench.comparing": {
@@ -71,7 +71,7 @@ ALLOWED = {
         "",
     },
     "ipcbench.documents": {"analysis", "errors", "inventory", "outputs", "reporters", ""},
-    "ipcbench.cli": {
+    "ipcbench.cli.main": {
         *("analysis", "arguments", "comparing", "completion", "destinations", "doctor", "errors"),
         *("documents", "foreign", "host", "interrupts", "inventory", "measure", "outputs"),
         *("proof", "reporters"),
@@ -85,7 +85,7 @@ ALLOWED = {
     "ipcbench.interrupts": {"errors"},
     "ipcbench.room": {"errors", "transports", "units"},
     "ipcbench.shortage": set(),
-    "ipcbench.streams": set(),
+    "ipcbench.cli.streams": set(),
     "ipcbench.__main__": {"cli"},
     "ipcbench": set(),
 }

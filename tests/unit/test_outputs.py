@@ -4,25 +4,25 @@ from pathlib import Path
 import pytest
 
 from ipcbench import outputs
-from ipcbench.destinations import new_output
+from ipcbench.cli.destinations import checked_output, new_output
 from ipcbench.errors import UsageError
 
 
 def test_a_new_file_in_a_folder_that_is_there_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    assert outputs.checked_output(path, force=False) == path
+    assert checked_output(path, force=False) == path
     assert not path.exists()
 
 
 def test_what_cant_be_written_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "there.json").touch()
     with pytest.raises(UsageError, match="there is no folder"):
-        outputs.checked_output(tmp_path / "none" / "run.json", force=False)
+        checked_output(tmp_path / "none" / "run.json", force=False)
     with pytest.raises(UsageError, match="is a folder; name a file"):
-        outputs.checked_output(tmp_path, force=True)
+        checked_output(tmp_path, force=True)
     with pytest.raises(UsageError, match="exists already; add --force"):
-        outputs.checked_output(tmp_path / "there.json", force=False)
-    assert outputs.checked_output(tmp_path / "there.json", force=True).name == "there.json"
+        checked_output(tmp_path / "there.json", force=False)
+    assert checked_output(tmp_path / "there.json", force=True).name == "there.json"
 
 
 def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
         pytest.skip("root may write anywhere")
     tmp_path.chmod(0o500)
     with pytest.raises(UsageError, match="no permission"):
-        outputs.checked_output(tmp_path / "run.json", force=False)
+        checked_output(tmp_path / "run.json", force=False)
 
 
 def test_the_default_place_names_machine_date_commit_and_question(

@@ -3,8 +3,8 @@ from argparse import Namespace
 import pytest
 
 from ipcbench.analysis.precision import precision
-from ipcbench.arguments import parser
 from ipcbench.case import Case
+from ipcbench.cli.commands import parser
 from ipcbench.errors import UsageError
 from ipcbench.planning import planned
 from tests.replay import Recorded, replayed

@@ -9,8 +9,9 @@ from rich.console import Console
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
+from ipcbench.cli import console
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
-from ipcbench.reporters import console, csv_file, table
+from ipcbench.reporters import csv_file, table
 from ipcbench.reporters.columns import interval_text, ratio_text
 from ipcbench.reporters.progress import PlainProgress
 from ipcbench.reporters.summary import summary

@@ -10,7 +10,7 @@ from tests.command import environment, run
 
 PRINTS = r"""
 import os, sys
-from ipcbench.streams import patient_streams
+from ipcbench.cli.streams import patient_streams
 with patient_streams() as streams:
     print("12 \u00b5s \u2026 \u00e9")
     sys.stdout.flush()
@@ -57,7 +57,7 @@ def test_that_there_is_no_room_is_kept_for_whoever_asks() -> None:
 
 def test_a_closed_descriptor_is_not_taken_by_the_next_pipe(tmp_path: Path) -> None:
     script = (
-        "import os\nfrom ipcbench.streams import patient_streams\nos.close(0)\n"
+        "import os\nfrom ipcbench.cli.streams import patient_streams\nos.close(0)\n"
         "with patient_streams():\n    assert 0 not in os.pipe()\n"
     )
     done = run("-c", script, cwd=tmp_path)

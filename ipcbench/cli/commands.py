@@ -1,37 +1,11 @@
 """The grammar of the command line: sub-commands and their arguments. Runs nothing."""
 
-import argparse
-import sys
 from pathlib import Path
 
-from ipcbench import __version__, options
-from ipcbench.case import WORKLOADS
-from ipcbench.errors import UsageError
-from ipcbench.parsing import EPILOG, Parser
-from ipcbench.transports import groups
-from ipcbench.transports.base import CORE
-
-_REPORT_OPTIONS = frozenset(
-    (
-        *("files", "baseline", "percentiles", "details", "overview", "claims", "force"),
-        *("csv", "markdown", "html", "svg", "png", "quiet"),
-    )
-)
-"""Arguments of the commands that show stored results."""
-
-RESULT_OPTIONS = (_REPORT_OPTIONS - {"baseline"}) | {
-    *("command", "output", "resume", "save", "against", "no_lock", "events"),
-}
-"""Options that don't affect what is measured; a resumed run may change them."""
-
-
-_BASIC = frozenset(
-    (
-        *("help", "help_all", "transports", "sizes", "workloads", "loops", "placements"),
-        *("preset", "target", "output", "csv"),
-    )
-)
-"""Options that the short `compare --help` shows: it fits one screen."""
+from ipcbench import __version__
+from ipcbench.cli import options
+from ipcbench.cli.compare import add_claims_arguments, add_compare_arguments
+from ipcbench.cli.parser import EPILOG, Parser
 
 
 def parser() -> Parser:
@@ -88,7 +62,7 @@ def parser() -> Parser:
         help="what people say about these mechanisms, judged on this machine",
         description="Measures what common claims are about, in under 3 minutes, and judges them.",
     )
-    _add_claims_arguments(claims)
+    add_claims_arguments(claims)
     report = commands.add_parser(
         "report",
         help="tables and CSV from stored results",
@@ -153,88 +127,3 @@ def parser() -> Parser:
         description="Says what on this machine bounds or disturbs measuring, and what mends it.",
     )
     return main
-
-
-def question_parser(question: str) -> Parser:
-    """The parser of a bench script: the arguments of `compare`, described by the question."""
-    script = Parser(prog=Path(sys.argv[0]).name, description=question, epilog=EPILOG)
-    add_compare_arguments(script)
-    return script
-
-
-def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> None:
-    """Raises UsageError if a command that only reports was given an option of measuring."""
-    for name, value in vars(args).items():
-        if name not in _REPORT_OPTIONS and value != getattr(usual, name):
-            raise UsageError(
-                f"{args.files[0]} is judged as it is, and nothing is measured; leave the options"
-                " of measuring out, or the file"
-            )
-
-
-def add_compare_arguments(parser: Parser) -> None:
-    """Adds the arguments of `compare`, which bench scripts take as well."""
-    known = ", ".join(f"@{group}{' (default)' * (group == CORE)}" for group in groups())
-    parser.add_argument(
-        "transports",
-        nargs="*",
-        metavar="TRANSPORT",
-        help=f"names of `ipcbench list` or groups: {known}",
-    )
-    what = parser.add_argument_group("what is measured")
-    options.add_cases(what)
-    what.add_argument(
-        "--matrix",
-        action="store_true",
-        help="round trips of one transport over every pair of CPUs",
-    )
-    much = parser.add_argument_group("how much is measured")
-    options.add_presets(much)
-    options.add_effort(
-        much, rounds="7", values="9", min_time="25ms", budget="none; with --target 5m"
-    )
-    options.add_results(parser.add_argument_group("results"))
-    options.add_run(parser)
-    parser.set_defaults(usual=(f"@{CORE}",), usual_placements=(), only=None)
-    parser.add_help_all()
-    parser.basic = _BASIC
-    parser.add_examples(
-        ("", "the usual"),
-        ("unix inet --sizes 64 --target 3%", "until that is known to 3 %"),
-        ("@all --quick --overview", "everything, roughly"),
-        ("pipe --loop python,native", "what Python adds"),
-    )
-
-
-def _add_claims_arguments(parser: Parser) -> None:
-    """Adds the options of `compare`, except the transports, which the claims determine."""
-    parser.add_argument(
-        "files",
-        nargs="*",
-        type=Path,
-        metavar="FILE",
-        help="judge what these result files hold, and measure nothing",
-    )
-    both = ("same-core", "cross-core")
-    options.add_cases(parser.add_argument_group("what is measured"), usual_placements=both)
-    much = parser.add_argument_group("how much is measured")
-    options.add_effort(much, rounds="as fit", values="7", min_time="7ms", budget="170s")
-    options.add_results(parser.add_argument_group("results"))
-    options.add_run(parser)
-    parser.set_defaults(
-        sizes="64,64k",
-        workloads=",".join(WORKLOADS),
-        usual_placements=both,
-        preset="claims",
-        budget="170s",
-        transports=(),
-        matrix=False,
-        hgrm=None,
-        claims=True,
-        tables=False,
-    )
-    parser.add_examples(
-        ("", "all claims, both placements"),
-        ("--budget 60s --sizes 1k", "sooner, and less sure"),
-        ("run.json", "by what is measured already"),
-    )

@@ -1,11 +1,13 @@
 """Destinations of a run's results, checked before its first launch."""
 
+import os
 from argparse import Namespace
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-from ipcbench import documents, host, outputs
+from ipcbench import host, outputs
 from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
 from ipcbench.documents import Documents
@@ -48,7 +50,7 @@ def _save(path: Path, results: Results) -> None:
     store.save(results, path)
 
 
-def checked(args: Namespace, question: str) -> Places:
+def checked_places(args: Namespace, question: str) -> Places:
     """The files that the arguments name, or the default ones, for results called `question`.
 
     Raises UsageError for one that can't be written or doesn't exist.
@@ -56,7 +58,7 @@ def checked(args: Namespace, question: str) -> Places:
     notes: list[str] = []
     output, wanted = _outputs(args, question, notes)
     option = "-o" if args.resume is None else "--resume"
-    documents.check_different(wanted.files | {option: output, "--events": args.events})
+    check_different(wanted.files | {option: output, "--events": args.events})
     kept = None if args.save is None else _baseline(args)
     against = None if args.against is None else store.load(outputs.known_baseline(args.against))
     return Places(output, wanted, kept, against, notes)
@@ -67,24 +69,24 @@ def open_events(path: Path | None, *, force: bool) -> AbstractContextManager[Eve
     if path is None:
         return nullcontext()
     if not is_special(path):
-        outputs.checked_output(path, force=force)
+        checked_output(path, force=force)
     return EventLog(path)
 
 
 def new_output(machine_slug: str, question: str) -> Path:
     """A new file for the results of a question, in the default place. UsageError without one."""
     path = outputs.default_output(machine_slug, question)
-    return outputs.checked_new(path, "name a file with -o")
+    return checked_new(path, "name a file with -o")
 
 
 def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | None, Documents]:
     """The result file and its documents; with a CSV if no result file is named."""
-    wanted = documents.checked(args)
+    wanted = checked_documents(args)
     if args.resume is not None:
         if args.output is not None:
             raise UsageError("a resumed run goes on in its own file; leave -o out")
         if args.resume.exists():
-            outputs.checked_output(args.resume, force=True)
+            checked_output(args.resume, force=True)
         return args.resume, _made_anew(wanted, args.resume, notes)
     if args.output is None:
         try:
@@ -97,7 +99,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
         return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
     if str(args.output) == outputs.STDOUT:
         raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
-    return outputs.checked_output(args.output, force=args.force), wanted
+    return checked_output(args.output, force=args.force), wanted
 
 
 def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
@@ -113,7 +115,7 @@ def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
 def _page_beside(output: Path, notes: list[str]) -> Path | None:
     """The default path of a run's page; None, with a note, if pictures can't be drawn here."""
     try:
-        documents.check_drawing()
+        check_drawing()
     except UsageError as error:
         notes.append(f"no page is made: {error}")
         return None
@@ -124,4 +126,81 @@ def _baseline(args: Namespace) -> Path:
     path = outputs.baseline_path(args.save)
     if path.exists() and not args.force:
         raise UsageError(f"baseline {args.save!r} exists already; add --force to replace it")
-    return outputs.checked_new(path)
+    return checked_new(path)
+
+
+def checked_documents(args: Namespace) -> Documents:
+    """The documents that the arguments ask for. Raises UsageError if one can't be made here."""
+    wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png, args.claims)
+    for path in (wanted.csv, wanted.markdown):
+        if path is not None and str(path) != outputs.STDOUT:
+            checked_output(path, force=args.force)
+    if str(wanted.csv) == str(wanted.markdown) == outputs.STDOUT:
+        raise UsageError("--csv and --markdown both take stdout; name a file for one of them")
+    if wanted.html is not None:
+        if str(wanted.html) == outputs.STDOUT:
+            raise UsageError("--html takes a file; name one")
+        checked_output(wanted.html, force=args.force)
+    for folder in (wanted.svg, wanted.png):
+        if folder is not None:
+            checked_folder(folder, force=args.force)
+    if wanted.is_drawn:
+        check_drawing()
+    check_different(wanted.files)
+    return wanted
+
+
+def check_drawing() -> None:
+    """Raises UsageError, with the command that mends it, if pictures can't be drawn here."""
+    if find_spec("altair") is None or find_spec("vl_convert") is None:
+        raise UsageError(
+            "the page needs altair and vl-convert-python;"
+            " install them with: pip install 'ipcbench[html]'"
+        )
+
+
+def check_different(named: dict[str, Path | None]) -> None:
+    """Raises UsageError if two options name one file; `named` has the paths by option."""
+    seen: dict[Path, str] = {}
+    for option, path in named.items():
+        if path is None or str(path) == outputs.STDOUT:
+            continue
+        other = seen.setdefault(path.absolute(), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} both name {path}; name two files")
+
+
+def checked_output(path: Path, *, force: bool) -> Path:
+    """Returns the path if a file can be written there; else raises UsageError with a way out."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"{path} can't be written: there is no folder {folder}; make it first")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already; add --force to replace it")
+    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise UsageError(f"{path} can't be written: no permission; name another folder")
+    return path
+
+
+def checked_folder(path: Path, *, force: bool) -> Path:
+    """Returns the path if it is, or can be made, a writable folder; else raises UsageError."""
+    if not path.exists():
+        return checked_output(path, force=force)
+    if not path.is_dir():
+        raise UsageError(f"{path} is a file; name a folder")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} can't be written: no permission; name another folder")
+    if not force and any(path.iterdir()):
+        raise UsageError(f"{path} is not empty; add --force to replace what has the same name")
+    return path
+
+
+def checked_new(path: Path, instead: str = "go to another folder") -> Path:
+    """Returns the path if it and its folder can be made; else raises UsageError."""
+    folder = path.parent
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise UsageError(f"{existing.absolute()} can't be written; {instead}")
+    return path

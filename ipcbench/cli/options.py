@@ -251,3 +251,28 @@ def whole(option: str, *, at_least: int) -> Callable[[str], int]:
         return int(digits)
 
     return read
+
+
+REPORT_OPTIONS = frozenset(
+    (
+        *("files", "baseline", "percentiles", "details", "overview", "claims", "force"),
+        *("csv", "markdown", "html", "svg", "png", "quiet"),
+    )
+)
+"""Arguments of the commands that show stored results."""
+
+
+RESULT_OPTIONS = (REPORT_OPTIONS - {"baseline"}) | {
+    *("command", "output", "resume", "save", "against", "no_lock", "events"),
+}
+"""Options that don't affect what is measured; a resumed run may change them."""
+
+
+def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> None:
+    """Raises UsageError if a command that only reports was given an option of measuring."""
+    for name, value in vars(args).items():
+        if name not in REPORT_OPTIONS and value != getattr(usual, name):
+            raise UsageError(
+                f"{args.files[0]} is judged as it is, and nothing is measured; leave the options"
+                " of measuring out, or the file"
+            )

@@ -1,0 +1,225 @@
+"""The commands that measure: compare, claims, and the bench scripts."""
+
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipcbench.case import WORKLOADS
+from ipcbench.cli import options
+from ipcbench.cli.messages import note, say
+from ipcbench.cli.options import RESULT_OPTIONS, check_only_reports
+from ipcbench.cli.parser import EPILOG, Parser
+from ipcbench.cli.report import run_report, show_diff, show_results
+from ipcbench.errors import (
+    EXIT_CASES_FAILED,
+    EXIT_IMPRECISE,
+    EXIT_OK,
+    Interrupted,
+    ResultsError,
+)
+from ipcbench.interrupts import Interrupts
+from ipcbench.transports import groups
+from ipcbench.transports.base import CORE
+
+if TYPE_CHECKING:
+    from ipcbench.analysis.store import Results
+    from ipcbench.cli.destinations import Places
+
+
+def run_claims(args: Namespace, usual: Namespace, command: list[str]) -> int:
+    """Judges the claims by result files, or else by measuring the cases they need."""
+    from ipcbench.analysis.claims import TRANSPORTS_NEEDED, needed
+
+    if not args.files:
+        for arguments in (args, usual):
+            arguments.usual, arguments.only = TRANSPORTS_NEEDED, needed
+        return run_compare(args, usual, command, "claims")
+    check_only_reports(args, usual)
+    return run_report(args)
+
+
+def run_compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
+    """Measures, saves and shows; the exit code says how that went."""
+    from ipcbench import comparing
+    from ipcbench.cli import destinations
+    from ipcbench.cli.console import progress
+    from ipcbench.measure.lock import machine_lock
+    from ipcbench.measure.scratch import leftovers, sweep
+
+    places = destinations.checked_places(args, question)
+    for message in places.notes:
+        say(message)
+    stopped = log = None
+    with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
+        plan, results = comparing.begun(args, usual, command, RESULT_OPTIONS)
+        for message in plan.notes:
+            note(args, message)
+        for left in leftovers():
+            sweep(left.directory)
+            note(args, f"removed what a killed run left: {left}")
+        try:
+            # The log is made last: a run that is refused leaves no file, and replaces none.
+            with (
+                destinations.open_events(args.events, force=args.force) as log,
+                progress(quiet=args.quiet) as display,
+            ):
+                observers = [display] if log is None else [display, log]
+                is_watched = not args.quiet or log is not None
+                comparing.measure(
+                    plan, results, places.save, signals, observers, is_watched=is_watched
+                )
+        except (Interrupted, ResultsError) as reason:
+            stopped = reason
+            say(_how_it_stopped(reason, places.output))
+        if log is not None and log.failure is not None:
+            say(f"{args.events} lacks events: {log.failure}")
+        if results.is_empty:
+            say("nothing was measured")
+        else:
+            _keep(args, results, places, is_whole=stopped is None)
+            _show_all(args, results, plan.intent.baseline, places)
+        if stopped is not None:
+            _say_how_to_go_on(places.output, results, question)
+            return stopped.exit_code
+        return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
+
+
+def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bool) -> None:
+    """Saves the run as a named baseline, if asked for and if the run wasn't cut short."""
+    if places.kept is None:
+        return
+    if not is_whole:
+        say(f"not kept as {args.save!r}: the run was broken off")
+        return
+    places.keep(results)
+    note(args, f"kept: {places.kept}")
+
+
+def _show_all(args: Namespace, results: "Results", baseline: str, places: "Places") -> None:
+    written = show_results(results, args, baseline, places.documents)
+    if places.against is not None:
+        show_diff(places.against, results)
+    output = places.output
+    if output is not None and output.exists():
+        beside = [path.name for path in written if path.parent == output.parent]
+        written = [path for path in written if path.parent != output.parent]
+        note(args, f"saved: {' and '.join([str(output), *beside])}")
+    for path in written:
+        note(args, f"written: {path}")
+
+
+def _say_how_to_go_on(output: Path | None, results: "Results", question: str) -> None:
+    if output is not None and not results.is_empty and output.exists():
+        is_command = question in {"compare", "claims"}
+        program = f"ipcbench {question}" if is_command else f"bench/{question}.py"
+        say(f"go on with: {program} --resume {shlex.quote(str(output))}")
+
+
+def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) -> str:
+    """The message for a run that ended early: the reason, and what is saved."""
+    ending = "the table is of what was measured until then"
+    if isinstance(stopped, Interrupted) or output is None:
+        return f"{stopped}; {ending}"
+    kept = f"{output} keeps what was saved before" if output.exists() else "nothing is saved"
+    return f"{stopped}; the run ends here, {kept}, and {ending}"
+
+
+def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
+    """The exit code of a run that wasn't cut short."""
+    from ipcbench.analysis.precision import precision
+
+    if any(item.status == "failed" for item in results.unmeasured.values()):
+        return EXIT_CASES_FAILED
+    found = None if target is None else precision(results, baseline)
+    if target is None or (found is not None and found.reaches(target)):
+        return EXIT_OK
+    width = "unknown" if found is None or found.half_width is None else f"{found.half_width:.1%}"
+    where = f" ({found.case})" if found is not None else ""
+    say(f"the precision of {target:.1%} was not reached: the widest is {width}{where}")
+    return EXIT_IMPRECISE
+
+
+_BASIC = frozenset(
+    (
+        *("help", "help_all", "transports", "sizes", "workloads", "loops", "placements"),
+        *("preset", "target", "output", "csv"),
+    )
+)
+"""Options that the short `compare --help` shows: it fits one screen."""
+
+
+def question_parser(question: str) -> Parser:
+    """The parser of a bench script: the arguments of `compare`, described by the question."""
+    script = Parser(prog=Path(sys.argv[0]).name, description=question, epilog=EPILOG)
+    add_compare_arguments(script)
+    return script
+
+
+def add_compare_arguments(parser: Parser) -> None:
+    """Adds the arguments of `compare`, which bench scripts take as well."""
+    known = ", ".join(f"@{group}{' (default)' * (group == CORE)}" for group in groups())
+    parser.add_argument(
+        "transports",
+        nargs="*",
+        metavar="TRANSPORT",
+        help=f"names of `ipcbench list` or groups: {known}",
+    )
+    what = parser.add_argument_group("what is measured")
+    options.add_cases(what)
+    what.add_argument(
+        "--matrix",
+        action="store_true",
+        help="round trips of one transport over every pair of CPUs",
+    )
+    much = parser.add_argument_group("how much is measured")
+    options.add_presets(much)
+    options.add_effort(
+        much, rounds="7", values="9", min_time="25ms", budget="none; with --target 5m"
+    )
+    options.add_results(parser.add_argument_group("results"))
+    options.add_run(parser)
+    parser.set_defaults(usual=(f"@{CORE}",), usual_placements=(), only=None)
+    parser.add_help_all()
+    parser.basic = _BASIC
+    parser.add_examples(
+        ("", "the usual"),
+        ("unix inet --sizes 64 --target 3%", "until that is known to 3 %"),
+        ("@all --quick --overview", "everything, roughly"),
+        ("pipe --loop python,native", "what Python adds"),
+    )
+
+
+def add_claims_arguments(parser: Parser) -> None:
+    """Adds the options of `compare`, except the transports, which the claims determine."""
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="judge what these result files hold, and measure nothing",
+    )
+    both = ("same-core", "cross-core")
+    options.add_cases(parser.add_argument_group("what is measured"), usual_placements=both)
+    much = parser.add_argument_group("how much is measured")
+    options.add_effort(much, rounds="as fit", values="7", min_time="7ms", budget="170s")
+    options.add_results(parser.add_argument_group("results"))
+    options.add_run(parser)
+    parser.set_defaults(
+        sizes="64,64k",
+        workloads=",".join(WORKLOADS),
+        usual_placements=both,
+        preset="claims",
+        budget="170s",
+        transports=(),
+        matrix=False,
+        hgrm=None,
+        claims=True,
+        tables=False,
+    )
+    parser.add_examples(
+        ("", "all claims, both placements"),
+        ("--budget 60s --sizes 1k", "sooner, and less sure"),
+        ("run.json", "by what is measured already"),
+    )

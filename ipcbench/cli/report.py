@@ -1,0 +1,96 @@
+"""The commands over stored results: report, diff."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipcbench import documents, outputs
+from ipcbench.cli.destinations import check_different, checked_documents, checked_output
+from ipcbench.cli.messages import say
+from ipcbench.documents import Documents
+from ipcbench.errors import (
+    EXIT_GATE_TRIPPED,
+    EXIT_OK,
+)
+
+if TYPE_CHECKING:
+    from ipcbench.analysis.diff import Gate
+    from ipcbench.analysis.store import Results
+
+
+def run_report(args: Namespace) -> int:
+    """Shows stored results, and writes what is asked for of them."""
+    from ipcbench.analysis import frame, store
+    from ipcbench.reporters.hgrm import hgrm_texts
+
+    wanted = checked_documents(args)
+    read = {f"the file {path}": path for path in args.files}
+    check_different(wanted.files | {"--hgrm": args.hgrm} | read)
+    results = store.merge([(str(path), store.load(path)) for path in args.files])
+    if args.baseline is not None:
+        frame.check_baseline(results, args.baseline)
+    if args.hgrm is not None:
+        for path, text in hgrm_texts(frame.launches(results), args.hgrm).items():
+            store.write_atomically(checked_output(path, force=args.force), text)
+            say(f"written: {path}")
+    for path in show_results(results, args, args.baseline, wanted):
+        say(f"written: {path}")
+    return EXIT_OK
+
+
+def run_diff(args: Namespace) -> int:
+    """Shows what changed between two runs; the exit code says whether a gate tripped."""
+    from ipcbench.analysis import store
+    from ipcbench.analysis.diff import parse_gate
+
+    gates = [parse_gate(text) for text in args.gates]
+    tripped = show_diff(store.load(args.old), store.load(args.new), gates)
+    return EXIT_GATE_TRIPPED if tripped else EXIT_OK
+
+
+def show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> bool:
+    """Prints the changes, and each tripped gate on stderr; whether a gate tripped."""
+    from ipcbench.analysis.diff import compare_runs, machine_of
+    from ipcbench.cli import console
+    from ipcbench.reporters.diff_table import diff_parts, gate_line
+
+    floor = outputs.noise_floor(machine_of(new)).between_runs
+    comparison = compare_runs(old, new, floor)
+    console.show(diff_parts(comparison), sys.stdout)
+    tripped = [
+        gate_line(gate.text, change)
+        for gate in gates
+        for change in comparison.changes
+        if gate.tripped_by(change)
+    ]
+    for line in tripped:
+        say(f"gate tripped: {line}")
+    return bool(tripped)
+
+
+def show_results(
+    results: "Results", args: Namespace, baseline: str | None, wanted: Documents
+) -> list[Path]:
+    """Prints the tables and writes the documents; returns the paths written.
+
+    Where a document takes stdout, tables go to stderr.
+    """
+    from ipcbench.analysis import frame
+    from ipcbench.analysis.judging import asked_for
+    from ipcbench.cli import console
+    from ipcbench.inventory import usual
+    from ipcbench.reporters.summary import summary
+
+    analysis = frame.analyse(results, baseline)
+    parts = summary(
+        analysis,
+        percentiles=args.percentiles,
+        details=args.details,
+        overview=args.overview,
+        claims=args.claims or asked_for(results),
+        tables=args.tables or args.percentiles or args.details or args.overview,
+    )
+    console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
+    return list(documents.write(analysis, wanted, sys.stdout.write, usual()))
