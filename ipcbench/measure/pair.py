@@ -37,6 +37,7 @@ from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
+from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 
@@ -68,8 +69,8 @@ class Pair:
         self._messages = 0
         self._messages_checked = 0
         self._messages_timed = 0
-        self._usage = process.Usage()
-        self._server_usage = process.Usage()
+        self._usage = Usage()
+        self._server_usage = Usage()
         self._client_cpus: set[int | None] = set()
         self._server_cpus: list[int] = []
         self._server_pid: int | None = None
@@ -217,11 +218,11 @@ class Pair:
     def _run(self, messages: int) -> float:
         self._enter("timed batch")
         self._payloads.fill(self._endpoint.outgoing)
-        before = process.usage()
+        before = usage()
         elapsed = self._timed(messages)
-        self._usage = self._usage + (process.usage() - before)
+        self._usage = self._usage + (usage() - before)
         self._messages_timed += messages
-        self._client_cpus.add(process.last_cpu())
+        self._client_cpus.add(last_cpu())
         if not self._transport.is_control:
             self._enter("payload check")
             self._messages += messages
@@ -262,7 +263,7 @@ class Pair:
         self._channel.send("report")
         report = self._channel.expect("report")
         self._server_cpus = report["cpus"]
-        self._server_usage = process.Usage(*report["usage"])
+        self._server_usage = Usage(*report["usage"])
         self._server_facts = report["facts"]
         if report["messages"] != self._messages:
             raise CheckFailed(

@@ -10,6 +10,7 @@ from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import digest
+from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.transports.base import Endpoint, Link
 
 
@@ -47,7 +48,7 @@ class Server:
         streams = case.workload == "throughput"
         self._loop = loops.server_throughput if streams else loops.server_latency
         self._messages = 0
-        self._usage = process.Usage()
+        self._usage = Usage()
         self._cpus: set[int | None] = set()
 
     def obey(self) -> None:
@@ -70,13 +71,13 @@ class Server:
 
     def _run(self, messages: int) -> None:
         channel, loop, endpoint = self._channel, self._loop, self._endpoint
-        before = process.usage()
+        before = usage()
         channel.send_line(READY)
         loop(endpoint, messages)
         channel.send_line(RAN)
-        self._usage = self._usage + (process.usage() - before)
+        self._usage = self._usage + (usage() - before)
         self._messages += messages
-        self._cpus.add(process.last_cpu())
+        self._cpus.add(last_cpu())
 
     def _check(self, messages: int) -> None:
         """Receives messages one by one and answers with their digests."""
