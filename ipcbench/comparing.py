@@ -12,8 +12,8 @@ from ipcbench.measure import driver
 from ipcbench.measure.launch import WorkerLauncher
 from ipcbench.measure.scratch import scratch
 from ipcbench.planning import Plan, planned
+from ipcbench.progress.warnings import WarningsSoFar
 from ipcbench.resuming import resumed
-from ipcbench.watching import WarningsSoFar
 
 
 def begun(

@@ -8,9 +8,9 @@ from typing import TextIO
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from ipcbench.progress.lines import Display, PlainProgress, Silence
+from ipcbench.progress.live import LiveView
 from ipcbench.reporters.folding import UNBOUNDED, folded
-from ipcbench.reporters.live import LiveView
-from ipcbench.reporters.progress import Display, PlainProgress, Silence
 
 
 def console(stream: TextIO) -> Console:

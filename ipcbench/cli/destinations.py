@@ -12,7 +12,7 @@ from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
 from ipcbench.documents import Documents
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.eventlog import EventLog, is_special
+from ipcbench.progress.log import EventLog, is_special
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.cli.destinations import open_events
 from ipcbench.errors import UsageError
-from ipcbench.eventlog import SCHEMA, EventLog, event_line, event_name
 from ipcbench.events import (
     Began,
     Ended,
@@ -22,6 +21,7 @@ from ipcbench.events import (
     TryingAgain,
     Warned,
 )
+from ipcbench.progress.log import SCHEMA, EventLog, event_line, event_name
 
 UNIX = Case("latency", "unix", 64)
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "events.md"

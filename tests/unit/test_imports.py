@@ -53,7 +53,7 @@ ALLOWED = {
     "ipcbench.comparing": {
         *("analysis", "events", "interrupts", "measure", "planning", "resuming", "watching"),
     },
-    "ipcbench.watching": {"analysis"},
+    "ipcbench.progress.warnings": {"analysis"},
     "ipcbench.resuming": {
         *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
     },
@@ -81,7 +81,7 @@ ALLOWED = {
         *("analysis", "case", "errors", "events", "host", "measure", "transports", "units"),
     },
     "ipcbench.events": {"case"},
-    "ipcbench.eventlog": {"case", "errors", "events", "outputs"},
+    "ipcbench.progress.log": {"case", "errors", "events", "outputs"},
     "ipcbench.interrupts": {"errors"},
     "ipcbench.room": {"errors", "transports", "units"},
     "ipcbench.shortage": set(),

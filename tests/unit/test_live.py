@@ -5,7 +5,7 @@ from rich.console import Console
 
 from ipcbench.case import Case
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
-from ipcbench.reporters.live import LiveView
+from ipcbench.progress.live import LiveView
 
 UNIX, PIPE = Case("latency", "unix", 64), Case("latency", "pipe", 64)
 STREAMS = [Case("throughput", "unix", 1024 * 4**power) for power in range(6)]

@@ -11,11 +11,11 @@ from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.cli import console
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
+from ipcbench.progress.lines import PlainProgress
+from ipcbench.progress.timeleft import TimeLeft
 from ipcbench.reporters import csv_file, table
 from ipcbench.reporters.columns import interval_text, ratio_text
-from ipcbench.reporters.progress import PlainProgress
 from ipcbench.reporters.summary import summary
-from ipcbench.reporters.timeleft import TimeLeft
 from tests.replay import replayed
 
 DATA = Path(__file__).parent.parent / "data"

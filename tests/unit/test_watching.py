@@ -9,7 +9,7 @@ from ipcbench.analysis import frame
 from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import summarised
 from ipcbench.case import Case
-from ipcbench.watching import WarningsSoFar
+from ipcbench.progress.warnings import WarningsSoFar
 from tests.replay import Recorded, replayed
 
 UNIX, INET = Case("latency", "unix", 64), Case("latency", "inet", 64)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ipcbench.events import Began, Event, Failed, Launching, TryingAgain, Warned
-from ipcbench.reporters.timeleft import TimeLeft
+from ipcbench.progress.timeleft import TimeLeft
 from ipcbench.text import counted, printable
 
 

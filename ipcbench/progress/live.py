@@ -19,7 +19,7 @@ from ipcbench import units
 from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case
 from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain, Warned
-from ipcbench.reporters.timeleft import TimeLeft
+from ipcbench.progress.timeleft import TimeLeft
 from ipcbench.text import printable
 
 _BAR_WIDTH = 24
