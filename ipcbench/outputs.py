@@ -10,7 +10,6 @@ from ipcbench.errors import ResultsError, UsageError
 from ipcbench.text import read_text
 
 RESULTS_FOLDER = "results"
-STDOUT = "-"
 _BESIDE = (".json", ".csv", ".html")
 """Endings of what belongs to one run."""
 _GIT_TIMEOUT_S = 5

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ipcbench.progress.lines import Display, PlainProgress, Silence
 from ipcbench.progress.live import LiveView
-from ipcbench.reporters.folding import UNBOUNDED, folded
+from ipcbench.reporters.terminal import UNBOUNDED, folded
 
 
 def console(stream: TextIO) -> Console:

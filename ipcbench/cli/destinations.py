@@ -10,9 +10,9 @@ from pathlib import Path
 from ipcbench import host, outputs
 from ipcbench.analysis import store
 from ipcbench.analysis.store import Results
-from ipcbench.documents import Documents
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.progress.log import EventLog, is_special
+from ipcbench.reporters.documents import STDOUT, Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
         if args.with_page and wanted.html is None:
             wanted = wanted._replace(html=_page_beside(output, notes))
         return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
-    if str(args.output) == outputs.STDOUT:
+    if str(args.output) == STDOUT:
         raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
     return checked_output(args.output, force=args.force), wanted
 
@@ -133,12 +133,12 @@ def checked_documents(args: Namespace) -> Documents:
     """The documents that the arguments ask for. Raises UsageError if one can't be made here."""
     wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png, args.claims)
     for path in (wanted.csv, wanted.markdown):
-        if path is not None and str(path) != outputs.STDOUT:
+        if path is not None and str(path) != STDOUT:
             checked_output(path, force=args.force)
-    if str(wanted.csv) == str(wanted.markdown) == outputs.STDOUT:
+    if str(wanted.csv) == str(wanted.markdown) == STDOUT:
         raise UsageError("--csv and --markdown both take stdout; name a file for one of them")
     if wanted.html is not None:
-        if str(wanted.html) == outputs.STDOUT:
+        if str(wanted.html) == STDOUT:
             raise UsageError("--html takes a file; name one")
         checked_output(wanted.html, force=args.force)
     for folder in (wanted.svg, wanted.png):
@@ -163,7 +163,7 @@ def check_different(named: dict[str, Path | None]) -> None:
     """Raises UsageError if two options name one file; `named` has the paths by option."""
     seen: dict[Path, str] = {}
     for option, path in named.items():
-        if path is None or str(path) == outputs.STDOUT:
+        if path is None or str(path) == STDOUT:
             continue
         other = seen.setdefault(path.absolute(), option)
         if other != option:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipcbench import documents, outputs
+from ipcbench import outputs
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
 from ipcbench.cli.messages import say
-from ipcbench.documents import Documents
 from ipcbench.errors import (
     EXIT_GATE_TRIPPED,
     EXIT_OK,
 )
+from ipcbench.reporters import documents
+from ipcbench.reporters.documents import Documents
 
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import Gate

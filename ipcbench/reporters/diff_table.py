@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench.analysis.diff import Change, RunComparison
-from ipcbench.reporters.bare import bare_table
+from ipcbench.reporters.terminal import bare_table
 from ipcbench.text import counted
 from ipcbench.units import display_change, display_percent, display_time, format_size
 

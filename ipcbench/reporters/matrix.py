@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ipcbench import units
 from ipcbench.case import placement_of_cpus
-from ipcbench.reporters.bare import bare_table
+from ipcbench.reporters.terminal import bare_table
 
 _FAST, _SLOW = (247, 251, 255), (8, 81, 156)
 """Ends of the shades, light to dark in one hue, which any eye can order (ColorBrewer's Blues)."""

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
-from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import WORDS, Row
+from ipcbench.reporters.terminal import bare_table
 
 
 def overviews(cases: pd.DataFrame) -> Iterator[RenderableType]:

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from ipcbench import units
 from ipcbench.analysis.frame import baseline_of, confirmed, noise_floor_of
-from ipcbench.reporters.bare import bare_table
 from ipcbench.reporters.columns import (
     COST_COLUMNS,
     PERCENTILE_COLUMNS,
@@ -21,6 +20,7 @@ from ipcbench.reporters.columns import (
     label,
     table_columns,
 )
+from ipcbench.reporters.terminal import bare_table
 from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]

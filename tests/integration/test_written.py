@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipcbench.cli.options import RESULT_OPTIONS
-from ipcbench.documents import Documents
+from ipcbench.reporters.documents import Documents
 from tests.command import QUICK, ROOT, ipcbench, run
 
 STORED = ROOT / "tests/data/run.json"

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ipcbench.reporters.folding import folded
+from ipcbench.reporters.terminal import folded
 
 
 def _lines(table: Table, width: int) -> list[list[str]]:

@@ -70,7 +70,7 @@ ALLOWED = {
         "units",
         "",
     },
-    "ipcbench.documents": {"analysis", "errors", "inventory", "outputs", "reporters", ""},
+    "ipcbench.reporters.documents": {"analysis", "errors", "inventory", "outputs", "reporters", ""},
     "ipcbench.cli.main": {
         *("analysis", "arguments", "comparing", "completion", "destinations", "doctor", "errors"),
         *("documents", "foreign", "host", "interrupts", "inventory", "measure", "outputs"),

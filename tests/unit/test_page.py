@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench import documents
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.claims import CLAIMS
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.store import Results
 from ipcbench.case import Case
-from ipcbench.documents import Documents
 from ipcbench.inventory import usual
 from ipcbench.measure.driver import Metadata
-from ipcbench.reporters import drawing, page, styles
+from ipcbench.reporters import documents, drawing, page, styles
+from ipcbench.reporters.documents import Documents
 from ipcbench.reporters.html_text import Html, element
 from ipcbench.reporters.markdown import escaped, markdown_text
 from ipcbench.reporters.page import Drawing

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipcbench import outputs
 from ipcbench.errors import UsageError
+
+STDOUT = "-"
+
 
 if TYPE_CHECKING:
     from ipcbench.analysis.frame import Analysis
@@ -26,7 +28,7 @@ class Documents(NamedTuple):
     @property
     def on_stdout(self) -> bool:
         """Whether a document takes stdout, so that tables must go elsewhere."""
-        return outputs.STDOUT in (str(self.csv), str(self.markdown))
+        return STDOUT in (str(self.csv), str(self.markdown))
 
     @property
     def files(self) -> dict[str, Path | None]:
@@ -59,7 +61,7 @@ def write(
         (wanted.markdown, lambda: markdown.markdown_text(analysis, claims=claims)),
     )
     for path, text in texts:
-        if path is not None and str(path) == outputs.STDOUT:
+        if path is not None and str(path) == STDOUT:
             to_stdout(text())
         elif path is not None:
             store.write_atomically(path, text())

@@ -1,11 +1,18 @@
-"""Folds wide tables between columns for a narrow terminal, so no number is cut. Prints nothing."""
+"""The look of every table in a terminal."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
+
+
+def bare_table() -> Table:
+    """A table without columns yet: a line below its head, and no frame."""
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
 
 UNBOUNDED = 10_000
 """A width that no table exceeds."""
