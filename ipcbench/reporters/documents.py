@@ -73,7 +73,8 @@ def write(
 def _draw(analysis: "Analysis", wanted: Documents, usual: Sequence[str]) -> Iterator[Path]:
     """Writes the documents that have pictures, each of which is drawn once."""
     from ipcbench.analysis import store
-    from ipcbench.reporters import drawing, page
+    from ipcbench.reporters import drawing
+    from ipcbench.reporters.html import page
     from ipcbench.reporters.pictures import Subject, pictures
 
     found = pictures(Subject(analysis.cases, analysis.launches, usual))

@@ -16,13 +16,14 @@ from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.inventory import usual
 from ipcbench.measure.driver import Metadata
-from ipcbench.reporters import documents, drawing, page, styles
+from ipcbench.reporters import documents, drawing, styles
 from ipcbench.reporters.documents import Documents
-from ipcbench.reporters.html_text import Html, element
+from ipcbench.reporters.html import page
+from ipcbench.reporters.html.elements import Html, element
+from ipcbench.reporters.html.page import Drawing
+from ipcbench.reporters.html.provenance import provenances, run_again
 from ipcbench.reporters.markdown import escaped, markdown_text
-from ipcbench.reporters.page import Drawing
 from ipcbench.reporters.pictures import Picture, Subject, pictures
-from ipcbench.reporters.provenance import provenances, run_again
 from ipcbench.reporters.scales import log_ticks, size_ticks
 from ipcbench.units import display_time
 from tests import browser
@@ -386,7 +387,7 @@ def contrast(one: str, other: str) -> float:
 
 def _page_colours() -> tuple[dict[str, str], dict[str, str]]:
     """The colours that the page's style sheet names, in the light and in the dark."""
-    css = (ROOT / "ipcbench/reporters/web/page.css").read_text(encoding="utf-8")
+    css = (ROOT / "ipcbench/reporters/html/web/page.css").read_text(encoding="utf-8")
     light, dark = re.findall(r":root \{([^}]*)\}", css)
     named = r"--(\w+): (#[0-9a-f]{6})"
     return dict(re.findall(named, light)), dict(re.findall(named, dark))

@@ -35,8 +35,8 @@ from ipcbench.reporters.columns import (
     label,
     table_columns,
 )
-from ipcbench.reporters.html_text import Html, element, together
-from ipcbench.reporters.provenance import provenances
+from ipcbench.reporters.html.elements import Html, element, together
+from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.styles import DARK, GROUND
 from ipcbench.text import counted
 
@@ -380,7 +380,7 @@ SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
 
 
 def _own(name: str) -> str:
-    return files("ipcbench.reporters").joinpath("web", name).read_text(encoding="utf-8")
+    return files("ipcbench.reporters.html").joinpath("web", name).read_text(encoding="utf-8")
 
 
 def _policy(script: str) -> str:

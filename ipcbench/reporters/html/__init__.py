@@ -1,0 +1,1 @@
+"""The page: results in, one HTML document out."""
