@@ -21,8 +21,8 @@ from rich.text import Text
 from ipcbench.analysis import frame, store
 from ipcbench.analysis.frame import Analysis
 from ipcbench.inventory import usual
-from ipcbench.reporters import drawing
-from ipcbench.reporters.pictures import Subject, pictures
+from ipcbench.reporters.pictures import drawing
+from ipcbench.reporters.pictures.selection import Subject, pictures
 from ipcbench.reporters.summary import summary
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ STDOUT = "-"
 
 if TYPE_CHECKING:
     from ipcbench.analysis.frame import Analysis
-    from ipcbench.reporters.pictures import Picture
+    from ipcbench.reporters.pictures.selection import Picture
 
 
 class Documents(NamedTuple):
@@ -73,9 +73,9 @@ def write(
 def _draw(analysis: "Analysis", wanted: Documents, usual: Sequence[str]) -> Iterator[Path]:
     """Writes the documents that have pictures, each of which is drawn once."""
     from ipcbench.analysis import store
-    from ipcbench.reporters import drawing
     from ipcbench.reporters.html import page
-    from ipcbench.reporters.pictures import Subject, pictures
+    from ipcbench.reporters.pictures import drawing
+    from ipcbench.reporters.pictures.selection import Subject, pictures
 
     found = pictures(Subject(analysis.cases, analysis.launches, usual))
     drawn = [(picture, drawing.svg_of(picture.chart)) for picture in found]

@@ -16,15 +16,16 @@ from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.inventory import usual
 from ipcbench.measure.driver import Metadata
-from ipcbench.reporters import documents, drawing, styles
+from ipcbench.reporters import documents
 from ipcbench.reporters.documents import Documents
 from ipcbench.reporters.html import page
 from ipcbench.reporters.html.elements import Html, element
 from ipcbench.reporters.html.page import Drawing
 from ipcbench.reporters.html.provenance import provenances, run_again
 from ipcbench.reporters.markdown import escaped, markdown_text
-from ipcbench.reporters.pictures import Picture, Subject, pictures
-from ipcbench.reporters.scales import log_ticks, size_ticks
+from ipcbench.reporters.pictures import drawing, styles
+from ipcbench.reporters.pictures.scales import log_ticks, size_ticks
+from ipcbench.reporters.pictures.selection import Picture, Subject, pictures
 from ipcbench.units import display_time
 from tests import browser
 from tests.replay import replayed

@@ -37,7 +37,7 @@ from ipcbench.reporters.columns import (
 )
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
-from ipcbench.reporters.styles import DARK, GROUND
+from ipcbench.reporters.pictures.styles import DARK, GROUND
 from ipcbench.text import counted
 
 _LONG = 25

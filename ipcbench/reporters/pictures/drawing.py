@@ -5,8 +5,8 @@ from html import escape
 import altair
 import vl_convert
 
-from ipcbench.reporters.charts import Drawn
-from ipcbench.reporters.styles import GRID, GROUND, INK, QUIET
+from ipcbench.reporters.pictures.charts import Drawn
+from ipcbench.reporters.pictures.styles import GRID, GROUND, INK, QUIET
 
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """Fonts of all texts; vl-convert bundles the first, so texts are as wide on every machine."""

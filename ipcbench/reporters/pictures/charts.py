@@ -11,8 +11,14 @@ import altair as alt
 import pandas as pd
 
 from ipcbench import units
-from ipcbench.reporters.scales import Span, label_expression, log_span, log_ticks, size_ticks
-from ipcbench.reporters.styles import FIRST, INK, QUIET, SECOND, STYLES, Style
+from ipcbench.reporters.pictures.scales import (
+    Span,
+    label_expression,
+    log_span,
+    log_ticks,
+    size_ticks,
+)
+from ipcbench.reporters.pictures.styles import FIRST, INK, QUIET, SECOND, STYLES, Style
 
 Drawn = alt.LayerChart
 

@@ -1,0 +1,1 @@
+"""Pictures of results: which there are, their charts, scales and colours."""
