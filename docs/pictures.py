@@ -23,7 +23,7 @@ from ipcbench.analysis.frame import Analysis
 from ipcbench.inventory import usual
 from ipcbench.reporters.pictures import drawing
 from ipcbench.reporters.pictures.selection import Subject, pictures
-from ipcbench.reporters.summary import summary
+from ipcbench.reporters.tables.summary import summary
 
 ROOT = Path(__file__).parent.parent
 MADE_WITH = ("altair", "vl-convert-python", "rich")

@@ -55,7 +55,7 @@ def show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> b
     """Prints the changes, and each tripped gate on stderr; whether a gate tripped."""
     from ipcbench.analysis.diff import compare_runs, machine_of
     from ipcbench.cli import console
-    from ipcbench.reporters.diff_table import diff_parts, gate_line
+    from ipcbench.reporters.tables.diff import diff_parts, gate_line
 
     floor = outputs.noise_floor(machine_of(new)).between_runs
     comparison = compare_runs(old, new, floor)
@@ -82,7 +82,7 @@ def show_results(
     from ipcbench.analysis.judging import asked_for
     from ipcbench.cli import console
     from ipcbench.inventory import usual
-    from ipcbench.reporters.summary import summary
+    from ipcbench.reporters.tables.summary import summary
 
     analysis = frame.analyse(results, baseline)
     parts = summary(

@@ -8,9 +8,9 @@ import pandas as pd
 from ipcbench.analysis.frame import Analysis, baseline_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
-from ipcbench.reporters import matrix, table
-from ipcbench.reporters.claims_page import answer_text
-from ipcbench.reporters.columns import WORDS, Column, label, table_columns
+from ipcbench.reporters.tables import cases, matrix
+from ipcbench.reporters.tables.claims import answer_text
+from ipcbench.reporters.tables.columns import WORDS, Column, label, table_columns
 from ipcbench.units import display_size, display_time
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
@@ -24,7 +24,7 @@ def markdown_text(analysis: Analysis, *, claims: bool = False) -> str:
     """
     parts = list(_claims(analysis)) if claims else []
     for _, group in analysis.cases[~matrix.is_part(analysis.cases)].groupby(
-        table.TABLE_KEYS, sort=False
+        cases.TABLE_KEYS, sort=False
     ):
         first = group.iloc[0]
         columns = table_columns(str(first["workload"]), baseline_of(group))
@@ -35,8 +35,8 @@ def markdown_text(analysis: Analysis, *, claims: bool = False) -> str:
         parts += [f"**{escaped(title)}**", "\n".join(_table(group, columns))]
     for grid in matrix.grids(analysis.cases):
         parts += [f"**{escaped(grid.title)}**", "\n".join(_grid(grid))]
-    said = [text.plain for text in table.reasons(analysis.cases)]
-    said += [text.plain for text in table.footer(analysis.launches, analysis.cases)]
+    said = [text.plain for text in cases.reasons(analysis.cases)]
+    said += [text.plain for text in cases.footer(analysis.launches, analysis.cases)]
     said += [f"warning: {line}" for line in summarised(analysis.objections)]
     parts += ["\n".join(f"- {escaped(line)}" for line in said)] if said else []
     return "\n\n".join(parts) + "\n"

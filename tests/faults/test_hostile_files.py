@@ -363,8 +363,8 @@ def test_the_title_of_a_column_is_no_markup() -> None:
     import pandas as pd
     from rich.console import Console
 
-    from ipcbench.reporters.columns import Column
-    from ipcbench.reporters.table import _table
+    from ipcbench.reporters.tables.cases import _table
+    from ipcbench.reporters.tables.columns import Column
 
     row = {"status": "measured", "role": "mechanism", "transport": "pipe", "x": "[b]y"}
     columns = [Column("transport", ("transport",), str), Column("vs [/nonsense]", ("x",), str)]

@@ -19,8 +19,8 @@ from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
 from ipcbench.cli import console
 from ipcbench.cli.commands import parser
 from ipcbench.planning import planned
-from ipcbench.reporters.claims_page import answer_text, buffers_text, claim_parts
-from ipcbench.reporters.summary import summary
+from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_parts
+from ipcbench.reporters.tables.summary import summary
 from ipcbench.transports import TRANSPORTS
 from tests.replay import RUN_METADATA, Recorded, replayed
 

@@ -13,9 +13,10 @@ from ipcbench.cli import console
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
 from ipcbench.progress.lines import PlainProgress
 from ipcbench.progress.timeleft import TimeLeft
-from ipcbench.reporters import csv_file, table
-from ipcbench.reporters.columns import interval_text, ratio_text
-from ipcbench.reporters.summary import summary
+from ipcbench.reporters import csv_file
+from ipcbench.reporters.tables import cases
+from ipcbench.reporters.tables.columns import interval_text, ratio_text
+from ipcbench.reporters.tables.summary import summary
 from tests.replay import replayed
 
 DATA = Path(__file__).parent.parent / "data"
@@ -72,7 +73,7 @@ def _foot(results: Results, *evidence: str | None) -> str:
     """The foot of these results if their launches had this evidence, the last repeated."""
     launches = frame.launches(results)
     said = pd.Series([*evidence, *[evidence[-1]] * (len(launches) - len(evidence))])
-    lines = table.footer(launches.assign(evidence=said), frame.cases(results))
+    lines = cases.footer(launches.assign(evidence=said), frame.cases(results))
     return "\n".join(str(line) for line in lines)
 
 

@@ -21,9 +21,12 @@ from rich.text import Text
 from ipcbench import __version__
 from ipcbench.analysis.frame import Analysis, baseline_of, confirmed, noise_floor_of
 from ipcbench.analysis.judging import judged
-from ipcbench.reporters import matrix, table
-from ipcbench.reporters.claims_page import claim_parts
-from ipcbench.reporters.columns import (
+from ipcbench.reporters.html.elements import Html, element, together
+from ipcbench.reporters.html.provenance import provenances
+from ipcbench.reporters.pictures.styles import DARK, GROUND
+from ipcbench.reporters.tables import cases, matrix
+from ipcbench.reporters.tables.claims import claim_parts
+from ipcbench.reporters.tables.columns import (
     COST_COLUMNS,
     EFFORT_COLUMNS,
     PERCENTILE_COLUMNS,
@@ -35,9 +38,6 @@ from ipcbench.reporters.columns import (
     label,
     table_columns,
 )
-from ipcbench.reporters.html.elements import Html, element, together
-from ipcbench.reporters.html.provenance import provenances
-from ipcbench.reporters.pictures.styles import DARK, GROUND
 from ipcbench.text import counted
 
 _LONG = 25
@@ -93,7 +93,7 @@ def page(analysis: Analysis, drawings: Sequence[Drawing]) -> str:
 
 
 def _header(report: Report, sections: Iterable[Section]) -> Html:
-    lines = [text.plain for text in table.footer(report.launches, report.cases)]
+    lines = [text.plain for text in cases.footer(report.launches, report.cases)]
     links = [
         element("li", element("a", section.title, href=f"#{section.name}")) for section in sections
     ]

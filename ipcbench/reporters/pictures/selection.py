@@ -14,10 +14,10 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.analysis import curves
 from ipcbench.analysis.frame import baseline_of
-from ipcbench.reporters import matrix
-from ipcbench.reporters.columns import WORDS
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import Style, highlighted
+from ipcbench.reporters.tables import matrix
+from ipcbench.reporters.tables.columns import WORDS
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
 

@@ -7,9 +7,10 @@ from rich.console import RenderableType
 from ipcbench.analysis.frame import Analysis, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
-from ipcbench.reporters import matrix, table
-from ipcbench.reporters.claims_page import claim_parts
-from ipcbench.reporters.overview import overviews
+from ipcbench.reporters.tables import cases as case_tables
+from ipcbench.reporters.tables import matrix
+from ipcbench.reporters.tables.claims import claim_parts
+from ipcbench.reporters.tables.overview import overviews
 
 
 def summary(
@@ -30,15 +31,15 @@ def summary(
     apart = shown[~matrix.is_part(shown)]
     if overview:
         yield from overviews(apart)
-    yield from table.tables(apart)
-    yield from table.tax_tables(shown)
+    yield from case_tables.tables(apart)
+    yield from case_tables.tax_tables(shown)
     yield from matrix.matrices(shown)
     if percentiles:
-        yield from table.percentile_tables(shown)
+        yield from case_tables.percentile_tables(shown)
     if details:
-        yield from table.cost_tables(shown)
+        yield from case_tables.cost_tables(shown)
     if claims:
         yield from claim_parts(judged(analysis), noise_floor_of(launches))
-    yield from table.reasons(cases)
-    yield from table.footer(launches, shown)
-    yield from table.warnings(summarised(analysis.objections))
+    yield from case_tables.reasons(cases)
+    yield from case_tables.footer(launches, shown)
+    yield from case_tables.warnings(summarised(analysis.objections))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ipcbench import units
-from ipcbench.reporters.columns import WORDS, Row
+from ipcbench.reporters.tables.columns import WORDS, Row
 from ipcbench.reporters.terminal import bare_table
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ipcbench import units
 from ipcbench.analysis.frame import baseline_of, confirmed, noise_floor_of
-from ipcbench.reporters.columns import (
+from ipcbench.reporters.tables.columns import (
     COST_COLUMNS,
     PERCENTILE_COLUMNS,
     SWITCH_COLUMNS,

@@ -11,7 +11,7 @@ from ipcbench import units
 from ipcbench.analysis.claims import ALIKE, Claim
 from ipcbench.analysis.judging import Buffer, Compared, Dimension, Judgement, Says, Term
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
-from ipcbench.reporters.columns import WORDS, interval_text, ratio_text
+from ipcbench.reporters.tables.columns import WORDS, interval_text, ratio_text
 from ipcbench.reporters.terminal import bare_table
 from ipcbench.text import counted
 
