@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ipcbench.analysis import frame, store
+from ipcbench.analysis import frame
 from ipcbench.analysis.frame import Analysis
 from ipcbench.inventory import usual
 from ipcbench.reporters.pictures import drawing
 from ipcbench.reporters.pictures.selection import Subject, pictures
 from ipcbench.reporters.tables.summary import summary
+from ipcbench.results import store
 
 ROOT = Path(__file__).parent.parent
 MADE_WITH = ("altair", "vl-convert-python", "rich")

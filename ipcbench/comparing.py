@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from ipcbench.analysis.store import Results
 from ipcbench.events import Observer, broadcast
 from ipcbench.interrupts import Interrupts
 from ipcbench.measure import driver
@@ -13,6 +12,7 @@ from ipcbench.measure.launch import WorkerLauncher
 from ipcbench.measure.scratch import scratch
 from ipcbench.planning import Plan, planned
 from ipcbench.progress.warnings import WarningsSoFar
+from ipcbench.results.store import Results
 from ipcbench.resuming import resumed
 
 

@@ -12,16 +12,16 @@ from typing import NamedTuple
 import psutil
 
 from ipcbench import host
-from ipcbench.analysis.intent import Intent
 from ipcbench.analysis.precision import precision
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case, Loop, Placement, Workload, plan
 from ipcbench.errors import UsageError
 from ipcbench.host import Cpus
 from ipcbench.measure import native
-from ipcbench.measure.driver import Metadata, Run
+from ipcbench.measure.driver import Run
 from ipcbench.measure.launch import MOST_TOGETHER, Effort
-from ipcbench.outputs import code_version, noise_floor
+from ipcbench.results.folder import code_version, noise_floor
+from ipcbench.results.intent import Intent
+from ipcbench.results.store import Metadata, Results
 from ipcbench.room import pairs_at_once, too_large
 from ipcbench.text import counted
 from ipcbench.transports import TRANSPORTS, chosen, get_transport

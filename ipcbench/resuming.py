@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ipcbench import host
-from ipcbench.analysis import store
-from ipcbench.analysis.intent import Intent
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.planning import Plan, plan_of, planned
+from ipcbench.results import store
+from ipcbench.results.intent import Intent
+from ipcbench.results.store import Results
 from ipcbench.transports import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")

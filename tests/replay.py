@@ -5,11 +5,11 @@ from typing import TypeVar
 
 import pyperf
 
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
 from ipcbench.events import Event
-from ipcbench.measure.driver import Metadata, Run, execute
+from ipcbench.measure.driver import Run, execute
+from ipcbench.results.store import Metadata, Results
 
 RUN_METADATA: Metadata = {
     "run_id": "feed",

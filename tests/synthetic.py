@@ -5,11 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from ipcbench.analysis import store
-from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
-from ipcbench.analysis.store import Results
 from ipcbench.case import plan
-from ipcbench.measure.driver import Metadata
+from ipcbench.results import store
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.store import Metadata, Results
 from tests.command import ipcbench
 from tests.replay import RUN_METADATA, launch
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from ipcbench.analysis.frame import histogram_of
-from ipcbench.analysis.histogram import Histogram
 from ipcbench.case import Case, placement_of_cpus
+from ipcbench.results.histogram import Histogram
 
 CACHES = ("l1d", "l2", "l3")
 _PERCENTILE_STEPS = 10

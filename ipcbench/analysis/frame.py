@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
-from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import WORKLOADS, Case
 from ipcbench.errors import UsageError
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.store import Results
 
 CONTEXT = (
     "cpu_client",

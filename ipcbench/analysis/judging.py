@@ -17,8 +17,8 @@ import pandas as pd
 from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
 from ipcbench.analysis.frame import Analysis, by_round, noise_floor_of
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
+from ipcbench.results.store import Results
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""

@@ -4,8 +4,8 @@ import statistics
 from typing import NamedTuple
 
 from ipcbench.analysis.stats import Interval, alternating_ratio, median_interval
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
+from ipcbench.results.store import Results
 
 
 class Precision(NamedTuple):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from ipcbench.analysis.precision import precisions
-from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, placement_of_cpus
+from ipcbench.results.store import RETRIED_KEY, Results
 from ipcbench.text import counted
 from ipcbench.units import display_percent
 

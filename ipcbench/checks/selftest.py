@@ -16,13 +16,13 @@ from itertools import pairwise
 from ipcbench import host
 from ipcbench.analysis import frame
 from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case, Placement
 from ipcbench.errors import UsageError
 from ipcbench.events import Observer
-from ipcbench.measure.driver import Metadata, Run, execute
+from ipcbench.measure.driver import Run, execute
 from ipcbench.measure.launch import Effort, WorkerLauncher
 from ipcbench.measure.scratch import Scratch
+from ipcbench.results.store import Metadata, Results
 from ipcbench.transports import get_transport
 from ipcbench.units import display_percent, display_time
 

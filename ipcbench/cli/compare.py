@@ -24,8 +24,8 @@ from ipcbench.transports import groups
 from ipcbench.transports.base import CORE
 
 if TYPE_CHECKING:
-    from ipcbench.analysis.store import Results
     from ipcbench.cli.destinations import Places
+    from ipcbench.results.store import Results
 
 
 def run_claims(args: Namespace, usual: Namespace, command: list[str]) -> int:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from ipcbench import host, outputs
-from ipcbench.analysis import store
-from ipcbench.analysis.store import Results
+from ipcbench import host
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.progress.log import EventLog, is_special
 from ipcbench.reporters.documents import STDOUT, Documents
+from ipcbench.results import folder, store
+from ipcbench.results.store import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def checked_places(args: Namespace, question: str) -> Places:
     option = "-o" if args.resume is None else "--resume"
     check_different(wanted.files | {option: output, "--events": args.events})
     kept = None if args.save is None else _baseline(args)
-    against = None if args.against is None else store.load(outputs.known_baseline(args.against))
+    against = None if args.against is None else store.load(folder.known_baseline(args.against))
     return Places(output, wanted, kept, against, notes)
 
 
@@ -75,7 +75,7 @@ def open_events(path: Path | None, *, force: bool) -> AbstractContextManager[Eve
 
 def new_output(machine_slug: str, question: str) -> Path:
     """A new file for the results of a question, in the default place. UsageError without one."""
-    path = outputs.default_output(machine_slug, question)
+    path = folder.default_output(machine_slug, question)
     return checked_new(path, "name a file with -o")
 
 
@@ -123,7 +123,7 @@ def _page_beside(output: Path, notes: list[str]) -> Path | None:
 
 
 def _baseline(args: Namespace) -> Path:
-    path = outputs.baseline_path(args.save)
+    path = folder.baseline_path(args.save)
     if path.exists() and not args.force:
         raise UsageError(f"baseline {args.save!r} exists already; add --force to replace it")
     return checked_new(path)
@@ -141,9 +141,9 @@ def checked_documents(args: Namespace) -> Documents:
         if str(wanted.html) == STDOUT:
             raise UsageError("--html takes a file; name one")
         checked_output(wanted.html, force=args.force)
-    for folder in (wanted.svg, wanted.png):
-        if folder is not None:
-            checked_folder(folder, force=args.force)
+    for place in (wanted.svg, wanted.png):
+        if place is not None:
+            checked_folder(place, force=args.force)
     if wanted.is_drawn:
         check_drawing()
     check_different(wanted.files)

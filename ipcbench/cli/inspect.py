@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from ipcbench import host, outputs
+from ipcbench import host
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
 from ipcbench.errors import (
@@ -10,6 +10,8 @@ from ipcbench.errors import (
     EXIT_OK,
 )
 from ipcbench.interrupts import Interrupts
+from ipcbench.results import folder
+from ipcbench.results.files import write_atomically
 from ipcbench.transports import TRANSPORTS, chosen
 
 
@@ -76,7 +78,6 @@ def run_selftest(args: Namespace) -> int:
     """Measures the tool on this machine, saves and prints what was found."""
     import secrets
 
-    from ipcbench.analysis import store
     from ipcbench.checks import selftest
     from ipcbench.cli.console import progress
     from ipcbench.measure.lock import machine_lock
@@ -84,7 +85,7 @@ def run_selftest(args: Namespace) -> int:
 
     thoroughness = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
-    path = checked_new(outputs.selftest_path(host.machine().slug))
+    path = checked_new(folder.selftest_path(host.machine().slug))
     with (
         machine_lock(wanted=not args.no_lock),
         Interrupts() as signals,
@@ -94,7 +95,7 @@ def run_selftest(args: Namespace) -> int:
         report = selftest.examine(thoroughness, private, observer, seed, signals.check)
     text = selftest.as_json(report, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_atomically(path, text)
+    write_atomically(path, text)
     say(f"saved: {path}; compare and diff use its noise floor from now on")
     print(text if args.json else "\n".join(selftest.render(report)))
     return EXIT_OK if report.proved else EXIT_CASES_FAILED

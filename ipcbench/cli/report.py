@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipcbench import outputs
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
 from ipcbench.cli.messages import say
 from ipcbench.errors import (
@@ -15,16 +14,19 @@ from ipcbench.errors import (
 )
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import Documents
+from ipcbench.results import folder
+from ipcbench.results.files import write_atomically
 
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import Gate
-    from ipcbench.analysis.store import Results
+    from ipcbench.results.store import Results
 
 
 def run_report(args: Namespace) -> int:
     """Shows stored results, and writes what is asked for of them."""
-    from ipcbench.analysis import frame, store
+    from ipcbench.analysis import frame
     from ipcbench.reporters.hgrm import hgrm_texts
+    from ipcbench.results import store
 
     wanted = checked_documents(args)
     read = {f"the file {path}": path for path in args.files}
@@ -34,7 +36,7 @@ def run_report(args: Namespace) -> int:
         frame.check_baseline(results, args.baseline)
     if args.hgrm is not None:
         for path, text in hgrm_texts(frame.launches(results), args.hgrm).items():
-            store.write_atomically(checked_output(path, force=args.force), text)
+            write_atomically(checked_output(path, force=args.force), text)
             say(f"written: {path}")
     for path in show_results(results, args, args.baseline, wanted):
         say(f"written: {path}")
@@ -43,8 +45,8 @@ def run_report(args: Namespace) -> int:
 
 def run_diff(args: Namespace) -> int:
     """Shows what changed between two runs; the exit code says whether a gate tripped."""
-    from ipcbench.analysis import store
     from ipcbench.analysis.diff import parse_gate
+    from ipcbench.results import store
 
     gates = [parse_gate(text) for text in args.gates]
     tripped = show_diff(store.load(args.old), store.load(args.new), gates)
@@ -57,7 +59,7 @@ def show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> b
     from ipcbench.cli import console
     from ipcbench.reporters.tables.diff import diff_parts, gate_line
 
-    floor = outputs.noise_floor(machine_of(new)).between_runs
+    floor = folder.noise_floor(machine_of(new)).between_runs
     comparison = compare_runs(old, new, floor)
     console.show(diff_parts(comparison), sys.stdout)
     tripped = [

@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 import pyperf
 
-from ipcbench.analysis.store import RETRIED_KEY, Results
 from ipcbench.case import Case, shuffled_groups
 from ipcbench.errors import LaunchFailed
 from ipcbench.events import (
@@ -27,11 +26,10 @@ from ipcbench.events import (
     Warned,
 )
 from ipcbench.measure.launch import Launcher
+from ipcbench.results.store import RETRIED_KEY, Metadata, Results
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
-
-Metadata = dict[str, int | float | str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import pyperf
 
-from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.host import Cpus
@@ -18,6 +17,7 @@ from ipcbench.measure.child import WorkerProcess, wait_until_ready
 from ipcbench.measure.process import signals_held_back
 from ipcbench.measure.scratch import Scratch
 from ipcbench.measure.tether import SAMPLES
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 
 WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from ipcbench.analysis.store import Results
+from ipcbench.results.store import Results
 
 _LEAST_TIMES_ITS_COST = 20
 """Least pause after computing warnings, in multiples of its cost: 5 % of a run at most."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipcbench.errors import UsageError
+from ipcbench.results.files import write_atomically
 
 STDOUT = "-"
 
@@ -51,7 +52,6 @@ def write(
 
     `usual` are the transports that pictures show first, where there are more than they can show.
     """
-    from ipcbench.analysis import store
     from ipcbench.analysis.judging import asked_for
     from ipcbench.reporters import csv_file, markdown
 
@@ -64,7 +64,7 @@ def write(
         if path is not None and str(path) == STDOUT:
             to_stdout(text())
         elif path is not None:
-            store.write_atomically(path, text())
+            write_atomically(path, text())
             yield path
     if wanted.is_drawn:
         yield from _draw(analysis, wanted, usual)
@@ -72,7 +72,6 @@ def write(
 
 def _draw(analysis: "Analysis", wanted: Documents, usual: Sequence[str]) -> Iterator[Path]:
     """Writes the documents that have pictures, each of which is drawn once."""
-    from ipcbench.analysis import store
     from ipcbench.reporters.html import page
     from ipcbench.reporters.pictures import drawing
     from ipcbench.reporters.pictures.selection import Subject, pictures
@@ -81,7 +80,7 @@ def _draw(analysis: "Analysis", wanted: Documents, usual: Sequence[str]) -> Iter
     drawn = [(picture, drawing.svg_of(picture.chart)) for picture in found]
     if wanted.html is not None:
         drawings = [page.Drawing(p.part, p.title, p.says, p.note, svg) for p, svg in drawn]
-        store.write_atomically(wanted.html, page.page(analysis, drawings))
+        write_atomically(wanted.html, page.page(analysis, drawings))
         yield wanted.html
     if wanted.svg is not None:
         worded = [(p, drawing.with_words(svg, p.title, p.says)) for p, svg in drawn]

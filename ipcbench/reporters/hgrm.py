@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from ipcbench.analysis.frame import histogram_of
-from ipcbench.analysis.histogram import percentile_lines
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
+from ipcbench.results.histogram import percentile_lines
 from ipcbench.units import format_size
 
 

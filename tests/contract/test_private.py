@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.analysis import store
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.scratch import scratch, sweep
+from ipcbench.results.files import write_atomically
 from ipcbench.transports import TRANSPORTS, multiproc
 from ipcbench.transports.base import DEV_SHM, Transport, Workspace, momentary_name
 from tests.command import ROOT, environment
@@ -219,7 +219,7 @@ def test_a_result_file_has_the_mode_that_the_umask_lets_in(
 ) -> None:
     before = os.umask(umask)
     try:
-        store.write_atomically(tmp_path / "run.json", "x")
+        write_atomically(tmp_path / "run.json", "x")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "run.json").stat().st_mode) == mode
@@ -234,7 +234,7 @@ def test_saving_follows_no_link_and_touches_no_file_that_was_there(
     trap = tmp_path / ".run.json.00000000.tmp"
     trap.symlink_to(victim)
     with pytest.raises(ResultsError, match="File exists"):
-        store.write_atomically(tmp_path / "run.json", "x")
+        write_atomically(tmp_path / "run.json", "x")
     assert victim.read_text() == "precious"
     assert trap.is_symlink()
     assert not (tmp_path / "run.json").exists()

@@ -23,9 +23,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ipcbench import host
-from ipcbench.analysis import store
 from ipcbench.errors import ResultsError
 from ipcbench.measure import process
+from ipcbench.results import store
 from tests.command import environment
 from tests.faults import hostile
 from tests.faults.director import Director

@@ -27,10 +27,10 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
-from ipcbench.analysis.intent import Intent
 from ipcbench.cli.commands import parser
 from ipcbench.cli.main import main as ipcbench
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK, EXIT_USAGE
+from ipcbench.results.intent import Intent
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"

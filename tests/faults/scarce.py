@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipcbench.analysis import store
+from ipcbench.results import store
 from tests.command import QUICK, environment
 
 OPTIONS = (*QUICK, "--sizes=64")

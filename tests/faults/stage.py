@@ -43,9 +43,9 @@ class Announcer:
 
 def run_driver(arguments: list[str]) -> int:
     """Runs the command line, announcing each save and the tables."""
-    from ipcbench.analysis import store
     from ipcbench.cli import console, main
     from ipcbench.measure import launch
+    from ipcbench.results import store
 
     if os.environ.get(TERMINAL):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)

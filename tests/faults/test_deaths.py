@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipcbench.analysis import store
 from ipcbench.measure import native
+from ipcbench.results import store
 from ipcbench.transports import TRANSPORTS, get_transport
 from tests.command import environment
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.analysis import checked, store
 from ipcbench.cli import main
 from ipcbench.errors import ResultsError
+from ipcbench.results import store, validation
 from tests.command import QUICK
 from tests.command import ipcbench as ipcbench_process
 from tests.faults import hostile
@@ -194,7 +194,7 @@ def test_deep_nesting_is_refused_wherever_it_is(data: Any) -> None:
 def test_more_values_than_memory_holds_are_refused_before_they_are_read(
     monkeypatch: pytest.MonkeyPatch, data: Any
 ) -> None:
-    monkeypatch.setattr(checked, "_MOST_ELEMENTS", 1000)
+    monkeypatch.setattr(validation, "_MOST_ELEMENTS", 1000)
     data["more"] = [[]] * 1000
     assert "FILE holds more than 1000 values" in refusal(data)
 
@@ -211,7 +211,7 @@ def test_more_values_than_memory_holds_are_refused_before_they_are_read(
 def test_there_is_a_limit_to_everything(
     limit: str, says: str, monkeypatch: pytest.MonkeyPatch, data: Any
 ) -> None:
-    monkeypatch.setattr(checked, limit, 1)
+    monkeypatch.setattr(validation, limit, 1)
     assert says in refusal(data)
 
 
@@ -231,7 +231,7 @@ def test_a_case_a_launch_and_a_reason_must_not_stand_twice(data: Any) -> None:
     assert f"FILE holds a launch twice: {case}, launch 7 is round 1 once more" in refusal(data)
 
 
-@pytest.mark.parametrize("key", checked._REQUIRED)
+@pytest.mark.parametrize("key", validation._REQUIRED)
 def test_what_a_table_needs_must_be_there(key: str, data: Any) -> None:
     for one in (data, *data["benchmarks"], *(r for b in data["benchmarks"] for r in b["runs"])):
         one["metadata"].pop(key, None)

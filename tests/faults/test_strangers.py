@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from ipcbench.analysis import store
 from ipcbench.case import Case, Workload
 from ipcbench.measure import pair as pair_module
 from ipcbench.measure.pair import Pair
+from ipcbench.results import store
 from ipcbench.transports import TRANSPORTS, gate, get_transport
 from ipcbench.transports.base import Link, Transport, Workspace
 from tests.command import environment

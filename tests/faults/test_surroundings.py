@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.analysis import store
+from ipcbench.results import store
 from tests.command import QUICK, environment
 from tests.faults.scarce import (
     LATENCY,

@@ -11,10 +11,11 @@ import pyperf
 import pytest
 
 import ipcbench as ipcbench_package
-from ipcbench.analysis import frame, store
+from ipcbench.analysis import frame
 from ipcbench.case import DEFAULT_WORKLOADS, Case
 from ipcbench.host import allowed_cpus
 from ipcbench.measure import native
+from ipcbench.results import store
 from ipcbench.transports import TRANSPORTS
 from tests.command import QUICK, environment, ipcbench, run
 

@@ -14,13 +14,13 @@ from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Comparison, needed
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.stats import Ratio
-from ipcbench.analysis.store import Results
 from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
 from ipcbench.cli import console
 from ipcbench.cli.commands import parser
 from ipcbench.planning import planned
 from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_parts
 from ipcbench.reporters.tables.summary import summary
+from ipcbench.results.store import Results
 from ipcbench.transports import TRANSPORTS
 from tests.replay import RUN_METADATA, Recorded, replayed
 

@@ -3,8 +3,8 @@
 import pytest
 
 from ipcbench.analysis import curves, frame
-from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.case import Case
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from tests.replay import replayed
 
 INET, UNIX = Case("latency", "inet", 64), Case("latency", "unix", 64)

@@ -1,10 +1,10 @@
 import pytest
 
 from ipcbench.analysis.diff import compare_runs, parse_gate
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.reporters.tables.diff import gate_line
+from ipcbench.results.store import Results
 from tests.replay import Recorded, replayed
 
 LATENCY, STREAM = Case("latency", "unix", 64), Case("throughput", "unix", 64)

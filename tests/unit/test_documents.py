@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 
 from ipcbench import errors
-from ipcbench.analysis import frame, store
+from ipcbench.analysis import frame
 from ipcbench.inventory import catalogue
+from ipcbench.results import store
 from ipcbench.transports import TRANSPORTS
 from tests.unit.test_reporters import text_of
 

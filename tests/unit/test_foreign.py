@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbench.errors import ResultsError
-from ipcbench.text import printable, read_text
+from ipcbench.results.files import read_text
+from ipcbench.text import printable
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.analysis.histogram import Histogram, bounds_of, bucket_of, percentile_lines
+from ipcbench.results.histogram import Histogram, bounds_of, bucket_of, percentile_lines
 
 TIMES = st.lists(st.integers(min_value=0, max_value=10**11), min_size=1, max_size=200)
 

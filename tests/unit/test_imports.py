@@ -16,7 +16,7 @@ ALLOWED = {
     "ipcbench.case": {"errors", "units"},
     "ipcbench.host": {"errors", "case", "units"},
     "ipcbench.text": {"errors"},
-    "ipcbench.outputs": {"errors", "foreign", ""},
+    "ipcbench.results.folder": {"errors", "foreign", ""},
     "ipcbench.transports.base": set(),
     "ipcbench.transports.gate": set(),
     "ipcbench.transports.stream": {"transports.base", "transports.gate"},

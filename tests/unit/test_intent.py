@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from ipcbench.analysis.intent import Intent
 from ipcbench.errors import ResultsError
+from ipcbench.results.intent import Intent
 
 INTENT = Intent(
     cases=("latency/unix/64/python/cross-core", "latency/pipe/64/python/cross-core"),

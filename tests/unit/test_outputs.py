@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench import outputs
 from ipcbench.cli.destinations import checked_output, new_output
 from ipcbench.errors import UsageError
+from ipcbench.results import folder
 
 
 def test_a_new_file_in_a_folder_that_is_there_is_fine(tmp_path: Path) -> None:
@@ -37,14 +37,14 @@ def test_the_default_place_names_machine_date_commit_and_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = outputs.default_output("cpu-2cpu-kvm", "latency")
+    path = folder.default_output("cpu-2cpu-kvm", "latency")
     results, machine, day, name = path.parts
     assert (results, machine, name) == ("results", "cpu-2cpu-kvm", "latency.json")
-    assert day.endswith(outputs.code_version())
+    assert day.endswith(folder.code_version())
     assert list(tmp_path.iterdir()) == []
     path.parent.mkdir(parents=True)
     path.touch()
-    assert outputs.default_output("cpu-2cpu-kvm", "latency").name == "latency-2.json"
+    assert folder.default_output("cpu-2cpu-kvm", "latency").name == "latency-2.json"
 
 
 def test_a_default_place_that_cant_be_made_is_refused(

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.analysis import frame, store
+from ipcbench.analysis import frame
 from ipcbench.analysis.claims import CLAIMS
 from ipcbench.analysis.frame import Analysis
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.inventory import usual
-from ipcbench.measure.driver import Metadata
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import Documents
 from ipcbench.reporters.html import page
@@ -26,6 +24,8 @@ from ipcbench.reporters.markdown import escaped, markdown_text
 from ipcbench.reporters.pictures import drawing, styles
 from ipcbench.reporters.pictures.scales import log_ticks, size_ticks
 from ipcbench.reporters.pictures.selection import Picture, Subject, pictures
+from ipcbench.results import store
+from ipcbench.results.store import Metadata, Results
 from ipcbench.units import display_time
 from tests import browser
 from tests.replay import replayed

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from ipcbench.analysis import frame, store
-from ipcbench.analysis.store import Results
+from ipcbench.analysis import frame
 from ipcbench.case import Case
 from ipcbench.cli import console
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
@@ -17,6 +16,8 @@ from ipcbench.reporters import csv_file
 from ipcbench.reporters.tables import cases
 from ipcbench.reporters.tables.columns import interval_text, ratio_text
 from ipcbench.reporters.tables.summary import summary
+from ipcbench.results import store
+from ipcbench.results.store import Results
 from tests.replay import replayed
 
 DATA = Path(__file__).parent.parent / "data"

@@ -6,10 +6,10 @@ from time import perf_counter_ns
 
 import pytest
 
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.checks.selftest import Delay, Report, found_delay, noise_floors, render
 from ipcbench.errors import UsageError
+from ipcbench.results.store import Results
 from ipcbench.transports import get_transport
 from ipcbench.transports.delayed import Delayed, busy_wait, calibrated_wait
 from tests.replay import Recorded, replayed

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.analysis import store
-from ipcbench.analysis.store import Results
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
+from ipcbench.results import store
+from ipcbench.results.store import Results
 from tests.replay import RUN_METADATA, launch, replayed
 
 UNIX, PIPE = Case("latency", "unix", 64), Case("latency", "pipe", 64)

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from ipcbench.analysis import frame
-from ipcbench.analysis.store import Results
 from ipcbench.analysis.warnings import summarised
 from ipcbench.case import Case
 from ipcbench.progress.warnings import WarningsSoFar
+from ipcbench.results.store import Results
 from tests.replay import Recorded, replayed
 
 UNIX, INET = Case("latency", "unix", 64), Case("latency", "inet", 64)

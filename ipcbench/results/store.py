@@ -10,21 +10,24 @@ All text, measured or loaded, is sanitised; `checked` validates the rest of a fi
 
 import io
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyperf
 
-from ipcbench.analysis import checked
-from ipcbench.analysis.checked import FORMAT, OUR_KEY, Status
-from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
-from ipcbench.text import printable, read_text
+from ipcbench.results import validation
+from ipcbench.results.files import read_text, write_atomically
+from ipcbench.results.intent import Intent
+from ipcbench.results.validation import FORMAT, OUR_KEY, Status
+from ipcbench.text import printable
 
-RETRIED_KEY = checked.RETRIED_KEY
+Metadata = dict[str, int | float | str]
+
+
+RETRIED_KEY = validation.RETRIED_KEY
 """Metadata key of a retried launch, under this name for callers that add launches."""
 
 _MOST_BYTES = 256 * 1024**2
@@ -111,9 +114,9 @@ def dumps(results: Results) -> str:
 def loads(text: str, name: str) -> Results:
     """Parses the text of a results file called `name`. Raises ResultsError."""
     try:
-        data = checked.parsed(text)
-        results = Results(checked.read_suite(data), intent=checked.read_intent(data))
-        for case, status, reason in checked.read_unmeasured(data):
+        data = validation.parsed(text)
+        results = Results(validation.read_suite(data), intent=validation.read_intent(data))
+        for case, status, reason in validation.read_unmeasured(data):
             results.add_unmeasured(case, status, reason)
     except ResultsError as error:
         raise ResultsError(f"{name} {error}") from error
@@ -156,34 +159,6 @@ def merge(files: Iterable[tuple[str, Results]]) -> Results:
 def _run_ids(results: Results) -> set[object]:
     launches = (run for bench in results.suite or () for run in bench.get_runs())
     return {launch.get_metadata().get("run_id") for launch in launches}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a file atomically: a reader sees the old text or the new, whole.
-
-    The mode follows the user's umask, since results are to be shared. The text goes to a new
-    temporary file of a random name first, and a link planted under that name is not followed.
-    """
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(temporary, flags, 0o666)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)  # the new name, too, survives a power cut
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise ResultsError(f"{path} can't be written: {error.strerror}") from error
 
 
 def save(results: Results, path: Path) -> None:

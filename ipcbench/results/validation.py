@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import pyperf
 
-from ipcbench.analysis.histogram import HISTOGRAM_KEY, Histogram
-from ipcbench.analysis.intent import Intent
 from ipcbench.case import Case, cpus_placement, placement_of_cpus
 from ipcbench.errors import ResultsError, UsageError
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.intent import Intent
 from ipcbench.text import printable
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ipcbench import __version__
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.text import read_text
+from ipcbench.results.files import read_text
 
 RESULTS_FOLDER = "results"
 _BESIDE = (".json", ".csv", ".html")
@@ -82,7 +82,7 @@ def code_version() -> str:
     """The commit of the checkout ipcbench runs from, with a `+` if changed; else its version."""
     import subprocess
 
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():
         return f"v{__version__}"
     command = ("git", "-C", str(root), "describe", "--always", "--exclude=*", "--dirty=+")
