@@ -1,7 +1,6 @@
 """Cases to measure, and the order of all cases of a run. Pure."""
 
 import re
-from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self, TypeVar, get_args
 
 from ipcbench.errors import UsageError, unknown_name
@@ -89,51 +88,6 @@ def placement_of_cpus(placement: Placement) -> tuple[int, int] | None:
     """The CPUs in a placement's name; None if it has none."""
     match = _CPUS.fullmatch(placement)
     return (int(match[1]), int(match[2])) if match else None
-
-
-def plan(
-    transports: Sequence[str],
-    workloads: Sequence[Workload],
-    sizes: Sequence[int],
-    loops: Sequence[Loop] = (DEFAULT_LOOP,),
-    placements: Sequence[Placement] = (DEFAULT_PLACEMENT,),
-) -> tuple[Case, ...]:
-    """All cases of a run, in the order of their tables: workload, size, then transport."""
-    return tuple(
-        Case(workload, transport, size, loop, placement)
-        for workload in workloads
-        for size in sizes
-        for placement in placements
-        for transport in transports
-        for loop in loops
-    )
-
-
-def shuffled_groups(
-    cases: Sequence[Case], seed: int, round_number: int, most: int
-) -> list[list[Case]]:
-    """The order of one round, in groups; it depends on the seed and the round number only.
-
-    The launches of a group alternate their batches. Cases that a table compares (of one
-    workload, size and placement) come in one group; small tables share one of up to `most` cases,
-    and a table of more is cut into groups of like size.
-    """
-    import random  # loaded late: the command line starts without it
-
-    order = list(cases)
-    random.Random(f"{seed}/{round_number}").shuffle(order)
-    tables: dict[tuple[Workload, int, Placement], list[Case]] = {}
-    for case in order:
-        key = (case.workload, case.message_size_bytes, case.placement)
-        tables.setdefault(key, []).append(case)
-    groups: list[list[Case]] = []
-    for table in tables.values():
-        if groups and len(groups[-1]) + len(table) <= most:
-            groups[-1] += table
-        else:
-            count = -(-len(table) // most)
-            groups += [table[start::count] for start in range(count)]
-    return groups
 
 
 def _one_of(kind: str, text: str, known: tuple[_Name, ...]) -> _Name:

@@ -8,8 +8,8 @@ import pyperf
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
 from ipcbench.events import Event
-from ipcbench.measure.driver import Run, execute
 from ipcbench.results.store import Metadata, Results
+from ipcbench.run.driver import Run, execute
 
 RUN_METADATA: Metadata = {
     "run_id": "feed",

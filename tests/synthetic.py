@@ -5,10 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from ipcbench.case import plan
 from ipcbench.results import store
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.store import Metadata, Results
+from ipcbench.run.choice import plan
 from tests.command import ipcbench
 from tests.replay import RUN_METADATA, launch
 

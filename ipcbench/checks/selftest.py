@@ -19,10 +19,11 @@ from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
 from ipcbench.errors import UsageError
 from ipcbench.events import Observer
-from ipcbench.measure.driver import Run, execute
-from ipcbench.measure.launch import Effort, WorkerLauncher
 from ipcbench.measure.scratch import Scratch
 from ipcbench.results.store import Metadata, Results
+from ipcbench.run.driver import Run, execute
+from ipcbench.run.launcher import WorkerLauncher
+from ipcbench.run.request import Effort
 from ipcbench.transports import get_transport
 from ipcbench.units import display_percent, display_time
 

@@ -42,18 +42,18 @@ def run_claims(args: Namespace, usual: Namespace, command: list[str]) -> int:
 
 def run_compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
     """Measures, saves and shows; the exit code says how that went."""
-    from ipcbench import comparing
     from ipcbench.cli import destinations
     from ipcbench.cli.console import progress
     from ipcbench.measure.lock import machine_lock
     from ipcbench.measure.scratch import leftovers, sweep
+    from ipcbench.run import session
 
     places = destinations.checked_places(args, question)
     for message in places.notes:
         say(message)
     stopped = log = None
     with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
-        plan, results = comparing.begun(args, usual, command, RESULT_OPTIONS)
+        plan, results = session.begun(args, usual, command, RESULT_OPTIONS)
         for message in plan.notes:
             note(args, message)
         for left in leftovers():
@@ -67,7 +67,7 @@ def run_compare(args: Namespace, usual: Namespace, command: list[str], question:
             ):
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
-                comparing.measure(
+                session.measure(
                     plan, results, places.save, signals, observers, is_watched=is_watched
                 )
         except (Interrupted, ResultsError) as reason:

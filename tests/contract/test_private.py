@@ -185,7 +185,7 @@ def test_what_a_worker_writes_for_its_driver_is_the_owners_alone(tmp_path: Path)
         "import os, stat, sys; os.umask(0)\n"
         "from pathlib import Path\n"
         "from ipcbench.case import Case\n"
-        "from ipcbench.measure import launch\n"
+        "from ipcbench.run import launcher as launch\n"
         "from ipcbench.measure.scratch import scratch\n"
         "read = launch._result\n"
         "def looked(output):\n"

@@ -44,13 +44,13 @@ class Announcer:
 def run_driver(arguments: list[str]) -> int:
     """Runs the command line, announcing each save and the tables."""
     from ipcbench.cli import console, main
-    from ipcbench.measure import launch
     from ipcbench.results import store
+    from ipcbench.run import launcher
 
     if os.environ.get(TERMINAL):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     announcer = Announcer("driver")
-    launch.WORKER = WORKER
+    launcher.WORKER = WORKER
     save, show = store.save, console.show
 
     def announced_save(*given: Any) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.measure.driver import Run
+from ipcbench.run.driver import Run
 from ipcbench.transports import get_transport
 from tests.command import ipcbench, run
 
@@ -143,7 +143,7 @@ def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(
 
     from ipcbench.cli.commands import parser
     from ipcbench.errors import UsageError
-    from ipcbench.planning import planned
+    from ipcbench.run.plan import planned
 
     inet6 = type(get_transport("inet6"))
     monkeypatch.setattr(inet6, "unavailable", lambda self: "no IPv6 here: ::1 can't be bound")

@@ -251,9 +251,10 @@ def _renamed(path: Path, target: Path) -> None:
 
 def _measured(transport: str, path: Path) -> None:
     """Six launches of a transport on one core, by the driver itself."""
-    from ipcbench.measure.driver import Run, execute
-    from ipcbench.measure.launch import Effort, WorkerLauncher
     from ipcbench.measure.scratch import scratch
+    from ipcbench.run.driver import Run, execute
+    from ipcbench.run.launcher import WorkerLauncher
+    from ipcbench.run.request import Effort
     from tests.replay import RUN_METADATA, Silent
 
     case = Case("latency", transport, 64, placement="same-core")

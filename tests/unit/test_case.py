@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.case import DEFAULT_WORKLOADS, PLACEMENTS, WORKLOADS, Case, plan, shuffled_groups
+from ipcbench.case import DEFAULT_WORKLOADS, PLACEMENTS, WORKLOADS, Case
 from ipcbench.errors import UsageError
+from ipcbench.run.choice import plan
+from ipcbench.run.driver import shuffled_groups
 
 CASES = st.builds(
     Case,

@@ -17,10 +17,10 @@ from ipcbench.analysis.stats import Ratio
 from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
 from ipcbench.cli import console
 from ipcbench.cli.commands import parser
-from ipcbench.planning import planned
 from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_parts
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
+from ipcbench.run.plan import planned
 from ipcbench.transports import TRANSPORTS
 from tests.replay import RUN_METADATA, Recorded, replayed
 

@@ -2,12 +2,12 @@ import time
 
 import pytest
 
-from ipcbench.case import Case, shuffled_groups
+from ipcbench.case import Case
 from ipcbench.errors import ResultsError
 from ipcbench.events import Began, Ended, Failed, Launched, TryingAgain, Warned
-from ipcbench.measure.driver import Run, execute
 from ipcbench.results import store
 from ipcbench.results.store import RETRIED_KEY, Results
+from ipcbench.run.driver import Run, execute, shuffled_groups
 from tests.replay import RUN_METADATA, Recorded, Replay, Silent, replayed
 
 UNIX, PIPE, INET = (Case("latency", name, 64) for name in ("unix", "pipe", "inet"))

@@ -37,8 +37,8 @@ ALLOWED = {
     "ipcbench.measure.payload": set(),
     "ipcbench.measure.control": set(),
     "ipcbench.checks.doctor": {"errors", "host", "measure", "transports", "units"},
-    "ipcbench.measure.driver": {"analysis.store", "case", "errors", "events", "measure.launch"},
-    "ipcbench.measure.launch": {"analysis.histogram", "case", "errors", "host", "measure"},
+    "ipcbench.run.driver": {"analysis.store", "case", "errors", "events", "measure.launch"},
+    "ipcbench.run.launcher": {"analysis.histogram", "case", "errors", "host", "measure"},
     "ipcbench.measure": {
         *("evidence", "measure", "transports", "case", "errors", "host", "shortage", ""),
     },
@@ -50,15 +50,15 @@ ALLOWED = {
     "ipcbench.cli.destinations": {
         *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
     },
-    "ipcbench.comparing": {
+    "ipcbench.run.session": {
         *("analysis", "events", "interrupts", "measure", "planning", "resuming", "watching"),
     },
     "ipcbench.progress.warnings": {"analysis"},
-    "ipcbench.resuming": {
+    "ipcbench.run.resume": {
         *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
     },
     "ipcbench.checks.evidence": {"case", "errors", "evidence", "measure", "transports"},
-    "ipcbench.planning": {
+    "ipcbench.run.plan": {
         "outputs",
         "analysis",
         "case",

@@ -6,7 +6,7 @@ from ipcbench.analysis.precision import precision
 from ipcbench.case import Case
 from ipcbench.cli.commands import parser
 from ipcbench.errors import UsageError
-from ipcbench.planning import planned
+from ipcbench.run.plan import planned
 from tests.replay import Recorded, replayed
 
 INET, UNIX, NULL = (Case("latency", name, 64) for name in ("inet", "unix", "null"))

@@ -9,10 +9,10 @@ from pathlib import Path
 from ipcbench import host
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
-from ipcbench.planning import Plan, plan_of, planned
 from ipcbench.results import store
 from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
+from ipcbench.run.plan import Plan, plan_of, planned
 from ipcbench.transports import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from ipcbench.events import Observer, broadcast
 from ipcbench.interrupts import Interrupts
-from ipcbench.measure import driver
-from ipcbench.measure.launch import WorkerLauncher
 from ipcbench.measure.scratch import scratch
-from ipcbench.planning import Plan, planned
 from ipcbench.progress.warnings import WarningsSoFar
 from ipcbench.results.store import Results
-from ipcbench.resuming import resumed
+from ipcbench.run import driver
+from ipcbench.run.launcher import WorkerLauncher
+from ipcbench.run.plan import Plan, planned
+from ipcbench.run.resume import resumed
 
 
 def begun(

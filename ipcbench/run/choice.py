@@ -1,132 +1,18 @@
-"""Plans a run: validates the request, and reports every usage error before the first launch."""
+"""The cases that a request means on this machine, and those that can't be, with the reason."""
 
-import math
-import secrets
-import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib import metadata
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import psutil
-
 from ipcbench import host
-from ipcbench.analysis.precision import precision
-from ipcbench.case import Case, Loop, Placement, Workload, plan
+from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement, Workload
 from ipcbench.errors import UsageError
 from ipcbench.host import Cpus
 from ipcbench.measure import native
-from ipcbench.measure.driver import Run
-from ipcbench.measure.launch import MOST_TOGETHER, Effort
-from ipcbench.results.folder import code_version, noise_floor
-from ipcbench.results.intent import Intent
-from ipcbench.results.store import Metadata, Results
-from ipcbench.room import pairs_at_once, too_large
-from ipcbench.text import counted
+from ipcbench.room import too_large
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
 
-_LAUNCH_OVERHEAD_S = 0.15
-_CALIBRATION_S = 0.2
-_TARGET_BUDGET_S = 300.0
-"""Default budget of a run with `--target`."""
-_SEEDS = 2**32
-_LOOK_S = 0.2
-"""Seconds over which the use of the CPUs is sampled before a run."""
 _DEFAULT_BASELINE = "inet"
-_VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
-
-
-class Preset(NamedTuple):
-    """Amount of measuring where the options don't set it."""
-
-    rounds: int
-    values: int
-    min_time_s: float
-
-
-PRESETS = {
-    "quick": Preset(6, 3, 0.01),
-    "default": Preset(7, 9, 0.025),
-    "rigorous": Preset(20, 10, 0.05),
-    "claims": Preset(10, 7, 0.007),  # many cases: rounds narrow intervals, batches don't
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything decided before a run starts."""
-
-    run: Run
-    effort: Effort
-    intent: Intent
-    """The plan as data, stored in the result file."""
-    impossible: Sequence[tuple[Case, str]] = ()
-    """Cases that can't exist here, with the reason: n/a in every table."""
-    notes: Sequence[str] = ()
-    """Notes for the user on what was left out."""
-
-
-def planned(args: Namespace, command: str) -> Plan:
-    """The plan for these arguments. Raises UsageError for whatever can't be done."""
-    started_s = time.monotonic()
-    choice = _choice(args)
-    notes = list(choice.notes)
-    preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
-    values, min_time_s = args.values or preset.values, args.min_time or preset.min_time_s
-    rounds, budget_s = args.rounds or preset.rounds, args.budget
-    if choice.possible and (args.budget is not None or args.target is not None):
-        budget_s = args.budget or _TARGET_BUDGET_S
-        launch_s = _expected_launch_s(values, args.warmups, min_time_s)
-        rounds = args.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
-        count = counted(len(choice.possible), "case")
-        notes.append(f"up to {counted(rounds, 'round')} of {count} fit")
-    intent = Intent(
-        cases=tuple(case.id for case in choice.possible),
-        rounds=rounds,
-        seed=secrets.randbelow(_SEEDS) if args.seed is None else args.seed,
-        values=values,
-        warmups=args.warmups,
-        min_time_s=min_time_s,
-        timeout_s=args.timeout,
-        baseline=choice.baseline,
-        cpus=choice.cpus,
-        target_ratio=args.target,
-        budget_s=budget_s,
-    )
-    plan = plan_of(intent, command, started_s)
-    return replace(plan, impossible=choice.impossible, notes=notes)
-
-
-def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0.0) -> Plan:
-    """The plan for an intent, begun at `started_s` on the monotonic clock.
-
-    `elapsed_s` is the time a resumed run took before. Raises UsageError if there isn't enough
-    memory.
-    """
-    cases = [Case.parse(case) for case in intent.cases]
-    effort = Effort(
-        intent.values,
-        intent.warmups,
-        intent.min_time_s,
-        intent.timeout_s,
-        together=pairs_at_once([case.message_size_bytes for case in cases], MOST_TOGETHER),
-    )
-    run = Run(
-        cases=cases,
-        rounds=intent.rounds,
-        seed=intent.seed,
-        started_s=started_s - elapsed_s,
-        expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
-        metadata=_run_metadata(intent, command),
-        deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
-        enough=_reached(intent.target_ratio, intent.baseline),
-    )
-    return Plan(run, effort, intent)
-
-
-def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:
-    return (values + warmups + 1) * min_time_s + _LAUNCH_OVERHEAD_S
 
 
 class Choice(NamedTuple):
@@ -139,7 +25,8 @@ class Choice(NamedTuple):
     notes: list[str]
 
 
-def _choice(args: Namespace) -> Choice:
+def choose(args: Namespace) -> Choice:
+    """Chooses the possible cases, with CPUs and baseline, and tells why others can't be."""
     names, notes = _transports(args.transports, args.usual)
     if args.matrix:
         _check_matrix(args)
@@ -159,30 +46,6 @@ def _choice(args: Namespace) -> Choice:
         raise UsageError(impossible[0][1])
     baseline = _baseline(args.baseline, names)
     return Choice(possible, impossible, cpus, baseline, notes + without + elsewhere)
-
-
-def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:
-    round_s = cases * launch_s
-    rounds = int((budget_s - cases * _CALIBRATION_S) / round_s)
-    if rounds < 1:
-        needed_s = math.ceil(cases * _CALIBRATION_S + round_s)
-        raise UsageError(
-            f"a budget of {budget_s:g} s fits no round of {counted(cases, 'case')};"
-            f" one takes about {round_s:.0f} s: give at least {needed_s}s, or fewer cases"
-        )
-    return rounds
-
-
-def _reached(target: float | None, baseline: str) -> Callable[[Results], bool] | None:
-    """A test of whether results are as exact as the target; None without a target."""
-    if target is None:
-        return None
-
-    def reached(results: Results) -> bool:
-        found = precision(results, baseline)
-        return found is not None and found.reaches(target)
-
-    return reached
 
 
 def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -305,31 +168,19 @@ def _baseline(asked: str | None, names: Sequence[str]) -> str:
     return asked
 
 
-def _run_metadata(intent: Intent, command: str) -> Metadata:
-    machine = host.machine()
-    target: Metadata = {}
-    if intent.target_ratio is not None:
-        target["target_ratio"] = intent.target_ratio
-    caches: Metadata = {
-        f"cache_{name}_bytes": size for name, size in host.cache_sizes_bytes().items()
-    }
-    return (
-        target
-        | caches
-        | {
-            "run_id": secrets.token_hex(4),
-            "seed": intent.seed,
-            "baseline": intent.baseline,
-            "command": command,
-            "code_version": code_version(),
-            "machine": machine.slug,
-            "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
-            "noise_floor_ratio": noise_floor(machine.slug).within_run,
-            "cpu_model": machine.cpu_model,
-            "virtualisation": machine.virtualisation,
-            "governor": machine.governor,
-            "kernel": machine.kernel,
-            "python": machine.python,
-            "versions": ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS_OF),
-        }
+def plan(
+    transports: Sequence[str],
+    workloads: Sequence[Workload],
+    sizes: Sequence[int],
+    loops: Sequence[Loop] = (DEFAULT_LOOP,),
+    placements: Sequence[Placement] = (DEFAULT_PLACEMENT,),
+) -> tuple[Case, ...]:
+    """All cases of a run, in the order of their tables: workload, size, then transport."""
+    return tuple(
+        Case(workload, transport, size, loop, placement)
+        for workload in workloads
+        for size in sizes
+        for placement in placements
+        for transport in transports
+        for loop in loops
     )

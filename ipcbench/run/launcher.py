@@ -4,7 +4,6 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,33 +12,16 @@ import pyperf
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.host import Cpus
-from ipcbench.measure.child import WorkerProcess, wait_until_ready
 from ipcbench.measure.process import signals_held_back
 from ipcbench.measure.scratch import Scratch
 from ipcbench.measure.tether import SAMPLES
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.run.request import Effort
+from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
 
 WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25
 """Share of the wanted time at which a calibration stops doubling; it extrapolates the rest."""
-MOST_TOGETHER = 12
-"""Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Size of a launch: batches, samples and time limits."""
-
-    values: int = 9
-    warmups: int = 1
-    min_time_s: float = 0.025
-    """Wanted duration of one batch."""
-    timeout_s: float = 30.0
-    """Time limit of a launch."""
-    samples: int = 20_000
-    """Single round trips to time in a latency launch, at most one batch."""
-    together: int = MOST_TOGETHER
-    """Most pairs that exist at once and take turns."""
 
 
 class Launcher(Protocol):

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import pyperf
 
-from ipcbench.case import Case, shuffled_groups
+from ipcbench.case import Case, Placement, Workload
 from ipcbench.errors import LaunchFailed
 from ipcbench.events import (
     Began,
@@ -25,8 +25,8 @@ from ipcbench.events import (
     TryingAgain,
     Warned,
 )
-from ipcbench.measure.launch import Launcher
 from ipcbench.results.store import RETRIED_KEY, Metadata, Results
+from ipcbench.run.launcher import Launcher
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -255,3 +255,30 @@ def _closing(iterator: Iterator[_U]) -> Iterator[_U]:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
+
+
+def shuffled_groups(
+    cases: Sequence[Case], seed: int, round_number: int, most: int
+) -> list[list[Case]]:
+    """The order of one round, in groups; it depends on the seed and the round number only.
+
+    The launches of a group alternate their batches. Cases that a table compares (of one
+    workload, size and placement) come in one group; small tables share one of up to `most` cases,
+    and a table of more is cut into groups of like size.
+    """
+    import random  # loaded late: the command line starts without it
+
+    order = list(cases)
+    random.Random(f"{seed}/{round_number}").shuffle(order)
+    tables: dict[tuple[Workload, int, Placement], list[Case]] = {}
+    for case in order:
+        key = (case.workload, case.message_size_bytes, case.placement)
+        tables.setdefault(key, []).append(case)
+    groups: list[list[Case]] = []
+    for table in tables.values():
+        if groups and len(groups[-1]) + len(table) <= most:
+            groups[-1] += table
+        else:
+            count = -(-len(table) // most)
+            groups += [table[start::count] for start in range(count)]
+    return groups

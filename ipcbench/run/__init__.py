@@ -1,0 +1,1 @@
+"""The driver's process: a request becomes a plan, a plan launches, launches a file."""

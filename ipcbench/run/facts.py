@@ -1,0 +1,48 @@
+"""Facts about the machine, the code and the plan that every launch of a run records."""
+
+import secrets
+from importlib import metadata
+
+import psutil
+
+from ipcbench import host
+from ipcbench.results.folder import code_version, noise_floor
+from ipcbench.results.intent import Intent
+from ipcbench.results.store import Metadata
+
+_LOOK_S = 0.2
+"""Seconds over which the use of the CPUs is sampled before a run."""
+
+
+_VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
+
+
+def run_metadata(intent: Intent, command: str) -> Metadata:
+    """Collects the metadata that every launch of a run carries."""
+    machine = host.machine()
+    target: Metadata = {}
+    if intent.target_ratio is not None:
+        target["target_ratio"] = intent.target_ratio
+    caches: Metadata = {
+        f"cache_{name}_bytes": size for name, size in host.cache_sizes_bytes().items()
+    }
+    return (
+        target
+        | caches
+        | {
+            "run_id": secrets.token_hex(4),
+            "seed": intent.seed,
+            "baseline": intent.baseline,
+            "command": command,
+            "code_version": code_version(),
+            "machine": machine.slug,
+            "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
+            "noise_floor_ratio": noise_floor(machine.slug).within_run,
+            "cpu_model": machine.cpu_model,
+            "virtualisation": machine.virtualisation,
+            "governor": machine.governor,
+            "kernel": machine.kernel,
+            "python": machine.python,
+            "versions": ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS_OF),
+        }
+    )

@@ -1,0 +1,143 @@
+"""Plans a run: validates the request, and reports every usage error before the first launch."""
+
+import math
+import secrets
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ipcbench.analysis.precision import precision
+from ipcbench.case import Case
+from ipcbench.errors import UsageError
+from ipcbench.results.intent import Intent
+from ipcbench.results.store import Results
+from ipcbench.room import pairs_at_once
+from ipcbench.run.choice import choose
+from ipcbench.run.driver import Run
+from ipcbench.run.facts import run_metadata
+from ipcbench.run.request import MOST_TOGETHER, Effort
+from ipcbench.text import counted
+
+_LAUNCH_OVERHEAD_S = 0.15
+_CALIBRATION_S = 0.2
+_TARGET_BUDGET_S = 300.0
+"""Default budget of a run with `--target`."""
+_SEEDS = 2**32
+
+
+class Preset(NamedTuple):
+    """Amount of measuring where the options don't set it."""
+
+    rounds: int
+    values: int
+    min_time_s: float
+
+
+PRESETS = {
+    "quick": Preset(6, 3, 0.01),
+    "default": Preset(7, 9, 0.025),
+    "rigorous": Preset(20, 10, 0.05),
+    "claims": Preset(10, 7, 0.007),  # many cases: rounds narrow intervals, batches don't
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before a run starts."""
+
+    run: Run
+    effort: Effort
+    intent: Intent
+    """The plan as data, stored in the result file."""
+    impossible: Sequence[tuple[Case, str]] = ()
+    """Cases that can't exist here, with the reason: n/a in every table."""
+    notes: Sequence[str] = ()
+    """Notes for the user on what was left out."""
+
+
+def planned(args: Namespace, command: str) -> Plan:
+    """The plan for these arguments. Raises UsageError for whatever can't be done."""
+    started_s = time.monotonic()
+    choice = choose(args)
+    notes = list(choice.notes)
+    preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
+    values, min_time_s = args.values or preset.values, args.min_time or preset.min_time_s
+    rounds, budget_s = args.rounds or preset.rounds, args.budget
+    if choice.possible and (args.budget is not None or args.target is not None):
+        budget_s = args.budget or _TARGET_BUDGET_S
+        launch_s = _expected_launch_s(values, args.warmups, min_time_s)
+        rounds = args.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
+        count = counted(len(choice.possible), "case")
+        notes.append(f"up to {counted(rounds, 'round')} of {count} fit")
+    intent = Intent(
+        cases=tuple(case.id for case in choice.possible),
+        rounds=rounds,
+        seed=secrets.randbelow(_SEEDS) if args.seed is None else args.seed,
+        values=values,
+        warmups=args.warmups,
+        min_time_s=min_time_s,
+        timeout_s=args.timeout,
+        baseline=choice.baseline,
+        cpus=choice.cpus,
+        target_ratio=args.target,
+        budget_s=budget_s,
+    )
+    plan = plan_of(intent, command, started_s)
+    return replace(plan, impossible=choice.impossible, notes=notes)
+
+
+def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0.0) -> Plan:
+    """The plan for an intent, begun at `started_s` on the monotonic clock.
+
+    `elapsed_s` is the time a resumed run took before. Raises UsageError if there isn't enough
+    memory.
+    """
+    cases = [Case.parse(case) for case in intent.cases]
+    effort = Effort(
+        intent.values,
+        intent.warmups,
+        intent.min_time_s,
+        intent.timeout_s,
+        together=pairs_at_once([case.message_size_bytes for case in cases], MOST_TOGETHER),
+    )
+    run = Run(
+        cases=cases,
+        rounds=intent.rounds,
+        seed=intent.seed,
+        started_s=started_s - elapsed_s,
+        expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
+        metadata=run_metadata(intent, command),
+        deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
+        enough=_reached(intent.target_ratio, intent.baseline),
+    )
+    return Plan(run, effort, intent)
+
+
+def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:
+    return (values + warmups + 1) * min_time_s + _LAUNCH_OVERHEAD_S
+
+
+def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:
+    round_s = cases * launch_s
+    rounds = int((budget_s - cases * _CALIBRATION_S) / round_s)
+    if rounds < 1:
+        needed_s = math.ceil(cases * _CALIBRATION_S + round_s)
+        raise UsageError(
+            f"a budget of {budget_s:g} s fits no round of {counted(cases, 'case')};"
+            f" one takes about {round_s:.0f} s: give at least {needed_s}s, or fewer cases"
+        )
+    return rounds
+
+
+def _reached(target: float | None, baseline: str) -> Callable[[Results], bool] | None:
+    """A test of whether results are as exact as the target; None without a target."""
+    if target is None:
+        return None
+
+    def reached(results: Results) -> bool:
+        found = precision(results, baseline)
+        return found is not None and found.reaches(target)
+
+    return reached
