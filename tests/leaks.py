@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ipcbench.measure.scratch import PREFIX
+from ipcbench.system.scratch import PREFIX
 
 MARK = "IPCBENCH_TEST_MARK"
 """Environment variable of every process that a test starts, directly or not."""

@@ -19,10 +19,10 @@ import turns
 from rich.table import Table
 from turns import Batches, Round, Run
 
-from ipcbench import host
 from ipcbench.analysis.stats import Interval, Ratio, alternating_ratio
 from ipcbench.case import Case
 from ipcbench.measure.pair import Pair
+from ipcbench.system.cpus import Cpus, placement_cpus
 from ipcbench.units import display_time, three_digits
 
 _EARLY_ROUNDS = 10
@@ -61,7 +61,7 @@ class Found:
     """Cost of a clock read a message, in the sampled burst; latency only."""
 
 
-def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
+def measured(case: Case, program: Path, cpus: Cpus, rounds: int) -> Found:
     """Measures all loops of a case, alternating."""
 
     def contenders(round_: Round) -> dict[str, Run]:
@@ -164,7 +164,7 @@ def main() -> int:
     if not cases or args.rounds < 1:
         parser.error("at least one round of one case; cases are " + ", ".join(c.id for c in CASES))
     # Looked up before the first pair, whose start pins this process as its client.
-    placements = {case.placement: host.placement_cpus(case.placement) for case in CASES}
+    placements = {case.placement: placement_cpus(case.placement) for case in CASES}
     found = []
     for case in cases:
         print(case.id, file=sys.stderr, flush=True)

@@ -16,9 +16,9 @@ import turns
 from rich.table import Table
 from turns import Batches, Round, Run
 
-from ipcbench import host
 from ipcbench.analysis.stats import Interval, median_interval
 from ipcbench.case import Case
+from ipcbench.system.cpus import Cpus, placement_cpus
 from ipcbench.units import display_size
 
 LINES = (100, 200, 400, 800)
@@ -48,7 +48,7 @@ class Found:
     """Added by a number of cache lines to the program in C; by `python` to the loop in C."""
 
 
-def measured(case: Case, program: Path, cpus: host.Cpus, rounds: int) -> Found:
+def measured(case: Case, program: Path, cpus: Cpus, rounds: int) -> Found:
     """Measures all footprints and both loops of a case, alternating."""
 
     def contenders(round_: Round) -> dict[str, Run]:
@@ -130,7 +130,7 @@ def main() -> int:
         return 0
     if args.rounds < 1:
         parser.error("at least one round")
-    cpus = host.placement_cpus("same-core") or (0, 0)
+    cpus = placement_cpus("same-core") or (0, 0)
     found = []
     for case in (_case(mechanism, size) for mechanism in MECHANISMS for size in SIZES):
         print(case.id, file=sys.stderr, flush=True)

@@ -14,11 +14,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ipcbench import host
 from ipcbench.case import Case
 from ipcbench.cli.destinations import new_output
 from ipcbench.measure.pair import Pair
-from ipcbench.measure.scratch import Scratch, scratch
+from ipcbench.system import machine
+from ipcbench.system.cpus import Cpus
+from ipcbench.system.scratch import Scratch, scratch
 from ipcbench.transports.base import Workspace
 
 TURNS = 9
@@ -38,7 +39,7 @@ Batches: TypeAlias = dict[int, list[float]]
 class Reference:
     """The reference program in C, which runs a batch on request."""
 
-    def __init__(self, program: Path, case: Case, cpus: host.Cpus, lines: int = 0) -> None:
+    def __init__(self, program: Path, case: Case, cpus: Cpus, lines: int = 0) -> None:
         """`lines`: how many cache lines of its own each end reads before a call."""
         name = NAMES.get(case.transport, case.transport)
         words = [name, case.workload, *map(str, (case.message_size_bytes, *cpus, lines))]
@@ -63,7 +64,7 @@ class Reference:
 class Round:
     """One round: starts the processes that alternate."""
 
-    def __init__(self, cpus: host.Cpus, private: Scratch, stack: ExitStack) -> None:
+    def __init__(self, cpus: Cpus, private: Scratch, stack: ExitStack) -> None:
         """Everything started ends with the stack."""
         self._cpus = cpus
         self._private = private
@@ -80,7 +81,7 @@ class Round:
 
 
 def in_turns(
-    cpus: host.Cpus, rounds: int, contenders: Callable[[Round], dict[str, Run]]
+    cpus: Cpus, rounds: int, contenders: Callable[[Round], dict[str, Run]]
 ) -> dict[str, Batches]:
     """The batches of each contender, by its name; all are started anew in each round."""
     batches: dict[str, Batches] = {}
@@ -113,16 +114,16 @@ def parser(doc: str | None, question: str) -> ArgumentParser:
 
 def this_machine() -> str:
     """The facts of this machine that numbers depend on, in one line."""
-    facts = host.machine()
+    facts = machine.this_machine()
     return (
         f"{facts.cpu_model}, {facts.cpu_count} CPUs, {facts.virtualisation};"
         f" {facts.kernel}; {facts.python}"
     )
 
 
-def rested_on(machine: str, rounds: int) -> list[str]:
+def rested_on(about: str, rounds: int) -> list[str]:
     """The lines below a table: its machine, rounds and batches."""
-    return [machine, f"{rounds} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms"]
+    return [about, f"{rounds} rounds of {TURNS} turns of about {BATCH_S * 1e3:.0f} ms"]
 
 
 def plain_table() -> Table:
@@ -140,10 +141,10 @@ def plain_text(table: Table, below: Iterable[str]) -> str:
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 
 
-def save(question: str, machine: str, rounds: int, cases: list[dict[str, Any]]) -> None:
+def save(question: str, about: str, rounds: int, cases: list[dict[str, Any]]) -> None:
     """Writes the cases as JSON beside the other results, and prints the path."""
-    path = new_output(host.machine().slug, question)
+    path = new_output(machine.this_machine().slug, question)
     path.parent.mkdir(parents=True, exist_ok=True)
-    stored = {"machine": machine, "rounds": rounds, "cases": cases}
+    stored = {"machine": about, "rounds": rounds, "cases": cases}
     path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(f"saved: {path}", file=sys.stderr)

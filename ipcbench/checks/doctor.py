@@ -23,9 +23,10 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import Literal, NamedTuple
 
-from ipcbench import host
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
-from ipcbench.measure.scratch import leftovers
+from ipcbench.system import machine
+from ipcbench.system.cpus import allowed_cpus
+from ipcbench.system.scratch import leftovers
 from ipcbench.text import counted
 from ipcbench.transports import TRANSPORTS
 from ipcbench.units import display_size, display_time, three_digits
@@ -122,7 +123,9 @@ def _checked(topic: str, check: Callable[[Path], Assessment], root: Path) -> Che
     try:
         level, says, remedy = check(root)
     except (LookupError, ValueError):
-        matters = topic in ("governor", "turbo") and host.machine().virtualisation == "bare-metal"
+        matters = (
+            topic in ("governor", "turbo") and machine.this_machine().virtualisation == "bare-metal"
+        )
         return Check(topic, "warn" if matters else "note", "not shown by this system")
     return Check(topic, level, says, None if level == "ok" else remedy)
 
@@ -149,7 +152,7 @@ def _cores(root: Path) -> Assessment:
 
 
 def _allowed(_root: Path) -> Assessment:
-    allowed, cpus = len(host.allowed_cpus()), os.cpu_count() or 1
+    allowed, cpus = len(allowed_cpus()), os.cpu_count() or 1
     says = f"this process may use {allowed} of {counted(cpus, 'CPU')}"
     remedy = f"taskset -c 0-{cpus - 1} ipcbench compare" if cpus > 1 else None
     return "ok" if allowed > 1 else "warn", says, remedy
@@ -179,7 +182,7 @@ def _isolated(root: Path) -> Assessment:
 
 
 def _machine(_root: Path) -> Assessment:
-    kind = host.machine().virtualisation
+    kind = machine.this_machine().virtualisation
     if kind == "bare-metal":
         return "ok", kind, None
     return "note", f"virtual ({kind}): the host may take a CPU away at any time", None

@@ -11,7 +11,7 @@ from ipcbench.case import Case
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure.pair import Pair
-from ipcbench.measure.scratch import Scratch
+from ipcbench.system.scratch import Scratch
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-from ipcbench import host
 from ipcbench.analysis import frame
 from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
 from ipcbench.errors import UsageError
 from ipcbench.events import Observer
-from ipcbench.measure.scratch import Scratch
 from ipcbench.results.store import Metadata, Results
 from ipcbench.run.driver import Run, execute
 from ipcbench.run.launcher import WorkerLauncher
 from ipcbench.run.request import Effort
+from ipcbench.system import machine
+from ipcbench.system.cpus import default_placement, placement_cpus
+from ipcbench.system.scratch import Scratch
 from ipcbench.transports import get_transport
 from ipcbench.units import display_percent, display_time
 
@@ -128,13 +129,13 @@ class Bench:
         """Measures these cases. Raises UsageError if one of them failed."""
         self._number += 1
         placement = cases[0].placement
-        cpus = {placement: host.placement_cpus(placement)}
-        machine = host.machine()
+        cpus = {placement: placement_cpus(placement)}
+        here = machine.this_machine()
         metadata: Metadata = {
             "run_id": str(self._number),
             "baseline": cases[0].transport,
             "seed": self._seed,
-            "machine": machine.slug,
+            "machine": here.slug,
         }
         run = Run(
             cases,
@@ -190,7 +191,7 @@ def examine(
 
 def _equal_cases(thoroughness: Thoroughness) -> Iterator[list[Case]]:
     """Tables of one transport under many names: whatever differs in them is noise."""
-    placements: tuple[Placement, ...] = ("same-core", host.default_placement())
+    placements: tuple[Placement, ...] = ("same-core", default_placement())
     runnable = [name for name in _BASES if get_transport(name).unavailable() is None]
     for _ in range(thoroughness.repeats):
         for placement in dict.fromkeys(placements[-thoroughness.placements :]):
@@ -322,7 +323,7 @@ def _clock_cost_s(results: Results, loop_s: float) -> float:
 
 def as_json(report: Report, seed: int) -> str:
     """The report as JSON: base units, and the noise floor that `compare` will use."""
-    machine = host.machine()
+    here = machine.this_machine()
     data = asdict(report) | {
         "format": 1,
         "seed": seed,
@@ -332,15 +333,15 @@ def as_json(report: Report, seed: int) -> str:
             "within_run_ratio": report.within_run_floor,
             "between_runs_ratio": report.between_runs_floor,
         },
-        "machine": machine._asdict(),
+        "machine": here._asdict(),
     }
     return json.dumps(data, indent=2) + "\n"
 
 
 def render(report: Report) -> list[str]:
     """The report as lines of text."""
-    machine = host.machine()
-    where = f"{machine.cpu_model}, {machine.cpu_count} CPUs, {machine.virtualisation}"
+    here = machine.this_machine()
+    where = f"{here.cpu_model}, {here.cpu_count} CPUs, {here.virtualisation}"
     equal = (
         f"equal things: {report.false_verdicts} false verdicts in {report.comparisons} comparisons"
         f" ({display_percent(report.false_share)}, at most {display_percent(MOST_FALSE)})"
@@ -358,7 +359,7 @@ def render(report: Report) -> list[str]:
         f"took {report.took_s:.0f} s",
     )
     return [
-        f"{where}; {machine.kernel}; {machine.python}",
+        f"{where}; {here.kernel}; {here.python}",
         "",
         _line(report.false_share <= MOST_FALSE, equal),
         *(

@@ -19,7 +19,7 @@ from ipcbench.errors import (
     Interrupted,
     ResultsError,
 )
-from ipcbench.interrupts import Interrupts
+from ipcbench.system.signals import Interrupts
 from ipcbench.transports import groups
 from ipcbench.transports.base import CORE
 
@@ -44,9 +44,9 @@ def run_compare(args: Namespace, usual: Namespace, command: list[str], question:
     """Measures, saves and shows; the exit code says how that went."""
     from ipcbench.cli import destinations
     from ipcbench.cli.console import progress
-    from ipcbench.measure.lock import machine_lock
-    from ipcbench.measure.scratch import leftovers, sweep
     from ipcbench.run import session
+    from ipcbench.system.lock import machine_lock
+    from ipcbench.system.scratch import leftovers, sweep
 
     places = destinations.checked_places(args, question)
     for message in places.notes:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from ipcbench import host
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.progress.log import EventLog, is_special
 from ipcbench.reporters.documents import STDOUT, Documents
 from ipcbench.results import folder, store
 from ipcbench.results.store import Results
+from ipcbench.system import machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
         return args.resume, _made_anew(wanted, args.resume, notes)
     if args.output is None:
         try:
-            output = new_output(host.machine().slug, question)
+            output = new_output(machine.this_machine().slug, question)
         except UsageError as error:
             notes.append(f"results are not saved: {error}")
             return None, wanted

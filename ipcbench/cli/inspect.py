@@ -2,16 +2,16 @@
 
 from argparse import Namespace
 
-from ipcbench import host
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
     EXIT_OK,
 )
-from ipcbench.interrupts import Interrupts
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
+from ipcbench.system import machine
+from ipcbench.system.signals import Interrupts
 from ipcbench.transports import TRANSPORTS, chosen
 
 
@@ -35,7 +35,7 @@ def run_explain(args: Namespace) -> int:
 def run_evidence(args: Namespace) -> int:
     """Prints what the kernel's tables say of a pair of each transport."""
     from ipcbench.checks import evidence
-    from ipcbench.measure.scratch import scratch
+    from ipcbench.system.scratch import scratch
 
     names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
     inspections = []
@@ -50,7 +50,7 @@ def run_evidence(args: Namespace) -> int:
 
 def run_clean(args: Namespace) -> int:
     """Removes what killed runs left behind, or says what there is."""
-    from ipcbench.measure.scratch import leftovers, sweep
+    from ipcbench.system.scratch import leftovers, sweep
 
     found = leftovers()
     verb = "would be removed" if args.dry_run else "removed"
@@ -80,12 +80,12 @@ def run_selftest(args: Namespace) -> int:
 
     from ipcbench.checks import selftest
     from ipcbench.cli.console import progress
-    from ipcbench.measure.lock import machine_lock
-    from ipcbench.measure.scratch import scratch
+    from ipcbench.system.lock import machine_lock
+    from ipcbench.system.scratch import scratch
 
     thoroughness = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
-    path = checked_new(folder.selftest_path(host.machine().slug))
+    path = checked_new(folder.selftest_path(machine.this_machine().slug))
     with (
         machine_lock(wanted=not args.no_lock),
         Interrupts() as signals,

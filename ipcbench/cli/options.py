@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ipcbench import host, units
+from ipcbench import units
 from ipcbench.case import (
     DEFAULT_LOOP,
     DEFAULT_PLACEMENT,
@@ -17,6 +17,7 @@ from ipcbench.case import (
     parse_workload,
 )
 from ipcbench.errors import UsageError
+from ipcbench.system.cpus import parse_cpus
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -59,7 +60,7 @@ def add_cases(
     )
     what.add_argument(
         "--cpus",
-        type=host.parse_cpus,
+        type=parse_cpus,
         metavar="C,S",
         help="CPUs of the client and the server (default: chosen for the placement)",
     )

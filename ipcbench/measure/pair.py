@@ -29,8 +29,6 @@ from ipcbench.errors import (
 from ipcbench.evidence.kernel import held_now
 from ipcbench.evidence.verdict import Expected, Finding
 from ipcbench.evidence.witness import inspect
-from ipcbench.host import Cpus
-from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed, PeerReported
 from ipcbench.measure.loops import Loops, Samples
 from ipcbench.measure.native import driven_by
@@ -38,6 +36,9 @@ from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
 from ipcbench.measure.usage import Usage, last_cpu, usage
+from ipcbench.system import process
+from ipcbench.system.cpus import Cpus
+from ipcbench.system.signals import forget_children, signals_held_back
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
 
@@ -157,7 +158,7 @@ class Pair:
 
     def close(self) -> None:
         """Ends the server and removes all that the pair made. Allowed twice."""
-        process.forget_children()
+        forget_children()
         if self._server_pid is not None:
             try:
                 self._channel.send("stop")
@@ -195,7 +196,7 @@ class Pair:
         client_pid = os.getpid()
         try:
             # A signal between the fork and its own handlers would send the server through ours.
-            with process.signals_held_back():
+            with signals_held_back():
                 pid = os.fork()
                 if pid == 0:
                     self._channel.close()
@@ -317,7 +318,7 @@ class Pair:
             return  # between fork and its return: the broken channel will tell
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is not None:
-            process.forget_children()
+            forget_children()
             raise PeerDied(f"the server {process.describe_end(ended)} in the {self._phase}")
 
     def _guarded(self, work: Callable[[], _T]) -> _T:
@@ -338,7 +339,7 @@ class Pair:
         """The LaunchFailed for an error, with the server's own reason or exit if it has one."""
         if isinstance(error, CheckFailed):
             return error
-        process.forget_children()
+        forget_children()
         if isinstance(error, Unavailable) or self._server_pid is None:
             return LaunchFailed(f"{self._phase}: {explain(error)}")
         reason = str(error) if isinstance(error, PeerReported) else self._last_words()

@@ -6,11 +6,12 @@ from typing import NoReturn
 
 from ipcbench.case import Case
 from ipcbench.errors import explain_with_type
-from ipcbench.measure import process
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.payload import digest
 from ipcbench.measure.usage import Usage, last_cpu, usage
+from ipcbench.system import process
+from ipcbench.system.signals import accept_signals
 from ipcbench.transports.base import Endpoint, Link
 
 
@@ -109,7 +110,7 @@ def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's to handle
-    process.accept_signals()  # they were held back for the fork
+    accept_signals()  # they were held back for the fork
     process.die_with_parent(parent)
     process.silence_standard_streams()
     process.close_quietly(unwanted - {0, 1, 2})

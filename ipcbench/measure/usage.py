@@ -3,7 +3,7 @@
 import resource
 from typing import NamedTuple
 
-from ipcbench.measure.process import _STAT_PROCESSOR, _stat
+from ipcbench.system.process import _STAT_PROCESSOR, _stat
 
 
 class Usage(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyperf
 
-from ipcbench import __version__, host
+from ipcbench import __version__
 from ipcbench.case import Case
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
@@ -25,9 +25,11 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
-from ipcbench.measure import process
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
+from ipcbench.system import process
+from ipcbench.system.cpus import parse_cpus, placement_cpus
+from ipcbench.system.signals import accept_signals
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
 
@@ -38,7 +40,7 @@ def main() -> int:
     """Runs the worker and returns its exit code; a failure is one line on stderr."""
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
-    process.accept_signals()
+    accept_signals()
     runner = pyperf.Runner(program_args=("-m", MODULE), add_cmdline_args=_repeat_arguments)
     _add_arguments(runner.argparser)
     try:
@@ -94,10 +96,10 @@ class Measurement:
             tether.wait_for_turn()
         else:
             # By hand there is no driver to clean up after this process.
-            from ipcbench.measure.scratch import scratch
+            from ipcbench.system.scratch import scratch
 
             directory = self._resources.enter_context(scratch()).directory
-        cpus = args.cpus or host.placement_cpus(self._case.placement)
+        cpus = args.cpus or placement_cpus(self._case.placement)
         self._note = PhaseNote(directory)
         pair = Pair(self._case, cpus, Workspace(directory), tether, self._note.write)
         return self._resources.enter_context(pair)
@@ -112,7 +114,7 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
     if reason is not None:
         raise UsageError(f"{case.transport} can't run here: {reason}")
     if args.worker:
-        host.placement_cpus(case.placement, args.cpus)
+        placement_cpus(case.placement, args.cpus)
     with ExitStack() as resources:
         measurement = Measurement(case, args, resources)
         bench = runner.bench_time_func(case.id, measurement.time, metadata=_describe(case))
@@ -143,7 +145,7 @@ def _add_arguments(parser: Any) -> None:
     parser.add_argument("case", help="what to measure, for example latency/unix/1k")
     parser.add_argument(
         "--cpus",
-        type=host.parse_cpus,
+        type=parse_cpus,
         metavar="C,S",
         help="CPUs of the client and the server (default: chosen for the case's placement)",
     )

@@ -4,12 +4,18 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ipcbench import host
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement, Workload
 from ipcbench.errors import UsageError
-from ipcbench.host import Cpus
 from ipcbench.measure import native
-from ipcbench.room import too_large
+from ipcbench.system.cpus import (
+    Cpus,
+    all_placements,
+    allowed_cpus,
+    default_placement,
+    placement_cpus,
+    placement_of,
+)
+from ipcbench.system.limits import too_large
 from ipcbench.transports import TRANSPORTS, chosen, get_transport
 
 _DEFAULT_BASELINE = "inet"
@@ -111,18 +117,18 @@ def _placements(args: Namespace) -> tuple[dict[Placement, Cpus | None], list[str
     if args.cpus:
         if args.placements or args.matrix:
             raise UsageError("--cpus names one pair of CPUs; leave --placement and --matrix out")
-        return {host.placement_of(args.cpus): args.cpus}, []
+        return {placement_of(args.cpus): args.cpus}, []
     named = args.placements or args.usual_placements
     if not named and not args.matrix:
-        placement = host.default_placement()
+        placement = default_placement()
         alone = ["only one CPU can be used: both ends run on it"]
-        return {placement: host.placement_cpus(placement)}, alone * (placement == "same-core")
-    wanted = host.all_placements() if args.matrix else named
+        return {placement: placement_cpus(placement)}, alone * (placement == "same-core")
+    wanted = all_placements() if args.matrix else named
     cpus: dict[Placement, Cpus | None] = {}
     missing: list[UsageError] = []
     for placement in wanted:
         try:
-            cpus[placement] = host.placement_cpus(placement)
+            cpus[placement] = placement_cpus(placement)
         except UsageError as error:
             missing.append(error)
     if not cpus:
@@ -143,7 +149,7 @@ def _check_matrix(args: Namespace) -> None:
 def _limit(case: Case, cpus: Cpus | None) -> str | None:
     """Reason why the case can't be measured here; None if it can."""
     transport = get_transport(case.transport)
-    if transport.spins and (cpus[0] == cpus[1] if cpus else len(host.allowed_cpus()) == 1):
+    if transport.spins and (cpus[0] == cpus[1] if cpus else len(allowed_cpus()) == 1):
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )

@@ -5,10 +5,10 @@ from importlib import metadata
 
 import psutil
 
-from ipcbench import host
 from ipcbench.results.folder import code_version, noise_floor
 from ipcbench.results.intent import Intent
 from ipcbench.results.store import Metadata
+from ipcbench.system import machine
 
 _LOOK_S = 0.2
 """Seconds over which the use of the CPUs is sampled before a run."""
@@ -19,12 +19,12 @@ _VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
 
 def run_metadata(intent: Intent, command: str) -> Metadata:
     """Collects the metadata that every launch of a run carries."""
-    machine = host.machine()
+    here = machine.this_machine()
     target: Metadata = {}
     if intent.target_ratio is not None:
         target["target_ratio"] = intent.target_ratio
     caches: Metadata = {
-        f"cache_{name}_bytes": size for name, size in host.cache_sizes_bytes().items()
+        f"cache_{name}_bytes": size for name, size in machine.cache_sizes_bytes().items()
     }
     return (
         target
@@ -35,14 +35,14 @@ def run_metadata(intent: Intent, command: str) -> Metadata:
             "baseline": intent.baseline,
             "command": command,
             "code_version": code_version(),
-            "machine": machine.slug,
+            "machine": here.slug,
             "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
-            "noise_floor_ratio": noise_floor(machine.slug).within_run,
-            "cpu_model": machine.cpu_model,
-            "virtualisation": machine.virtualisation,
-            "governor": machine.governor,
-            "kernel": machine.kernel,
-            "python": machine.python,
+            "noise_floor_ratio": noise_floor(here.slug).within_run,
+            "cpu_model": here.cpu_model,
+            "virtualisation": here.virtualisation,
+            "governor": here.governor,
+            "kernel": here.kernel,
+            "python": here.python,
             "versions": ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS_OF),
         }
     )

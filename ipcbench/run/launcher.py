@@ -11,13 +11,13 @@ import pyperf
 
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
-from ipcbench.host import Cpus
-from ipcbench.measure.process import signals_held_back
-from ipcbench.measure.scratch import Scratch
 from ipcbench.measure.tether import SAMPLES
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.run.request import Effort
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
+from ipcbench.system.cpus import Cpus
+from ipcbench.system.scratch import Scratch
+from ipcbench.system.signals import signals_held_back
 
 WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25

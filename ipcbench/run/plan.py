@@ -13,11 +13,11 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
-from ipcbench.room import pairs_at_once
 from ipcbench.run.choice import choose
 from ipcbench.run.driver import Run
 from ipcbench.run.facts import run_metadata
 from ipcbench.run.request import MOST_TOGETHER, Effort
+from ipcbench.system.limits import pairs_at_once
 from ipcbench.text import counted
 
 _LAUNCH_OVERHEAD_S = 0.15

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ipcbench import host
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results import store
 from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
 from ipcbench.run.plan import Plan, plan_of, planned
+from ipcbench.system.cpus import checked_cpus
 from ipcbench.transports import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
@@ -40,7 +40,7 @@ def resumed(
         if reason is not None:
             raise UsageError(f"{path} can't be gone on with: {case.transport}: {reason}")
     for placement, cpus in results.intent.cpus.items():
-        if cpus is not None and host.checked_cpus(cpus) != cpus:
+        if cpus is not None and checked_cpus(cpus) != cpus:
             raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
     recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ipcbench.events import Observer, broadcast
-from ipcbench.interrupts import Interrupts
-from ipcbench.measure.scratch import scratch
 from ipcbench.progress.warnings import WarningsSoFar
 from ipcbench.results.store import Results
 from ipcbench.run import driver
 from ipcbench.run.launcher import WorkerLauncher
 from ipcbench.run.plan import Plan, planned
 from ipcbench.run.resume import resumed
+from ipcbench.system.scratch import scratch
+from ipcbench.system.signals import Interrupts
 
 
 def begun(

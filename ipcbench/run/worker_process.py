@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Self, cast
 
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed, explain_start
-from ipcbench.measure.process import children, describe_exit, is_stopped, signals_held_back
 from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_phase
+from ipcbench.system.process import children, describe_exit, is_stopped
+from ipcbench.system.signals import signals_held_back
 
 _NUDGE_AFTER_S = 0.2
 _SERVER_GONE_LIMIT_S = 4.0

@@ -14,8 +14,8 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.measure.pair import Pair
-from ipcbench.measure.scratch import scratch, sweep
 from ipcbench.results.files import write_atomically
+from ipcbench.system.scratch import scratch, sweep
 from ipcbench.transports import TRANSPORTS, multiproc
 from ipcbench.transports.base import DEV_SHM, Transport, Workspace, momentary_name
 from tests.command import ROOT, environment
@@ -186,7 +186,7 @@ def test_what_a_worker_writes_for_its_driver_is_the_owners_alone(tmp_path: Path)
         "from pathlib import Path\n"
         "from ipcbench.case import Case\n"
         "from ipcbench.run import launcher as launch\n"
-        "from ipcbench.measure.scratch import scratch\n"
+        "from ipcbench.system.scratch import scratch\n"
         "read = launch._result\n"
         "def looked(output):\n"
         "    for path in output.parent.iterdir():\n"

@@ -20,11 +20,12 @@ import pytest
 
 from ipcbench.case import LOOPS, WORKLOADS, Case, Loop, Workload
 from ipcbench.errors import PeerDied
-from ipcbench.measure import native, process
+from ipcbench.measure import native
 from ipcbench.measure.native import driven_by
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
-from ipcbench.measure.scratch import outstanding
+from ipcbench.system import process
+from ipcbench.system.scratch import outstanding
 from ipcbench.transports import TRANSPORTS, get_transport
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
 
@@ -335,7 +336,7 @@ def _await_end(pid: int) -> None:
 
 
 def _remove_noted(directory: Path) -> None:
-    from ipcbench.measure.scratch import sweep
+    from ipcbench.system.scratch import sweep
 
     sweep(directory)
 

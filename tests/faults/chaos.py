@@ -22,10 +22,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ipcbench import host
 from ipcbench.errors import ResultsError
-from ipcbench.measure import process
 from ipcbench.results import store
+from ipcbench.system import machine, process
 from tests.command import environment
 from tests.faults import hostile
 from tests.faults.director import Director
@@ -436,7 +435,7 @@ def _not_looked_for() -> Iterator[str]:
 
 
 def _machine() -> str:
-    about = host.machine()
+    about = machine.this_machine()
     today = datetime.now().astimezone().date().isoformat()
     parts = (about.cpu_model, f"{about.cpu_count} CPUs", about.virtualisation, about.kernel)
     return ", ".join([*parts, about.python, today])

@@ -285,8 +285,8 @@ def test_a_stopped_server_ends_with_the_launch_time_limit(tmp_path: Path) -> Non
 
 def test_a_worker_that_never_gets_ready_ends_with_the_launch_time_limit(tmp_path: Path) -> None:
     from ipcbench.errors import LaunchFailed
-    from ipcbench.measure.scratch import scratch
     from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
+    from ipcbench.system.scratch import scratch
 
     silent = [sys.executable, "-c", "import time; time.sleep(60)"]
     with scratch() as private, WorkerProcess(silent, tmp_path, private.held, 0.3) as worker:

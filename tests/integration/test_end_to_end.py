@@ -13,9 +13,9 @@ import pytest
 import ipcbench as ipcbench_package
 from ipcbench.analysis import frame
 from ipcbench.case import DEFAULT_WORKLOADS, Case
-from ipcbench.host import allowed_cpus
 from ipcbench.measure import native
 from ipcbench.results import store
+from ipcbench.system.cpus import allowed_cpus
 from ipcbench.transports import TRANSPORTS
 from tests.command import QUICK, environment, ipcbench, run
 
@@ -251,10 +251,10 @@ def _renamed(path: Path, target: Path) -> None:
 
 def _measured(transport: str, path: Path) -> None:
     """Six launches of a transport on one core, by the driver itself."""
-    from ipcbench.measure.scratch import scratch
     from ipcbench.run.driver import Run, execute
     from ipcbench.run.launcher import WorkerLauncher
     from ipcbench.run.request import Effort
+    from ipcbench.system.scratch import scratch
     from tests.replay import RUN_METADATA, Silent
 
     case = Case("latency", transport, 64, placement="same-core")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ipcbench.errors import UsageError
-from ipcbench.measure import process
-from ipcbench.measure.lock import machine_lock
-from ipcbench.measure.scratch import OWNER, PREFIX
+from ipcbench.system import process
+from ipcbench.system.lock import machine_lock
+from ipcbench.system.scratch import OWNER, PREFIX
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import LEDGER, Workspace
 from tests.command import QUICK, ipcbench
@@ -45,7 +45,7 @@ def test_a_second_run_is_refused_with_the_firsts_process_id(
 
 def test_a_lock_of_a_killed_run_never_blocks(elsewhere: Path, tmp_path: Path) -> None:
     program = (
-        "from ipcbench.measure.lock import machine_lock\n"
+        "from ipcbench.system.lock import machine_lock\n"
         "with machine_lock() as path:\n"
         "    print(path, flush=True)\n"
         "    input()\n"

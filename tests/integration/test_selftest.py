@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ipcbench.checks import selftest
-from ipcbench.measure.scratch import scratch
+from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
 SMALL = selftest.Thoroughness(repeats=1, placements=1, bases=1, delay_rounds=6)

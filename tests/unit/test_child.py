@@ -11,10 +11,10 @@ import pytest
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.scratch import Scratch, scratch
 from ipcbench.run.launcher import WorkerLauncher
 from ipcbench.run.request import Effort
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
+from ipcbench.system.scratch import Scratch, scratch
 
 CASES = [Case("latency", name, 64, "python", "free") for name in ("unix", "pipe")]
 _A_START_TAKES = 9

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench import host
 from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Comparison, needed
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
@@ -21,6 +20,7 @@ from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_pa
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
 from ipcbench.run.plan import planned
+from ipcbench.system.cpus import allowed_cpus
 from ipcbench.transports import TRANSPORTS
 from tests.replay import RUN_METADATA, Recorded, replayed
 
@@ -30,7 +30,7 @@ WILD = (1.3, 0.7, 1.2, 0.8, 1.1, 0.9, 1.25, 0.75, 1.05, 0.95)
 """By how much launches differ that decide nothing."""
 
 
-_A_CPU = min(host.allowed_cpus())
+_A_CPU = min(allowed_cpus())
 
 
 def _results(times: Mapping[str, float], *, rounds: int = 10, wild: Sequence[str] = ()) -> Results:

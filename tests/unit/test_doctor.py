@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ipcbench import host
 from ipcbench.checks import doctor
 from ipcbench.checks.doctor import Check, examine, exit_code, pyperf_advice, render
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
-from ipcbench.measure.process import start_time
-from ipcbench.measure.scratch import OWNER, PREFIX
+from ipcbench.system import machine
+from ipcbench.system.process import start_time
+from ipcbench.system.scratch import OWNER, PREFIX
 from ipcbench.transports.null import Null
 from ipcbench.transports.unix import Unix
 
@@ -71,8 +71,8 @@ def _siblings(*lists: str) -> dict[str, str]:
 
 
 def _virtualised(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    machine = host.Machine("a CPU", 2, kind, "Linux 6", "none", "CPython 3.11")
-    monkeypatch.setattr(host, "machine", lambda: machine)
+    made_up = machine.Machine("a CPU", 2, kind, "Linux 6", "none", "CPython 3.11")
+    monkeypatch.setattr(machine, "this_machine", lambda: made_up)
 
 
 def _ask_instead_of_pyperf(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
@@ -141,7 +141,7 @@ def test_one_cpu_for_this_process_is_a_warning(
     level: str,
     remedy: str | None,
 ) -> None:
-    monkeypatch.setattr(host, "allowed_cpus", lambda: allowed)
+    monkeypatch.setattr(doctor, "allowed_cpus", lambda: allowed)
     monkeypatch.setattr(os, "cpu_count", lambda: cpus)
     found = _found(tmp_path, "CPUs")
     assert (found.level, found.remedy) == (level, remedy)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from ipcbench.measure import process
+from ipcbench.system.signals import forget_children, signals_held_back
 
 
 class Ended(Exception):
@@ -34,7 +34,7 @@ def test_no_childs_signal_arrives_while_children_are_being_forgotten(
         return set_handler(number, handler)
 
     monkeypatch.setattr(signal, "signal", noting)
-    process.forget_children()
+    forget_children()
     assert waiting == [True]
     assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
     assert signal.SIGCHLD not in blocked()
@@ -44,7 +44,7 @@ def test_a_signal_that_was_held_back_comes_at_the_end() -> None:
     done = []
 
     def do() -> None:
-        with process.signals_held_back():
+        with signals_held_back():
             signal.raise_signal(signal.SIGTERM)
             done.append("what was begun")
 
@@ -70,7 +70,7 @@ def test_a_handler_that_raises_as_signals_begin_to_wait_leaves_none_waiting(
         return mask
 
     monkeypatch.setattr(signal, "pthread_sigmask", handling_another)
-    with pytest.raises(Ended), process.signals_held_back():
+    with pytest.raises(Ended), signals_held_back():
         pass
     monkeypatch.undo()
     assert signal.SIGTERM not in blocked()

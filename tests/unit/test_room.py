@@ -5,13 +5,13 @@ import resource
 
 import pytest
 
-from ipcbench import room
 from ipcbench.errors import UsageError
-from ipcbench.room import pairs_at_once, too_large
+from ipcbench.system import limits
+from ipcbench.system.limits import pairs_at_once, too_large
 
 
 @pytest.fixture
-def limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+def soft_limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """The soft limits that the process has; whatever isn't in it is unlimited."""
     granted: dict[int, int] = {}
 
@@ -21,28 +21,28 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
 
     monkeypatch.setattr(resource, "getrlimit", getrlimit)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(room, "_processes_of", lambda _: 100)
-    monkeypatch.setattr(room, "_shared_memory", lambda: 2**40)
+    monkeypatch.setattr(limits, "_processes_of", lambda _: 100)
+    monkeypatch.setattr(limits, "_shared_memory", lambda: 2**40)
     return granted
 
 
-def test_without_limits_there_are_as_many_as_are_wanted(limits: dict[int, int]) -> None:
+def test_without_limits_there_are_as_many_as_are_wanted(soft_limits: dict[int, int]) -> None:
     assert pairs_at_once([64], 12) == 12
 
 
 @pytest.mark.parametrize(("files", "pairs"), [(23, 1), (28, 2), (29, 3), (1024, 12)])
 def test_each_worker_takes_three_descriptors(
-    files: int, pairs: int, limits: dict[int, int]
+    files: int, pairs: int, soft_limits: dict[int, int]
 ) -> None:
-    limits[resource.RLIMIT_NOFILE] = files
+    soft_limits[resource.RLIMIT_NOFILE] = files
     assert pairs_at_once([64], 12) == pairs
 
 
 @pytest.mark.parametrize(("processes", "pairs"), [(103, 1), (109, 2), (4096, 12)])
 def test_each_pair_takes_up_to_four_processes(
-    processes: int, pairs: int, limits: dict[int, int]
+    processes: int, pairs: int, soft_limits: dict[int, int]
 ) -> None:
-    limits[resource.RLIMIT_NPROC] = processes
+    soft_limits[resource.RLIMIT_NPROC] = processes
     assert pairs_at_once([64], 12) == pairs
 
 
@@ -55,26 +55,26 @@ def test_each_pair_takes_up_to_four_processes(
     ],
 )
 def test_a_limit_that_lets_no_pair_be_is_named(
-    kind: int, limit: int, says: str, limits: dict[int, int]
+    kind: int, limit: int, says: str, soft_limits: dict[int, int]
 ) -> None:
-    limits[kind] = limit
+    soft_limits[kind] = limit
     with pytest.raises(UsageError, match=says):
         pairs_at_once([64], 12)
 
 
 def test_shared_memory_is_shared_out(
-    limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
+    soft_limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_shared_memory", lambda: 64 * 2**20)  # what Docker gives
+    monkeypatch.setattr(limits, "_shared_memory", lambda: 64 * 2**20)  # what Docker gives
     assert pairs_at_once([65536], 12) == 12
     assert pairs_at_once([2**23], 12) == 3
     assert pairs_at_once([2**26], 12) == 1
 
 
 def test_a_size_that_one_pair_has_no_memory_for_is_told_with_the_reason(
-    limits: dict[int, int],
+    soft_limits: dict[int, int],
 ) -> None:
-    limits[resource.RLIMIT_AS] = 2**28
+    soft_limits[resource.RLIMIT_AS] = 2**28
     assert too_large(2**20) is None
     reason = "messages of 64m need 512 MiB of memory and 256 MiB is free; choose a smaller size"
     assert too_large(2**26) == reason

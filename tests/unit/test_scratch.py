@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ipcbench.errors import UsageError
-from ipcbench.measure import process
-from ipcbench.measure.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
+from ipcbench.system import process
+from ipcbench.system.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
 from ipcbench.transports import get_transport
 from ipcbench.transports.base import DEV_SHM, LEDGER, Workspace, momentary_name
 
@@ -48,7 +48,7 @@ def test_a_sweep_removes_the_semaphores_a_dead_process_noted(tmp_path: Path) -> 
 def test_the_janitor_cleans_up_after_a_process_that_is_killed(stop: signal.Signals) -> None:
     program = """
 import sys
-from ipcbench.measure.scratch import scratch
+from ipcbench.system.scratch import scratch
 from ipcbench.transports.base import Workspace
 from ipcbench.transports import get_transport
 with scratch() as private:
@@ -154,7 +154,7 @@ def test_a_run_whose_process_id_says_nothing_here_is_known_by_its_lock(
 def test_a_janitor_keeps_no_lock_of_a_run_that_was_killed(elsewhere: Path) -> None:
     program = """
 import sys
-from ipcbench.measure.scratch import scratch
+from ipcbench.system.scratch import scratch
 with scratch() as private:
     print(private.directory, flush=True)
     sys.stdin.read()
@@ -205,8 +205,8 @@ def test_a_directory_whose_maker_was_killed_before_it_put_its_name_in_is_left_ov
 def test_a_signal_at_the_janitors_birth_doesnt_make_it_go_on_as_the_run() -> None:
     program = """
 import os, signal
-from ipcbench.interrupts import Interrupts
-from ipcbench.measure.scratch import scratch
+from ipcbench.system.signals import Interrupts
+from ipcbench.system.scratch import scratch
 def interrupted(fork=os.fork):
     pid = fork()
     if pid == 0:

@@ -3,8 +3,6 @@
 import ctypes
 import os
 import signal
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ipcbench.errors import LaunchFailed
@@ -16,45 +14,6 @@ _STAT_PROCESSOR = 39
 _STAT_START = 22
 _STAT_STATE = 3
 """proc_pid_stat(5): the state, the first field behind the name, which may contain anything."""
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Defers termination signals inside the block, so that what it makes is recorded first.
-
-    A process started inside inherits this; `accept_signals` is the first thing it should call.
-    """
-    with _held_back(_ENDING):
-        yield
-
-
-def forget_children() -> None:
-    """Ignores SIGCHLD from now on.
-
-    One that came while signal.signal() was at it would be reported on stderr as "ignored due to
-    race condition" (CPython's Modules/signalmodule.c).
-    """
-    with _held_back((signal.SIGCHLD,)):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-
-
-@contextmanager
-def _held_back(signals: Iterable[signal.Signals]) -> Iterator[None]:
-    # Asked first: to block may run the handler of one that came just before, which may raise.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def accept_signals() -> None:
-    """Unblocks the termination signals that the parent held back for the start of this process."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def pin(cpu: int | None) -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import LaunchFailed, UsageError, explain, explain_start
-from ipcbench.measure import process
+from ipcbench.system import process
+from ipcbench.system.signals import accept_signals, signals_held_back
 from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
@@ -86,7 +87,7 @@ def _janitor(directory: Path) -> Iterator[int]:
     try:
         try:
             # A signal's handler would raise in the child too, and have it go on as this process.
-            with process.signals_held_back():
+            with signals_held_back():
                 janitor = os.fork()
                 if janitor == 0:
                     _wait_and_sweep(directory, read_end)
@@ -259,7 +260,7 @@ def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
     try:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
-        process.accept_signals()
+        accept_signals()
         os.setsid()
         process.silence_standard_streams()
         process.close_quietly(process.open_descriptors() - {0, 1, 2, read_end})
