@@ -20,11 +20,11 @@ from rich.text import Text
 
 from ipcbench.analysis import frame
 from ipcbench.analysis.frame import Analysis
-from ipcbench.inventory import usual
 from ipcbench.reporters.pictures import drawing
 from ipcbench.reporters.pictures.selection import Subject, pictures
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results import store
+from ipcbench.transports.registry import usual
 
 ROOT = Path(__file__).parent.parent
 MADE_WITH = ("altair", "vl-convert-python", "rich")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pictures
 
-from ipcbench.inventory import catalogue
+from ipcbench.transports.catalogue import catalogue
 
 ROOT = Path(__file__).parent.parent
 REPORT = ["-m", "ipcbench", "report"]

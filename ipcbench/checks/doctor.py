@@ -28,7 +28,7 @@ from ipcbench.system import machine
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.system.scratch import leftovers
 from ipcbench.text import counted
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.registry import TRANSPORTS
 from ipcbench.units import display_size, display_time, three_digits
 
 Level = Literal["ok", "note", "warn", "fatal"]

@@ -12,8 +12,8 @@ from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import Scratch
-from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
+from ipcbench.transports.registry import get_transport
 
 _MESSAGES = 10
 _MESSAGE_BYTES = 64

@@ -25,7 +25,7 @@ from ipcbench.run.request import Effort
 from ipcbench.system import machine
 from ipcbench.system.cpus import default_placement, placement_cpus
 from ipcbench.system.scratch import Scratch
-from ipcbench.transports import get_transport
+from ipcbench.transports.registry import get_transport
 from ipcbench.units import display_percent, display_time
 
 DELAYS_NS = (500, 1_000, 2_000, 5_000, 20_000, 100_000)

@@ -20,8 +20,8 @@ from ipcbench.errors import (
     ResultsError,
 )
 from ipcbench.system.signals import Interrupts
-from ipcbench.transports import groups
 from ipcbench.transports.base import CORE
+from ipcbench.transports.registry import groups
 
 if TYPE_CHECKING:
     from ipcbench.cli.destinations import Places

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from ipcbench.case import LOOPS, PLACEMENTS, WORKLOADS
-from ipcbench.transports import TRANSPORTS, groups
+from ipcbench.transports.registry import TRANSPORTS, groups
 
 Completer = Callable[..., list[str]]
 

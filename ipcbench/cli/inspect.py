@@ -12,13 +12,13 @@ from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
-from ipcbench.transports import TRANSPORTS, chosen
+from ipcbench.transports.registry import TRANSPORTS, chosen
 
 
 def run_list(_: Namespace) -> int:
     """Prints every transport, and whether it can run here."""
-    from ipcbench.inventory import listed
     from ipcbench.measure import native
+    from ipcbench.transports.catalogue import listed
 
     print("\n".join(listed(native.unavailable())))
     return EXIT_OK
@@ -26,7 +26,7 @@ def run_list(_: Namespace) -> int:
 
 def run_explain(args: Namespace) -> int:
     """Prints all that is known of some transports."""
-    from ipcbench.inventory import explained
+    from ipcbench.transports.catalogue import explained
 
     print("\n\n".join("\n".join(explained(name)) for name in chosen(args.transports)))
     return EXIT_OK

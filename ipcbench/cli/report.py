@@ -83,8 +83,8 @@ def show_results(
     from ipcbench.analysis import frame
     from ipcbench.analysis.judging import asked_for
     from ipcbench.cli import console
-    from ipcbench.inventory import usual
     from ipcbench.reporters.tables.summary import summary
+    from ipcbench.transports.registry import usual
 
     analysis = frame.analyse(results, baseline)
     parts = summary(

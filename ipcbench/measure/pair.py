@@ -39,8 +39,8 @@ from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.signals import forget_children, signals_held_back
-from ipcbench.transports import get_transport
 from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
+from ipcbench.transports.registry import get_transport
 
 _PATIENCE_S = 1.0
 """Seconds for a server to end by itself, or to report its failure, before it is killed."""

@@ -30,8 +30,8 @@ from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
 from ipcbench.system import process
 from ipcbench.system.cpus import parse_cpus, placement_cpus
 from ipcbench.system.signals import accept_signals
-from ipcbench.transports import get_transport
 from ipcbench.transports.base import Workspace
+from ipcbench.transports.registry import get_transport
 
 MODULE = "ipcbench.measure.worker"
 

@@ -16,7 +16,7 @@ from ipcbench.system.cpus import (
     placement_of,
 )
 from ipcbench.system.limits import too_large
-from ipcbench.transports import TRANSPORTS, chosen, get_transport
+from ipcbench.transports.registry import TRANSPORTS, chosen, get_transport
 
 _DEFAULT_BASELINE = "inet"
 

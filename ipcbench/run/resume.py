@@ -13,7 +13,7 @@ from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
 from ipcbench.run.plan import Plan, plan_of, planned
 from ipcbench.system.cpus import checked_cpus
-from ipcbench.transports import get_transport
+from ipcbench.transports.registry import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
 """Facts that must be unchanged to resume."""

@@ -28,7 +28,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
+
+from ipcbench.transports.shapes import Shape
 
 Workload = Literal["latency", "throughput", "connect"]
 Side = Literal["client", "server"]
@@ -83,93 +85,6 @@ DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) and sem_overvie
 
 class Unavailable(Exception):
     """A link can't be made on this machine now; the message has the reason and the remedy."""
-
-
-class StreamShape(NamedTuple):
-    """Descriptors of a byte stream."""
-
-    kind: Literal["stream"]
-    reader: int
-    writer: int
-    is_socket: bool
-
-
-class DatagramShape(NamedTuple):
-    """A connected socket that keeps messages apart and may lose them.
-
-    `numbers`: this end writes a sequence number over a message's first bytes; both ends check it.
-    `half_window`: after so many messages the receiver gives the sender credit for as many; the
-    sender starts with twice that. 0: no credit is needed.
-    """
-
-    kind: Literal["datagram"]
-    descriptor: int
-    numbers: bool
-    half_window: int
-
-
-class QueueShape(NamedTuple):
-    """Message queues; -1 where an end receives or sends nothing.
-
-    For `sysv` a message's type is in the eight bytes in front of both buffers.
-    """
-
-    kind: Literal["queue"]
-    system: Literal["sysv", "posix"]
-    receives: int
-    sends: int
-
-
-class CounterShape(NamedTuple):
-    """A counter that one end increments and the other waits to decrement.
-
-    `where` is a semaphore set (semop), the address of a sem_t (posix-sem), a descriptor (eventfd),
-    or the offset in the shared memory of a 32-bit word that counts the increments (spin, futex; the
-    next word is the futex's own).
-    """
-
-    kind: Literal["semop", "posix-sem", "eventfd", "spin", "futex"]
-    where: int
-
-
-class DirectionShape(NamedTuple):
-    """One direction through shared memory: slots from `offset` on, `stride` bytes apart.
-
-    `filled` counts slots, `free` counts parts of `part_slots` slots; None where strict alternation
-    keeps the one slot free.
-    """
-
-    offset: int
-    stride: int
-    parts: int
-    part_slots: int
-    filled: CounterShape
-    free: CounterShape | None
-
-
-class SlotsShape(NamedTuple):
-    """Slots in shared memory; None where an end sends or receives nothing."""
-
-    kind: Literal["slots"]
-    memory: memoryview
-    sends: DirectionShape | None
-    receives: DirectionShape | None
-
-
-class NothingShape(NamedTuple):
-    """An endpoint that moves nothing."""
-
-    kind: Literal["nothing"]
-
-
-class CopyShape(NamedTuple):
-    """An endpoint whose `send` copies outgoing to incoming."""
-
-    kind: Literal["copy"]
-
-
-Shape = StreamShape | DatagramShape | QueueShape | SlotsShape | NothingShape | CopyShape
-"""Description of an endpoint for the loop in C (measure/native.c)."""
 
 
 class Workspace:

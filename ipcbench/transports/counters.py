@@ -9,14 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import (
-    DEV_SHM,
-    CounterShape,
-    Loop,
-    Unavailable,
-    Workspace,
-    momentary_name,
-)
+from ipcbench.transports.base import DEV_SHM, Loop, Unavailable, Workspace, momentary_name
+from ipcbench.transports.shapes import CounterShape
 from ipcbench.transports.slots import CACHE_LINE_BYTES, Counter, Counters
 
 SEMAPHORE_KIND = "posix-sem"

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ipcbench.transports.base import (
-    DatagramShape,
     Endpoint,
     Link,
     Medium,
@@ -27,6 +26,7 @@ from ipcbench.transports.base import (
     owner_only,
 )
 from ipcbench.transports.gate import STRANGERS
+from ipcbench.transports.shapes import DatagramShape
 from ipcbench.transports.stream import SocketPath, bind_refused, ip_unavailable, unix_message_limit
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}

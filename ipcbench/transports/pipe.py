@@ -16,7 +16,6 @@ from ipcbench.transports.base import (
     Link,
     Medium,
     Side,
-    StreamShape,
     Transport,
     Unavailable,
     Workload,
@@ -25,6 +24,7 @@ from ipcbench.transports.base import (
     kernel_setting,
     known,
 )
+from ipcbench.transports.shapes import StreamShape
 from ipcbench.transports.stream import whole_receiver, whole_sender
 
 _USUAL_LARGEST_BYTES = 1024 * 1024

@@ -9,14 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from ipcbench.transports.base import (
-    Endpoint,
-    Link,
-    QueueShape,
-    Workload,
-    Workspace,
-    message_buffer,
-)
+from ipcbench.transports.base import Endpoint, Link, Workload, Workspace, message_buffer
+from ipcbench.transports.shapes import QueueShape
 
 _PAGE_BYTES = 4096
 _WHOLE = slice(None)

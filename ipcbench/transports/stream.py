@@ -21,7 +21,6 @@ from ipcbench.transports.base import (
     Endpoint,
     Link,
     Side,
-    StreamShape,
     Unavailable,
     Workload,
     buffer_pair,
@@ -30,6 +29,7 @@ from ipcbench.transports.base import (
     owner_only,
 )
 from ipcbench.transports.gate import BACKLOG, Gate, Watch, new_token
+from ipcbench.transports.shapes import StreamShape
 
 Count = Callable[[memoryview], int | None]
 """A `read` into or `write` from a view; returns the bytes moved, 0 or None at the end."""

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     CORE,
-    CounterShape,
     Link,
     Loop,
     Medium,
@@ -23,6 +22,7 @@ from ipcbench.transports.base import (
     known,
 )
 from ipcbench.transports.counters import SpinWords, order_limit
+from ipcbench.transports.shapes import CounterShape
 from ipcbench.transports.slots import (
     Counter,
     Counters,

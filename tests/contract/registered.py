@@ -1,6 +1,6 @@
 """A pytest plugin that registers the newcomer before the contract tests are collected."""
 
-from ipcbench import transports
+from ipcbench.transports.registry import TRANSPORTS
 from tests.contract.newcomer import Seqpair
 
-transports.TRANSPORTS = (*transports.TRANSPORTS, Seqpair())
+TRANSPORTS = (*TRANSPORTS, Seqpair())

@@ -9,9 +9,9 @@ import pytest
 from ipcbench.case import LOOPS, Loop
 from ipcbench.measure import native
 from ipcbench.measure.native import driven_by
-from ipcbench.transports import TRANSPORTS
 from ipcbench.transports.base import Transport, Workspace
 from ipcbench.transports.dgram import DatagramLink, half_window
+from ipcbench.transports.registry import TRANSPORTS
 
 NUMBERING = [transport for transport in TRANSPORTS if transport.numbers_messages]
 

@@ -16,8 +16,8 @@ from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
-from ipcbench.transports import TRANSPORTS
 from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workload, Workspace
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 
 MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
 MESSAGES = 10
@@ -45,7 +45,7 @@ def _named(name: str) -> Transport:
 
 
 def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
-    transport = transports.get_transport(name)
+    transport = get_transport(name)
     size = (1 if workload == "connect" else 64) if transport.carries_payload else 0
     with Pair(Case(workload, name, size), None, Workspace(directory)) as pair:
         pair.run(MESSAGES)

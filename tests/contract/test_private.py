@@ -16,8 +16,9 @@ from ipcbench.errors import ResultsError, UsageError
 from ipcbench.measure.pair import Pair
 from ipcbench.results.files import write_atomically
 from ipcbench.system.scratch import scratch, sweep
-from ipcbench.transports import TRANSPORTS, multiproc
+from ipcbench.transports import multiproc
 from ipcbench.transports.base import DEV_SHM, Transport, Workspace, momentary_name
+from ipcbench.transports.registry import TRANSPORTS
 from tests.command import ROOT, environment
 
 _DEV_MQUEUE = Path("/dev/mqueue")

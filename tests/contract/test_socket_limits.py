@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ipcbench.case import WORKLOADS, Workload
-from ipcbench.transports import TRANSPORTS, get_transport, stream
+from ipcbench.transports import stream
 from ipcbench.transports.base import Transport, Unavailable, Workspace
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 from ipcbench.transports.stream import whole_receiver, whole_sender
 
 

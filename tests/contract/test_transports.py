@@ -26,8 +26,8 @@ from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
 from ipcbench.system import process
 from ipcbench.system.scratch import outstanding
-from ipcbench.transports import TRANSPORTS, get_transport
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 
 _T = TypeVar("_T")
 

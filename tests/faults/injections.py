@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ipcbench.case import WORKLOADS, Loop, Workload
 from ipcbench.measure import native
-from ipcbench.transports import TRANSPORTS, get_transport
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 
 PAIR_PHASES = (
     *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),

@@ -15,7 +15,7 @@ import pytest
 
 from ipcbench.measure import native
 from ipcbench.results import store
-from ipcbench.transports import TRANSPORTS, get_transport
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 from tests.command import environment
 
 LIMIT_S = 5.0

@@ -20,8 +20,9 @@ from ipcbench.case import Case, Workload
 from ipcbench.measure import pair as pair_module
 from ipcbench.measure.pair import Pair
 from ipcbench.results import store
-from ipcbench.transports import TRANSPORTS, gate, get_transport
+from ipcbench.transports import gate
 from ipcbench.transports.base import Link, Transport, Workspace
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 from tests.command import environment
 
 LISTENING = [

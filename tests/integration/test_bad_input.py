@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ipcbench.run.driver import Run
-from ipcbench.transports import get_transport
+from ipcbench.transports.registry import get_transport
 from tests.command import ipcbench, run
 
 DATA = Path(__file__).parent.parent / "data"

@@ -16,7 +16,7 @@ from ipcbench.case import DEFAULT_WORKLOADS, Case
 from ipcbench.measure import native
 from ipcbench.results import store
 from ipcbench.system.cpus import allowed_cpus
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.registry import TRANSPORTS
 from tests.command import QUICK, environment, ipcbench, run
 
 DATA = Path(__file__).parent.parent / "data"

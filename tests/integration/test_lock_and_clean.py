@@ -12,8 +12,8 @@ from ipcbench.errors import UsageError
 from ipcbench.system import process
 from ipcbench.system.lock import machine_lock
 from ipcbench.system.scratch import OWNER, PREFIX
-from ipcbench.transports import get_transport
 from ipcbench.transports.base import LEDGER, Workspace
+from ipcbench.transports.registry import get_transport
 from tests.command import QUICK, ipcbench
 
 MEASURED = ("compare", "pipe", "--sizes=64", "--workloads=latency", *QUICK, "-o", "run.json")

@@ -21,7 +21,7 @@ from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
 from ipcbench.run.plan import planned
 from ipcbench.system.cpus import allowed_cpus
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.registry import TRANSPORTS
 from tests.replay import RUN_METADATA, Recorded, replayed
 
 JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)

@@ -13,7 +13,7 @@ from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.system import machine
 from ipcbench.system.process import start_time
 from ipcbench.system.scratch import OWNER, PREFIX
-from ipcbench.transports.null import Null
+from ipcbench.transports.controls import Null
 from ipcbench.transports.unix import Unix
 
 CPU = "sys/devices/system/cpu"

@@ -12,9 +12,9 @@ import pytest
 
 from ipcbench import errors
 from ipcbench.analysis import frame
-from ipcbench.inventory import catalogue
 from ipcbench.results import store
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.catalogue import catalogue
+from ipcbench.transports.registry import TRANSPORTS
 from tests.unit.test_reporters import text_of
 
 ROOT = Path(__file__).parent.parent.parent

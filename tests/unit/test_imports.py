@@ -46,7 +46,7 @@ ALLOWED = {
     "ipcbench.cli.options": {"case", "errors", "host", "units", ""},
     "ipcbench.cli.parser": {"errors"},
     "ipcbench.cli.completion": {"case", "transports"},
-    "ipcbench.inventory": {"case", "measure", "transports"},
+    "ipcbench.transports.catalogue": {"case", "measure", "transports"},
     "ipcbench.cli.destinations": {
         *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
     },

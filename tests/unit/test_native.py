@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipcbench.measure import native
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.registry import TRANSPORTS
 from tests.command import ROOT
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ import _native
 sys.modules["ipcbench.measure._native"] = _native
 
 from ipcbench.measure.native import driven_by
-from ipcbench.transports import TRANSPORTS
+from ipcbench.transports.registry import TRANSPORTS
 from ipcbench.transports.base import Workspace
 
 def there(work, *arguments):

@@ -13,7 +13,6 @@ from ipcbench.analysis import frame
 from ipcbench.analysis.claims import CLAIMS
 from ipcbench.analysis.frame import Analysis
 from ipcbench.case import Case
-from ipcbench.inventory import usual
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import Documents
 from ipcbench.reporters.html import page
@@ -26,6 +25,7 @@ from ipcbench.reporters.pictures.scales import log_ticks, size_ticks
 from ipcbench.reporters.pictures.selection import Picture, Subject, pictures
 from ipcbench.results import store
 from ipcbench.results.store import Metadata, Results
+from ipcbench.transports.registry import usual
 from ipcbench.units import display_time
 from tests import browser
 from tests.replay import replayed

@@ -11,8 +11,8 @@ import pytest
 from ipcbench.errors import UsageError
 from ipcbench.system import process
 from ipcbench.system.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
-from ipcbench.transports import get_transport
 from ipcbench.transports.base import DEV_SHM, LEDGER, Workspace, momentary_name
+from ipcbench.transports.registry import get_transport
 
 
 def test_a_ledger_names_what_was_made_and_not_taken_back() -> None:
@@ -50,7 +50,7 @@ def test_the_janitor_cleans_up_after_a_process_that_is_killed(stop: signal.Signa
 import sys
 from ipcbench.system.scratch import scratch
 from ipcbench.transports.base import Workspace
-from ipcbench.transports import get_transport
+from ipcbench.transports.registry import get_transport
 with scratch() as private:
     link = get_transport("unix").link(64, "latency", Workspace(private.directory))
     shm = get_transport("sysv-shm")

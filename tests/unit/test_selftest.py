@@ -10,8 +10,8 @@ from ipcbench.case import Case
 from ipcbench.checks.selftest import Delay, Report, found_delay, noise_floors, render
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
-from ipcbench.transports import get_transport
 from ipcbench.transports.delayed import Delayed, busy_wait, calibrated_wait
+from ipcbench.transports.registry import get_transport
 from tests.replay import Recorded, replayed
 
 

@@ -1,14 +1,7 @@
 """The ceiling of every mechanism's throughput: one copy of the payload inside one process."""
 
-from ipcbench.transports.base import (
-    CopyShape,
-    Endpoint,
-    Link,
-    Transport,
-    Workload,
-    Workspace,
-    buffer_pair,
-)
+from ipcbench.transports.base import Endpoint, Link, Transport, Workload, Workspace, buffer_pair
+from ipcbench.transports.shapes import CopyShape, NothingShape
 
 _WHOLE = slice(None)
 
@@ -60,3 +53,43 @@ class Memcpy(Transport):
 
 def _nothing() -> None:
     """No-op receive and close."""
+
+
+class NullLink(Link):
+    """A link that joins nothing."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+
+    def client(self) -> Endpoint:
+        outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
+        return Endpoint(
+            send=_nothing,
+            receive=_nothing,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts={},
+            close=_nothing,
+            shape=NothingShape("nothing"),
+        )
+
+    def server(self) -> Endpoint:
+        return self.client()
+
+    def close(self) -> None:
+        _nothing()
+
+
+class Null(Transport):
+    """The timed loop alone."""
+
+    name = "null"
+    summary = "moves nothing: the floor, the loop's own cost"
+    waits = "never waits"
+    copies = "never"
+    source = "docs/methodology.md"
+    groups = ("controls",)
+    role = "floor"
+
+    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        return NullLink(message_size_bytes)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from ipcbench.case import LOOPS, WORKLOADS
-from ipcbench.transports import TRANSPORTS, get_transport
+from ipcbench.transports.registry import TRANSPORTS, get_transport
 
 _COLUMNS = 80
 
@@ -52,11 +52,6 @@ def catalogue() -> Iterator[str]:
     for transport in TRANSPORTS:
         facts = (transport.summary, transport.waits, transport.copies, transport.source)
         yield f"| `{transport.name}` | {' | '.join(facts)} |"
-
-
-def usual() -> list[str]:
-    """The names of the transports that are measured by default."""
-    return [transport.name for transport in TRANSPORTS if transport.is_default]
 
 
 def explained(name: str) -> Iterator[str]:
