@@ -12,7 +12,7 @@ import psutil
 
 from ipcbench.errors import UsageError
 from ipcbench.transports.base import DEV_SHM
-from ipcbench.transports.slots import memory_size
+from ipcbench.transports.parts.slots import memory_size
 from ipcbench.units import display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8

@@ -23,8 +23,9 @@ from typing import NamedTuple, NoReturn
 from ipcbench.errors import LaunchFailed, UsageError, explain, explain_start
 from ipcbench.system import process
 from ipcbench.system.signals import accept_signals, signals_held_back
-from ipcbench.transports import counters, multiproc, posix_mq, sysv_msg
+from ipcbench.transports import multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
+from ipcbench.transports.parts import counters
 from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
 
 PREFIX = "ipcbench-"

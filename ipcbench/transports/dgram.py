@@ -25,9 +25,14 @@ from ipcbench.transports.base import (
     known,
     owner_only,
 )
-from ipcbench.transports.gate import STRANGERS
+from ipcbench.transports.parts.gate import STRANGERS
+from ipcbench.transports.parts.sockets import (
+    SocketPath,
+    bind_refused,
+    ip_unavailable,
+    unix_message_limit,
+)
 from ipcbench.transports.shapes import DatagramShape
-from ipcbench.transports.stream import SocketPath, bind_refused, ip_unavailable, unix_message_limit
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
 """Longest UDP payload: the 16-bit length includes the headers (RFC 768; RFC 791 for IPv4)."""

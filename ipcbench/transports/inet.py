@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ipcbench.transports.base import CORE, Link, Medium, Transport, Workload, Workspace, known
-from ipcbench.transports.stream import CONNECTING, TcpLink, ip_unavailable
+from ipcbench.transports.parts.sockets import CONNECTING, TcpLink, ip_unavailable
 
 
 class Inet(Transport):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 
 from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workload, Workspace, known
-from ipcbench.transports.counters import (
+from ipcbench.transports.parts.counters import (
     SEMAPHORES_PER_LINK,
     Eventfds,
     FutexWords,
@@ -19,7 +19,7 @@ from ipcbench.transports.counters import (
     futex_unavailable,
     order_limit,
 )
-from ipcbench.transports.slots import SharedMapping, SignalLink, SlotsLink, memory_size
+from ipcbench.transports.parts.slots import SharedMapping, SignalLink, SlotsLink, memory_size
 
 
 class PosixShm(Transport):

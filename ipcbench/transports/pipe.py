@@ -24,8 +24,8 @@ from ipcbench.transports.base import (
     kernel_setting,
     known,
 )
+from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
-from ipcbench.transports.stream import whole_receiver, whole_sender
 
 _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""

@@ -18,7 +18,7 @@ from ipcbench.transports.base import (
     known,
     momentary_name,
 )
-from ipcbench.transports.queues import QueueLink
+from ipcbench.transports.parts.queues import QueueLink
 
 try:
     import posix_ipc

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     Link,
     Transport,
@@ -13,7 +12,8 @@ from ipcbench.transports.base import (
     kernel_setting,
     known,
 )
-from ipcbench.transports.queues import QueueLink
+from ipcbench.transports.parts import sysv
+from ipcbench.transports.parts.queues import QueueLink
 
 QUEUE_KIND = "sysv-msg"
 """Kind of a System V queue in the ledger; the number beside it is its key."""

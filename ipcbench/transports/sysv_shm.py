@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from ipcbench.transports import sysv
 from ipcbench.transports.base import (
     CORE,
     Link,
@@ -21,9 +20,9 @@ from ipcbench.transports.base import (
     kernel_setting,
     known,
 )
-from ipcbench.transports.counters import SpinWords, order_limit
-from ipcbench.transports.shapes import CounterShape
-from ipcbench.transports.slots import (
+from ipcbench.transports.parts import sysv
+from ipcbench.transports.parts.counters import SpinWords, order_limit
+from ipcbench.transports.parts.slots import (
     Counter,
     Counters,
     Memory,
@@ -31,6 +30,7 @@ from ipcbench.transports.slots import (
     SlotsLink,
     memory_size,
 )
+from ipcbench.transports.shapes import CounterShape
 
 SEMAPHORE_KIND = "sysv-sem"
 """Kind of a System V semaphore in the ledger; the number beside it is its key."""

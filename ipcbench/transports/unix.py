@@ -15,7 +15,7 @@ from ipcbench.transports.base import (
     Workspace,
     known,
 )
-from ipcbench.transports.stream import (
+from ipcbench.transports.parts.sockets import (
     CONNECTING,
     SUN_PATH_BYTES,
     Address,

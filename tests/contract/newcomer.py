@@ -3,7 +3,7 @@
 import socket
 
 from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workload, Workspace
-from ipcbench.transports.stream import socket_endpoint
+from ipcbench.transports.parts.sockets import socket_endpoint
 
 
 class SeqpairLink(Link):

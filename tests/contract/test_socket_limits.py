@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ipcbench.case import WORKLOADS, Workload
-from ipcbench.transports import stream
 from ipcbench.transports.base import Transport, Unavailable, Workspace
+from ipcbench.transports.parts import sockets
+from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.registry import TRANSPORTS, get_transport
-from ipcbench.transports.stream import whole_receiver, whole_sender
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_in_a_folder_with_a_path_longer_than_sun_path_messages_arrive_and_nothin
 def test_where_descriptors_have_no_paths_such_a_folder_is_refused_with_the_length(
     deep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_DESCRIPTORS", "/nowhere")
+    monkeypatch.setattr(sockets, "_DESCRIPTORS", "/nowhere")
     with pytest.raises(Unavailable, match=r"takes \d+ bytes and sun_path holds 108.*TMPDIR"):
         get_transport("unix").link(64, "latency", Workspace(deep))
 
@@ -162,9 +162,9 @@ class Trickle:
 @pytest.mark.parametrize("step", [1, 7, 4095, 4096, 4097, 10_000])
 def test_a_message_is_whole_however_small_the_pieces_are(step: int) -> None:
     message = memoryview(bytearray(10_000))
-    stream = Trickle(step, 10_000)
-    whole_receiver(stream.read_into, message)()
-    assert message == stream.moved
+    source = Trickle(step, 10_000)
+    whole_receiver(source.read_into, message)()
+    assert message == source.moved
     sink = Trickle(step, 10_000)
     whole_sender(sink.write, message)()
     assert sink.moved == message

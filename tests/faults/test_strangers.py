@@ -20,8 +20,8 @@ from ipcbench.case import Case, Workload
 from ipcbench.measure import pair as pair_module
 from ipcbench.measure.pair import Pair
 from ipcbench.results import store
-from ipcbench.transports import gate
 from ipcbench.transports.base import Link, Transport, Workspace
+from ipcbench.transports.parts import gate
 from ipcbench.transports.registry import TRANSPORTS, get_transport
 from tests.command import environment
 

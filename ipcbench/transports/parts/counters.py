@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from ipcbench.transports.base import DEV_SHM, Loop, Unavailable, Workspace, momentary_name
+from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
-from ipcbench.transports.slots import CACHE_LINE_BYTES, Counter, Counters
 
 SEMAPHORE_KIND = "posix-sem"
 """Kind of a POSIX semaphore in the ledger; the number beside it is part of its name."""

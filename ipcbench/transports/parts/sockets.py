@@ -28,11 +28,9 @@ from ipcbench.transports.base import (
     message_buffer,
     owner_only,
 )
-from ipcbench.transports.gate import BACKLOG, Gate, Watch, new_token
+from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
+from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
-
-Count = Callable[[memoryview], int | None]
-"""A `read` into or `write` from a view; returns the bytes moved, 0 or None at the end."""
 
 Address = str | tuple[Any, ...]
 """Address that a socket connects to: a path, or getsockname() of the listener."""
@@ -43,70 +41,12 @@ _DESCRIPTORS = "/proc/self/fd"
 _NO_PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 """Errors of bind(2) and connect(2) if the range of local ports is used up (ip(7))."""
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_MOST_VIEWS = 4096
 NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, with a timeout of 0."""
 _UNIX_OVERHEAD_BYTES = 32
 """Overhead of a UNIX datagram or record: its length is at most the send buffer less this."""
 CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
 """Workloads of a transport that makes connections."""
-
-
-class Tails:
-    """Views of the remainders of one message buffer, by the number of bytes already moved.
-
-    Pipes and sockets usually move whole pages, so the views at page boundaries are made beforehand
-    (for messages up to 16 MiB); any other is made when it is needed.
-    """
-
-    __slots__ = ("_cut", "_message")
-
-    def __init__(self, message: memoryview) -> None:
-        self._message = message
-        pages = range(mmap.PAGESIZE, len(message), mmap.PAGESIZE)
-        self._cut = {offset: message[offset:] for offset in pages[:_MOST_VIEWS]}
-
-    def after(self, moved: int) -> memoryview:
-        """The remainder of the message after `moved` bytes."""
-        return self._cut.get(moved) or self._message[moved:]
-
-
-def whole_receiver(
-    read_into: Count, message: memoryview, read_rest: Count | None = None
-) -> Callable[[], None]:
-    """Makes a call that fills `message` by as many reads as needed; EOFError at the end.
-
-    `read_rest`, if given, reads the rest after the first read.
-    """
-    size = len(message)
-    after = Tails(message).after
-    read_rest = read_rest or read_into
-
-    def receive() -> None:
-        moved = read_into(message)
-        while moved != size:
-            more = read_rest(after(moved)) if moved else None
-            if not more:
-                raise EOFError(f"the stream ended after {moved or 0} of {size} bytes")
-            moved += more  # type: ignore[operator]  # moved is an int above 0 here
-
-    return receive
-
-
-def whole_sender(write: Count, message: memoryview) -> Callable[[], None]:
-    """Makes a call that writes all of `message` by as many writes as needed."""
-    size = len(message)
-    after = Tails(message).after
-
-    def send() -> None:
-        moved = write(message)
-        while moved != size:
-            more = write(after(moved)) if moved else None
-            if not more:
-                raise EOFError(f"the stream took {moved or 0} of {size} bytes")
-            moved += more  # type: ignore[operator]  # moved is an int above 0 here
-
-    return send
 
 
 def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool) -> Endpoint:

@@ -1,0 +1,1 @@
+"""Parts that mechanisms are built from."""

@@ -1,0 +1,174 @@
+"""Links made of multiprocessing's Connection objects."""
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Side,
+    Workload,
+    buffer_pair,
+    owner_only,
+)
+from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
+from ipcbench.transports.parts.sockets import (
+    NO_LINGER,
+    accepting_endpoint,
+    bind_refused,
+    connecting_endpoint,
+    opening_message,
+)
+
+
+class PipeLink(Link):
+    """Two Connection objects that were joined when they were made."""
+
+    def __init__(self, size_bytes: int, workload: Workload) -> None:
+        self._size_bytes = size_bytes
+        self._echoes = workload == "latency"
+        from multiprocessing import connection
+
+        client, server = connection.Pipe(duplex=True)
+        self._ends = {"client": client, "server": server}
+
+    def client(self) -> Endpoint:
+        return connection_endpoint(self._ends["client"], self._size_bytes, echoes=False)
+
+    def server(self) -> Endpoint:
+        return connection_endpoint(self._ends["server"], self._size_bytes, echoes=self._echoes)
+
+    def keep_only(self, side: Side) -> None:
+        self._ends["server" if side == "client" else "client"].close()
+
+    def close(self) -> None:
+        for end in self._ends.values():
+            end.close()
+
+
+class ListenerLink(Link):
+    """A Listener that one Client connects to, or in the connect workload many, one by one.
+
+    The client authenticates itself with a token, see `gate`. multiprocessing's own `authkey` takes
+    four more messages, which would dominate the connect workload. There the token travels with the
+    byte, in one message.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        address: Any,
+        size_bytes: int,
+        workload: Workload,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_close` is called once the listener is closed, or couldn't be made."""
+        from multiprocessing import connection
+
+        self._connect = connection.Client
+        self._wrap = connection.Connection
+        self._family = family
+        self._size_bytes = size_bytes
+        self._workload = workload
+        self._token = new_token()
+        self._on_close = on_close
+        try:
+            with owner_only():
+                self._listener = connection.Listener(address, family, BACKLOG)
+        except OSError as error:
+            on_close()
+            raise bind_refused(error) from error
+        # It has no public way to its socket, and its own `accept` lets everybody in.
+        inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
+        self._socket: socket.socket = inner._socket  # noqa: SLF001
+        connects = workload == "connect"
+        header = struct.pack("!i", len(self._token) + 1) if connects else b""
+        self._gate = Gate(self._socket, header + self._token, 1 if connects else 0)
+        self._watch = Watch()
+
+    def client(self) -> Endpoint:
+        if self._workload == "connect":
+            return connecting_endpoint(self._connect_once, self._token)
+        end = self._connect(self._listener.address, self._family)
+        os.write(end.fileno(), self._token)
+        return connection_endpoint(end, self._size_bytes, echoes=False)
+
+    def server(self) -> Endpoint:
+        if self._workload == "connect":
+            return self._answering()
+        connection, _ = self._gate.admit()
+        self._socket.close()
+        end = self._wrap(connection.detach())
+        endpoint = connection_endpoint(end, self._size_bytes, echoes=self._workload == "latency")
+        endpoint.facts = self._gate.facts
+        return endpoint
+
+    def keep_only(self, side: Side) -> None:
+        if side == "client":
+            self._socket.close()
+
+    def close(self) -> None:
+        self._listener.close()
+        self._on_close()
+
+    def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
+        with self._connect(self._listener.address, self._family) as end:
+            end.send_bytes(outgoing)
+            end.recv_bytes_into(incoming)
+            if self._family == "AF_INET":
+                _reset_on_close(end)
+
+    def _answering(self) -> Endpoint:
+        """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
+        gate, watch, token = self._gate, self._watch, self._token
+        accept, same, whole_bytes = self._listener.accept, gate.same, len(token) + 1
+        message = opening_message(token)[len(token) :]
+
+        def answer() -> None:
+            with accept() as end:
+                watch.connection = end
+                try:
+                    came = end.recv_bytes(whole_bytes)
+                except (OSError, EOFError):
+                    came = b""
+                if same(came[:-1], token):
+                    message[0] = came[-1]
+                    end.send_bytes(message)
+                    return
+            gate.count_stranger()
+            connection, message[:] = gate.admit()
+            with self._wrap(connection.detach()) as end:
+                end.send_bytes(message)
+
+        watch.start()
+        return accepting_endpoint(answer, message, gate, watch)
+
+
+def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
+    """An endpoint on a Connection, which it then owns."""
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    receive_into = end.recv_bytes_into
+
+    def receive() -> None:
+        got = receive_into(incoming)
+        if got != size_bytes:
+            raise OSError(f"a message of {got} bytes came in place of {size_bytes}")
+
+    return Endpoint(
+        send=partial(end.send_bytes, outgoing),
+        receive=receive,
+        outgoing=outgoing,
+        incoming=incoming,
+        facts={},
+        close=end.close,
+    )
+
+
+def _reset_on_close(end: Any) -> None:
+    """Sets a TCP connection to end without TIME_WAIT; see `stream.SocketLink`."""
+    with socket.socket(fileno=os.dup(end.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
