@@ -21,12 +21,12 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 	exit $$status
 
 bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program
-	$(PY) bench/reference/alternate.py $(if $(ROUNDS),--rounds=$(ROUNDS)) --cases=$(CASES) build/pingpong
+	$(PY) tools/reference/alternate.py $(if $(ROUNDS),--rounds=$(ROUNDS)) --cases=$(CASES) build/pingpong
 
 bench-footprint: $(VENV)/.installed build/pingpong ## see what memory of its own costs a process between two calls
-	$(PY) bench/reference/footprint.py $(if $(ROUNDS),--rounds=$(ROUNDS)) build/pingpong
+	$(PY) tools/reference/footprint.py $(if $(ROUNDS),--rounds=$(ROUNDS)) build/pingpong
 
-build/pingpong: bench/reference/pingpong.c
+build/pingpong: tools/reference/pingpong.c
 	@mkdir -p build
 	$(CC) $(STRICT) $< -o $@
 
@@ -41,7 +41,7 @@ check: $(VENV)/.installed-dev ## format, lint and types; C without warnings, whe
 	@if command -v $(CC) >/dev/null; then \
 		$(CC) $(STRICT) -Wno-cast-function-type -fsyntax-only \
 			-I"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-			ipcbench/measure/native.c && $(CC) $(STRICT) -fsyntax-only bench/reference/pingpong.c; \
+			ipcbench/measure/native.c && $(CC) $(STRICT) -fsyntax-only tools/reference/pingpong.c; \
 	else echo "no $(CC): the C sources are not checked"; fi
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -52,7 +52,7 @@ format: $(VENV)/.installed-dev ## rewrite the code in its format
 	$(PY) -m ruff check --fix .
 
 docs: $(VENV)/.installed-dev ## make the tables and pictures of the documents again from the results they quote
-	$(PY) docs/refresh.py
+	$(PY) tools/refresh.py
 
 wheel: $(VENV)/.installed-dev ## build dist/ipcbench-*.whl
 	$(PY) -m build --wheel --outdir dist .

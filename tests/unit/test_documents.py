@@ -69,7 +69,7 @@ def test_tables_come_from_committed_results(
 
 @pytest.mark.parametrize(("path", "of", "table"), SHOWN, ids=[path for path, *_ in SHOWN])
 def test_the_tables_beside_c_are_what_their_scripts_show(path: str, of: str, table: str) -> None:
-    command = [sys.executable, f"bench/reference/{SCRIPTS[of]}", "--show", path]
+    command = [sys.executable, f"tools/reference/{SCRIPTS[of]}", "--show", path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.rstrip() == table
 
@@ -119,7 +119,7 @@ def test_every_promise_of_reliability_names_tests_that_exist() -> None:
 @pytest.fixture
 def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module that makes the pictures, which is no part of the package."""
-    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.syspath_prepend(ROOT / "tools")
     yield importlib.import_module("pictures")
     sys.modules.pop("pictures")
 

@@ -1,11 +1,11 @@
 """Makes the tables and pictures in README.md and docs/ again from the results they quote.
 
-Run it by `make docs`. The pictures are described in `docs/pictures.py`. For a table, a comment
+Run it by `make docs`. The pictures are described in `tools/pictures.py`. For a table, a comment
 names the file and the parts of its report (they are separated by empty lines, counted from 1), and
 the code block after it is replaced: `<!-- from results/x.json: 1 3 -->`. The whole output of a
-script in bench/reference is quoted with `<!-- from results/reference.json: all -->`
-or `<!-- from results/footprint.json: footprint -->`, the table of all mechanisms with
-`<!-- from results/x.json: overview -->`.
+script in tools/reference is quoted with `<!-- from results/reference.json: all -->` or `<!-- from
+results/footprint.json: footprint -->`, the table of all mechanisms with `<!-- from results/x.json:
+overview -->`.
 """
 
 import re
@@ -20,8 +20,8 @@ from ipcbench.transports.catalogue import catalogue
 ROOT = Path(__file__).parent.parent
 REPORT = ["-m", "ipcbench", "report"]
 PROGRAMS = {
-    "all": ["bench/reference/alternate.py", "--show"],
-    "footprint": ["bench/reference/footprint.py", "--show"],
+    "all": ["tools/reference/alternate.py", "--show"],
+    "footprint": ["tools/reference/footprint.py", "--show"],
     "overview": [*REPORT, "--overview"],
 }
 _BLOCK = re.compile(

@@ -1,4 +1,4 @@
-"""The pictures of README.md, each from committed results; `docs/refresh.py` writes them.
+"""The pictures of README.md, each from committed results; `tools/refresh.py` writes them.
 
 A comment in README.md names the file, the results and the picture, and the line after it shows
 the picture with its text alternative: `<!-- picture docs/pictures/x.svg from results/y.json: NAME

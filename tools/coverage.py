@@ -1,6 +1,6 @@
 """Makes the tables of docs/methodology.md on how often each kind of interval holds the truth.
 
-Run it from the checkout: `.venv/bin/python docs/coverage.py` (about a minute, seeded).
+Run it from the checkout: `.venv/bin/python tools/coverage.py` (about a minute, seeded).
 
 Launches of a case and of its baseline are drawn, paired by round, from shapes that real launches
 have; each method gives its 95 % interval for the ratio; a table says how often it held the truth.
