@@ -5,21 +5,19 @@ from typing import Literal, NamedTuple, Self, TypeVar, get_args
 
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.units import format_size, parse_size
+from ipcbench.workloads import WORKLOADS, Workload
 
-Workload = Literal["latency", "throughput", "connect"]
 Loop = Literal["python", "native"]
 Placement = str
 """One of PLACEMENTS, or `cpus-2-3`: the client on CPU 2 and the server on CPU 3."""
 
 _Name = TypeVar("_Name", bound=str)
 
-WORKLOADS: tuple[Workload, ...] = get_args(Workload)
 LOOPS: tuple[Loop, ...] = get_args(Loop)
 PLACEMENTS: tuple[Placement, ...] = ("same-core", "smt", "cross-core", "cross-socket", "free")
 
 _CPUS = re.compile(r"cpus-([0-9]{1,5})-([0-9]{1,5})")
 
-DEFAULT_WORKLOADS: tuple[Workload, ...] = ("latency", "throughput")
 DEFAULT_LOOP: Loop = "python"
 DEFAULT_PLACEMENT: Placement = "cross-core"
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ipcbench.case import WORKLOADS, Case, Workload
+from ipcbench.case import Case
+from ipcbench.workloads import WORKLOADS, Workload
 
 Asserted = Literal["faster", "slower", "alike", "which"]
 """A claim's statement on the subject's time against the other's; `which` asks which is faster."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
-from ipcbench.case import WORKLOADS, Case, Workload
+from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
+from ipcbench.workloads import WORKLOADS, Workload
 
 _GATE = re.compile(r"\s*(latency|throughput)\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _SAME = ("machine", "kernel", "python", "ipcbench_version")

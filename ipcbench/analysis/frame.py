@@ -8,10 +8,11 @@ import pandas as pd
 
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
-from ipcbench.case import WORKLOADS, Case
+from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.store import Results
+from ipcbench.workloads import WORKLOADS
 
 CONTEXT = (
     "cpu_client",

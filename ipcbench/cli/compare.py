@@ -6,7 +6,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipcbench.case import WORKLOADS
 from ipcbench.cli import options
 from ipcbench.cli.messages import note, say
 from ipcbench.cli.options import RESULT_OPTIONS, check_only_reports
@@ -22,6 +21,7 @@ from ipcbench.errors import (
 from ipcbench.system.signals import Interrupts
 from ipcbench.transports.base import CORE
 from ipcbench.transports.registry import groups
+from ipcbench.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from ipcbench.cli.destinations import Places

@@ -6,8 +6,9 @@
 import argparse
 from collections.abc import Callable, Iterable
 
-from ipcbench.case import LOOPS, PLACEMENTS, WORKLOADS
+from ipcbench.case import LOOPS, PLACEMENTS
 from ipcbench.transports.registry import TRANSPORTS, groups
+from ipcbench.workloads import WORKLOADS
 
 Completer = Callable[..., list[str]]
 

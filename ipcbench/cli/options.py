@@ -9,7 +9,6 @@ from ipcbench import units
 from ipcbench.case import (
     DEFAULT_LOOP,
     DEFAULT_PLACEMENT,
-    DEFAULT_WORKLOADS,
     LOOPS,
     PLACEMENTS,
     parse_loop,
@@ -18,6 +17,7 @@ from ipcbench.case import (
 )
 from ipcbench.errors import UsageError
 from ipcbench.system.cpus import parse_cpus
+from ipcbench.workloads import DEFAULT_WORKLOADS
 
 _Name = TypeVar("_Name", bound=str)
 

@@ -5,7 +5,8 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from ipcbench.evidence.channels import TITLES, Carrier, Seen
-from ipcbench.transports.base import Medium, Workload
+from ipcbench.transports.base import Medium
+from ipcbench.workloads import Workload
 
 Outcome = Literal["proved", "refuted", "not witnessed"]
 

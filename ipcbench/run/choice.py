@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement, Workload
+from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
 from ipcbench.measure import native
 from ipcbench.system.cpus import (
@@ -17,6 +17,7 @@ from ipcbench.system.cpus import (
 )
 from ipcbench.system.limits import too_large
 from ipcbench.transports.registry import TRANSPORTS, chosen, get_transport
+from ipcbench.workloads import Workload
 
 _DEFAULT_BASELINE = "inet"
 

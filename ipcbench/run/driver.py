@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import pyperf
 
-from ipcbench.case import Case, Placement, Workload
+from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.events import (
     Began,
@@ -27,6 +27,7 @@ from ipcbench.events import (
 )
 from ipcbench.results.store import RETRIED_KEY, Metadata, Results
 from ipcbench.run.launcher import Launcher
+from ipcbench.workloads import Workload
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")

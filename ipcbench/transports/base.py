@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ipcbench.transports.shapes import Shape
+from ipcbench.workloads import Workload
 
-Workload = Literal["latency", "throughput", "connect"]
 Side = Literal["client", "server"]
 Loop = Literal["python", "native"]
 Role = Literal["mechanism", "floor", "ceiling"]

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
-from ipcbench.case import LOOPS, WORKLOADS
+from ipcbench.case import LOOPS
 from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.workloads import WORKLOADS
 
 _COLUMNS = 80
 

@@ -1,7 +1,8 @@
 """The ceiling of every mechanism's throughput: one copy of the payload inside one process."""
 
-from ipcbench.transports.base import Endpoint, Link, Transport, Workload, Workspace, buffer_pair
+from ipcbench.transports.base import Endpoint, Link, Transport, Workspace, buffer_pair
 from ipcbench.transports.shapes import CopyShape, NothingShape
+from ipcbench.workloads import Workload
 
 _WHOLE = slice(None)
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from itertools import repeat
 from time import perf_counter_ns
 
-from ipcbench.transports.base import Endpoint, Link, Loop, Side, Transport, Workload, Workspace
+from ipcbench.transports.base import Endpoint, Link, Loop, Side, Transport, Workspace
+from ipcbench.workloads import Workload
 
 _PROBE_NS = 2_000
 _CALLS = 500

@@ -19,7 +19,6 @@ from ipcbench.transports.base import (
     Medium,
     Side,
     Transport,
-    Workload,
     Workspace,
     buffer_pair,
     known,
@@ -33,6 +32,7 @@ from ipcbench.transports.parts.sockets import (
     unix_message_limit,
 )
 from ipcbench.transports.shapes import DatagramShape
+from ipcbench.workloads import Workload
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
 """Longest UDP payload: the 16-bit length includes the headers (RFC 768; RFC 791 for IPv4)."""

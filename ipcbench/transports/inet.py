@@ -4,8 +4,9 @@ import socket
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ipcbench.transports.base import CORE, Link, Medium, Transport, Workload, Workspace, known
+from ipcbench.transports.base import CORE, Link, Medium, Transport, Workspace, known
 from ipcbench.transports.parts.sockets import CONNECTING, TcpLink, ip_unavailable
+from ipcbench.workloads import Workload
 
 
 class Inet(Transport):

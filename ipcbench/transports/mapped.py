@@ -7,7 +7,7 @@ private directory.
 import os
 from collections.abc import Mapping
 
-from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workload, Workspace, known
+from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workspace, known
 from ipcbench.transports.parts.counters import (
     SEMAPHORES_PER_LINK,
     Eventfds,
@@ -20,6 +20,7 @@ from ipcbench.transports.parts.counters import (
     order_limit,
 )
 from ipcbench.transports.parts.slots import SharedMapping, SignalLink, SlotsLink, memory_size
+from ipcbench.workloads import Workload
 
 
 class PosixShm(Transport):

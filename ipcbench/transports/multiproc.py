@@ -18,7 +18,6 @@ from ipcbench.transports.base import (
     Link,
     Loop,
     Transport,
-    Workload,
     Workspace,
     buffer_pair,
     momentary_name,
@@ -38,6 +37,7 @@ from ipcbench.transports.parts.sockets import (
     SocketPath,
     ip_unavailable,
 )
+from ipcbench.workloads import Workload
 
 SEGMENT_KIND = "posix-shm"
 """Kind of a segment in the ledger; the number beside it is part of its name."""

@@ -18,7 +18,6 @@ from ipcbench.transports.base import (
     Side,
     Transport,
     Unavailable,
-    Workload,
     Workspace,
     buffer_pair,
     kernel_setting,
@@ -26,6 +25,7 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
+from ipcbench.workloads import Workload
 
 _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""

@@ -12,13 +12,13 @@ from ipcbench.transports.base import (
     Link,
     Transport,
     Unavailable,
-    Workload,
     Workspace,
     kernel_setting,
     known,
     momentary_name,
 )
 from ipcbench.transports.parts.queues import QueueLink
+from ipcbench.workloads import Workload
 
 try:
     import posix_ipc

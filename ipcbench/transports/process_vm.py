@@ -15,11 +15,11 @@ from ipcbench.transports.base import (
     Loop,
     Side,
     Transport,
-    Workload,
     Workspace,
     buffer_pair,
     message_buffer,
 )
+from ipcbench.workloads import Workload
 
 
 class AttachLink(Link):

@@ -4,16 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import (
-    Link,
-    Transport,
-    Workload,
-    Workspace,
-    kernel_setting,
-    known,
-)
+from ipcbench.transports.base import Link, Transport, Workspace, kernel_setting, known
 from ipcbench.transports.parts import sysv
 from ipcbench.transports.parts.queues import QueueLink
+from ipcbench.workloads import Workload
 
 QUEUE_KIND = "sysv-msg"
 """Kind of a System V queue in the ledger; the number beside it is its key."""

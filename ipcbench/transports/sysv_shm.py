@@ -15,7 +15,6 @@ from ipcbench.transports.base import (
     Loop,
     Medium,
     Transport,
-    Workload,
     Workspace,
     kernel_setting,
     known,
@@ -31,6 +30,7 @@ from ipcbench.transports.parts.slots import (
     memory_size,
 )
 from ipcbench.transports.shapes import CounterShape
+from ipcbench.workloads import Workload
 
 SEMAPHORE_KIND = "sysv-sem"
 """Kind of a System V semaphore in the ledger; the number beside it is its key."""

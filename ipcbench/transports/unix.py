@@ -5,16 +5,7 @@ import socket
 import sys
 from collections.abc import Mapping
 
-from ipcbench.transports.base import (
-    CORE,
-    Endpoint,
-    Link,
-    Side,
-    Transport,
-    Workload,
-    Workspace,
-    known,
-)
+from ipcbench.transports.base import CORE, Endpoint, Link, Side, Transport, Workspace, known
 from ipcbench.transports.parts.sockets import (
     CONNECTING,
     SUN_PATH_BYTES,
@@ -24,6 +15,7 @@ from ipcbench.transports.parts.sockets import (
     socket_endpoint,
     unix_message_limit,
 )
+from ipcbench.workloads import Workload
 
 
 class UnixLink(SocketLink):

@@ -2,8 +2,9 @@
 
 import socket
 
-from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workload, Workspace
+from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workspace
 from ipcbench.transports.parts.sockets import socket_endpoint
+from ipcbench.workloads import Workload
 
 
 class SeqpairLink(Link):

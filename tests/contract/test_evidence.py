@@ -10,14 +10,15 @@ from typing import get_args
 import pytest
 
 from ipcbench import transports
-from ipcbench.case import WORKLOADS, Case
+from ipcbench.case import Case
 from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
-from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workload, Workspace
+from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workspace
 from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.workloads import WORKLOADS, Workload
 
 MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
 MESSAGES = 10

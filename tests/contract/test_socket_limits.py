@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.case import WORKLOADS, Workload
 from ipcbench.transports.base import Transport, Unavailable, Workspace
 from ipcbench.transports.parts import sockets
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.workloads import WORKLOADS, Workload
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import pytest
 
-from ipcbench.case import LOOPS, WORKLOADS, Case, Loop, Workload
+from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import PeerDied
 from ipcbench.measure import native
 from ipcbench.measure.native import driven_by
@@ -28,6 +28,7 @@ from ipcbench.system import process
 from ipcbench.system.scratch import outstanding
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
 from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.workloads import WORKLOADS, Workload
 
 _T = TypeVar("_T")
 

@@ -4,9 +4,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipcbench.case import WORKLOADS, Loop, Workload
+from ipcbench.case import Loop
 from ipcbench.measure import native
 from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.workloads import WORKLOADS, Workload
 
 PAIR_PHASES = (
     *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ipcbench.case import WORKLOADS
 from ipcbench.transports.registry import get_transport
+from ipcbench.workloads import WORKLOADS
 from tests.faults.chaos import ENDS, FOLLOWING, Outcome, Run, misnamed, table
 from tests.faults.injections import FAULTS, PAIR_PHASES, PHASES, VICTIMS, Injection, plan
 

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from ipcbench.case import Case, Workload
+from ipcbench.case import Case
 from ipcbench.measure import pair as pair_module
 from ipcbench.measure.pair import Pair
 from ipcbench.results import store
 from ipcbench.transports.base import Link, Transport, Workspace
 from ipcbench.transports.parts import gate
 from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.workloads import Workload
 from tests.command import environment
 
 LISTENING = [

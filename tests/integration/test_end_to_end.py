@@ -12,11 +12,12 @@ import pytest
 
 import ipcbench as ipcbench_package
 from ipcbench.analysis import frame
-from ipcbench.case import DEFAULT_WORKLOADS, Case
+from ipcbench.case import Case
 from ipcbench.measure import native
 from ipcbench.results import store
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.workloads import DEFAULT_WORKLOADS
 from tests.command import QUICK, environment, ipcbench, run
 
 DATA = Path(__file__).parent.parent / "data"

@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcbench.case import DEFAULT_WORKLOADS, PLACEMENTS, WORKLOADS, Case
+from ipcbench.case import PLACEMENTS, Case
 from ipcbench.errors import UsageError
 from ipcbench.run.choice import plan
 from ipcbench.run.driver import shuffled_groups
+from ipcbench.workloads import DEFAULT_WORKLOADS, WORKLOADS
 
 CASES = st.builds(
     Case,

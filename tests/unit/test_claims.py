@@ -13,7 +13,7 @@ from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Comparison, needed
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.stats import Ratio
-from ipcbench.case import LOOPS, WORKLOADS, Case, Workload
+from ipcbench.case import LOOPS, Case
 from ipcbench.cli import console
 from ipcbench.cli.commands import parser
 from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_parts
@@ -22,6 +22,7 @@ from ipcbench.results.store import Results
 from ipcbench.run.plan import planned
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.workloads import WORKLOADS, Workload
 from tests.replay import RUN_METADATA, Recorded, replayed
 
 JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)

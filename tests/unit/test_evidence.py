@@ -11,7 +11,8 @@ from ipcbench.evidence.holdings import Descriptor, Holdings
 from ipcbench.evidence.sockdiag import unix_answer, unix_request
 from ipcbench.evidence.sockets import TcpFacts
 from ipcbench.evidence.verdict import Expected, Finding, judged
-from ipcbench.transports.base import Medium, Workload
+from ipcbench.transports.base import Medium
+from ipcbench.workloads import Workload
 
 UNIX = """\
 Num       RefCount Protocol Flags    Type St Inode Path

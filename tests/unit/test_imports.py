@@ -10,90 +10,49 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "ipcbench"
 
-ALLOWED = {
-    "ipcbench.errors": set(),
-    "ipcbench.units": {"errors"},
-    "ipcbench.case": {"errors", "units"},
-    "ipcbench.system.machine": {"errors", "case", "units"},
-    "ipcbench.text": {"errors"},
-    "ipcbench.results.folder": {"errors", "foreign", ""},
-    "ipcbench.transports.base": set(),
-    "ipcbench.transports.parts.gate": set(),
-    "ipcbench.transports.parts.sockets": {"transports.base", "transports.gate"},
-    "ipcbench.transports.parts.slots": {"transports.base"},
-    "ipcbench.transports.parts.counters": {"transports.base", "transports.slots"},
-    "ipcbench.transports.parts.queues": {"transports.base"},
-    "ipcbench.transports.parts.sysv": {"transports.base"},
-    "ipcbench.transports": {"errors", "transports"},
-    "ipcbench.analysis.stats": set(),
-    "ipcbench.analysis": {"analysis", "case", "errors", "foreign", "units"},
-    "ipcbench.evidence": {"evidence", "transports.base"},
-    "ipcbench.evidence.tables": set(),
-    "ipcbench.evidence.sockdiag": set(),
-    "ipcbench.reporters": {
-        *("analysis", "reporters", "case", "errors", "events", "foreign", "units", ""),
+ROOMS = {
+    "cli": {
+        *("checks", "fleet", "run", "progress", "reporters", "analysis", "measure", "system"),
+        *("results", "transports"),
     },
-    "ipcbench.measure.loops": {"transports.base"},
-    "ipcbench.measure.payload": set(),
-    "ipcbench.measure.control": set(),
-    "ipcbench.checks.doctor": {"errors", "host", "measure", "transports", "units"},
-    "ipcbench.run.driver": {"analysis.store", "case", "errors", "events", "measure.launch"},
-    "ipcbench.run.launcher": {"analysis.histogram", "case", "errors", "host", "measure"},
-    "ipcbench.measure": {
-        *("evidence", "measure", "transports", "case", "errors", "host", "shortage", ""),
+    "checks": {"run", "measure", "analysis", "evidence", "results", "system", "transports"},
+    "fleet": {"run", "results", "system"},
+    "run": {
+        *("measure.tether", "measure.drivers.native", "progress.warnings", "analysis.precision"),
+        *("results", "system", "transports"),
     },
-    "ipcbench.cli.commands": {"case", "errors", "options", "parsing", "transports", ""},
-    "ipcbench.cli.options": {"case", "errors", "host", "units", ""},
-    "ipcbench.cli.parser": {"errors"},
-    "ipcbench.cli.completion": {"case", "transports"},
-    "ipcbench.transports.catalogue": {"case", "measure", "transports"},
-    "ipcbench.cli.destinations": {
-        *("analysis", "documents", "errors", "eventlog", "host", "outputs", ""),
-    },
-    "ipcbench.run.session": {
-        *("analysis", "events", "interrupts", "measure", "planning", "resuming", "watching"),
-    },
-    "ipcbench.progress.warnings": {"analysis"},
-    "ipcbench.run.resume": {
-        *("analysis", "arguments", "case", "errors", "host", "planning", "transports"),
-    },
-    "ipcbench.checks.evidence": {"case", "errors", "evidence", "measure", "transports"},
-    "ipcbench.run.plan": {
-        "outputs",
-        "analysis",
-        "case",
-        "errors",
-        "host",
-        "measure",
-        "room",
-        "transports",
-        "units",
-        "",
-    },
-    "ipcbench.reporters.documents": {"analysis", "errors", "inventory", "outputs", "reporters", ""},
-    "ipcbench.cli.main": {
-        *("analysis", "arguments", "comparing", "completion", "destinations", "doctor", "errors"),
-        *("documents", "foreign", "host", "interrupts", "inventory", "measure", "outputs"),
-        *("proof", "reporters"),
-        *("selftest", "shortage", "streams", "transports", ""),
-    },
-    "ipcbench.checks.selftest": {
-        *("analysis", "case", "errors", "events", "host", "measure", "transports", "units"),
-    },
-    "ipcbench.events": {"case"},
-    "ipcbench.progress.log": {"case", "errors", "events", "outputs"},
-    "ipcbench.system.signals": {"errors"},
-    "ipcbench.system.limits": {"errors", "transports", "units"},
-    "ipcbench.shortage": set(),
-    "ipcbench.cli.streams": set(),
-    "ipcbench.__main__": {"cli"},
-    "ipcbench": set(),
+    "progress": {"analysis"},
+    "reporters": {"analysis", "results"},
+    "analysis": {"results"},
+    "measure": {"system", "evidence", "transports"},
+    "results": set(),
+    "system": {"transports.registry"},
+    "evidence": {"transports.base"},
+    "transports": set(),
 }
-"""What each module, or each module below a package, may import of the project; the nearest name
-counts. An empty name is the package itself, for its version."""
+"""What the modules of each room may import of other rooms: rooms, or single modules of them.
 
-_SHARED = ("base", "gate", "stream", "slots", "counters", "queues", "sysv")
-"""The modules of transports that are shared by several mechanisms."""
+This is the table of the design. Besides, a room may import itself, and of the vocabulary what
+VOCABULARY_OF grants it, or all of it.
+"""
+
+VOCABULARY = {
+    "errors": set(),
+    "text": set(),
+    "units": {"errors"},
+    "workloads": set(),
+    "case": {"errors", "units", "workloads"},
+    "events": {"case"},
+}
+"""The modules that all rooms share, and what each may import of the others."""
+
+VOCABULARY_OF = {
+    "evidence": set(),
+    "transports": {"errors", "case", "workloads"},
+    "results": {"case", "text", "errors", "workloads", "units"},
+    "system": {"case", "errors", "units", "text"},
+}
+"""Rooms that know only a part of the vocabulary."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -118,30 +77,79 @@ def _imported(path: Path) -> set[str]:
     return names
 
 
-def _rule(module: str) -> set[str]:
-    while module not in ALLOWED:
-        module = module.rpartition(".")[0]
-    return ALLOWED[module]
+def _room(module: str) -> str:
+    """The room of a module: `cli` for `ipcbench.cli.main`; of the vocabulary its own name."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def _allowed(module: str) -> set[str]:
+    """The prefixes of all that a module may import of the package."""
+    room = _room(module)
+    if room in ("", "__main__"):
+        return {"cli"} if room else set()
+    if room in VOCABULARY:
+        return VOCABULARY[room]
+    return {room} | ROOMS[room] | VOCABULARY_OF.get(room, set(VOCABULARY))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
-    allowed = {f"ipcbench.{name}".rstrip(".") for name in _rule(_name(path))}
-    for name in _imported(path):
-        if name == "ipcbench" or name.startswith("ipcbench."):
-            assert name in allowed or any(
-                name.startswith(prefix + ".") for prefix in allowed if prefix != "ipcbench"
-            ), f"{_name(path)} imports {name}"
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    assert _wrong(_name(path), path) == set()
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "transports").glob("*.py")), ids=_name)
+def test_every_module_has_a_room() -> None:
+    rooms = {_room(_name(path)) for path in MODULES}
+    assert rooms <= {"", "__main__", *ROOMS, *VOCABULARY}
+
+
+def test_rooms_point_one_way() -> None:
+    def below(room: str, above: tuple[str, ...]) -> None:
+        assert room not in above, " -> ".join((*above, room))
+        for other in ROOMS.get(room, ()):
+            below(other.partition(".")[0], (*above, room))
+
+    for room in ROOMS:
+        below(room, ())
+
+
+def _wrong(module: str, path: Path) -> set[str]:
+    """The names of the package that a file imports and a module may not."""
+    allowed = [f"ipcbench.{name}" for name in _allowed(module)]
+    return {
+        name
+        for name in _imported(path)
+        # The package itself is imported for its version alone.
+        if name.startswith("ipcbench.")
+        and not any(name == one or name.startswith(f"{one}.") for one in allowed)
+    }
+
+
+def test_an_import_that_points_upwards_is_found(tmp_path: Path) -> None:
+    turned = tmp_path / "turned.py"
+    turned.write_text("from ipcbench.cli.messages import say\nfrom ipcbench.system import cpus\n")
+    assert _wrong("ipcbench.measure.pair", turned) == {"ipcbench.cli.messages"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "transports").rglob("*.py")), ids=_name)
 def test_a_transport_knows_no_reporting_and_no_sibling(path: Path) -> None:
-    if path.name == "__init__.py":
+    if path.name in ("__init__.py", "registry.py", "catalogue.py"):
         return
-    shared = {f"ipcbench.transports.{name}" for name in _SHARED}
     for name in _imported(path):
         assert name.partition(".")[0] not in {"pyperf", "rich", "pandas", "numpy"}
-        assert not name.startswith("ipcbench") or name in shared
+        if name.startswith("ipcbench.transports."):
+            shared = ("ipcbench.transports.base", "ipcbench.transports.shapes")
+            assert name in shared or name.startswith("ipcbench.transports.parts.")
+
+
+@pytest.mark.parametrize("room", ["reporters", "analysis", "measure", "results", "system"])
+def test_nothing_below_the_command_line_prints(room: str) -> None:
+    """The worker is a program of its own: its one line on stderr is how it answers."""
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        calls = (
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        )
+        printing = {node.func.id for node in calls if isinstance(node.func, ast.Name)} & {"print"}
+        assert not printing or _name(path) == "ipcbench.measure.worker", _name(path)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "bench").glob("*.py")), ids=lambda path: path.name)

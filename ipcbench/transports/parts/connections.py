@@ -7,14 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import (
-    Endpoint,
-    Link,
-    Side,
-    Workload,
-    buffer_pair,
-    owner_only,
-)
+from ipcbench.transports.base import Endpoint, Link, Side, buffer_pair, owner_only
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.sockets import (
     NO_LINGER,
@@ -23,6 +16,7 @@ from ipcbench.transports.parts.sockets import (
     connecting_endpoint,
     opening_message,
 )
+from ipcbench.workloads import Workload
 
 
 class PipeLink(Link):

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from ipcbench.transports.base import Endpoint, Link, Workload, Workspace, message_buffer
+from ipcbench.transports.base import Endpoint, Link, Workspace, message_buffer
 from ipcbench.transports.shapes import QueueShape
+from ipcbench.workloads import Workload
 
 _PAGE_BYTES = 4096
 _WHOLE = slice(None)

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from ipcbench.transports.base import Endpoint, Link, Side, Unavailable, Workload, buffer_pair
+from ipcbench.transports.base import Endpoint, Link, Side, Unavailable, buffer_pair
 from ipcbench.transports.shapes import CounterShape, DirectionShape, SlotsShape
+from ipcbench.workloads import Workload
 
 CACHE_LINE_BYTES = 64
 TO_SERVER_FILLED, TO_SERVER_FREE, TO_CLIENT_FILLED = range(3)

@@ -22,7 +22,6 @@ from ipcbench.transports.base import (
     Link,
     Side,
     Unavailable,
-    Workload,
     buffer_pair,
     kernel_setting,
     message_buffer,
@@ -31,6 +30,7 @@ from ipcbench.transports.base import (
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
+from ipcbench.workloads import Workload
 
 Address = str | tuple[Any, ...]
 """Address that a socket connects to: a path, or getsockname() of the listener."""

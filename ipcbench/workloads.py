@@ -1,0 +1,119 @@
+"""Workloads: the one table of what the two ends of a pair do, and what is told of it.
+
+A new workload is a row here. Whatever treats workloads differently reads a field of its row, or
+matches the name and ends in `assert_never`, so that a forgotten place is an error of the type
+checker and not a silent default.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
+
+Workload = Literal["latency", "throughput", "connect"]
+
+Quantity = Literal["round_trip", "message", "connection"]
+"""The thing that a case's times are of."""
+
+Direction = Literal["less", "more"]
+"""Which way the number that people compare is better."""
+
+Sizing = Literal["calibrated"]
+"""How a batch gets its number of messages: `calibrated` doubles it until a batch takes its time."""
+
+
+class Words(NamedTuple):
+    """Names of a workload and of its times, by the room that there is."""
+
+    title: str
+    """Over a table."""
+    column: str
+    """Over the times in a table."""
+    time: str
+    """Beside the times of a picture, or in its title."""
+    plural: str
+    """In a sentence, of several sizes or placements."""
+    short: str
+    """In front of a row."""
+    stacked: str
+    """Over a narrow column, on two lines."""
+
+
+class Definition(NamedTuple):
+    """One row of the table.
+
+    A named tuple, since a worker loads it: importing dataclasses costs every launch about 10 ms.
+    """
+
+    words: Words
+    quantity: Quantity
+    unit: Literal["second"]
+    """Of a launch's values, in pyperf's words: they are this much a quantity."""
+    better: Direction
+    """`less`: the time is compared; `more`: the rate, its inverse."""
+    replies: bool
+    """Whether the server answers each message before the next one is sent."""
+    samples: bool
+    """Whether single messages are timed too, in a burst of their own."""
+    fixed_size_bytes: int | None
+    """The one message size that it has; None where the size is chosen."""
+    sizing: Sizing
+
+
+DEFINITIONS: Mapping[Workload, Definition] = {
+    "latency": Definition(
+        words=Words(
+            title="Latency (round trip)",
+            column="round trip",
+            time="round trip",
+            plural="round trips",
+            short="round trip",
+            stacked="round\ntrip",
+        ),
+        quantity="round_trip",
+        unit="second",
+        better="less",
+        replies=True,
+        samples=True,
+        fixed_size_bytes=None,
+        sizing="calibrated",
+    ),
+    "throughput": Definition(
+        words=Words(
+            title="Throughput (one way, delivered)",
+            column="per message",
+            time="time per message",
+            plural="throughput",
+            short="throughput",
+            stacked="stream\nMiB/s",
+        ),
+        quantity="message",
+        unit="second",
+        better="more",
+        replies=False,
+        samples=False,
+        fixed_size_bytes=None,
+        sizing="calibrated",
+    ),
+    "connect": Definition(
+        words=Words(
+            title="Connection set-up (connect, a byte each way, close)",
+            column="one",
+            time="connect, a byte each way, close",
+            plural="connection set-up",
+            short="connect",
+            stacked="connect,\nclose",
+        ),
+        quantity="connection",
+        unit="second",
+        better="more",
+        replies=True,
+        samples=False,
+        fixed_size_bytes=1,
+        sizing="calibrated",
+    ),
+}
+
+WORKLOADS: tuple[Workload, ...] = get_args(Workload)
+"""Their names, in the order of every table."""
+
+DEFAULT_WORKLOADS: tuple[Workload, ...] = ("latency", "throughput")
+"""Measured where none is named."""
