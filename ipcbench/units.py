@@ -67,6 +67,16 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _DURATION_FACTORS[match[2]]
 
 
+def format_duration(seconds: float) -> str:
+    """A spelling that `parse_duration` reads back exactly: 0.01 is `10ms`, 30.0 is `30s`."""
+    exact = f"{seconds:.15f}".rstrip("0").rstrip(".")
+    spellings = (f"{seconds * 1e3:g}ms" if seconds < 1 else f"{seconds:g}s", f"{exact}s")
+    for spelling in spellings:
+        if _DURATION.fullmatch(spelling) and parse_duration(spelling) == seconds:
+            return spelling
+    return spellings[-1]
+
+
 def display_time(seconds: float) -> str:
     """A time for people, with three significant digits: `44.1 µs`."""
     for factor, unit in _TIME_STEPS:
@@ -125,6 +135,11 @@ def parse_percent(text: str) -> float:
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{text.strip()!r} is not a share above 0; write it like 2%")
     return float(match[1]) / 100
+
+
+def format_percent(share: float) -> str:
+    """A spelling that `parse_percent` reads back: 0.02 is `2%`."""
+    return f"{float(f'{share * 100:.12g}'):f}".rstrip("0").rstrip(".") + "%"
 
 
 def three_digits(number: float) -> str:

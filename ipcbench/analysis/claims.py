@@ -1,6 +1,6 @@
 """Common claims about inter-process communication, as data to be tested. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -109,9 +109,18 @@ TRANSPORTS_NEEDED = tuple(
 """Every transport that a claim compares."""
 
 
-def needed(case: Case) -> bool:
-    """Whether any claim compares this case with another."""
-    return any(claim.needs(case) for claim in CLAIMS)
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    workload: tuple(
+        dict.fromkeys(
+            name
+            for claim in CLAIMS
+            if workload in claim.workloads
+            for name in (*claim.subjects, *claim.others)
+        )
+    )
+    for workload in WORKLOADS
+}
+"""By workload, the transports that some claim is judged by."""
 
 
 def _order(case: Case) -> tuple[int, int, str, str]:

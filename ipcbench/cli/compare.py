@@ -3,13 +3,14 @@
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
 from ipcbench.cli import options
-from ipcbench.cli.messages import note, say
-from ipcbench.cli.options import RESULT_OPTIONS, check_only_reports
-from ipcbench.cli.parser import EPILOG, Parser
+from ipcbench.cli.messages import Messages, say
+from ipcbench.cli.parser import EPILOG, Command, Parser
 from ipcbench.cli.report import run_report, show_diff, show_results
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
@@ -18,6 +19,7 @@ from ipcbench.errors import (
     Interrupted,
     ResultsError,
 )
+from ipcbench.run.request import Request
 from ipcbench.system.signals import Interrupts
 from ipcbench.transports.base import CORE
 from ipcbench.transports.registry import groups
@@ -26,21 +28,42 @@ from ipcbench.workloads import WORKLOADS
 if TYPE_CHECKING:
     from ipcbench.cli.destinations import Places
     from ipcbench.results.store import Results
+    from ipcbench.run.facts import CommandLine
+    from ipcbench.run.plan import Plan
+
+USUAL = Request(question="compare")
+USUAL_CLAIMS = Request(
+    question="claims",
+    usual_transports=TRANSPORTS_NEEDED,
+    only=NEEDED,
+    workloads=WORKLOADS,
+    sizes=(64, 64 * 1024),
+    usual_placements=("same-core", "cross-core"),
+    preset="claims",
+    budget_s=170.0,
+)
+"""Everything that the claims are judged by, and nothing else."""
 
 
-def run_claims(args: Namespace, usual: Namespace, command: list[str]) -> int:
+def _compare(args: Namespace, words: Sequence[str]) -> int:
+    return _measure(args, USUAL, "ipcbench compare", ["ipcbench", *words])
+
+
+def _claims(args: Namespace, words: Sequence[str]) -> int:
     """Judges the claims by result files, or else by measuring the cases they need."""
-    from ipcbench.analysis.claims import TRANSPORTS_NEEDED, needed
-
     if not args.files:
-        for arguments in (args, usual):
-            arguments.usual, arguments.only = TRANSPORTS_NEEDED, needed
-        return run_compare(args, usual, command, "claims")
-    check_only_reports(args, usual)
+        return _measure(args, USUAL_CLAIMS, "ipcbench claims", ["ipcbench", *words])
+    options.check_only_shows(args, USUAL_CLAIMS)
     return run_report(args)
 
 
-def run_compare(args: Namespace, usual: Namespace, command: list[str], question: str) -> int:
+def run_question(args: Namespace, words: Sequence[str], usual: Request) -> int:
+    """Carries out a bench script, given these words; `usual` is what it asks without any."""
+    script = f"bench/{usual.question}.py"
+    return _measure(args, usual, f"python {script}", [script, *words])
+
+
+def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]) -> int:
     """Measures, saves and shows; the exit code says how that went."""
     from ipcbench.cli import destinations
     from ipcbench.cli.console import progress
@@ -48,17 +71,19 @@ def run_compare(args: Namespace, usual: Namespace, command: list[str], question:
     from ipcbench.system.lock import machine_lock
     from ipcbench.system.scratch import leftovers, sweep
 
-    places = destinations.checked_places(args, question)
+    request = options.request_of(args, usual)
+    messages = Messages(quiet=args.quiet)
+    places = destinations.checked_places(args, usual.question)
     for message in places.notes:
         say(message)
     stopped = log = None
     with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
-        plan, results = session.begun(args, usual, command, RESULT_OPTIONS)
+        plan, results = _begun(args.resume, request, usual, _line(program, given, request, usual))
         for message in plan.notes:
-            note(args, message)
+            messages.note(message)
         for left in leftovers():
             sweep(left.directory)
-            note(args, f"removed what a killed run left: {left}")
+            messages.note(f"removed what a killed run left: {left}")
         try:
             # The log is made last: a run that is refused leaves no file, and replaces none.
             with (
@@ -68,7 +93,7 @@ def run_compare(args: Namespace, usual: Namespace, command: list[str], question:
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
                 session.measure(
-                    plan, results, places.save, signals, observers, is_watched=is_watched
+                    plan, results, places.save, signals.check, observers, is_watched=is_watched
                 )
         except (Interrupted, ResultsError) as reason:
             stopped = reason
@@ -78,15 +103,41 @@ def run_compare(args: Namespace, usual: Namespace, command: list[str], question:
         if results.is_empty:
             say("nothing was measured")
         else:
-            _keep(args, results, places, is_whole=stopped is None)
-            _show_all(args, results, plan.intent.baseline, places)
+            _keep(args, results, places, messages, is_whole=stopped is None)
+            _show_all(args, results, plan.intent.baseline, places, messages)
         if stopped is not None:
-            _say_how_to_go_on(places.output, results, question)
+            _say_how_to_go_on(places.output, results, program)
             return stopped.exit_code
         return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
 
 
-def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bool) -> None:
+def _line(program: str, given: Sequence[str], request: Request, usual: Request) -> "CommandLine":
+    from ipcbench.run.facts import CommandLine
+
+    again = shlex.join([*program.split(), *options.words_of(request, usual)])
+    return CommandLine(shlex.join(given), again)
+
+
+def _begun(
+    resume: Path | None, request: Request, usual: Request, line: "CommandLine"
+) -> "tuple[Plan, Results]":
+    """The plan, and the results so far: impossible cases, and launches already recorded.
+
+    Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
+    """
+    from ipcbench.run.plan import planned
+    from ipcbench.run.resume import resumed
+    from ipcbench.run.session import nothing_yet
+
+    if resume is not None:
+        return resumed(resume, None if request == usual else request, line)
+    plan = planned(request, line)
+    return plan, nothing_yet(plan)
+
+
+def _keep(
+    args: Namespace, results: "Results", places: "Places", messages: Messages, *, is_whole: bool
+) -> None:
     """Saves the run as a named baseline, if asked for and if the run wasn't cut short."""
     if places.kept is None:
         return
@@ -94,10 +145,12 @@ def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bo
         say(f"not kept as {args.save!r}: the run was broken off")
         return
     places.keep(results)
-    note(args, f"kept: {places.kept}")
+    messages.note(f"kept: {places.kept}")
 
 
-def _show_all(args: Namespace, results: "Results", baseline: str, places: "Places") -> None:
+def _show_all(
+    args: Namespace, results: "Results", baseline: str, places: "Places", messages: Messages
+) -> None:
     written = show_results(results, args, baseline, places.documents)
     if places.against is not None:
         show_diff(places.against, results)
@@ -105,16 +158,14 @@ def _show_all(args: Namespace, results: "Results", baseline: str, places: "Place
     if output is not None and output.exists():
         beside = [path.name for path in written if path.parent == output.parent]
         written = [path for path in written if path.parent != output.parent]
-        note(args, f"saved: {' and '.join([str(output), *beside])}")
+        messages.note(f"saved: {' and '.join([str(output), *beside])}")
     for path in written:
-        note(args, f"written: {path}")
+        messages.note(f"written: {path}")
 
 
-def _say_how_to_go_on(output: Path | None, results: "Results", question: str) -> None:
+def _say_how_to_go_on(output: Path | None, results: "Results", program: str) -> None:
     if output is not None and not results.is_empty and output.exists():
-        is_command = question in {"compare", "claims"}
-        program = f"ipcbench {question}" if is_command else f"bench/{question}.py"
-        say(f"go on with: {program} --resume {shlex.quote(str(output))}")
+        say(f"go on with: {program.removeprefix('python ')} --resume {shlex.quote(str(output))}")
 
 
 def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) -> str:
@@ -144,20 +195,21 @@ def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
 _BASIC = frozenset(
     (
         *("help", "help_all", "transports", "sizes", "workloads", "loops", "placements"),
-        *("preset", "target", "output", "csv"),
+        *("preset", "target_ratio", "output", "csv"),
     )
 )
 """Options that the short `compare --help` shows: it fits one screen."""
 
 
-def question_parser(question: str) -> Parser:
+def question_parser(description: str, usual: Request) -> Parser:
     """The parser of a bench script: the arguments of `compare`, described by the question."""
-    script = Parser(prog=Path(sys.argv[0]).name, description=question, epilog=EPILOG)
-    add_compare_arguments(script)
+    script = Parser(prog=Path(sys.argv[0]).name, description=description, epilog=EPILOG)
+    _add_compare_arguments(script, usual)
+    script.set_defaults(with_page=True)
     return script
 
 
-def add_compare_arguments(parser: Parser) -> None:
+def _add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
     """Adds the arguments of `compare`, which bench scripts take as well."""
     known = ", ".join(f"@{group}{' (default)' * (group == CORE)}" for group in groups())
     parser.add_argument(
@@ -167,20 +219,16 @@ def add_compare_arguments(parser: Parser) -> None:
         help=f"names of `ipcbench list` or groups: {known}",
     )
     what = parser.add_argument_group("what is measured")
-    options.add_cases(what)
-    what.add_argument(
-        "--matrix",
-        action="store_true",
-        help="round trips of one transport over every pair of CPUs",
-    )
+    options.add_cases(what, usual)
+    options.add(what, "--matrix")
     much = parser.add_argument_group("how much is measured")
     options.add_presets(much)
     options.add_effort(
-        much, rounds="7", values="9", min_time="25ms", budget="none; with --target 5m"
+        much, usual, rounds="7", values="9", min_time="25ms", budget="none; with --target 5m"
     )
     options.add_results(parser.add_argument_group("results"))
     options.add_run(parser)
-    parser.set_defaults(usual=(f"@{CORE}",), usual_placements=(), only=None)
+    options.set_usual(parser, usual)
     parser.add_help_all()
     parser.basic = _BASIC
     parser.add_examples(
@@ -191,7 +239,7 @@ def add_compare_arguments(parser: Parser) -> None:
     )
 
 
-def add_claims_arguments(parser: Parser) -> None:
+def _add_claims_arguments(parser: Parser) -> None:
     """Adds the options of `compare`, except the transports, which the claims determine."""
     parser.add_argument(
         "files",
@@ -200,26 +248,33 @@ def add_claims_arguments(parser: Parser) -> None:
         metavar="FILE",
         help="judge what these result files hold, and measure nothing",
     )
-    both = ("same-core", "cross-core")
-    options.add_cases(parser.add_argument_group("what is measured"), usual_placements=both)
+    options.add_cases(parser.add_argument_group("what is measured"), USUAL_CLAIMS)
     much = parser.add_argument_group("how much is measured")
-    options.add_effort(much, rounds="as fit", values="7", min_time="7ms", budget="170s")
+    options.add_effort(
+        much, USUAL_CLAIMS, rounds="as fit", values="7", min_time="7ms", budget="170s"
+    )
     options.add_results(parser.add_argument_group("results"))
     options.add_run(parser)
-    parser.set_defaults(
-        sizes="64,64k",
-        workloads=",".join(WORKLOADS),
-        usual_placements=both,
-        preset="claims",
-        budget="170s",
-        transports=(),
-        matrix=False,
-        hgrm=None,
-        claims=True,
-        tables=False,
-    )
+    options.set_usual(parser, USUAL_CLAIMS)
+    parser.set_defaults(hgrm=None, claims=True, tables=False)
     parser.add_examples(
         ("", "all claims, both placements"),
         ("--budget 60s --sizes 1k", "sooner, and less sure"),
         ("run.json", "by what is measured already"),
     )
+
+
+COMPARE = Command(
+    "compare",
+    "measure transports against each other",
+    "Measures transports against each other, then shows and saves the results.",
+    _add_compare_arguments,
+    _compare,
+)
+CLAIMS = Command(
+    "claims",
+    "what people say about these mechanisms, judged on this machine",
+    "Measures what common claims are about, in under 3 minutes, and judges them.",
+    _add_claims_arguments,
+    _claims,
+)

@@ -6,13 +6,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.progress.log import EventLog, is_special
 from ipcbench.reporters.documents import STDOUT, Documents
-from ipcbench.results import folder, store
-from ipcbench.results.store import Results
+from ipcbench.results import folder
 from ipcbench.system import machine
+
+if TYPE_CHECKING:
+    from ipcbench.progress.log import EventLog
+    from ipcbench.results.store import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +28,26 @@ class Places:
     """Documents made from the results: tables and pictures."""
     kept: Path | None = None
     """The named baseline that the run is saved as."""
-    against: Results | None = None
+    against: "Results | None" = None
     """The named baseline to compare the run with."""
     notes: list[str] = field(default_factory=list)
     """Notes for the user on files that are not written."""
 
-    def save(self, results: Results) -> None:
+    def save(self, results: "Results") -> None:
         """Writes the result file, if one is wanted. Raises ResultsError."""
         if self.output is not None:
             _save(self.output, results)
 
-    def keep(self, results: Results) -> None:
+    def keep(self, results: "Results") -> None:
         """Writes the named baseline, if one is wanted. Raises ResultsError."""
         if self.kept is not None:
             _save(self.kept, results)
 
 
-def _save(path: Path, results: Results) -> None:
+def _save(path: Path, results: "Results") -> None:
     """Writes a result file, and makes its folder if need be."""
+    from ipcbench.results import store
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,12 +65,14 @@ def checked_places(args: Namespace, question: str) -> Places:
     option = "-o" if args.resume is None else "--resume"
     check_different(wanted.files | {option: output, "--events": args.events})
     kept = None if args.save is None else _baseline(args)
-    against = None if args.against is None else store.load(folder.known_baseline(args.against))
+    against = None if args.against is None else _load_baseline(args.against)
     return Places(output, wanted, kept, against, notes)
 
 
-def open_events(path: Path | None, *, force: bool) -> AbstractContextManager[EventLog | None]:
+def open_events(path: Path | None, *, force: bool) -> "AbstractContextManager[EventLog | None]":
     """The log of events at this path, or nothing where none is asked for. Raises UsageError."""
+    from ipcbench.progress.log import EventLog, is_special
+
     if path is None:
         return nullcontext()
     if not is_special(path):
@@ -120,6 +127,12 @@ def _page_beside(output: Path, notes: list[str]) -> Path | None:
         notes.append(f"no page is made: {error}")
         return None
     return output.with_suffix(".html")
+
+
+def _load_baseline(name: str) -> "Results":
+    from ipcbench.results import store
+
+    return store.load(folder.known_baseline(name))
 
 
 def _baseline(args: Namespace) -> Path:

@@ -1,13 +1,13 @@
 """The commands that look around: list, explain, evidence, doctor, selftest, clean."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 
+from ipcbench.cli import options
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
-from ipcbench.errors import (
-    EXIT_CASES_FAILED,
-    EXIT_OK,
-)
+from ipcbench.cli.parser import Command, Parser, nothing_to_add
+from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
@@ -15,7 +15,7 @@ from ipcbench.system.signals import Interrupts
 from ipcbench.transports.registry import TRANSPORTS, chosen
 
 
-def run_list(_: Namespace) -> int:
+def _list(_: Namespace, __: Sequence[str]) -> int:
     """Prints every transport, and whether it can run here."""
     from ipcbench.measure import native
     from ipcbench.transports.catalogue import listed
@@ -24,7 +24,7 @@ def run_list(_: Namespace) -> int:
     return EXIT_OK
 
 
-def run_explain(args: Namespace) -> int:
+def _explain(args: Namespace, _: Sequence[str]) -> int:
     """Prints all that is known of some transports."""
     from ipcbench.transports.catalogue import explained
 
@@ -32,7 +32,7 @@ def run_explain(args: Namespace) -> int:
     return EXIT_OK
 
 
-def run_evidence(args: Namespace) -> int:
+def _evidence(args: Namespace, _: Sequence[str]) -> int:
     """Prints what the kernel's tables say of a pair of each transport."""
     from ipcbench.checks import evidence
     from ipcbench.system.scratch import scratch
@@ -48,7 +48,7 @@ def run_evidence(args: Namespace) -> int:
     return evidence.exit_code(inspections)
 
 
-def run_clean(args: Namespace) -> int:
+def _clean(args: Namespace, _: Sequence[str]) -> int:
     """Removes what killed runs left behind, or says what there is."""
     from ipcbench.system.scratch import leftovers, sweep
 
@@ -65,7 +65,7 @@ def run_clean(args: Namespace) -> int:
     return EXIT_OK
 
 
-def run_doctor(_: Namespace) -> int:
+def _doctor(_: Namespace, __: Sequence[str]) -> int:
     """Prints what on this machine bounds or disturbs measuring."""
     from ipcbench.checks import doctor
 
@@ -74,7 +74,7 @@ def run_doctor(_: Namespace) -> int:
     return doctor.exit_code(checks)
 
 
-def run_selftest(args: Namespace) -> int:
+def _selftest(args: Namespace, _: Sequence[str]) -> int:
     """Measures the tool on this machine, saves and prints what was found."""
     import secrets
 
@@ -99,3 +99,80 @@ def run_selftest(args: Namespace) -> int:
     say(f"saved: {path}; compare and diff use its noise floor from now on")
     print(text if args.json else "\n".join(selftest.render(report)))
     return EXIT_OK if report.proved else EXIT_CASES_FAILED
+
+
+def _add_explain_arguments(parser: Parser) -> None:
+    parser.add_argument("transports", nargs="+", metavar="TRANSPORT", help="a name or a @group")
+
+
+def _add_evidence_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "transports",
+        nargs="*",
+        metavar="TRANSPORT",
+        help="a name or a @group (default: every transport, the controls too)",
+    )
+    parser.add_examples(
+        ("", "of every mechanism"),
+        ("unix inet", "of two of them"),
+        ("@sysv", "of a group"),
+    )
+
+
+def _add_selftest_arguments(parser: Parser) -> None:
+    parser.add_argument("--quick", action="store_true", help="under 3 minutes instead of 15")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--seed", type=options.whole("--seed", at_least=0), metavar="N", help="of orders and tries"
+    )
+    options.add(parser, "--no-lock")
+
+
+def _add_clean_arguments(parser: Parser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what there is")
+
+
+LIST = Command(
+    "list",
+    "every transport, and whether it can run here",
+    "Lists every transport, what it is, and whether it can run here.",
+    nothing_to_add,
+    _list,
+)
+EXPLAIN = Command(
+    "explain",
+    "what a transport is, and what bounds it on this machine now",
+    "Tells what a transport is, how its reader waits, what is copied, its limits.",
+    _add_explain_arguments,
+    _explain,
+)
+EVIDENCE = Command(
+    "evidence",
+    "the kernel's own word for what each transport goes through",
+    "Starts a pair of each transport, and while both ends are alive proves from the"
+    " kernel's tables that what joins them is what it claims, and nothing else. Exits with 3 if"
+    " the kernel disagrees, or can't be asked.",
+    _add_evidence_arguments,
+    _evidence,
+)
+SELFTEST = Command(
+    "selftest",
+    "how far this tool can be trusted on this machine",
+    "Measures the tool on this machine with things whose truth is known.",
+    _add_selftest_arguments,
+    _selftest,
+)
+CLEAN = Command(
+    "clean",
+    "remove what killed runs left behind",
+    "Removes exactly what ipcbench made and whose maker is gone.",
+    _add_clean_arguments,
+    _clean,
+)
+DOCTOR = Command(
+    "doctor",
+    "whether this machine is fit to be measured",
+    "Says what on this machine bounds or disturbs measuring, and what mends it.",
+    nothing_to_add,
+    _doctor,
+)

@@ -6,21 +6,11 @@ needs them, so that help and mistakes are answered at once.
 
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from ipcbench.cli.commands import parser
-from ipcbench.cli.compare import question_parser, run_claims, run_compare
-from ipcbench.cli.inspect import (
-    run_clean,
-    run_doctor,
-    run_evidence,
-    run_explain,
-    run_list,
-    run_selftest,
-)
+from ipcbench.cli.commands import COMMANDS, parser
+from ipcbench.cli.compare import question_parser, run_question
 from ipcbench.cli.messages import say
-from ipcbench.cli.report import run_diff, run_report
 from ipcbench.cli.streams import patient_streams
 from ipcbench.errors import (
     EXIT_INTERNAL,
@@ -30,6 +20,7 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
+from ipcbench.run.request import Request
 
 _DEBUG = "IPCBENCH_DEBUG"
 
@@ -40,35 +31,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ipcbench.cli.completion import complete
 
         complete(parser())
-    given = list(sys.argv[1:] if argv is None else argv)
-    return _answer(lambda: _run(parser().parse_args(given), ["ipcbench", *given]))
+    words = list(sys.argv[1:] if argv is None else argv)
+    return _answer(lambda: _run(words))
 
 
-def ask(question: str | None, name: str, **defaults: str | int) -> int:
-    """Runs a bench script: `compare` with these defaults, its results called `name`."""
-    given = sys.argv[1:]
-    script = question_parser(question or name)
-    script.set_defaults(with_page=True, **defaults)
-    command = [f"bench/{name}.py", *given]
-    usual = script.parse_args([])
-    return _answer(lambda: run_compare(script.parse_args(given), usual, command, name))
+def ask(description: str | None, usual: Request) -> int:
+    """Runs a bench script: `compare`, but for this request, with a page beside the results."""
+    words = sys.argv[1:]
+    script = question_parser(description or usual.question, usual)
+    return _answer(lambda: run_question(script.parse_args(words), words, usual))
 
 
-def _run(args: Namespace, command: list[str]) -> int:
-    if args.command == "compare":
-        return run_compare(args, parser().parse_args(["compare"]), command, "compare")
-    if args.command == "claims":
-        return run_claims(args, parser().parse_args(["claims"]), command)
-    return {
-        "list": run_list,
-        "explain": run_explain,
-        "evidence": run_evidence,
-        "clean": run_clean,
-        "report": run_report,
-        "diff": run_diff,
-        "doctor": run_doctor,
-        "selftest": run_selftest,
-    }[args.command](args)
+def _run(words: Sequence[str]) -> int:
+    args = parser().parse_args(words)
+    return COMMANDS[args.command].run(args, words)
 
 
 def _answer(command: Callable[[], int]) -> int:

@@ -1,13 +1,17 @@
-"""Options of the commands that measure or report, in groups, with the parsers of their values."""
+"""Options of the commands that measure or report: one table, and the parsers of their values.
+
+Each option is a row that says what it is about. Those about what is measured fill a field of
+`run.request.Request` each, which their `dest` names; no other list of them is kept.
+"""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ipcbench import units
 from ipcbench.case import (
-    DEFAULT_LOOP,
     DEFAULT_PLACEMENT,
     LOOPS,
     PLACEMENTS,
@@ -16,212 +20,36 @@ from ipcbench.case import (
     parse_workload,
 )
 from ipcbench.errors import UsageError
+from ipcbench.run.request import Request
 from ipcbench.system.cpus import parse_cpus
-from ipcbench.workloads import DEFAULT_WORKLOADS
 
 _Name = TypeVar("_Name", bound=str)
 
-
-def add_cases(
-    what: "argparse._ArgumentGroup", usual_placements: Sequence[str] = (DEFAULT_PLACEMENT,)
-) -> None:
-    """Adds the options that choose the cases."""
-    what.add_argument(
-        "--sizes",
-        type=units.parse_sizes,
-        default="1k,64k",
-        metavar="LIST",
-        help="message sizes in bytes; k is 1024 (default: %(default)s)",
-    )
-    what.add_argument(
-        "--workloads",
-        type=_workloads,
-        default=",".join(DEFAULT_WORKLOADS),
-        metavar="LIST",
-        help="latency (round trip), throughput (one way), connect (connection set-up)"
-        " (default: %(default)s)",
-    )
-    what.add_argument(
-        "--loop",
-        dest="loops",
-        type=_loops,
-        default=DEFAULT_LOOP,
-        metavar="LIST",
-        help=f"timed loop: {', '.join(LOOPS)} or both (default: %(default)s)",
-    )
-    what.add_argument(
-        "--placement",
-        dest="placements",
-        type=_placements,
-        default=(),
-        metavar="LIST",
-        help=f"where both ends run: {', '.join(PLACEMENTS)}"
-        f" (default: {','.join(usual_placements)})",
-    )
-    what.add_argument(
-        "--cpus",
-        type=parse_cpus,
-        metavar="C,S",
-        help="CPUs of the client and the server (default: chosen for the placement)",
-    )
+Scope = Literal["measured", "run", "shown"]
+"""What an option is about: what is measured and how much; where a run's file goes and how it is
+watched; or what is shown and written of results."""
 
 
-def add_presets(much: "argparse._ArgumentGroup") -> None:
-    """Adds `--quick` and `--rigorous`."""
-    preset = much.add_mutually_exclusive_group()
-    preset.add_argument(
-        "--quick",
-        dest="preset",
-        action="store_const",
-        const="quick",
-        help="little: 6 rounds of 3 batches of 10 ms",
-    )
-    preset.add_argument(
-        "--rigorous",
-        dest="preset",
-        action="store_const",
-        const="rigorous",
-        help="much: 20 rounds of 10 batches of 50 ms",
-    )
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the table."""
 
+    scope: Scope
+    flags: tuple[str, ...]
+    help: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What argparse is told of it."""
+    typed: Callable[[Any], str] = str
+    """A value as it is typed."""
 
-def add_effort(
-    much: "argparse._ArgumentGroup", *, rounds: str, values: str, min_time: str, budget: str
-) -> None:
-    """Adds the options for rounds, batches and budget.
-
-    `rounds`, `values`, `min_time` and `budget` are the defaults that the help shows.
-    """
-    much.add_argument(
-        "--budget",
-        type=units.parse_duration,
-        metavar="TIME",
-        help=f"as many rounds as fit, for example 60s (default: {budget})",
-    )
-    much.add_argument(
-        "--target",
-        type=units.parse_percent,
-        metavar="SHARE",
-        help="until ratios are this exact (2%%), or --budget ends",
-    )
-    much.add_argument(
-        "--rounds",
-        type=whole("--rounds", at_least=1),
-        metavar="N",
-        help=f"launches of each case (default: {rounds})",
-    )
-    much.add_argument(
-        "--values",
-        type=whole("--values", at_least=1),
-        metavar="N",
-        help=f"timed batches in each launch (default: {values})",
-    )
-    much.add_argument(
-        "--warmups",
-        type=whole("--warmups", at_least=0),
-        default=1,
-        metavar="N",
-        help="batches before those, not counted (default: %(default)s)",
-    )
-    much.add_argument(
-        "--min-time",
-        type=units.parse_duration,
-        metavar="TIME",
-        help=f"what a batch should take (default: {min_time})",
-    )
-    much.add_argument(
-        "--timeout",
-        type=units.parse_duration,
-        default="30s",
-        metavar="TIME",
-        help="when to give a launch up (default: %(default)s)",
-    )
-    much.add_argument(
-        "--seed",
-        type=whole("--seed", at_least=0),
-        metavar="N",
-        help="of the order of launches (default: chosen, and recorded)",
-    )
-
-
-def add_results(out: "argparse._ArgumentGroup") -> None:
-    """Adds the options for the result file, baselines and what is shown."""
-    out.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="pyperf JSON (default: new, with a CSV, in results/)",
-    )
-    out.add_argument(
-        "--resume",
-        type=Path,
-        metavar="FILE",
-        help="go on with a run that was cut short, by its own plan, in its own file",
-    )
-    out.add_argument("--save", metavar="NAME", help="also keep the run as a named baseline")
-    out.add_argument("--against", metavar="NAME", help="then compare with a named baseline")
-    add_report_arguments(out)
-    add_force(out)
-
-
-def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
-    """Adds the options for tables, and for documents written beside them."""
-    parser.add_argument(
-        "--baseline", metavar="TRANSPORT", help="what ratios are against (default: inet)"
-    )
-    parser.add_argument(
-        "--percentiles", action="store_true", help="also show percentiles of single round trips"
-    )
-    parser.add_argument(
-        "--details", action="store_true", help="also show what a message costs in CPU time"
-    )
-    parser.add_argument(
-        "--overview", action="store_true", help="first show one table of all: a row a transport"
-    )
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"
-    )
-    parser.add_argument(
-        "--markdown",
-        type=Path,
-        metavar="FILE",
-        help="also write the tables for a pull request; - is stdout",
-    )
-    parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="also write a page with pictures (extra html)"
-    )
-    parser.add_argument(
-        "--svg", type=Path, metavar="DIR", help="also write the pictures into a folder (extra html)"
-    )
-    parser.add_argument("--png", type=Path, metavar="DIR", help="the same in pixels")
-    parser.set_defaults(claims=False, tables=True)
-
-
-def add_run(parser: "argparse._ActionsContainer") -> None:
-    """Adds `--quiet`, `--events` and `--no-lock`."""
-    parser.add_argument("--quiet", action="store_true", help="say nothing but tables and errors")
-    parser.add_argument(
-        "--events", type=Path, metavar="FILE", help="write what happens as lines of JSON"
-    )
-    add_no_lock(parser)
-    parser.set_defaults(with_page=False)
-
-
-def add_no_lock(parser: "argparse._ActionsContainer") -> None:
-    """Adds `--no-lock`."""
-    parser.add_argument(
-        "--no-lock", action="store_true", help="measure although another run does, too"
-    )
-
-
-def add_force(parser: "argparse._ActionsContainer") -> None:
-    """Adds `--force`."""
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    @property
+    def dest(self) -> str:
+        """The name of its value among parsed arguments; of a measured one, a field of Request."""
+        return str(self.settings.get("dest", self.flags[-1].lstrip("-").replace("-", "_")))
 
 
 def listed(kind: str, example: str, parse: Callable[[str], _Name]) -> Callable[[str], Any]:
-    """A parser of comma-separated, different names; it raises UsageError for any other text."""
+    """Returns a parser of a comma-separated list of unequal names; it raises UsageError."""
 
     def read(text: str) -> tuple[_Name, ...]:
         chosen: list[_Name] = []
@@ -237,13 +65,8 @@ def listed(kind: str, example: str, parse: Callable[[str], _Name]) -> Callable[[
     return read
 
 
-_workloads = listed("workload", "latency,throughput", parse_workload)
-_loops = listed("loop", "python,native", parse_loop)
-_placements = listed("placement", "same-core,cross-core", parse_placement)
-
-
 def whole(option: str, *, at_least: int) -> Callable[[str], int]:
-    """A parser of an option's whole number; it raises UsageError for any other text."""
+    """Returns a parser of a whole number of at least `at_least`; it raises UsageError."""
 
     def read(text: str) -> int:
         digits = text.strip()
@@ -254,26 +77,291 @@ def whole(option: str, *, at_least: int) -> Callable[[str], int]:
     return read
 
 
-REPORT_OPTIONS = frozenset(
-    (
-        *("files", "baseline", "percentiles", "details", "overview", "claims", "force"),
-        *("csv", "markdown", "html", "svg", "png", "quiet"),
+def _number(option: str, at_least: int) -> dict[str, Any]:
+    return {"type": whole(option, at_least=at_least), "metavar": "N"}
+
+
+def _typed_sizes(sizes: Iterable[int]) -> str:
+    return ",".join(map(units.format_size, sizes))
+
+
+_LIST = {"metavar": "LIST"}
+_FILE = {"type": Path, "metavar": "FILE"}
+_FLAG = {"action": "store_true"}
+_TIME = {"type": units.parse_duration, "metavar": "TIME"}
+
+OPTIONS: Mapping[str, Option] = {
+    option.flags[-1]: option
+    for option in (
+        Option(
+            "measured",
+            ("--sizes",),
+            "message sizes in bytes; k is 1024 (default: {sizes})",
+            _LIST | {"type": units.parse_sizes},
+            _typed_sizes,
+        ),
+        Option(
+            "measured",
+            ("--workloads",),
+            "latency (round trip), throughput (one way), connect (connection set-up)"
+            " (default: {workloads})",
+            _LIST | {"type": listed("workload", "latency,throughput", parse_workload)},
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--loop",),
+            f"timed loop: {', '.join(LOOPS)} or both (default: {{loops}})",
+            _LIST | {"dest": "loops", "type": listed("loop", "python,native", parse_loop)},
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--placement",),
+            f"where both ends run: {', '.join(PLACEMENTS)} (default: {{usual_placements}})",
+            _LIST
+            | {
+                "dest": "placements",
+                "type": listed("placement", "same-core,cross-core", parse_placement),
+            },
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--cpus",),
+            "CPUs of the client and the server (default: chosen for the placement)",
+            {"type": parse_cpus, "metavar": "C,S"},
+            lambda cpus: ",".join(map(str, cpus)),
+        ),
+        Option(
+            "measured",
+            ("--matrix",),
+            "round trips of one transport over every pair of CPUs",
+            _FLAG,
+        ),
+        Option(
+            "measured",
+            ("--quick",),
+            "little: 6 rounds of 3 batches of 10 ms",
+            {"dest": "preset", "action": "store_const", "const": "quick"},
+        ),
+        Option(
+            "measured",
+            ("--rigorous",),
+            "much: 20 rounds of 10 batches of 50 ms",
+            {"dest": "preset", "action": "store_const", "const": "rigorous"},
+        ),
+        Option(
+            "measured",
+            ("--budget",),
+            "as many rounds as fit, for example 60s (default: {budget})",
+            _TIME | {"dest": "budget_s"},
+            units.format_duration,
+        ),
+        Option(
+            "measured",
+            ("--target",),
+            "until ratios are this exact (2%%), or --budget ends",
+            {"dest": "target_ratio", "type": units.parse_percent, "metavar": "SHARE"},
+            units.format_percent,
+        ),
+        Option(
+            "measured",
+            ("--rounds",),
+            "launches of each case (default: {rounds})",
+            _number("--rounds", 1),
+        ),
+        Option(
+            "measured",
+            ("--values",),
+            "timed batches in each launch (default: {values})",
+            _number("--values", 1),
+        ),
+        Option(
+            "measured",
+            ("--warmups",),
+            "batches before those, not counted (default: {warmups})",
+            _number("--warmups", 0),
+        ),
+        Option(
+            "measured",
+            ("--min-time",),
+            "what a batch should take (default: {min_time})",
+            _TIME | {"dest": "min_time_s"},
+            units.format_duration,
+        ),
+        Option(
+            "measured",
+            ("--timeout",),
+            "when to give a launch up (default: {timeout_s})",
+            _TIME | {"dest": "timeout_s"},
+            units.format_duration,
+        ),
+        Option(
+            "measured",
+            ("--seed",),
+            "of the order of launches (default: chosen, and recorded)",
+            _number("--seed", 0),
+        ),
+        Option(
+            "measured",
+            ("--baseline",),
+            "what ratios are against (default: inet)",
+            {"metavar": "TRANSPORT"},
+        ),
+        Option(
+            "run",
+            ("-o", "--output"),
+            "pyperf JSON (default: new, with a CSV, in results/)",
+            _FILE,
+        ),
+        Option(
+            "run",
+            ("--resume",),
+            "go on with a run that was cut short, by its own plan, in its own file",
+            _FILE,
+        ),
+        Option("run", ("--save",), "also keep the run as a named baseline", {"metavar": "NAME"}),
+        Option("run", ("--against",), "then compare with a named baseline", {"metavar": "NAME"}),
+        Option("run", ("--events",), "write what happens as lines of JSON", _FILE),
+        Option("run", ("--no-lock",), "measure although another run does, too", _FLAG),
+        Option("shown", ("--percentiles",), "also show percentiles of single round trips", _FLAG),
+        Option("shown", ("--details",), "also show what a message costs in CPU time", _FLAG),
+        Option("shown", ("--overview",), "first show one table of all: a row a transport", _FLAG),
+        Option("shown", ("--csv",), "also write a CSV, one row a case; - is stdout", _FILE),
+        Option(
+            "shown",
+            ("--markdown",),
+            "also write the tables for a pull request; - is stdout",
+            _FILE,
+        ),
+        Option("shown", ("--html",), "also write a page with pictures (extra html)", _FILE),
+        Option(
+            "shown",
+            ("--svg",),
+            "also write the pictures into a folder (extra html)",
+            {"type": Path, "metavar": "DIR"},
+        ),
+        Option("shown", ("--png",), "the same in pixels", {"type": Path, "metavar": "DIR"}),
+        Option("shown", ("--force",), "replace files that exist", _FLAG),
+        Option("shown", ("--quiet",), "say nothing but tables and errors", _FLAG),
     )
-)
-"""Arguments of the commands that show stored results."""
-
-
-RESULT_OPTIONS = (REPORT_OPTIONS - {"baseline"}) | {
-    *("command", "output", "resume", "save", "against", "no_lock", "events"),
 }
-"""Options that don't affect what is measured; a resumed run may change them."""
+"""Every option that a request, a run or a report takes, by its long name."""
+
+_ASKED = {option.dest: option for option in OPTIONS.values() if option.scope == "measured"}
 
 
-def check_only_reports(args: argparse.Namespace, usual: argparse.Namespace) -> None:
-    """Raises UsageError if a command that only reports was given an option of measuring."""
-    for name, value in vars(args).items():
-        if name not in REPORT_OPTIONS and value != getattr(usual, name):
-            raise UsageError(
-                f"{args.files[0]} is judged as it is, and nothing is measured; leave the options"
-                " of measuring out, or the file"
-            )
+def add(container: "argparse._ActionsContainer", *names: str, **defaults: str) -> None:
+    """Adds these options of the table; `defaults` are what their help says of them."""
+    for name in names:
+        option = OPTIONS[name]
+        text = option.help.format(**defaults) if "{" in option.help else option.help
+        container.add_argument(*option.flags, help=text, **option.settings)
+
+
+def add_cases(what: "argparse._ActionsContainer", usual: Request) -> None:
+    """Adds the options that choose the cases."""
+    placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
+    add(
+        what,
+        *("--sizes", "--workloads", "--loop", "--placement", "--cpus"),
+        **_typed(usual, "sizes", "workloads", "loops"),
+        usual_placements=",".join(placements),
+    )
+
+
+def add_presets(much: "argparse._ArgumentGroup") -> None:
+    """Adds --quick and --rigorous."""
+    add(much.add_mutually_exclusive_group(), "--quick", "--rigorous")
+
+
+def add_effort(
+    much: "argparse._ActionsContainer",
+    usual: Request,
+    *,
+    rounds: str,
+    values: str,
+    min_time: str,
+    budget: str,
+) -> None:
+    """Adds the options for rounds, batches and budget; `rounds`, ... are what the help says."""
+    add(
+        much,
+        *("--budget", "--target", "--rounds", "--values", "--warmups", "--min-time"),
+        *("--timeout", "--seed"),
+        **_typed(usual, "warmups", "timeout_s"),
+        rounds=rounds,
+        values=values,
+        min_time=min_time,
+        budget=budget,
+    )
+
+
+def add_results(out: "argparse._ActionsContainer") -> None:
+    """Adds the options for the result file, baselines and documents."""
+    add(out, "--output", "--resume", "--save", "--against")
+    add_report_arguments(out)
+    add(out, "--force")
+
+
+def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
+    """Adds the options for tables and documents."""
+    add(
+        parser,
+        *("--baseline", "--percentiles", "--details", "--overview"),
+        *("--csv", "--markdown", "--html", "--svg", "--png"),
+    )
+    parser.set_defaults(claims=False, tables=True)
+
+
+def add_run(parser: "argparse._ActionsContainer") -> None:
+    """Adds the options for watching a run."""
+    add(parser, "--quiet", "--events", "--no-lock")
+    parser.set_defaults(with_page=False)
+
+
+def set_usual(parser: argparse.ArgumentParser, usual: Request) -> None:
+    """Makes this request what the parser's arguments ask for where they say nothing."""
+    parser.set_defaults(**{name: getattr(usual, name) for name in (*_ASKED, "transports")})
+
+
+def request_of(args: argparse.Namespace, usual: Request) -> Request:
+    """The request that these arguments make of the usual one."""
+    asked = {one.name for one in fields(Request)} & vars(args).keys()
+    return replace(usual, **{name: _plain(getattr(args, name)) for name in asked})
+
+
+def words_of(request: Request, usual: Request) -> list[str]:
+    """The arguments that make this request of the usual one, a canonical spelling of each."""
+    words = list(request.transports)
+    for option in OPTIONS.values():
+        if option.scope != "measured":
+            continue
+        value = getattr(request, option.dest)
+        if value == getattr(usual, option.dest) or value is None:
+            continue
+        if "action" not in option.settings:
+            words += [option.flags[-1], option.typed(value)]
+        elif value == option.settings.get("const", True):
+            words.append(option.flags[-1])
+    return words
+
+
+def check_only_shows(args: argparse.Namespace, usual: Request) -> None:
+    """Checks the arguments of a command that only reports: UsageError for one about measuring."""
+    about_run = (option.dest for option in OPTIONS.values() if option.scope == "run")
+    asked = replace(request_of(args, usual), baseline=usual.baseline)
+    if asked != usual or any(getattr(args, name) for name in about_run):
+        raise UsageError(
+            f"{args.files[0]} is judged as it is, and nothing is measured; leave the options"
+            " of measuring out, or the file"
+        )
+
+
+def _typed(usual: Request, *names: str) -> dict[str, str]:
+    return {name: _ASKED[name].typed(getattr(usual, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

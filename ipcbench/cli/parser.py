@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ipcbench.errors import UsageError
@@ -79,3 +81,20 @@ def _formatter() -> Any:
 
         return RawDescriptionRichHelpFormatter
     return argparse.RawDescriptionHelpFormatter
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: how it is called, what it takes, and what it does."""
+
+    name: str
+    help: str
+    """One line in the list of commands."""
+    description: str
+    add_arguments: Callable[[Parser], None]
+    run: Callable[[argparse.Namespace, Sequence[str]], int]
+    """Carries it out for parsed arguments, given as these words; returns the exit code."""
+
+
+def nothing_to_add(_: Parser) -> None:
+    """The arguments of a command that takes none."""

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipcbench.cli import options
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
 from ipcbench.cli.messages import say
-from ipcbench.errors import (
-    EXIT_GATE_TRIPPED,
-    EXIT_OK,
-)
+from ipcbench.cli.parser import Command, Parser
+from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import Documents
 from ipcbench.results import folder
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ipcbench.results.store import Results
 
 
-def run_report(args: Namespace) -> int:
+def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
     """Shows stored results, and writes what is asked for of them."""
     from ipcbench.analysis import frame
     from ipcbench.reporters.hgrm import hgrm_texts
@@ -43,7 +42,7 @@ def run_report(args: Namespace) -> int:
     return EXIT_OK
 
 
-def run_diff(args: Namespace) -> int:
+def _diff(args: Namespace, _: Sequence[str]) -> int:
     """Shows what changed between two runs; the exit code says whether a gate tripped."""
     from ipcbench.analysis.diff import parse_gate
     from ipcbench.results import store
@@ -97,3 +96,56 @@ def show_results(
     )
     console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
     return list(documents.write(analysis, wanted, sys.stdout.write, usual()))
+
+
+def _add_report_arguments(parser: Parser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="result files (JSON)")
+    parser.add_argument(
+        "--hgrm",
+        type=Path,
+        metavar="FILE",
+        help="write single round trips for HdrHistogram plotters",
+    )
+    options.add_report_arguments(parser)
+    parser.add_argument(
+        "--claims", action="store_true", help="also judge the claims of `ipcbench claims`"
+    )
+    options.add(parser, "--force")
+    parser.add_examples(
+        ("run.json --csv -", "a CSV on stdout"),
+        ("run.json --html run.html --svg plots", "a page, and its pictures"),
+        ("a.json b.json --details", "two runs, and CPU time"),
+    )
+
+
+def _add_diff_arguments(parser: Parser) -> None:
+    parser.add_argument("old", type=Path, metavar="OLD", help="result file (JSON)")
+    parser.add_argument("new", type=Path, metavar="NEW", help="result file (JSON)")
+    parser.add_argument(
+        "--fail-if",
+        dest="gates",
+        action="append",
+        default=[],
+        metavar="GATE",
+        help="a change that must not be, like 'latency>5%%' or 'throughput<-10%%'",
+    )
+    parser.add_examples(
+        ("old.json new.json", "what changed"),
+        ("old.json new.json --fail-if 'latency>5%'", "or exit code 4"),
+    )
+
+
+REPORT = Command(
+    "report",
+    "tables and CSV from stored results",
+    "Makes the tables and the CSV of stored results again, without measuring.",
+    _add_report_arguments,
+    run_report,
+)
+DIFF = Command(
+    "diff",
+    "what changed between two runs",
+    "Compares two runs case by case; a --fail-if gate answers with exit code 4.",
+    _add_diff_arguments,
+    _diff,
+)

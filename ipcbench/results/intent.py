@@ -23,6 +23,10 @@ _TITLES = {
 """A description, for messages, of a difference between two plans, by field."""
 
 
+_LATER = frozenset(("question", "request"))
+"""Fields that plans of earlier versions lack."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """The plan of a run: equal intents make the same launches in the same order."""
@@ -40,22 +44,33 @@ class Intent:
     """CPUs of client and server, by placement; None if unpinned."""
     target_ratio: float | None
     budget_s: float | None
+    question: str = "compare"
+    """What the run was to answer: `compare`, `claims`, or the name of a bench script."""
+    request: Mapping[str, Any] | None = None
+    """What was asked for, as `run.request.Request` writes it; None in files of before it."""
 
     def as_json(self) -> dict[str, Any]:
         """The plan as data for JSON."""
         return asdict(self)
 
     def difference(self, other: "Intent") -> str | None:
-        """A description of the first field in which two plans differ; None if they are equal."""
+        """A description of the first field in which two plans differ; None if they are equal.
+
+        The question and the request are how a plan came about, and no part of it.
+        """
         for field in fields(self):
-            if getattr(self, field.name) != getattr(other, field.name):
+            if field.name in _TITLES and getattr(self, field.name) != getattr(other, field.name):
                 return _TITLES[field.name]
         return None
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """Parses the data that `as_json` returns. Raises ResultsError for anything else."""
-        if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
+        """Parses the data that `as_json` returns. Raises ResultsError for anything else.
+
+        The question and the request may be missing, as they are in files of before they were kept.
+        """
+        known = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or not known - _LATER <= set(data) <= known:
             raise ResultsError('has a "plan" that isn\'t one')
         try:
             intent = cls(
@@ -70,6 +85,8 @@ class Intent:
                 cpus={name: _optional(_cpus, pair) for name, pair in data["cpus"].items()},
                 target_ratio=_optional(_positive, data["target_ratio"]),
                 budget_s=_optional(_positive, data["budget_s"]),
+                question=_text(data.get("question", "compare")),
+                request=_optional(_object, data.get("request")),
             )
             for case in map(Case.parse, intent.cases):
                 if case.placement not in intent.cpus:
@@ -81,6 +98,12 @@ class Intent:
 
 def _optional(parse: Callable[[object], Any], value: object) -> Any:
     return None if value is None else parse(value)
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is not an object")
+    return value
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,12 @@
 """The cases that a request means on this machine, and those that can't be, with the reason."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
 from ipcbench.measure import native
+from ipcbench.run.request import Request
 from ipcbench.system.cpus import (
     Cpus,
     all_placements,
@@ -32,26 +32,27 @@ class Choice(NamedTuple):
     notes: list[str]
 
 
-def choose(args: Namespace) -> Choice:
+def choose(request: Request) -> Choice:
     """Chooses the possible cases, with CPUs and baseline, and tells why others can't be."""
-    names, notes = _transports(args.transports, args.usual)
-    if args.matrix:
-        _check_matrix(args)
-        names = chosen(args.transports)
-    loops, without = _loops(args.loops)
-    cpus, elsewhere = _placements(args)
+    names, notes = _transports(request.transports, request.usual_transports)
+    workloads = request.workloads
+    if request.matrix:
+        workloads = _matrix_workloads(request)
+        names = chosen(request.transports)
+    loops, without = _loops(request.loops)
+    cpus, elsewhere = _placements(request)
     possible, impossible = [], []
-    for case in _cases(names, args.workloads, args.sizes, loops, tuple(cpus)):
-        if args.only is not None and not args.only(case):
+    for case in _cases(names, workloads, request.sizes, loops, tuple(cpus)):
+        if request.only is not None and case.transport not in request.only.get(case.workload, ()):
             continue
         reason = _limit(case, cpus[case.placement])
         if reason is None:
             possible.append(case)
         else:
             impossible.append((case, reason))
-    if impossible and not possible and all(too_large(size) for size in args.sizes):
+    if impossible and not possible and all(too_large(size) for size in request.sizes):
         raise UsageError(impossible[0][1])
-    baseline = _baseline(args.baseline, names)
+    baseline = _baseline(request.baseline, names)
     return Choice(possible, impossible, cpus, baseline, notes + without + elsewhere)
 
 
@@ -113,18 +114,18 @@ def _loops(asked: Sequence[Loop]) -> tuple[list[Loop], list[str]]:
     return loops, [f"the native loop is left out: {reason}"] if reason else []
 
 
-def _placements(args: Namespace) -> tuple[dict[Placement, Cpus | None], list[str]]:
+def _placements(request: Request) -> tuple[dict[Placement, Cpus | None], list[str]]:
     """The CPUs of each placement, and notes on what is left out. UsageError if none is left."""
-    if args.cpus:
-        if args.placements or args.matrix:
+    if request.cpus:
+        if request.placements or request.matrix:
             raise UsageError("--cpus names one pair of CPUs; leave --placement and --matrix out")
-        return {placement_of(args.cpus): args.cpus}, []
-    named = args.placements or args.usual_placements
-    if not named and not args.matrix:
+        return {placement_of(request.cpus): request.cpus}, []
+    named = request.placements or request.usual_placements
+    if not named and not request.matrix:
         placement = default_placement()
         alone = ["only one CPU can be used: both ends run on it"]
         return {placement: placement_cpus(placement)}, alone * (placement == "same-core")
-    wanted = all_placements() if args.matrix else named
+    wanted = all_placements() if request.matrix else named
     cpus: dict[Placement, Cpus | None] = {}
     missing: list[UsageError] = []
     for placement in wanted:
@@ -137,14 +138,15 @@ def _placements(args: Namespace) -> tuple[dict[Placement, Cpus | None], list[str
     return cpus, [f"a placement is left out: {error}" for error in missing]
 
 
-def _check_matrix(args: Namespace) -> None:
-    if len(args.transports) != 1:
+def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
+    """The workloads of a matrix: round trips alone. UsageError for what a matrix can't be of."""
+    if len(request.transports) != 1:
         raise UsageError("--matrix takes one transport; write for example: compare pipe --matrix")
-    if args.placements:
+    if request.placements:
         raise UsageError("--matrix takes every pair of CPUs; leave --placement out")
-    args.workloads = tuple(name for name in args.workloads if name == "latency")
-    if not args.workloads:
+    if "latency" not in request.workloads:
         raise UsageError("--matrix is of round trips; leave --workloads out")
+    return ("latency",)
 
 
 def _limit(case: Case, cpus: Cpus | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import secrets
 from importlib import metadata
+from typing import NamedTuple
 
 import psutil
 
@@ -17,7 +18,16 @@ _LOOK_S = 0.2
 _VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
 
 
-def run_metadata(intent: Intent, command: str) -> Metadata:
+class CommandLine(NamedTuple):
+    """The command line of a run, for people."""
+
+    given: str
+    """As it was typed."""
+    again: str
+    """The canonical command that measures the same, but for the seed."""
+
+
+def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
     """Collects the metadata that every launch of a run carries."""
     here = machine.this_machine()
     target: Metadata = {}
@@ -33,7 +43,9 @@ def run_metadata(intent: Intent, command: str) -> Metadata:
             "run_id": secrets.token_hex(4),
             "seed": intent.seed,
             "baseline": intent.baseline,
-            "command": command,
+            "question": intent.question,
+            "command": line.given,
+            "again": f"{line.again} --seed {intent.seed}",
             "code_version": code_version(),
             "machine": here.slug,
             "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,

@@ -3,8 +3,7 @@
 import math
 import secrets
 import time
-from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,8 +14,8 @@ from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
 from ipcbench.run.choice import choose
 from ipcbench.run.driver import Run
-from ipcbench.run.facts import run_metadata
-from ipcbench.run.request import MOST_TOGETHER, Effort
+from ipcbench.run.facts import CommandLine, run_metadata
+from ipcbench.run.request import MOST_TOGETHER, Effort, PresetName, Request
 from ipcbench.system.limits import pairs_at_once
 from ipcbench.text import counted
 
@@ -35,7 +34,7 @@ class Preset(NamedTuple):
     min_time_s: float
 
 
-PRESETS = {
+PRESETS: Mapping[PresetName, Preset] = {
     "quick": Preset(6, 3, 0.01),
     "default": Preset(7, 9, 0.025),
     "rigorous": Preset(20, 10, 0.05),
@@ -57,38 +56,41 @@ class Plan:
     """Notes for the user on what was left out."""
 
 
-def planned(args: Namespace, command: str) -> Plan:
-    """The plan for these arguments. Raises UsageError for whatever can't be done."""
+def planned(request: Request, line: CommandLine) -> Plan:
+    """The plan for a request on this machine. Raises UsageError for whatever can't be done."""
     started_s = time.monotonic()
-    choice = choose(args)
+    choice = choose(request)
     notes = list(choice.notes)
-    preset = PRESETS[args.preset or ("quick" if args.matrix else "default")]
-    values, min_time_s = args.values or preset.values, args.min_time or preset.min_time_s
-    rounds, budget_s = args.rounds or preset.rounds, args.budget
-    if choice.possible and (args.budget is not None or args.target is not None):
-        budget_s = args.budget or _TARGET_BUDGET_S
-        launch_s = _expected_launch_s(values, args.warmups, min_time_s)
-        rounds = args.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
+    preset = PRESETS[request.preset or ("quick" if request.matrix else "default")]
+    values = request.values or preset.values
+    min_time_s = request.min_time_s or preset.min_time_s
+    rounds, budget_s = request.rounds or preset.rounds, request.budget_s
+    if choice.possible and (budget_s is not None or request.target_ratio is not None):
+        budget_s = budget_s or _TARGET_BUDGET_S
+        launch_s = _expected_launch_s(values, request.warmups, min_time_s)
+        rounds = request.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
         count = counted(len(choice.possible), "case")
         notes.append(f"up to {counted(rounds, 'round')} of {count} fit")
     intent = Intent(
         cases=tuple(case.id for case in choice.possible),
         rounds=rounds,
-        seed=secrets.randbelow(_SEEDS) if args.seed is None else args.seed,
+        seed=secrets.randbelow(_SEEDS) if request.seed is None else request.seed,
         values=values,
-        warmups=args.warmups,
+        warmups=request.warmups,
         min_time_s=min_time_s,
-        timeout_s=args.timeout,
+        timeout_s=request.timeout_s,
         baseline=choice.baseline,
         cpus=choice.cpus,
-        target_ratio=args.target,
+        target_ratio=request.target_ratio,
         budget_s=budget_s,
+        question=request.question,
+        request=request.as_json(),
     )
-    plan = plan_of(intent, command, started_s)
+    plan = plan_of(intent, line, started_s)
     return replace(plan, impossible=choice.impossible, notes=notes)
 
 
-def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0.0) -> Plan:
+def plan_of(intent: Intent, line: CommandLine, started_s: float, elapsed_s: float = 0.0) -> Plan:
     """The plan for an intent, begun at `started_s` on the monotonic clock.
 
     `elapsed_s` is the time a resumed run took before. Raises UsageError if there isn't enough
@@ -108,7 +110,7 @@ def plan_of(intent: Intent, command: str, started_s: float, elapsed_s: float = 0
         seed=intent.seed,
         started_s=started_s - elapsed_s,
         expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
-        metadata=run_metadata(intent, command),
+        metadata=run_metadata(intent, line),
         deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
         enough=_reached(intent.target_ratio, intent.baseline),
     )

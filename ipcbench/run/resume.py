@@ -1,40 +1,40 @@
 """Resumes an interrupted run: by its own plan, on the machine it was begun on."""
 
 import time
-from argparse import Namespace
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ipcbench.case import Case
-from ipcbench.errors import UsageError
+from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results import store
 from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
+from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, plan_of, planned
+from ipcbench.run.request import Request
 from ipcbench.system.cpus import checked_cpus
 from ipcbench.transports.registry import get_transport
 
 _SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
 """Facts that must be unchanged to resume."""
-_OWN = ("run_id", "command")
+_OWN = ("run_id", "question", "command", "again")
 """Metadata that new launches inherit from the recorded ones."""
 
 
-def resumed(
-    path: Path, args: Namespace, usual: Namespace, command: str, about_results: Collection[str]
-) -> tuple[Plan, Results]:
+def resumed(path: Path, asked: Request | None, line: CommandLine) -> tuple[Plan, Results]:
     """The plan of the run in this file, and what it has measured of it.
 
-    Arguments that aren't the usual ones must ask for the same plan. Raises UsageError if they
-    don't, if the machine is another, or if a transport can't run any more; ResultsError for a bad
-    file.
+    What is `asked` for beside, if anything, must be what the run was begun with. Raises UsageError
+    if it isn't, if the machine is another, or if a transport can't run any more; ResultsError for a
+    bad file.
     """
     started_s = time.monotonic()
     results = store.load(path)
     if results.intent is None:
         raise UsageError(f"{path} holds no plan to go on with; measure anew")
-    _check_asked(path, results.intent, args, usual, about_results)
+    if asked is not None:
+        _check_asked(path, results.intent, asked)
     for case in map(Case.parse, results.intent.cases):
         reason = get_transport(case.transport).unavailable()
         if reason is not None:
@@ -44,12 +44,12 @@ def resumed(
             raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
     recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
-    plan = plan_of(results.intent, command, started_s, elapsed_s)
+    plan = plan_of(results.intent, line, started_s, elapsed_s)
     if is_complete(plan, results):
         plan = replace(plan, notes=[f"nothing of {path} is left to measure"])
     if recorded:
         _check_machine(path, recorded[0], plan.run.metadata)
-        plan.run.metadata.update({name: recorded[0][name] for name in _OWN})
+        plan.run.metadata.update({name: recorded[0][name] for name in _OWN if name in recorded[0]})
     return plan, results
 
 
@@ -62,25 +62,34 @@ def is_complete(plan: Plan, results: Results) -> bool:
     )
 
 
-def _check_asked(
-    path: Path, intent: Intent, args: Namespace, usual: Namespace, about_results: Collection[str]
-) -> None:
-    """Options may be repeated, but not changed."""
-    given = {
-        name
-        for name, value in vars(args).items()
-        if name not in about_results and value != getattr(usual, name)
-    }
-    if not given:
-        return
-    if args.seed is None:
-        args.seed = intent.seed
-    difference = intent.difference(planned(args, "").intent)
+def _check_asked(path: Path, intent: Intent, asked: Request) -> None:
+    """Checks that what is asked for is what the run was begun with. Raises UsageError."""
+    difference = (
+        _difference_of_plans(intent, asked)
+        if intent.request is None
+        else _difference_of_requests(path, intent, asked)
+    )
     if difference is not None:
         raise UsageError(
             f"{path} was begun with {difference} than these options ask for; leave them out to go"
             " on with it, or measure anew"
         )
+
+
+def _difference_of_requests(path: Path, intent: Intent, asked: Request) -> str | None:
+    try:
+        begun = Request.parse(intent.request)
+    except ResultsError as error:
+        raise ResultsError(f"{path} can't be gone on with by these options: {error}") from error
+    # The question names the program, which may be another that asks for the same.
+    begun = replace(begun, seed=intent.seed, question=asked.question)
+    return begun.difference(asked)
+
+
+def _difference_of_plans(intent: Intent, asked: Request) -> str | None:
+    """The difference to a plan that was stored without its request, by files of before."""
+    seed = intent.seed if asked.seed is None else asked.seed
+    return intent.difference(planned(replace(asked, seed=seed), CommandLine("", "")).intent)
 
 
 def _check_machine(path: Path, then: Mapping[str, object], now: Mapping[str, object]) -> None:

@@ -1,8 +1,6 @@
-"""Runs a plan: prepares or resumes it, measures, saves."""
+"""Runs a plan: measures its launches in real workers, and saves after each."""
 
-import shlex
-from argparse import Namespace
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ipcbench.events import Observer, broadcast
@@ -10,33 +8,23 @@ from ipcbench.progress.warnings import WarningsSoFar
 from ipcbench.results.store import Results
 from ipcbench.run import driver
 from ipcbench.run.launcher import WorkerLauncher
-from ipcbench.run.plan import Plan, planned
-from ipcbench.run.resume import resumed
+from ipcbench.run.plan import Plan
 from ipcbench.system.scratch import scratch
-from ipcbench.system.signals import Interrupts
 
 
-def begun(
-    args: Namespace, usual: Namespace, command: Sequence[str], about_results: Collection[str]
-) -> tuple[Plan, Results]:
-    """The plan and the results so far: impossible cases, and launches already recorded.
-
-    Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
-    """
-    if args.resume is not None:
-        return resumed(args.resume, args, usual, shlex.join(command), about_results)
-    plan = planned(args, shlex.join(command))
+def nothing_yet(plan: Plan) -> Results:
+    """The results of a plan before its first launch: the cases that can't be, with the reasons."""
     results = Results(intent=plan.intent)
     for case, reason in plan.impossible:
         results.add_unmeasured(case, "n/a", reason)
-    return plan, results
+    return results
 
 
 def measure(
     plan: Plan,
     results: Results,
     save: Callable[[Results], None],
-    signals: Interrupts,
+    check: Callable[[], None],
     observers: Sequence[Observer],
     *,
     is_watched: bool,
@@ -45,15 +33,16 @@ def measure(
 
     Warnings cost time between rounds: observers get them only if `is_watched`.
 
-    Raises Interrupted for a signal and ResultsError for a save that fails; `results` hold what
+    `check` is called after each save and before launches, and raises what should end the run.
+    Raises that, and ResultsError for a save that fails; `results` hold what
     was measured until then.
     """
 
     def saved(results: Results) -> None:
         save(results)
-        signals.check()
+        check()
 
-    run = replace(plan.run, check=signals.check)
+    run = replace(plan.run, check=check)
     if is_watched:
         run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:

@@ -139,21 +139,17 @@ def test_diff_refuses_a_file_of_another_format(tmp_path: Path) -> None:
 def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from argparse import Namespace
-
-    from ipcbench.cli.commands import parser
     from ipcbench.errors import UsageError
-    from ipcbench.run.plan import planned
+    from tests.asked import plan_of
 
     inet6 = type(get_transport("inet6"))
     monkeypatch.setattr(inet6, "unavailable", lambda self: "no IPv6 here: ::1 can't be bound")
-    args: Namespace = parser().parse_args(["compare"])
-    plan = planned(args, "ipcbench compare")
+    plan = plan_of("compare")
     assert isinstance(plan.run, Run)
     assert "inet6" not in {case.transport for case in plan.run.cases}
     assert list(plan.notes) == ["inet6 is left out: no IPv6 here: ::1 can't be bound"]
     with pytest.raises(UsageError, match="inet6 can't run here: no IPv6 here"):
-        planned(parser().parse_args(["compare", "inet6"]), "ipcbench compare inet6")
+        plan_of("compare", "inet6")
 
 
 @pytest.mark.parametrize("more", [(), ("--budget=60s",)])

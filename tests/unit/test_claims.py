@@ -10,19 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbench.analysis import frame, judging, stats
-from ipcbench.analysis.claims import CLAIMS, TRANSPORTS_NEEDED, Comparison, needed
+from ipcbench.analysis.claims import CLAIMS, NEEDED, TRANSPORTS_NEEDED, Comparison
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.stats import Ratio
 from ipcbench.case import LOOPS, Case
 from ipcbench.cli import console
-from ipcbench.cli.commands import parser
 from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_parts
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
-from ipcbench.run.plan import planned
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.transports.registry import TRANSPORTS
 from ipcbench.workloads import WORKLOADS, Workload
+from tests.asked import plan_of
 from tests.replay import RUN_METADATA, Recorded, replayed
 
 JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)
@@ -327,18 +326,16 @@ def test_claims_are_about_transports_that_exist() -> None:
 
 
 def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
-    args = parser().parse_args(["claims", "--placement=same-core"])
-    args.usual, args.only = TRANSPORTS_NEEDED, needed
-    cases = [Case.parse(case) for case in planned(args, "ipcbench claims").intent.cases]
+    plan = plan_of("claims", "--placement=same-core")
+    cases = [Case.parse(case) for case in plan.intent.cases]
     assert {case.transport for case in cases} <= set(TRANSPORTS_NEEDED)
     assert {case.workload for case in cases} == set(WORKLOADS)
-    assert all(needed(case) for case in cases)
+    assert all(case.transport in NEEDED[case.workload] for case in cases)
 
 
 def test_claims_take_cpus_in_place_of_placements() -> None:
-    args = parser().parse_args(["claims", f"--cpus={_A_CPU},{_A_CPU}"])
-    args.usual, args.only = TRANSPORTS_NEEDED, needed
-    assert set(planned(args, "ipcbench claims").intent.cpus) == {"same-core"}
+    plan = plan_of("claims", f"--cpus={_A_CPU},{_A_CPU}")
+    assert set(plan.intent.cpus) == {"same-core"}
 
 
 PAGE = """\

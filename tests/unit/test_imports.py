@@ -141,6 +141,12 @@ def test_a_transport_knows_no_reporting_and_no_sibling(path: Path) -> None:
             assert name in shared or name.startswith("ipcbench.transports.parts.")
 
 
+def test_only_the_command_line_knows_arguments() -> None:
+    knowing = {_name(path) for path in MODULES if "argparse" in _imported(path)}
+    assert knowing
+    assert {_room(module) for module in knowing} == {"cli"}
+
+
 @pytest.mark.parametrize("room", ["reporters", "analysis", "measure", "results", "system"])
 def test_nothing_below_the_command_line_prints(room: str) -> None:
     """The worker is a program of its own: its one line on stderr is how it answers."""
@@ -154,7 +160,7 @@ def test_nothing_below_the_command_line_prints(room: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "bench").glob("*.py")), ids=lambda path: path.name)
 def test_a_bench_script_holds_no_measuring_code(path: Path) -> None:
-    assert _imported(path) <= {"sys", "ipcbench.__main__"}
+    assert _imported(path) <= {"sys", "ipcbench.__main__", "ipcbench.run.request"}
 
 
 def test_no_module_imports_in_a_circle() -> None:

@@ -18,7 +18,7 @@ from ipcbench.reporters.documents import Documents
 from ipcbench.reporters.html import page
 from ipcbench.reporters.html.elements import Html, element
 from ipcbench.reporters.html.page import Drawing
-from ipcbench.reporters.html.provenance import provenances, run_again
+from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.markdown import escaped, markdown_text
 from ipcbench.reporters.pictures import drawing, styles
 from ipcbench.reporters.pictures.scales import log_ticks, size_ticks
@@ -320,31 +320,6 @@ def test_markdown_has_the_answers_to_claims_if_asked(analysis: Analysis) -> None
 
 def test_markdown_mentions_nobody() -> None:
     assert escaped("@a\n#1 <x> `b` *c*") == r"&#64;a \#1 &lt;x&gt; \`b\` \*c\*"
-
-
-@pytest.mark.parametrize(
-    ("command", "again"),
-    [
-        ("ipcbench compare unix", "ipcbench compare unix --seed 7"),
-        ("ipcbench compare --seed 5", "ipcbench compare --seed 5"),
-        ("bench/latency.py", "python bench/latency.py --seed 7"),
-        (
-            "ipcbench compare -o run.json unix --csv - --html=run.html --force --sizes 64",
-            "ipcbench compare unix --sizes 64 --seed 7",
-        ),
-        (
-            "ipcbench compare -orun.json --save a --against=b --events c --svg e --png f",
-            "ipcbench compare --seed 7",
-        ),
-        (
-            "ipcbench claims --markdown d --output g --resume h --no-lock --quiet --details",
-            "ipcbench claims --details --seed 7",
-        ),
-        ("ipcbench compare unix --csv", "ipcbench compare unix --seed 7"),
-    ],
-)
-def test_a_run_is_repeated_with_the_seed_that_it_chose(command: str, again: str) -> None:
-    assert run_again(command, "7") == again
 
 
 def test_the_first_launch_is_told_where_any_launch_has_its_date() -> None:

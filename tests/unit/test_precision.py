@@ -1,19 +1,12 @@
-from argparse import Namespace
-
 import pytest
 
 from ipcbench.analysis.precision import precision
 from ipcbench.case import Case
-from ipcbench.cli.commands import parser
 from ipcbench.errors import UsageError
-from ipcbench.run.plan import planned
+from tests.asked import plan_of
 from tests.replay import Recorded, replayed
 
 INET, UNIX, NULL = (Case("latency", name, 64) for name in ("inet", "unix", "null"))
-
-
-def _plan(*arguments: str) -> Namespace:
-    return parser().parse_args(["compare", *arguments])
 
 
 def test_the_widest_ratio_counts_and_baseline_and_controls_dont() -> None:
@@ -44,7 +37,7 @@ def test_a_single_transport_is_judged_by_its_own_time() -> None:
 
 
 def test_a_budget_plans_the_rounds_that_fit_and_says_so() -> None:
-    plan = planned(_plan("unix", "--sizes=64", "--workloads=latency", "--budget=60s"), "x")
+    plan = plan_of("compare", "unix", "--sizes=64", "--workloads=latency", "--budget=60s")
     assert plan.run.rounds > 20
     assert plan.run.deadline_s is not None
     assert any(f"up to {plan.run.rounds} rounds of 2 cases" in note for note in plan.notes)
@@ -53,16 +46,16 @@ def test_a_budget_plans_the_rounds_that_fit_and_says_so() -> None:
 def test_a_budget_in_which_no_round_fits_says_what_would() -> None:
     sizes = ",".join(map(str, range(1, 11)))
     with pytest.raises(UsageError, match=r"1 s fits no round of \d+ cases; one takes .* give at"):
-        planned(_plan(f"--sizes={sizes}", "--budget=1s"), "x")
+        plan_of("compare", f"--sizes={sizes}", "--budget=1s")
 
 
 def test_presets_fill_what_the_options_leave_open() -> None:
-    quick = planned(_plan("unix", "--quick"), "x")
+    quick = plan_of("compare", "unix", "--quick")
     assert (quick.run.rounds, quick.effort.values, quick.effort.min_time_s) == (6, 3, 0.01)
-    mixed = planned(_plan("unix", "--rigorous", "--rounds=2"), "x")
+    mixed = plan_of("compare", "unix", "--rigorous", "--rounds=2")
     assert (mixed.run.rounds, mixed.effort.min_time_s) == (2, 0.05)
 
 
 def test_a_name_that_only_the_selftest_knows_cant_be_compared() -> None:
     with pytest.raises(UsageError, match="unknown transport 'unix@1'; did you mean 'unix'"):
-        planned(_plan("unix@1"), "x")
+        plan_of("compare", "unix@1")

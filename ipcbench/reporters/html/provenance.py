@@ -1,8 +1,6 @@
 """How to reproduce a run: the facts common to its launches, and its command."""
 
-import re
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -19,7 +17,7 @@ _OF_LAUNCHES = frozenset(
         *("last_to_first_ratio", "run_elapsed_s", "round_trip_histogram_ns"),
         *("cpu_client", "cpu_server", "cpus_seen_client", "cpus_seen_server"),
         *("load_avg_1min", "mem_max_rss", "runnable_threads", "python_version"),
-        *("cpu_affinity", "cpu_model_name", "python_implementation", "ipcbench_format"),
+        *("again", "cpu_affinity", "cpu_model_name", "python_implementation", "ipcbench_format"),
     )
 )
 """Columns that are never a fact of the run, even if equal in all launches: they belong to a launch,
@@ -27,6 +25,7 @@ or are shown in another way."""
 _COUNTED = ("_per_message", "_count", "_ns")
 _TITLES = {
     "run_id": "run",
+    "question": "question",
     "command": "command",
     "seed": "seed",
     "baseline": "baseline",
@@ -57,17 +56,6 @@ _TITLES = {
 """Titles of facts, in the order shown; other facts follow under their own names."""
 
 
-_PLACES = frozenset(
-    (
-        *("-o", "--output", "--resume", "--save", "--against", "--events"),
-        *("--csv", "--markdown", "--html", "--svg", "--png"),
-    )
-)
-"""Options whose value names an input or an output."""
-_SHORT_OUTPUT = re.compile("-o.")
-_WATCHING = frozenset(("--force", "--no-lock", "--quiet"))
-
-
 class Provenance(NamedTuple):
     """The facts of one run, and the command to repeat it."""
 
@@ -83,38 +71,11 @@ def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
         facts = _facts(group)
         known = [(title, _text(key, facts[key])) for key, title in _TITLES.items() if key in facts]
         others = [(key, _text(key, facts[key])) for key in sorted(facts.keys() - _TITLES.keys())]
-        command, seed = facts.get("command"), facts.get("seed")
-        again = None if command is None or seed is None else run_again(str(command), str(seed))
-        yield Provenance([*_times(group), *known, *_pinned(group), *others], again)
-
-
-def run_again(command: str, seed: str) -> str:
-    """The command that repeats a run, as typed in a checkout, with the seed it chose.
-
-    Options of outputs and of watching are left out, since the files of that run exist by now.
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = [command]
-    words = list(_measuring(words))
-    if words and words[0].endswith(".py"):
-        words = ["python", *words]
-    if not any(word == "--seed" or word.startswith("--seed=") for word in words):
-        words += ["--seed", seed]
-    return shlex.join(words)
-
-
-def _measuring(words: Iterable[str]) -> Iterator[str]:
-    """Yields the words of a command without options of outputs and of watching."""
-    rest = iter(words)
-    for word in rest:
-        name, is_joined, _ = word.partition("=")
-        if name in _PLACES:
-            if not is_joined:
-                next(rest, None)  # its value
-        elif word not in _WATCHING and not _SHORT_OUTPUT.match(word):
-            yield word
+        again = facts.get("again")
+        yield Provenance(
+            [*_times(group), *known, *_pinned(group), *others],
+            None if again is None else str(again),
+        )
 
 
 def _facts(group: pd.DataFrame) -> dict[str, Any]:

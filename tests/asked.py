@@ -1,0 +1,21 @@
+"""Requests as the command line makes them of arguments."""
+
+from ipcbench.cli.commands import parser
+from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
+from ipcbench.cli.options import request_of
+from ipcbench.run.facts import CommandLine
+from ipcbench.run.plan import Plan, planned
+from ipcbench.run.request import Request
+
+_USUAL = {"compare": USUAL, "claims": USUAL_CLAIMS}
+
+
+def requested(command: str, *arguments: str) -> Request:
+    """The request of `ipcbench COMMAND ARGUMENTS`."""
+    return request_of(parser().parse_args([command, *arguments]), _USUAL[command])
+
+
+def plan_of(command: str, *arguments: str) -> Plan:
+    """The plan of `ipcbench COMMAND ARGUMENTS` on this machine."""
+    line = CommandLine("as typed", "again")
+    return planned(requested(command, *arguments), line)

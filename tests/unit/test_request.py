@@ -1,0 +1,90 @@
+"""A request is data: it goes through JSON, and tells in what it differs from another."""
+
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from ipcbench.errors import ResultsError
+from ipcbench.run.request import Request
+
+LARGE = Request(
+    question="claims",
+    transports=("unix", "@sysv"),
+    usual_transports=("pipe",),
+    only={"latency": ("unix", "pipe"), "connect": ()},
+    workloads=("connect", "latency"),
+    sizes=(64, 100),
+    loops=("native", "python"),
+    placements=("same-core", "cpus-0-1"),
+    usual_placements=("free",),
+    cpus=(0, 3),
+    matrix=True,
+    baseline="unix",
+    seed=7,
+    preset="rigorous",
+    rounds=3,
+    values=4,
+    warmups=0,
+    min_time_s=0.25,
+    timeout_s=5.0,
+    target_ratio=0.01,
+    budget_s=60.0,
+)
+
+
+@pytest.mark.parametrize("request_", [Request(), LARGE])
+def test_a_request_is_read_back_as_it_was_written(request_: Request) -> None:
+    assert Request.parse(json.loads(json.dumps(request_.as_json()))) == request_
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Request)])
+def test_every_field_makes_a_difference_that_is_named(field: str) -> None:
+    if field == "seed":
+        assert replace(LARGE, seed=8).difference(LARGE) == "another seed"
+    else:
+        usual = replace(LARGE, **{field: getattr(Request(), field)})
+        assert usual.difference(LARGE)
+
+
+def test_a_seed_left_open_and_the_order_of_names_make_no_difference() -> None:
+    assert replace(LARGE, seed=None).difference(LARGE) is None
+    assert replace(LARGE, transports=("@sysv", "unix")).difference(LARGE) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("question", ""),
+        ("transports", "unix"),
+        ("transports", [7]),
+        ("only", []),
+        ("only", {"talking": ["unix"]}),
+        ("workloads", ["talking"]),
+        ("sizes", [0]),
+        ("sizes", [True]),
+        ("loops", ["ruby"]),
+        ("placements", ["moon"]),
+        ("cpus", [0]),
+        ("cpus", [0, -1]),
+        ("matrix", 1),
+        ("seed", -1),
+        ("preset", "lazy"),
+        ("preset", ["quick"]),
+        ("rounds", 0),
+        ("warmups", None),
+        ("min_time_s", 0),
+        ("timeout_s", float("inf")),
+        ("target_ratio", "2%"),
+    ],
+)
+def test_what_is_no_request_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(ResultsError, match="request"):
+        Request.parse(LARGE.as_json() | {field: value})
+
+
+@pytest.mark.parametrize("data", [None, [], {}, LARGE.as_json() | {"more": 1}])
+def test_what_has_other_fields_is_no_request(data: object) -> None:
+    with pytest.raises(ResultsError, match="request"):
+        Request.parse(data)
