@@ -12,7 +12,7 @@ from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
-from ipcbench.transports.registry import TRANSPORTS, chosen
+from ipcbench.transports.registry import chosen, names
 
 
 def run_list(_: Namespace) -> int:
@@ -37,10 +37,9 @@ def run_evidence(args: Namespace) -> int:
     from ipcbench.checks import evidence
     from ipcbench.system.scratch import scratch
 
-    names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
     inspections = []
     with Interrupts() as signals, scratch() as private:
-        for name in names:
+        for name in chosen(args.transports) or names():
             inspections.append(evidence.inspect_pair(name, private))
             signals.check()
             print("\n".join(evidence.described(inspections[-1])), end="\n\n", flush=True)

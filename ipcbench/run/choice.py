@@ -16,7 +16,7 @@ from ipcbench.system.cpus import (
     placement_of,
 )
 from ipcbench.system.limits import too_large
-from ipcbench.transports.registry import TRANSPORTS, chosen, get_transport
+from ipcbench.transports.registry import chosen, get_transport, transports
 from ipcbench.workloads import Workload
 
 _DEFAULT_BASELINE = "inet"
@@ -56,7 +56,7 @@ def choose(args: Namespace) -> Choice:
 
 
 def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names to measure, in the order of TRANSPORTS, and notes on what was left out.
+    """The names to measure, in the order of every list, and notes on what was left out.
 
     A transport that can't run is an error if it was asked for by name, and is left out if not. The
     controls are always included.
@@ -67,7 +67,7 @@ def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], 
         if name in asked and reason is not None:
             raise UsageError(f"{name} can't run here: {reason}")
     names, notes = [], []
-    for transport in TRANSPORTS:
+    for transport in transports():
         wanted = transport.name in wanted_names
         if not wanted and not transport.is_control:
             continue

@@ -11,9 +11,9 @@ from ipcbench.measure import native
 from ipcbench.measure.native import driven_by
 from ipcbench.transports.base import Transport, Workspace
 from ipcbench.transports.dgram import DatagramLink, half_window
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 
-NUMBERING = [transport for transport in TRANSPORTS if transport.numbers_messages]
+NUMBERING = [transport for transport in transports() if transport.numbers_messages]
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -9,18 +9,18 @@ from typing import get_args
 
 import pytest
 
-from ipcbench import transports
 from ipcbench.case import Case
 from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
+from ipcbench.transports import registry
 from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workspace
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
-MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
+MECHANISMS = [transport for transport in transports() if not transport.is_control]
 MESSAGES = 10
 
 
@@ -38,7 +38,7 @@ class Swapped(Transport):
 
 
 def _named(name: str) -> Transport:
-    (transport,) = (transport for transport in TRANSPORTS if transport.name == name)
+    (transport,) = (transport for transport in transports() if transport.name == name)
     reason = transport.unavailable()
     if reason is not None:
         pytest.skip(f"{name}: {reason}")
@@ -55,12 +55,11 @@ def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
 
 def _register(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts it into the registry in place of the one whose name it has."""
-    others = (each for each in TRANSPORTS if each.name != transport.name)
-    monkeypatch.setattr(transports, "TRANSPORTS", (transport, *others))
+    monkeypatch.setitem(registry.LOADED, transport.name, transport)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
 def test_every_transport_is_proved_in_every_workload(
     transport: Transport, workload: Workload, tmp_path: Path
 ) -> None:

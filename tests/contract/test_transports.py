@@ -1,6 +1,6 @@
 """What `transports.base` promises, for every transport that is listed, driven by every loop.
 
-A transport in TRANSPORTS is tested here the moment it is listed. Rules about messages run in two
+A transport is tested here the moment it is listed in the registry. Rules about messages run in two
 threads of this process; rules about a death run in real processes.
 """
 
@@ -27,7 +27,7 @@ from ipcbench.measure.payload import Payloads
 from ipcbench.system import process
 from ipcbench.system.scratch import outstanding
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ PATIENCE_S = 20
 NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
 
-MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
+MECHANISMS = [transport for transport in transports() if not transport.is_control]
 
 
 def _runnable(transport: Transport, loop: Loop = "python") -> Transport:
@@ -92,7 +92,7 @@ def _in_thread(work: Callable[[], _T]) -> "Future[_T]":
     return done
 
 
-@pytest.fixture(params=TRANSPORTS, ids=lambda transport: transport.name)
+@pytest.fixture(params=transports(), ids=lambda transport: transport.name)
 def transport(request: pytest.FixtureRequest) -> Transport:
     """Every transport."""
     chosen: Transport = request.param

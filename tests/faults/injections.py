@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ipcbench.case import Loop
 from ipcbench.measure import native
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
 PAIR_PHASES = (
@@ -50,7 +50,7 @@ class Injection:
 def plan(count: int, seed: int) -> list[Injection]:
     """Plans `count` injections that cycle through all victims, signals and phases."""
     chance = random.Random(seed)
-    mechanisms = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
+    mechanisms = [t.name for t in transports() if not t.is_control and t.unavailable() is None]
     kinds = [
         (victim, name, phase)
         for victim, names in FAULTS.items()

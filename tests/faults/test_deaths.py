@@ -15,7 +15,7 @@ import pytest
 
 from ipcbench.measure import native
 from ipcbench.results import store
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from tests.command import environment
 
 LIMIT_S = 5.0
@@ -37,7 +37,7 @@ _ONE_OF_EACH_KIND = (
 def _mechanisms(usual: tuple[str, ...]) -> list[str]:
     return [
         transport.name
-        for transport in TRANSPORTS
+        for transport in transports()
         if not transport.is_control
         and transport.unavailable() is None
         and (os.environ.get(ALL) or transport.name in usual)

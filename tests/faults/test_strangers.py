@@ -22,13 +22,13 @@ from ipcbench.measure.pair import Pair
 from ipcbench.results import store
 from ipcbench.transports.base import Link, Transport, Workspace
 from ipcbench.transports.parts import gate
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import Workload
 from tests.command import environment
 
 LISTENING = [
     transport.name
-    for transport in TRANSPORTS
+    for transport in transports()
     if "connect" in transport.workloads and not getattr(transport, "nagle", False)
 ]
 UDP = ["inet-udp", "inet6-udp"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ipcbench.measure import native
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 from tests.command import ROOT
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ import _native
 sys.modules["ipcbench.measure._native"] = _native
 
 from ipcbench.measure.native import driven_by
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 from ipcbench.transports.base import Workspace
 
 def there(work, *arguments):
@@ -172,7 +172,7 @@ def exchange(transport, size, workload, directory):
     server.close()
     link.close()
 
-for transport in TRANSPORTS:
+for transport in transports():
     if transport.unavailable() is None and transport.loop_limit("native") is None:
         for workload in transport.workloads:
             if workload != "connect":
@@ -218,7 +218,7 @@ def test_the_loops_run_clean_under_address_and_undefined_behaviour_sanitizers(
     )
     expected = [
         f"{transport.name} {workload}"
-        for transport in TRANSPORTS
+        for transport in transports()
         if transport.unavailable() is None and transport.loop_limit("native") is None
         for workload in transport.workloads
         if workload != "connect"
