@@ -18,7 +18,8 @@ The rules, each held by a test in tests/contract/:
 - An unauthenticated connection or datagram, at a socket that anybody may reach, is dropped and
   counted (`strangers_count`); it is neither received nor waited for.
 - Every named object is for its owner alone, under every umask.
-- Every object that outlives its process is noted in the workspace *before* it is made.
+- Every object that outlives its process is noted in the workspace *before* it is made, under a
+  kind that the transport's `leftovers` can remove.
 - Closing twice is allowed, anywhere.
 """
 
@@ -28,6 +29,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from ipcbench.transports.shapes import Shape
@@ -203,6 +205,12 @@ class Transport(ABC):
     """All mediums that join the two ends; the kernel must show no others. A control has none."""
     numbers_messages: ClassVar[bool] = False
     """Whether `send` writes over the first bytes of `outgoing`."""
+    leftovers: Mapping[str, Callable[[int], None]] = MappingProxyType({})
+    """How to remove what may outlive a pair, by the kind that its links note in the ledger.
+
+    A remover gets the noted key, and takes a missing object for removed. It may be called at any
+    time, by a process that measures nothing, and loads no module.
+    """
     spins: ClassVar[bool] = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
 

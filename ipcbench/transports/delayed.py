@@ -47,6 +47,7 @@ class Delayed(Transport):
         self._transport = transport
         self._delay_ns = delay_ns
         self.mediums = transport.mediums
+        self.leftovers = transport.leftovers
 
     def loop_limit(self, loop: Loop) -> str | None:
         return None if loop == "python" else "a known delay is waited for in Python only"

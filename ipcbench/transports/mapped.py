@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workspace, known
 from ipcbench.transports.parts.counters import (
+    SEMAPHORES,
     SEMAPHORES_PER_LINK,
     Eventfds,
     FutexWords,
@@ -33,6 +34,7 @@ class PosixShm(Transport):
     source = "shm_overview(7), sem_overview(7)"
     groups = ("posix",)
     mediums = ("posix-shm", "posix-sem")
+    leftovers = SEMAPHORES
 
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
@@ -61,6 +63,7 @@ class MmapFile(Transport):
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
     mediums = ("mapped-file", "posix-sem")
+    leftovers = SEMAPHORES
 
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()

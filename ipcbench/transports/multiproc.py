@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ipcbench.transports.base import (
@@ -24,6 +25,7 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.connections import ListenerLink, PipeLink
 from ipcbench.transports.parts.counters import (
+    SEMAPHORES,
     SEMAPHORES_PER_LINK,
     PosixSemaphores,
     dev_shm_limit,
@@ -125,6 +127,11 @@ class NamedMemory(Memory):
         self._shared.close()
 
 
+def remove_segment(number: int) -> None:
+    """Removes the segment of this number, left by a process that died while it had a name."""
+    remove_from_dev_shm(momentary_name(number))
+
+
 class MpPipe(_ByPython):
     """multiprocessing.Pipe."""
 
@@ -223,6 +230,7 @@ class MpSharedMemory(_WithSemaphores):
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
     mediums = ("posix-shm", "posix-sem")
+    leftovers = MappingProxyType({SEGMENT_KIND: remove_segment, **SEMAPHORES})
     semaphores = SEMAPHORES_PER_LINK
 
     def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
@@ -231,11 +239,6 @@ class MpSharedMemory(_WithSemaphores):
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         memory = NamedMemory(memory_size(message_size_bytes, workload), workspace)
         return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
-
-
-def remove_segment(number: int) -> None:
-    """Removes the segment of this number, left by a process that died while it had a name."""
-    remove_from_dev_shm(momentary_name(number))
 
 
 def _reserve(name: str, size_bytes: int) -> None:

@@ -6,6 +6,7 @@ it with the last of the two. The name is in the workspace's ledger while it exis
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ipcbench.transports.base import (
@@ -65,6 +66,16 @@ class PosixQueueLink(QueueLink):
         return descriptor
 
 
+def remove_queue(number: int) -> None:
+    """Removes the queue of this number, left by a process that died; a missing one is no error."""
+    if posix_ipc is None:
+        return
+    try:
+        posix_ipc.unlink_message_queue(f"/{momentary_name(number)}")
+    except (posix_ipc.ExistentialError, posix_ipc.PermissionsError):
+        pass  # gone already, or never ours
+
+
 class PosixMq(Transport):
     """POSIX message queues."""
 
@@ -74,6 +85,7 @@ class PosixMq(Transport):
     source = "mq_overview(7)"
     groups = ("posix",)
     mediums = ("posix-mq",)
+    leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:
         if posix_ipc is None:
@@ -102,13 +114,3 @@ class PosixMq(Transport):
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return PosixQueueLink(message_size_bytes, workload, workspace)
-
-
-def remove_queue(number: int) -> None:
-    """Removes the queue of this number, left by a process that died; a missing one is no error."""
-    if posix_ipc is None:
-        return
-    try:
-        posix_ipc.unlink_message_queue(f"/{momentary_name(number)}")
-    except (posix_ipc.ExistentialError, posix_ipc.PermissionsError):
-        pass  # gone already, or never ours

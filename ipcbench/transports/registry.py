@@ -5,7 +5,7 @@ first asked for, so that a worker loads the one that it measures.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from ipcbench.errors import UsageError, unknown_name
@@ -111,6 +111,17 @@ def get_transport(name: str) -> Transport:
     if base not in TRANSPORTS:
         raise unknown_name("transport", name, names())
     return _variant(_loaded(base), match)
+
+
+def removers() -> Mapping[str, Callable[[int], None]]:
+    """How to remove what any transport may leave behind, by the kind in a ledger.
+
+    Imports every mechanism, so that whoever asks before a fork needs no import after it.
+    """
+    found: dict[str, Callable[[int], None]] = {}
+    for transport in transports():
+        found |= transport.leftovers
+    return found
 
 
 def usual() -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from ipcbench.transports.base import Link, Transport, Workspace, kernel_setting, known
@@ -30,6 +31,11 @@ class SysvQueueLink(QueueLink):
         return identifier
 
 
+def remove_queue(key: int) -> None:
+    """Removes the queue of this key, left by a process that died; a missing one is no error."""
+    sysv.remove("MessageQueue", key)
+
+
 class SysvMsg(Transport):
     """System V message queues."""
 
@@ -39,6 +45,7 @@ class SysvMsg(Transport):
     source = "msgop(2), sysvipc(7)"
     groups = ("sysv",)
     mediums = ("sysv-msg",)
+    leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -64,8 +71,3 @@ class SysvMsg(Transport):
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return SysvQueueLink(message_size_bytes, workload, workspace)
-
-
-def remove_queue(key: int) -> None:
-    """Removes the queue of this key, left by a process that died; a missing one is no error."""
-    sysv.remove("MessageQueue", key)

@@ -7,6 +7,7 @@ Semaphores can't be marked so: their keys are in the workspace's ledger before t
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ipcbench.transports.base import (
@@ -83,6 +84,14 @@ class SysvSemaphores(Counters):
             sysv.removed(SEMAPHORE_KIND, self._workspace, self._semaphores.popitem()[1])
 
 
+def remove_semaphore(key: int) -> None:
+    """Removes the semaphore of this key, left by a process that died; if it exists."""
+    sysv.remove("Semaphore", key)
+
+
+_SEMAPHORES = MappingProxyType({SEMAPHORE_KIND: remove_semaphore})
+
+
 class SysvShm(Transport):
     """System V shared memory with semaphores."""
 
@@ -93,6 +102,7 @@ class SysvShm(Transport):
     source = "shmget(2), semop(2)"
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
     mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
+    leftovers = _SEMAPHORES
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -152,6 +162,7 @@ class SysvSem(Transport):
     source = "semop(2)"
     groups = ("sysv",)
     mediums = ("sysv-sem",)
+    leftovers = _SEMAPHORES
     workloads = ("latency",)
     carries_payload = False
 
@@ -163,8 +174,3 @@ class SysvSem(Transport):
 
     def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
         return SignalLink(SysvSemaphores(workspace))
-
-
-def remove_semaphore(key: int) -> None:
-    """Removes the semaphore of this key, left by a process that died; if it exists."""
-    sysv.remove("Semaphore", key)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from ipcbench.transports.base import DEV_SHM, Loop, Unavailable, Workspace, momentary_name
@@ -170,6 +171,10 @@ def remove_from_dev_shm(name: str) -> None:
         (DEV_SHM / name).unlink(missing_ok=True)
     except OSError:
         pass  # there is no such folder, or it is read-only
+
+
+SEMAPHORES = MappingProxyType({SEMAPHORE_KIND: remove_semaphore})
+"""The `leftovers` of a transport with POSIX semaphores."""
 
 
 @contextmanager
