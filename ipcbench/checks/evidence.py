@@ -12,7 +12,7 @@ from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import Scratch
-from ipcbench.transports.base import Workspace
+from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 
 _MESSAGES = 10
@@ -42,7 +42,7 @@ def inspect_pair(name: str, scratch: Scratch) -> Inspection:
     transport = get_transport(name)
     size = _MESSAGE_BYTES if transport.carries_payload else 0
     workload = transport.workloads[0]
-    reason = transport.unavailable() or transport.limit(size, workload)
+    reason = transport.unavailable() or transport.rejects(Traffic(size, workload))
     if reason is not None:
         return Inspection(name, None, reason)
     case = Case(workload, name, size, "python", "free")

@@ -39,7 +39,7 @@ from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.signals import forget_children, signals_held_back
-from ipcbench.transports.base import Endpoint, Link, Unavailable, Workspace
+from ipcbench.transports.base import Endpoint, Link, Traffic, Unavailable, Workspace
 from ipcbench.transports.registry import get_transport
 
 _PATIENCE_S = 1.0
@@ -181,11 +181,12 @@ class Pair:
 
     def _start(self) -> None:
         case = self._case
+        traffic = Traffic(case.message_size_bytes, case.workload)
         inherited = process.open_descriptors()
         kept = self._tether.descriptors if self._tether else frozenset()
         self._channel, theirs = Channel.pair()
         self._held_before = held_now()
-        self._link = self._transport.link(case.message_size_bytes, case.workload, self._workspace)
+        self._link = self._transport.link(traffic, self._workspace)
         client_cpu, server_cpu = self._cpus or (None, None)
         self._enter("hand-shake")
         signal.signal(signal.SIGCHLD, self._on_child)

@@ -16,6 +16,7 @@ from ipcbench.system.cpus import (
     placement_of,
 )
 from ipcbench.system.limits import too_large
+from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import chosen, get_transport, transports
 from ipcbench.workloads import Workload
 
@@ -157,8 +158,8 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
     if case.loop == "native" and case.workload == "connect":
         return "connections are made by the loop in Python only"
     return (
-        transport.loop_limit(case.loop)
-        or transport.limit(case.message_size_bytes, case.workload)
+        transport.rejects_driver(case.loop)
+        or transport.rejects(Traffic(case.message_size_bytes, case.workload))
         or too_large(case.message_size_bytes)
     )
 

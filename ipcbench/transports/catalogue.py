@@ -68,7 +68,7 @@ def explained(name: str) -> Iterator[str]:
     """Every known fact of one transport, with its limits on this machine now."""
     transport = get_transport(name)
     reason = transport.unavailable()
-    loops = [loop for loop in LOOPS if transport.loop_limit(loop) is None]
+    loops = [loop for loop in LOOPS if transport.rejects_driver(loop) is None]
     facts = {
         "what": transport.summary,
         "the reader": transport.waits,
@@ -81,11 +81,11 @@ def explained(name: str) -> Iterator[str]:
         "here": f"can't run: {reason}" if reason else "can run",
     }
     for loop in LOOPS:
-        limit = transport.loop_limit(loop)
+        limit = transport.rejects_driver(loop)
         if limit is not None:
             facts[f"no {loop} loop"] = limit
     if transport.spins:
         facts["placement"] = "never one CPU for both ends: they would wait whole scheduler slices"
     yield transport.name
-    for label, text in (facts | dict(transport.limits())).items():
+    for label, text in (facts | dict(transport.system_limits())).items():
         yield f"  {label + ':':26}{text}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from ipcbench.transports.base import (
     Link,
+    Traffic,
     Transport,
     Unavailable,
     Workspace,
@@ -19,7 +20,6 @@ from ipcbench.transports.base import (
     momentary_name,
 )
 from ipcbench.transports.parts.queues import QueueLink
-from ipcbench.workloads import Workload
 
 try:
     import posix_ipc
@@ -94,16 +94,16 @@ class PosixMq(Transport):
             return "this system has no POSIX message queues"
         return None
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        most = kernel_setting("fs.mqueue.msgsize_max")
-        if most is None or message_size_bytes <= most:
-            return None
+    def rejects(self, traffic: Traffic) -> str | None:
+        most, size = kernel_setting("fs.mqueue.msgsize_max"), traffic.message_size_bytes
+        if most is None or size <= most:
+            return super().rejects(traffic)
         return (
             f"a message of a POSIX queue holds at most {most:,} bytes (fs.mqueue.msgsize_max);"
-            f" raise it with sysctl fs.mqueue.msgsize_max={message_size_bytes}"
+            f" raise it with sysctl fs.mqueue.msgsize_max={size}"
         )
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "fs.mqueue.msgsize_max": "bytes a message",
@@ -112,5 +112,5 @@ class PosixMq(Transport):
             }
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return PosixQueueLink(message_size_bytes, workload, workspace)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return PosixQueueLink(traffic, workspace)

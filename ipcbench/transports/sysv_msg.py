@@ -5,10 +5,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from ipcbench.transports.base import Link, Transport, Workspace, kernel_setting, known
+from ipcbench.transports.base import Link, Traffic, Transport, Workspace, kernel_setting, known
 from ipcbench.transports.parts import sysv
 from ipcbench.transports.parts.queues import QueueLink
-from ipcbench.workloads import Workload
 
 QUEUE_KIND = "sysv-msg"
 """Kind of a System V queue in the ledger; the number beside it is its key."""
@@ -50,17 +49,18 @@ class SysvMsg(Transport):
     def unavailable(self) -> str | None:
         return sysv.unavailable()
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+    def rejects(self, traffic: Traffic) -> str | None:
+        size = traffic.message_size_bytes
         for name in ("kernel.msgmax", "kernel.msgmnb"):
             most = kernel_setting(name)
-            if most is not None and message_size_bytes > most:
+            if most is not None and size > most:
                 return (
                     f"a message of a System V queue holds at most {most:,} bytes ({name});"
-                    f" raise it with sysctl {name}={message_size_bytes}"
+                    f" raise it with sysctl {name}={size}"
                 )
-        return None
+        return super().rejects(traffic)
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "kernel.msgmax": "bytes a message",
@@ -69,5 +69,5 @@ class SysvMsg(Transport):
             }
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return SysvQueueLink(message_size_bytes, workload, workspace)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return SysvQueueLink(traffic, workspace)

@@ -9,7 +9,7 @@ import pytest
 from ipcbench.case import LOOPS, Loop
 from ipcbench.measure import native
 from ipcbench.measure.native import driven_by
-from ipcbench.transports.base import Transport, Workspace
+from ipcbench.transports.base import Traffic, Transport, Workspace
 from ipcbench.transports.dgram import DatagramLink, half_window
 from ipcbench.transports.registry import transports
 
@@ -25,7 +25,7 @@ def test_a_lost_message_is_told_with_the_count(
     reason = transport.unavailable() or (native.unavailable() if loop == "native" else None)
     if reason:
         pytest.skip(reason)
-    link = transport.link(size, "throughput", Workspace(tmp_path))
+    link = transport.link(Traffic(size, "throughput"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
         client, _ = driven_by(loop, link.client())
@@ -48,7 +48,7 @@ def test_a_message_of_another_length_is_refused(loop: Loop, tmp_path: Path) -> N
     if loop == "native" and (reason := native.unavailable()):
         pytest.skip(reason)
     (transport,) = (t for t in NUMBERING if t.name == "unix-dgram")
-    link = transport.link(64, "latency", Workspace(tmp_path))
+    link = transport.link(Traffic(64, "latency"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
         server, _ = driven_by(loop, link.server())
@@ -69,7 +69,7 @@ def test_a_receiver_that_takes_nothing_is_told_as_that(
     if reason:
         pytest.skip(reason)
     # What is asked for fits one socket's buffer: only the missing credit keeps the sender waiting.
-    link = transport.link(20_000, "throughput", Workspace(tmp_path))
+    link = transport.link(Traffic(20_000, "throughput"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
         soon = struct.pack("@ll", 0, 1000)

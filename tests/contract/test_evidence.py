@@ -16,7 +16,7 @@ from ipcbench.evidence import kernel
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
 from ipcbench.transports import registry
-from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workspace
+from ipcbench.transports.base import Endpoint, Link, Medium, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
@@ -33,8 +33,8 @@ class Swapped(Transport):
         for name in ("name", "summary", "waits", "copies", "source", "groups", "workloads"):
             setattr(self, name, getattr(named, name))
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return self._really.link(message_size_bytes, workload, workspace)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return self._really.link(traffic, workspace)
 
 
 def _named(name: str) -> Transport:
@@ -170,8 +170,8 @@ def test_a_second_way_beside_the_claimed_one_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Both(Swapped):
-        def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-            return _Beside(super().link(message_size_bytes, workload, workspace), os.pipe())
+        def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+            return _Beside(super().link(traffic, workspace), os.pipe())
 
     _register(Both(_named("unix"), _named("unix")), monkeypatch)
     assert "there is pipe too" in _inspect("unix", "latency", tmp_path).reason
@@ -182,9 +182,9 @@ def test_a_socket_that_isnt_connected_joins_nothing(
     family: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class WithIdle(Swapped):
-        def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        def link(self, traffic: Traffic, workspace: Workspace) -> Link:
             idle = socket.socket(family).detach()
-            return _Beside(super().link(message_size_bytes, workload, workspace), (idle,))
+            return _Beside(super().link(traffic, workspace), (idle,))
 
     _register(WithIdle(_named("pipe"), _named("pipe")), monkeypatch)
     finding = _inspect("pipe", "latency", tmp_path)

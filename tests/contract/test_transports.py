@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -26,7 +26,7 @@ from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
 from ipcbench.system import process
 from ipcbench.system.scratch import outstanding
-from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
+from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
@@ -42,7 +42,7 @@ MECHANISMS = [transport for transport in transports() if not transport.is_contro
 
 
 def _runnable(transport: Transport, loop: Loop = "python") -> Transport:
-    reason = transport.unavailable() or transport.loop_limit(loop)
+    reason = transport.unavailable() or transport.rejects_driver(loop)
     if reason is None and loop == "native":
         reason = native.unavailable()
     if reason is not None:
@@ -63,9 +63,9 @@ def _joined(
         pytest.skip(f"{transport.name} has no {workload}")
     if not transport.carries_payload and size:
         pytest.skip(f"{transport.name} carries no payload")
-    if reason := transport.limit(size, workload):
+    if reason := transport.rejects(Traffic(size, workload)):
         pytest.skip(reason)
-    link = _runnable(transport, loop).link(size, workload, Workspace(directory))
+    link = _runnable(transport, loop).link(Traffic(size, workload), Workspace(directory))
     try:
         with ThreadPoolExecutor(1) as pool:
             accepting = pool.submit(link.server)
@@ -162,7 +162,7 @@ def test_a_sender_waits_for_a_slow_receiver_and_nothing_is_dropped(
     mechanism: Transport, loop: Loop, tmp_path: Path
 ) -> None:
     size, count = 65_000, 100  # 6.5 MB: more than any of them buffers by default
-    if mechanism.limit(size, "throughput"):
+    if mechanism.rejects(Traffic(size, "throughput")):
         size, count = 8192, 800  # for what carries small messages only
     with _joined(mechanism, size, "throughput", tmp_path, loop) as (client, server):
 
@@ -214,7 +214,7 @@ def test_closing_twice_is_allowed_and_nothing_stays(
     with _joined(transport, size, workload, tmp_path, loop) as (client, server):
         for end in (client, server, client, server):
             end.close()
-    link = transport.link(size, workload, Workspace(tmp_path))
+    link = transport.link(Traffic(size, workload), Workspace(tmp_path))
     link.close()
     link.close()
     ledger = tmp_path / LEDGER
@@ -230,13 +230,24 @@ def test_the_summary_and_the_wait_are_one_line_each(
 ) -> None:
     for text in (
         *(transport.name, transport.summary, transport.waits, transport.copies, transport.source),
-        *transport.limits().values(),
+        *transport.system_limits().values(),
     ):
         assert text
         assert "\n" not in text
     assert len(transport.summary) <= 52  # a line of `ipcbench list` has 80 columns
-    assert transport.limit(64, workload) is None
+    assert transport.rejects(Traffic(64, workload)) is None
     assert get_transport(transport.name) is transport
+
+
+@pytest.mark.parametrize(
+    "more", [{"window": 2}, {"clients": 2}, {"settings": (("sndbuf", "1m"),)}], ids=str
+)
+def test_traffic_that_no_link_is_made_for_is_refused(
+    transport: Transport, more: dict[str, Any]
+) -> None:
+    traffic = Traffic(64 if transport.carries_payload else 0, transport.workloads[0])
+    assert transport.rejects(traffic) is None
+    assert transport.rejects(traffic._replace(**more)) is not None
 
 
 @pytest.mark.parametrize(
@@ -344,6 +355,6 @@ def _remove_noted(directory: Path) -> None:
 
 
 def test_a_link_is_a_link(transport: Transport, tmp_path: Path) -> None:
-    link = _runnable(transport).link(64, transport.workloads[0], Workspace(tmp_path))
+    link = _runnable(transport).link(Traffic(64, transport.workloads[0]), Workspace(tmp_path))
     assert isinstance(link, Link)
     link.close()

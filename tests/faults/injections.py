@@ -88,7 +88,7 @@ def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
 
 def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
     """Loops that both transports support; connections are made in Python only."""
-    limited = any(get_transport(name).loop_limit("native") for name in names)
+    limited = any(get_transport(name).rejects_driver("native") for name in names)
     if limited or workload == "connect" or native.unavailable() is not None:
         return ["python"]
     return ["python", "native"]

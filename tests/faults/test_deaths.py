@@ -125,7 +125,7 @@ def _finished_launches(path: Path, of: str = "") -> int:
 
 def _hardest(name: str) -> tuple[str, ...]:
     """What to run where nothing but the end counts: the loop in C, which no bytecode breaks."""
-    limited = native.unavailable() or get_transport(name).loop_limit("native")
+    limited = native.unavailable() or get_transport(name).rejects_driver("native")
     return "--sizes=64", "--workloads=latency", f"--loop={'python' if limited else 'native'}"
 
 

@@ -143,7 +143,7 @@ sys.modules["ipcbench.measure._native"] = _native
 
 from ipcbench.measure.native import driven_by
 from ipcbench.transports.registry import transports
-from ipcbench.transports.base import Workspace
+from ipcbench.transports.base import Traffic, Workspace
 
 def there(work, *arguments):
     thread = threading.Thread(target=work, args=arguments, daemon=True)
@@ -152,7 +152,7 @@ def there(work, *arguments):
 
 def exchange(transport, size, workload, directory):
     ends = {}
-    link = transport.link(size, workload, Workspace(directory))
+    link = transport.link(Traffic(size, workload), Workspace(directory))
     opening = there(lambda: ends.update(server=driven_by("native", link.server())))
     client, loops = driven_by("native", link.client())
     opening.join()
@@ -173,7 +173,7 @@ def exchange(transport, size, workload, directory):
     link.close()
 
 for transport in transports():
-    if transport.unavailable() is None and transport.loop_limit("native") is None:
+    if transport.unavailable() is None and transport.rejects_driver("native") is None:
         for workload in transport.workloads:
             if workload != "connect":
                 for size in (1000, 8) if transport.carries_payload else (0,):
@@ -219,7 +219,7 @@ def test_the_loops_run_clean_under_address_and_undefined_behaviour_sanitizers(
     expected = [
         f"{transport.name} {workload}"
         for transport in transports()
-        if transport.unavailable() is None and transport.loop_limit("native") is None
+        if transport.unavailable() is None and transport.rejects_driver("native") is None
         for workload in transport.workloads
         if workload != "connect"
         for _ in range(2 if transport.carries_payload else 1)

@@ -12,7 +12,7 @@ import pytest
 from ipcbench.errors import UsageError
 from ipcbench.system import process
 from ipcbench.system.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
-from ipcbench.transports.base import DEV_SHM, LEDGER, Workspace, momentary_name
+from ipcbench.transports.base import DEV_SHM, LEDGER, Traffic, Workspace, momentary_name
 from ipcbench.transports.registry import get_transport, removers
 
 
@@ -34,7 +34,7 @@ def test_a_scratch_directory_is_private_and_gone_afterwards() -> None:
 def test_a_sweep_removes_the_semaphores_a_dead_process_noted(tmp_path: Path) -> None:
     if reason := get_transport("sysv-shm").unavailable():
         pytest.skip(reason)
-    link = get_transport("sysv-shm").link(64, "throughput", Workspace(tmp_path))
+    link = get_transport("sysv-shm").link(Traffic(64, "throughput"), Workspace(tmp_path))
     keys = [key for _, key in outstanding((tmp_path / LEDGER).read_text())]
     assert len(keys) == 2
     sweep(tmp_path)
@@ -50,13 +50,13 @@ def test_the_janitor_cleans_up_after_a_process_that_is_killed(stop: signal.Signa
     program = """
 import sys
 from ipcbench.system.scratch import scratch
-from ipcbench.transports.base import Workspace
+from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 with scratch() as private:
-    link = get_transport("unix").link(64, "latency", Workspace(private.directory))
+    link = get_transport("unix").link(Traffic(64, "latency"), Workspace(private.directory))
     shm = get_transport("sysv-shm")
     if not shm.unavailable():
-        keep = shm.link(64, "latency", Workspace(private.directory))
+        keep = shm.link(Traffic(64, "latency"), Workspace(private.directory))
     print(private.directory, flush=True)
     sys.stdin.read()
 """
