@@ -17,7 +17,7 @@ from ipcbench.transports.registry import chosen, names
 
 def run_list(_: Namespace) -> int:
     """Prints every transport, and whether it can run here."""
-    from ipcbench.measure import native
+    from ipcbench.measure.drivers import native
     from ipcbench.transports.catalogue import listed
 
     print("\n".join(listed(native.unavailable())))

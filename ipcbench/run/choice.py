@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.system.cpus import (
     Cpus,
     all_placements,
@@ -155,10 +155,9 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
-    if case.loop == "native" and case.workload == "connect":
-        return "connections are made by the loop in Python only"
     return (
-        transport.rejects_driver(case.loop)
+        (native.rejects(case.workload) if case.loop == "native" else None)
+        or transport.rejects_driver(case.loop)
         or transport.rejects(Traffic(case.message_size_bytes, case.workload))
         or too_large(case.message_size_bytes)
     )

@@ -20,6 +20,9 @@ The rules, each held by a test in tests/contract/:
 - Every named object is for its owner alone, under every umask.
 - Every object that outlives its process is noted in the workspace *before* it is made, under a
   kind that the transport's `leftovers` can remove.
+- What drives an end (an event loop, a context, a thread, and the descriptors of each) is made in
+  `client` and `server`, after the fork and on the end's CPU. What is made before the fork is in
+  both processes, and the kernel's tables show it as a medium.
 - Closing twice is allowed, anywhere.
 """
 

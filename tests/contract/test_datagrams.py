@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ipcbench.case import LOOPS, Loop
-from ipcbench.measure import native
-from ipcbench.measure.native import driven_by
+from ipcbench.measure.drivers import native
 from ipcbench.transports.base import Traffic, Transport, Workspace
 from ipcbench.transports.dgram import DatagramLink, half_window
 from ipcbench.transports.registry import transports
+from tests.contract.ends import driven_by
 
 NUMBERING = [transport for transport in transports() if transport.numbers_messages]
 
@@ -28,8 +28,8 @@ def test_a_lost_message_is_told_with_the_count(
     link = transport.link(Traffic(size, "throughput"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
-        client, _ = driven_by(loop, link.client())
-        server, _ = driven_by(loop, link.server())
+        client = driven_by(loop, link.client())
+        server = driven_by(loop, link.server())
         for _ in range(4):
             client.send()
         server.receive()
@@ -51,7 +51,7 @@ def test_a_message_of_another_length_is_refused(loop: Loop, tmp_path: Path) -> N
     link = transport.link(Traffic(64, "latency"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
-        server, _ = driven_by(loop, link.server())
+        server = driven_by(loop, link.server())
         link._ends["client"].send(b"short")
         with pytest.raises(OSError, match="a message of 5 bytes came in place of 64"):
             server.receive()
@@ -74,7 +74,7 @@ def test_a_receiver_that_takes_nothing_is_told_as_that(
     try:
         soon = struct.pack("@ll", 0, 1000)
         link._ends["client"].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, soon)
-        client, _ = driven_by(loop, link.client())
+        client = driven_by(loop, link.client())
         for _ in range(client.facts["window_messages_count"]):
             client.send()
         with pytest.raises(OSError, match=r"took no message in .*: no credit came"):

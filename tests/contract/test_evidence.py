@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +13,7 @@ from ipcbench.case import Case
 from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
+from ipcbench.evidence.holdings import Holdings
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
 from ipcbench.transports import registry
@@ -93,11 +94,12 @@ def test_what_joins_a_pair_proves_its_own_claim_and_no_other(
     case = Case("latency", transport.name, 64 if transport.carries_payload else 0)
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(MESSAGES)
-        server = pair._server_pid
-        assert server is not None
-        seen = kernel.look(server, pair._held_before)
+        assert pair._peer is not None
+        seen = kernel.look(pair._peer.holdings, pair._held_before)
     for other in MECHANISMS:
-        finding = judged(Expected(other.mediums, False, "latency", 0), seen)
+        finding = judged(
+            Expected(other.mediums, False, replies=True, connects=False, sent_bytes=0), seen
+        )
         same = set(other.mediums) - TRACELESS == set(transport.mediums) - TRACELESS
         # A pipe of any size may be called a pipe.
         same = same or (transport.mediums, other.mediums) == (("pipe", "largest"), ("pipe",))
@@ -194,7 +196,10 @@ def test_a_socket_that_isnt_connected_joins_nothing(
 def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_late(server: int, _known: frozenset[str], _expected: Expected) -> Finding:
+    def too_late(
+        holdings: Callable[[], Holdings], _known: frozenset[str], _expected: Expected
+    ) -> Finding:
+        server = holdings().pid
         os.kill(server, signal.SIGKILL)
         os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
         return Finding("refuted", "it holds nothing")
@@ -214,7 +219,7 @@ def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(
 def test_where_the_kernel_cant_be_asked_a_launch_says_so_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_server: int, _known: frozenset[str]) -> None:
+    def refused(_server: Callable[[], Holdings], _known: frozenset[str]) -> None:
         raise kernel.CannotLook("there is no /proc here")
 
     monkeypatch.setattr("ipcbench.evidence.witness.look", refused)

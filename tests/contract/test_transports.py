@@ -20,15 +20,15 @@ import pytest
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import PeerDied
-from ipcbench.measure import native
-from ipcbench.measure.native import driven_by
+from ipcbench.measure import peer
+from ipcbench.measure.drivers import native
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
-from ipcbench.system import process
 from ipcbench.system.scratch import outstanding
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
+from tests.contract.ends import driven_by, server_pid
 
 _T = TypeVar("_T")
 
@@ -69,8 +69,8 @@ def _joined(
     try:
         with ThreadPoolExecutor(1) as pool:
             accepting = pool.submit(link.server)
-            client, _ = driven_by(loop, link.client())
-            server, _ = driven_by(loop, accepting.result(PATIENCE_S))
+            client = driven_by(loop, link.client())
+            server = driven_by(loop, accepting.result(PATIENCE_S))
         yield client, server
         client.close()
         server.close()
@@ -263,8 +263,7 @@ def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
     case = Case(workload, _runnable(mechanism, loop).name, size, loop, "free")
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(10)
-        server = pair._server_pid
-        assert server is not None
+        server = server_pid(pair)
         noticed = threading.Event()
         killing = _in_thread(lambda: _kill_as_a_driver_sees_it(server, stop, noticed))
         # More messages than any mechanism moves in the time that the kill takes.
@@ -303,7 +302,7 @@ def test_a_servers_death_that_is_seen_as_its_pair_is_closed_leaves_nothing(
 
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(10)
-        monkeypatch.setattr(process, "forget_children", seeing_a_death)
+        monkeypatch.setattr(peer, "forget_children", seeing_a_death)
     assert not outstanding((tmp_path / LEDGER).read_text(encoding="ascii"))
 
 
@@ -317,7 +316,7 @@ def test_the_clients_death_ends_the_server(
     if client == 0:
         try:
             with Pair(case, None, Workspace(tmp_path)) as pair:
-                os.write(writer, str(pair._server_pid).encode())
+                os.write(writer, str(server_pid(pair)).encode())
                 pair.run(50_000_000_000)
         finally:
             os._exit(1)

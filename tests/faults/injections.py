@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipcbench.case import Loop
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.results import store
 from ipcbench.transports.registry import get_transport, transports
 from tests.command import environment

@@ -13,7 +13,7 @@ import pytest
 import ipcbench as ipcbench_package
 from ipcbench.analysis import frame
 from ipcbench.case import Case
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.results import store
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.transports.registry import transports
