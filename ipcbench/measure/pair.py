@@ -112,7 +112,7 @@ class Pair:
     def sample(self, messages: int) -> Samples:
         """Times this many single round trips, in nanoseconds. Raises as `run`.
 
-        Only for latency: the sender of a one-way stream can't time a single message.
+        Only for a workload that has samples: the sender of a stream can't time a single message.
         """
         return self._guarded(lambda: self._sample(messages))
 

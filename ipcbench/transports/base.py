@@ -256,7 +256,7 @@ class Transport(ABC):
     def rejects(self, traffic: Traffic) -> str | None:
         """The reason why a link can't carry this traffic: a limit, with its value; None if it can.
 
-        An override asks this one first. It refuses what no transport has yet: more than one client,
+        An override asks this one too. It refuses what no transport has yet: more than one client,
         or message in flight, and options.
         """
         if traffic.clients != 1:
