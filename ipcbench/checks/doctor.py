@@ -28,7 +28,7 @@ from ipcbench.system import machine
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.system.scratch import leftovers
 from ipcbench.text import counted
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 from ipcbench.units import display_size, display_time, three_digits
 
 Level = Literal["ok", "note", "warn", "fatal"]
@@ -98,7 +98,7 @@ LIMITS = (
 def examine(root: Path = Path("/")) -> list[Check]:
     """Runs every check; takes as long as pyperf's own check, at most 10 s."""
     checks = [_checked(topic, check, root) for topic, check in CHECKS]
-    reasons = [(transport.name, transport.unavailable()) for transport in TRANSPORTS]
+    reasons = [(transport.name, transport.unavailable()) for transport in transports()]
     checks += [Check(name, "note", f"can't run: {why}") for name, why in reasons if why]
     return checks + (_pyperf() if root == Path("/") else [])  # pyperf reads no other root
 
@@ -250,8 +250,9 @@ def _leftovers(_root: Path) -> Assessment:
 
 
 def _transports(_root: Path) -> Assessment:
-    can = [transport for transport in TRANSPORTS if transport.unavailable() is None]
-    says = f"{len(can)} of {len(TRANSPORTS)} can run"
+    every = transports()
+    can = [transport for transport in every if transport.unavailable() is None]
+    says = f"{len(can)} of {len(every)} can run"
     if all(transport.is_control for transport in can):
         return "fatal", f"{says}, and none that moves a message", None
     return "ok", says, None

@@ -12,8 +12,9 @@ from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import Scratch
-from ipcbench.transports.base import Workspace
+from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
+from ipcbench.workloads import DEFINITIONS
 
 _MESSAGES = 10
 _MESSAGE_BYTES = 64
@@ -40,9 +41,10 @@ class Inspection(NamedTuple):
 def inspect_pair(name: str, scratch: Scratch) -> Inspection:
     """Starts a pair, exchanges messages, reads the tables while both ends live, and ends it."""
     transport = get_transport(name)
-    size = _MESSAGE_BYTES if transport.carries_payload else 0
     workload = transport.workloads[0]
-    reason = transport.unavailable() or transport.limit(size, workload)
+    usual = DEFINITIONS[workload].fixed_size_bytes or _MESSAGE_BYTES
+    size = usual if transport.carries_payload else 0
+    reason = transport.unavailable() or transport.rejects(Traffic(size, workload))
     if reason is not None:
         return Inspection(name, None, reason)
     case = Case(workload, name, size, "python", "free")

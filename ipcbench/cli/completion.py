@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from ipcbench.case import LOOPS, PLACEMENTS
-from ipcbench.transports.registry import TRANSPORTS, groups
+from ipcbench.transports.registry import groups, names
 from ipcbench.workloads import WORKLOADS
 
 Completer = Callable[..., list[str]]
@@ -57,7 +57,7 @@ def _list_of(names: Iterable[str]) -> Completer:
     return offered
 
 
-_NAMES = [transport.name for transport in TRANSPORTS]
+_NAMES = names()
 _COMPLETERS: dict[str, Completer] = {
     "transports": _any_of([*_NAMES, *(f"@{group}" for group in groups())]),
     "baseline": _any_of(_NAMES),

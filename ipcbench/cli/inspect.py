@@ -12,12 +12,12 @@ from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
-from ipcbench.transports.registry import TRANSPORTS, chosen
+from ipcbench.transports.registry import chosen, names
 
 
 def _list(_: Namespace, __: Sequence[str]) -> int:
     """Prints every transport, and whether it can run here."""
-    from ipcbench.measure import native
+    from ipcbench.measure.drivers import native
     from ipcbench.transports.catalogue import listed
 
     print("\n".join(listed(native.unavailable())))
@@ -37,10 +37,9 @@ def _evidence(args: Namespace, _: Sequence[str]) -> int:
     from ipcbench.checks import evidence
     from ipcbench.system.scratch import scratch
 
-    names = chosen(args.transports) or [transport.name for transport in TRANSPORTS]
     inspections = []
     with Interrupts() as signals, scratch() as private:
-        for name in names:
+        for name in chosen(args.transports) or names():
             inspections.append(evidence.inspect_pair(name, private))
             signals.check()
             print("\n".join(evidence.described(inspections[-1])), end="\n\n", flush=True)

@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ipcbench.evidence import objects, sockets, tables
@@ -45,14 +45,15 @@ def held_now() -> frozenset[str]:
         return frozenset()
 
 
-def look(server_pid: int, known: frozenset[str]) -> Seen:
+def look(server_holdings: Callable[[], Holdings], known: frozenset[str]) -> Seen:
     """Finds all that joins this process, the client, to its server, except what is `known`.
 
-    Raises CannotLook.
+    Each side may look for itself: `server_holdings` reads what the server holds. Raises CannotLook.
     """
     _check_proc()
     try:
-        client, server = (holdings(pid).without(known) for pid in (os.getpid(), server_pid))
+        client = holdings(os.getpid()).without(known)
+        server = server_holdings().without(known)
         looked = [
             f"/proc/{client.pid}/fd and maps (the client)",
             f"/proc/{server.pid}/fd and maps (the server)",

@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 
 from ipcbench.evidence.channels import TITLES, Carrier, Seen
 from ipcbench.transports.base import Medium
-from ipcbench.workloads import Workload
 
 Outcome = Literal["proved", "refuted", "not witnessed"]
 
@@ -25,7 +24,10 @@ class Expected(NamedTuple):
 
     mediums: tuple[Medium, ...]
     is_control: bool
-    workload: Workload
+    replies: bool
+    """Whether messages go back to the client too."""
+    connects: bool
+    """Whether connections are made and ended all the time, so that only the listening is seen."""
     sent_bytes: int
     """Bytes of payload that the client has sent."""
 
@@ -50,8 +52,7 @@ def judged(expected: Expected, seen: Seen) -> Finding:
     A claim is proved if the carriers found are of all the kinds that it names and of no other. So
     one mechanism under another's name is detected, and a second one beside it too.
     """
-    connects = expected.workload == "connect"
-    relevant = [carrier for carrier in seen.carriers if connects or not carrier.listens]
+    relevant = [carrier for carrier in seen.carriers if expected.connects or not carrier.listens]
     told = described(relevant)
     lines = tuple(line for carrier in relevant for line in carrier.lines)
     if not expected.mediums and not expected.is_control:
@@ -82,7 +83,7 @@ def _doubt(expected: Expected, found: Sequence[Carrier]) -> str | None:
         return f"no {TITLES[missing]} joins both"
     for other in sorted(kinds - wanted):
         return f"there is {TITLES[other]} too"
-    hidden = _OF_CONNECTIONS if expected.workload == "connect" else frozenset()
+    hidden = _OF_CONNECTIONS if expected.connects else frozenset()
     for trait in sorted((set(expected.mediums) & TRAITS) - hidden):
         having = {carrier.kind for carrier in found if trait in carrier.traits}
         if not having:
@@ -99,7 +100,7 @@ def _idle(expected: Expected, found: Sequence[Carrier]) -> str | None:
         same = [carrier for carrier in found if carrier.kind == kind]
         if not any(carrier.to_server for carrier in same):
             return f"no {TITLES[kind]} leads from the client to the server"
-        if expected.workload == "latency" and not any(carrier.to_client for carrier in same):
+        if expected.replies and not any(carrier.to_client for carrier in same):
             return f"no {TITLES[kind]} leads back to the client"
     counted = [carrier.moved_bytes for carrier in found if carrier.moved_bytes is not None]
     if counted and sum(counted) < expected.sent_bytes:
@@ -117,6 +118,6 @@ def _remarks(expected: Expected) -> str:
         )
     if "futex" in expected.mediums:
         return "; the kernel keeps no table of futexes"
-    if expected.workload == "connect":
+    if expected.connects:
         return "; nothing else joins the two, so every connection was made there"
     return ""

@@ -6,6 +6,7 @@ which stops the clock of a throughput batch: that line is a constant and is not 
 
 import json
 import socket
+from functools import partial
 from typing import Any
 
 READY = b'["ready", {}]\n'
@@ -19,6 +20,34 @@ class ChannelClosed(Exception):
 
 class PeerReported(Exception):
     """The other process reported a failure; the message is the reason."""
+
+
+class Acknowledgement:
+    """The server's word that it has every message of a batch; `drivers.base` has the contract."""
+
+    __slots__ = ("_channel", "wait")
+
+    def __init__(self, channel: "Channel") -> None:
+        self._channel = channel
+        self.wait = partial(channel.expect_line, RAN)
+        """Waits for the word. Raises ChannelClosed or PeerReported."""
+
+    def fileno(self) -> int:
+        """The channel's descriptor: between `ready` and `ran` the server says nothing else."""
+        return self._channel.fileno()
+
+
+class NoAcknowledgement:
+    """Stands for one where nobody receives: with a control."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def wait() -> None:
+        """Returns at once."""
+
+    def fileno(self) -> None:
+        """No descriptor."""
 
 
 class Channel:
@@ -62,6 +91,10 @@ class Channel:
         if line != expected:
             kind, _ = _parsed(line)
             raise ChannelClosed(f"expected {expected!r} on the control channel and got {kind!r}")
+
+    def fileno(self) -> int:
+        """The descriptor of this end."""
+        return self._socket.fileno()
 
     def wait_at_most(self, seconds: float) -> None:
         """Limits every later wait for a message to this many seconds."""

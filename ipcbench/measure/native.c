@@ -1,8 +1,8 @@
 /*
- * The timed loops in C: what loops.py does, on the same endpoints, without the interpreter.
+ * The timed loops in C: what drivers/blocking.py does, on the same endpoints, without the interpreter.
  *
- * Written per shape of endpoint, never per transport (ipcbench/transports/base.py lists the
- * shapes): a transport of a known shape has its native loop without a line here.
+ * Written per shape of endpoint, never per transport (ipcbench/transports/shapes.py lists
+ * them): a transport of a known shape has its native loop without a line here.
  *
  * The work of both loops is the same: a message goes from a private buffer of the sender into a
  * private buffer of the receiver; through shared memory that is one copy in and one copy out.
@@ -931,7 +931,7 @@ static PyModuleDef_Slot MODULE_SLOTS[] = {
 static PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ipcbench.measure._native",
-    .m_doc = "The timed loops in C; ipcbench.measure.native is their Python side.",
+    .m_doc = "The timed loops in C; ipcbench.measure.drivers.native is their Python side.",
     .m_slots = MODULE_SLOTS,
 };
 

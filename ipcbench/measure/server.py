@@ -1,18 +1,20 @@
 """The forked server, from the fork to its exit."""
 
+import gc
 import os
 import signal
 from typing import NoReturn
 
 from ipcbench.case import Case
 from ipcbench.errors import explain_with_type
+from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
-from ipcbench.measure.native import driven_by
+from ipcbench.measure.drivers import base
 from ipcbench.measure.payload import digest
 from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
 from ipcbench.system.signals import accept_signals
-from ipcbench.transports.base import Endpoint, Link
+from ipcbench.transports.base import Link
 
 
 def serve(
@@ -28,8 +30,10 @@ def serve(
         _take_leave(parent, unwanted)
         process.pin(cpu)
         link.keep_only("server")
-        server = Server(case, link.server(), channel)
-        server.obey()
+        end = drivers.server(case, link)
+        if end.collects_garbage:
+            gc.enable()
+        Server(end, channel).obey()
         code = 0
     except ChannelClosed:
         pass  # the client is gone: nobody to report to
@@ -40,14 +44,11 @@ def serve(
 
 
 class Server:
-    """The server's endpoint, and the requests of the control channel that it serves."""
+    """The server's end of the link, and the requests of the control channel that it serves."""
 
-    def __init__(self, case: Case, endpoint: Endpoint, channel: Channel) -> None:
-        self._case = case
-        self._endpoint, loops = driven_by(case.loop, endpoint)
+    def __init__(self, end: base.Server, channel: Channel) -> None:
+        self._end = end
         self._channel = channel
-        streams = case.workload == "throughput"
-        self._loop = loops.server_throughput if streams else loops.server_latency
         self._messages = 0
         self._usage = Usage()
         self._cpus: set[int | None] = set()
@@ -56,8 +57,8 @@ class Server:
         """Sends the hello, then serves requests until the client sends stop."""
         self._channel.send(
             "hello",
-            message_size_bytes=len(self._endpoint.incoming),
-            facts=dict(self._endpoint.facts),
+            message_size_bytes=len(self._end.incoming),
+            facts=dict(self._end.facts),
         )
         while True:
             kind, values = self._channel.receive()
@@ -71,10 +72,10 @@ class Server:
                 return
 
     def _run(self, messages: int) -> None:
-        channel, loop, endpoint = self._channel, self._loop, self._endpoint
+        channel, serve = self._channel, self._end.serve
         before = usage()
         channel.send_line(READY)
-        loop(endpoint, messages)
+        serve(messages)
         channel.send_line(RAN)
         self._usage = self._usage + (usage() - before)
         self._messages += messages
@@ -82,14 +83,14 @@ class Server:
 
     def _check(self, messages: int) -> None:
         """Receives messages one by one and answers with their digests."""
-        endpoint = self._endpoint
-        digests = []
+        end, digests = self._end, list[str]()
+
+        def look() -> None:
+            digests.append(digest(end.incoming))
+
         self._channel.send_line(READY)
         for _ in range(messages):
-            endpoint.receive()
-            digests.append(digest(endpoint.incoming))
-            if self._case.workload != "throughput":
-                endpoint.send()
+            end.exchange(look)
         self._messages += messages
         self._channel.send("checked", digests=digests)
 
@@ -97,10 +98,10 @@ class Server:
         self._channel.send(
             "report",
             messages=self._messages,
-            digest=digest(self._endpoint.incoming),
+            digest=digest(self._end.incoming),
             usage=list(self._usage),
             cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
-            facts=dict(self._endpoint.facts),
+            facts=dict(self._end.facts),
         )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import (
     Cpus,
@@ -16,7 +16,8 @@ from ipcbench.system.cpus import (
     placement_of,
 )
 from ipcbench.system.limits import too_large
-from ipcbench.transports.registry import TRANSPORTS, chosen, get_transport
+from ipcbench.transports.base import Traffic
+from ipcbench.transports.registry import chosen, get_transport, transports
 from ipcbench.workloads import Workload
 
 _DEFAULT_BASELINE = "inet"
@@ -57,7 +58,7 @@ def choose(request: Request) -> Choice:
 
 
 def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names to measure, in the order of TRANSPORTS, and notes on what was left out.
+    """The names to measure, in the order of every list, and notes on what was left out.
 
     A transport that can't run is an error if it was asked for by name, and is left out if not. The
     controls are always included.
@@ -68,7 +69,7 @@ def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], 
         if name in asked and reason is not None:
             raise UsageError(f"{name} can't run here: {reason}")
     names, notes = [], []
-    for transport in TRANSPORTS:
+    for transport in transports():
         wanted = transport.name in wanted_names
         if not wanted and not transport.is_control:
             continue
@@ -156,11 +157,10 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
-    if case.loop == "native" and case.workload == "connect":
-        return "connections are made by the loop in Python only"
     return (
-        transport.loop_limit(case.loop)
-        or transport.limit(case.message_size_bytes, case.workload)
+        (native.rejects(case.workload) if case.loop == "native" else None)
+        or transport.rejects_driver(case.loop)
+        or transport.rejects(Traffic(case.message_size_bytes, case.workload))
         or too_large(case.message_size_bytes)
     )
 

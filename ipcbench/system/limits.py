@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import psutil
 
 from ipcbench.errors import UsageError
-from ipcbench.transports.base import DEV_SHM
-from ipcbench.transports.parts.slots import memory_size
+from ipcbench.transports.base import DEV_SHM, Traffic
+from ipcbench.transports.registry import transports
 from ipcbench.units import display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8
@@ -26,8 +26,6 @@ _PROCESSES_PER_PAIR = 4
 """Client and server, and the feeder thread of a multiprocessing queue in each."""
 _FEWEST_PROCESSES = 2
 _JANITOR = 1
-_SEMAPHORES_BYTES = 8 * 4096
-"""Bytes in /dev/shm of a pair's semaphores: a page each; a pair of queues has the most."""
 _UNLIMITED = 2**62
 
 
@@ -38,7 +36,7 @@ def pairs_at_once(sizes: Sequence[int], most: int) -> int:
         _memory(sizes) // (2 * largest * _BUFFERS_PER_MESSAGE),
         _pairs_of_files(),
         _pairs_of_processes(),
-        _shared_memory() // (memory_size(largest, "throughput") + _SEMAPHORES_BYTES),
+        _shared_memory() // _most_shared(largest),
     )
     return max(1, min(most, *fitting))
 
@@ -119,6 +117,15 @@ def _shared_memory() -> int:
     except OSError:
         return _UNLIMITED
     return stat.f_bavail * stat.f_frsize or _UNLIMITED  # if it is full, what needs it is n/a
+
+
+def _most_shared(size_bytes: int) -> int:
+    """Bytes of /dev/shm of the pair that takes the most, whatever its transport and workload."""
+    return max(
+        transport.dev_shm_bytes(Traffic(size_bytes, workload))
+        for transport in transports()
+        for workload in transport.workloads
+    )
 
 
 def _limit(kind: int) -> int:

@@ -14,7 +14,7 @@ import signal
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,8 @@ from typing import NamedTuple, NoReturn
 from ipcbench.errors import LaunchFailed, UsageError, explain, explain_start
 from ipcbench.system import process
 from ipcbench.system.signals import accept_signals, signals_held_back
-from ipcbench.transports import multiproc, posix_mq, sysv_msg
 from ipcbench.transports.base import LEDGER
-from ipcbench.transports.parts import counters
-from ipcbench.transports.sysv_shm import SEMAPHORE_KIND, remove_semaphore
+from ipcbench.transports.registry import removers
 
 PREFIX = "ipcbench-"
 OWNER = "owner"
@@ -36,13 +34,9 @@ The maker holds a lock on it as long as it lives."""
 _NAME_BYTES = 6
 _UNFINISHED_AFTER_S = 3600.0
 _JANITOR_LIMIT_S = 3.0
-_REMOVERS: dict[str, Callable[[int], None]] = {
-    SEMAPHORE_KIND: remove_semaphore,
-    sysv_msg.QUEUE_KIND: sysv_msg.remove_queue,
-    posix_mq.QUEUE_KIND: posix_mq.remove_queue,
-    counters.SEMAPHORE_KIND: counters.remove_semaphore,
-    multiproc.SEGMENT_KIND: multiproc.remove_segment,
-}
+
+Removers = Mapping[str, Callable[[int], None]]
+"""How to remove an object by its key, by its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,8 @@ class Scratch:
 
     directory: Path
     held: int
+    removers: Removers
+    """Collected when the directory was made, so that no sweep of it needs an import."""
 
     @contextmanager
     def launch(self) -> Iterator[Path]:
@@ -64,24 +60,26 @@ class Scratch:
         try:
             yield directory
         finally:
-            sweep(directory)
+            sweep(directory, self.removers)
 
 
 @contextmanager
 def scratch() -> Iterator[Scratch]:
     """A private directory in TMPDIR, removed by the janitor however this process ends."""
     directory = _temporary_folder() / (PREFIX + secrets.token_hex(_NAME_BYTES))
-    with ExitStack() as furnished, _janitor(directory) as held:
+    known = removers()
+    with ExitStack() as furnished, _janitor(directory, known) as held:
         owner = _create(directory)
         furnished.callback(os.close, owner)  # let go of when the janitor is done
-        yield Scratch(directory, held)
+        yield Scratch(directory, held, known)
 
 
 @contextmanager
-def _janitor(directory: Path) -> Iterator[int]:
+def _janitor(directory: Path, known: Removers) -> Iterator[int]:
     """Starts a directory's janitor, which waits until the yielded descriptor is closed.
 
-    Raises UsageError.
+    It knows its removers from before the fork: later, a module might not load for want of memory
+    or descriptors, or be gone. Raises UsageError.
     """
     read_end, write_end = os.pipe()
     janitor: int | None = None
@@ -91,7 +89,7 @@ def _janitor(directory: Path) -> Iterator[int]:
             with signals_held_back():
                 janitor = os.fork()
                 if janitor == 0:
-                    _wait_and_sweep(directory, read_end)
+                    _wait_and_sweep(directory, known, read_end)
         except OSError as error:
             raise UsageError(f"no process could be started: {explain_start(error)}") from error
         finally:
@@ -150,16 +148,18 @@ def _await_janitor(janitor: int) -> None:
         time.sleep(0.001)
 
 
-def sweep(directory: Path) -> None:
+def sweep(directory: Path, known: Removers | None = None) -> None:
     """Removes every object that a ledger below this directory names, then the directory.
 
-    Removes nothing if the directory is another user's or a link.
+    Removes nothing if the directory is another user's or a link. `known` is how to remove an object
+    of each kind: by default, of every transport's.
     """
     if not _is_ours(directory):
         return
+    known = removers() if known is None else known
     for kind, key in _noted_below(directory):
-        if kind in _REMOVERS:
-            _REMOVERS[kind](key)
+        if kind in known:
+            known[kind](key)
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -192,7 +192,8 @@ def _noted_below(directory: Path) -> list[tuple[str, int]]:
     for folder, _, names in os.walk(directory):  # passes over what it can't list
         if LEDGER in names:
             with suppress(OSError):
-                found += outstanding(Path(folder, LEDGER).read_text(encoding="ascii"))
+                # As bytes: a text file's codec is a module, which a janitor may be unable to load.
+                found += outstanding(Path(folder, LEDGER).read_bytes().decode("ascii"))
     return found
 
 
@@ -256,7 +257,7 @@ def outstanding(ledger: str) -> list[tuple[str, int]]:
     return list(made)
 
 
-def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
+def _wait_and_sweep(directory: Path, known: Removers, read_end: int) -> NoReturn:
     """Runs the janitor, in the child, with signals held back; never returns."""
     try:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -267,6 +268,6 @@ def _wait_and_sweep(directory: Path, read_end: int) -> NoReturn:
         process.close_quietly(process.open_descriptors() - {0, 1, 2, read_end})
         while os.read(read_end, 1):
             pass  # nobody writes; only the end of file is awaited
-        sweep(directory)
+        sweep(directory, known)
     finally:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""The contract that every transport keeps; imports nothing of the project.
+"""The contract that every transport keeps; imports only the vocabulary.
 
 The rules, each held by a test in tests/contract/:
 
@@ -18,7 +18,11 @@ The rules, each held by a test in tests/contract/:
 - An unauthenticated connection or datagram, at a socket that anybody may reach, is dropped and
   counted (`strangers_count`); it is neither received nor waited for.
 - Every named object is for its owner alone, under every umask.
-- Every object that outlives its process is noted in the workspace *before* it is made.
+- Every object that outlives its process is noted in the workspace *before* it is made, under a
+  kind that the transport's `leftovers` can remove.
+- What drives an end (an event loop, a context, a thread, and the descriptors of each) is made in
+  `client` and `server`, after the fork and on the end's CPU. What is made before the fork is in
+  both processes, and the kernel's tables show it as a medium.
 - Closing twice is allowed, anywhere.
 """
 
@@ -28,13 +32,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple
 
+from ipcbench.case import Loop
 from ipcbench.transports.shapes import Shape
-from ipcbench.workloads import Workload
+from ipcbench.workloads import DEFINITIONS, Workload
 
 Side = Literal["client", "server"]
-Loop = Literal["python", "native"]
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
@@ -81,6 +86,28 @@ LEDGER = "made"
 
 
 DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) and sem_overview(7) keep names)
+
+
+class Traffic(NamedTuple):
+    """What goes over a link: all that decides how the link is made, and whether it can be."""
+
+    message_size_bytes: int
+    workload: Workload
+    window: int = 1
+    """Round trips in flight at once, from each client."""
+    clients: int = 1
+    settings: tuple[tuple[str, str], ...] = ()
+    """Names and values of the transport's own options."""
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the server answers each message before the next one is sent."""
+        return DEFINITIONS[self.workload].replies
+
+    @property
+    def connects(self) -> bool:
+        """Whether each message takes a connection of its own."""
+        return DEFINITIONS[self.workload].quantity == "connection"
 
 
 class Unavailable(Exception):
@@ -203,6 +230,12 @@ class Transport(ABC):
     """All mediums that join the two ends; the kernel must show no others. A control has none."""
     numbers_messages: ClassVar[bool] = False
     """Whether `send` writes over the first bytes of `outgoing`."""
+    leftovers: Mapping[str, Callable[[int], None]] = MappingProxyType({})
+    """How to remove what may outlive a pair, by the kind that its links note in the ledger.
+
+    A remover gets the noted key, and takes a missing object for removed. It may be called at any
+    time, by a process that measures nothing, and loads no module.
+    """
     spins: ClassVar[bool] = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
 
@@ -220,20 +253,34 @@ class Transport(ABC):
         """The reason why this transport can't run here, and the remedy; None where it can."""
         return None
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        """The limit, with its value, that keeps a message of this size out; None if it fits."""
+    def rejects(self, traffic: Traffic) -> str | None:
+        """The reason why a link can't carry this traffic: a limit, with its value; None if it can.
+
+        An override asks this one too. It refuses what no transport has yet: more than one client,
+        or message in flight, and options.
+        """
+        if traffic.clients != 1:
+            return f"{self.name} joins one client to one server, not {traffic.clients}"
+        if traffic.window != 1:
+            return f"{self.name} has one round trip in flight, not {traffic.window}"
+        if traffic.settings:
+            return f"{self.name} has no option {traffic.settings[0][0]!r}"
         return None
 
-    def limits(self) -> Mapping[str, str]:
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        """Bytes of /dev/shm that a pair takes."""
+        return 0
+
+    def system_limits(self) -> Mapping[str, str]:
         """Limits of the mechanism on this machine now: names, and values with their units."""
         return {}
 
-    def loop_limit(self, loop: Loop) -> str | None:
-        """The reason why this loop can't drive the transport; None if it can."""
+    def rejects_driver(self, driver: Loop) -> str | None:
+        """The reason why this driver can't drive the transport; None if it can."""
         return None
 
     @abstractmethod
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         """Makes the link between client and server. Raises Unavailable or OSError."""
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from ipcbench.case import LOOPS
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS
 
 _COLUMNS = 80
 
+_CONTROLS = "controls"
 _TITLES = {
     "sockets": "Sockets",
     "pipes": "Pipes",
@@ -16,7 +17,7 @@ _TITLES = {
     "posix": "POSIX",
     "linux": "Linux",
     "python": "Python's multiprocessing",
-    "controls": "Controls: what the loop and one copy cost",
+    _CONTROLS: "Controls: what the loop and one copy cost",
 }
 
 
@@ -25,9 +26,9 @@ def listed(no_native_loop: str | None) -> Iterator[str]:
 
     `no_native_loop` is the reason why there is no native loop, if there is none.
     """
-    for group, title in _TITLES.items():
-        yield title if group == "controls" else f"{title} (@{group})"
-        for transport in TRANSPORTS:
+    for group, title in _titles().items():
+        yield title if group == _CONTROLS else f"{title} (@{group})"
+        for transport in transports():
             if transport.groups[0] == group:
                 reason = transport.unavailable()
                 yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
@@ -40,6 +41,14 @@ def listed(no_native_loop: str | None) -> Iterator[str]:
         yield "native loop: yes, the timed loops in C"
 
 
+def _titles() -> dict[str, str]:
+    """The groups that transports are listed in, with titles; one that isn't known has its name."""
+    found = dict.fromkeys(transport.groups[0] for transport in transports())
+    titles = _TITLES | {group: group.capitalize() for group in found if group not in _TITLES}
+    titles[_CONTROLS] = titles.pop(_CONTROLS)  # last
+    return {group: title for group, title in titles.items() if group in found}
+
+
 def _wrapped(text: str, *, indent: int) -> list[str]:
     """The text, wrapped for a terminal of 80 columns."""
     margin = " " * indent
@@ -50,7 +59,7 @@ def catalogue() -> Iterator[str]:
     """The table of ipcbench/transports/README.md: facts that hold on any machine."""
     yield "| transport | what it is | the reader | copied | source |"
     yield "|---|---|---|---|---|"
-    for transport in TRANSPORTS:
+    for transport in transports():
         facts = (transport.summary, transport.waits, transport.copies, transport.source)
         yield f"| `{transport.name}` | {' | '.join(facts)} |"
 
@@ -59,7 +68,7 @@ def explained(name: str) -> Iterator[str]:
     """Every known fact of one transport, with its limits on this machine now."""
     transport = get_transport(name)
     reason = transport.unavailable()
-    loops = [loop for loop in LOOPS if transport.loop_limit(loop) is None]
+    loops = [loop for loop in LOOPS if transport.rejects_driver(loop) is None]
     facts = {
         "what": transport.summary,
         "the reader": transport.waits,
@@ -72,11 +81,11 @@ def explained(name: str) -> Iterator[str]:
         "here": f"can't run: {reason}" if reason else "can run",
     }
     for loop in LOOPS:
-        limit = transport.loop_limit(loop)
+        limit = transport.rejects_driver(loop)
         if limit is not None:
             facts[f"no {loop} loop"] = limit
     if transport.spins:
         facts["placement"] = "never one CPU for both ends: they would wait whole scheduler slices"
     yield transport.name
-    for label, text in (facts | dict(transport.limits())).items():
+    for label, text in (facts | dict(transport.system_limits())).items():
         yield f"  {label + ':':26}{text}"

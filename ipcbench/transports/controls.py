@@ -1,8 +1,7 @@
 """The ceiling of every mechanism's throughput: one copy of the payload inside one process."""
 
-from ipcbench.transports.base import Endpoint, Link, Transport, Workspace, buffer_pair
+from ipcbench.transports.base import Endpoint, Link, Traffic, Transport, Workspace, buffer_pair
 from ipcbench.transports.shapes import CopyShape, NothingShape
-from ipcbench.workloads import Workload
 
 _WHOLE = slice(None)
 
@@ -48,8 +47,8 @@ class Memcpy(Transport):
     role = "ceiling"
     workloads = ("throughput",)
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return MemcpyLink(message_size_bytes)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return MemcpyLink(traffic.message_size_bytes)
 
 
 def _nothing() -> None:
@@ -92,5 +91,5 @@ class Null(Transport):
     groups = ("controls",)
     role = "floor"
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return NullLink(message_size_bytes)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return NullLink(traffic.message_size_bytes)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from itertools import repeat
 from time import perf_counter_ns
 
-from ipcbench.transports.base import Endpoint, Link, Loop, Side, Transport, Workspace
-from ipcbench.workloads import Workload
+from ipcbench.case import Loop
+from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Transport, Workspace
 
 _PROBE_NS = 2_000
 _CALLS = 500
@@ -47,12 +47,16 @@ class Delayed(Transport):
         self._transport = transport
         self._delay_ns = delay_ns
         self.mediums = transport.mediums
+        self.leftovers = transport.leftovers
 
-    def loop_limit(self, loop: Loop) -> str | None:
-        return None if loop == "python" else "a known delay is waited for in Python only"
+    def rejects(self, traffic: Traffic) -> str | None:
+        return self._transport.rejects(traffic)
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        link = self._transport.link(message_size_bytes, workload, workspace)
+    def rejects_driver(self, driver: Loop) -> str | None:
+        return None if driver == "python" else "a known delay is waited for in Python only"
+
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        link = self._transport.link(traffic, workspace)
         return DelayedLink(link, self._delay_ns)
 
 

@@ -18,6 +18,7 @@ from ipcbench.transports.base import (
     Link,
     Medium,
     Side,
+    Traffic,
     Transport,
     Workspace,
     buffer_pair,
@@ -32,7 +33,6 @@ from ipcbench.transports.parts.sockets import (
     unix_message_limit,
 )
 from ipcbench.transports.shapes import DatagramShape
-from ipcbench.workloads import Workload
 
 _MOST_UDP_BYTES = {socket.AF_INET: 65_507, socket.AF_INET6: 65_527}
 """Longest UDP payload: the 16-bit length includes the headers (RFC 768; RFC 791 for IPv4)."""
@@ -47,12 +47,10 @@ _NUMBER_BYTES = 8
 class DatagramLink(Link):
     """Two datagram sockets, connected to each other."""
 
-    def __init__(
-        self, client: socket.socket, server: socket.socket, size_bytes: int, workload: Workload
-    ) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, traffic: Traffic) -> None:
         self._ends = {"client": client, "server": server}
-        self._size_bytes = size_bytes
-        self._workload = workload
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         strangers = sum(_thrown_away(end) for end in self._ends.values())
         self._strangers = {STRANGERS: strangers} if strangers else {}
         limit = struct.pack("@ll", _LOST_AFTER_S, 0)
@@ -74,10 +72,9 @@ class DatagramLink(Link):
 
     def _endpoint(self, side: Side) -> Endpoint:
         end, size = self._ends[side], self._size_bytes
-        echoes = self._workload == "latency" and side == "server"
-        outgoing, incoming = buffer_pair(size, echoes=echoes)
+        outgoing, incoming = buffer_pair(size, echoes=self._echoes and side == "server")
         room = end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        window = half_window(size, room) if self._workload == "throughput" else 0
+        window = 0 if self._echoes else half_window(size, room)
         send: Callable[[], object] = partial(end.send, outgoing)
         if side == "client":
             send = _numbered(send, outgoing)
@@ -113,10 +110,10 @@ class UnixDgram(Transport):
     mediums = ("unix-dgram", "socket-file")
     numbers_messages = True
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        return unix_message_limit(message_size_bytes)
+    def rejects(self, traffic: Traffic) -> str | None:
+        return super().rejects(traffic) or unix_message_limit(traffic.message_size_bytes)
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "net.core.wmem_default": "bytes of send buffer, which a datagram must fit",
@@ -124,7 +121,7 @@ class UnixDgram(Transport):
             }
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         paths = [SocketPath(workspace.directory, name) for name in ("client", "server")]
         ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
         try:
@@ -140,7 +137,7 @@ class UnixDgram(Transport):
         finally:
             for path in paths:
                 path.close()
-        return DatagramLink(ends[0], ends[1], message_size_bytes, workload)
+        return DatagramLink(ends[0], ends[1], traffic)
 
 
 class InetUdp(Transport):
@@ -159,19 +156,19 @@ class InetUdp(Transport):
     def unavailable(self) -> str | None:
         return ip_unavailable(self.family, self.host, socket.SOCK_DGRAM)
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+    def rejects(self, traffic: Traffic) -> str | None:
         most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
-        if message_size_bytes <= most:
-            return None
+        if traffic.message_size_bytes <= most:
+            return super().rejects(traffic)
         return f"a UDP datagram holds at most {most:,} bytes here (udp(7)); no setting raises that"
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
         return {"datagram": f"{most:,} bytes"} | known(
             {"net.core.rmem_default": "bytes of receive buffer; what doesn't fit is dropped"}
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         ends = [socket.socket(self.family, socket.SOCK_DGRAM) for _ in range(2)]
         try:
             for end in ends:
@@ -186,7 +183,7 @@ class InetUdp(Transport):
             for end in ends:
                 end.close()
             raise
-        return DatagramLink(ends[0], ends[1], message_size_bytes, workload)
+        return DatagramLink(ends[0], ends[1], traffic)
 
 
 class Inet6Udp(InetUdp):

@@ -4,9 +4,8 @@ import socket
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ipcbench.transports.base import CORE, Link, Medium, Transport, Workspace, known
+from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.sockets import CONNECTING, TcpLink, ip_unavailable
-from ipcbench.workloads import Workload
 
 
 class Inet(Transport):
@@ -26,7 +25,7 @@ class Inet(Transport):
     def unavailable(self) -> str | None:
         return ip_unavailable(self.family, self.host)
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "net.ipv4.tcp_wmem": "bytes of send buffer at the least",
@@ -35,8 +34,8 @@ class Inet(Transport):
             }
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return TcpLink(self.family, self.host, message_size_bytes, workload, nagle=self.nagle)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return TcpLink(self.family, self.host, traffic, nagle=self.nagle)
 
 
 class InetNagle(Inet):

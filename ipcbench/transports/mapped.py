@@ -7,12 +7,15 @@ private directory.
 import os
 from collections.abc import Mapping
 
-from ipcbench.transports.base import DEV_SHM, Link, Loop, Transport, Workspace, known
+from ipcbench.case import Loop
+from ipcbench.transports.base import DEV_SHM, Link, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.counters import (
+    SEMAPHORES,
     SEMAPHORES_PER_LINK,
     Eventfds,
     FutexWords,
     PosixSemaphores,
+    dev_shm_bytes,
     dev_shm_limit,
     dev_shm_room,
     dev_shm_unavailable,
@@ -20,7 +23,6 @@ from ipcbench.transports.parts.counters import (
     order_limit,
 )
 from ipcbench.transports.parts.slots import SharedMapping, SignalLink, SlotsLink, memory_size
-from ipcbench.workloads import Workload
 
 
 class PosixShm(Transport):
@@ -33,22 +35,26 @@ class PosixShm(Transport):
     source = "shm_overview(7), sem_overview(7)"
     groups = ("posix",)
     mediums = ("posix-shm", "posix-sem")
+    leftovers = SEMAPHORES
 
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
             return "this system has no unnamed files (O_TMPFILE)"
         return dev_shm_unavailable()
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        return dev_shm_limit(memory_size(message_size_bytes, workload), SEMAPHORES_PER_LINK)
+    def rejects(self, traffic: Traffic) -> str | None:
+        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
 
-    def limits(self) -> Mapping[str, str]:
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        return dev_shm_bytes(memory_size(traffic), SEMAPHORES_PER_LINK)
+
+    def system_limits(self) -> Mapping[str, str]:
         return {str(DEV_SHM): f"{dev_shm_room():,} bytes free"}
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         descriptor = os.open(DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        memory = SharedMapping(descriptor, memory_size(message_size_bytes, workload))
-        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
+        memory = SharedMapping(descriptor, memory_size(traffic))
+        return SlotsLink(traffic, memory, PosixSemaphores(workspace))
 
 
 class MmapFile(Transport):
@@ -61,21 +67,23 @@ class MmapFile(Transport):
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
     mediums = ("mapped-file", "posix-sem")
+    leftovers = SEMAPHORES
 
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        return dev_shm_limit(0, SEMAPHORES_PER_LINK)
+    def rejects(self, traffic: Traffic) -> str | None:
+        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        return dev_shm_bytes(0, SEMAPHORES_PER_LINK)
+
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         path = workspace.directory / "mapped"
-        memory = SharedMapping(
-            os.open(path, flags, 0o600), memory_size(message_size_bytes, workload)
-        )
+        memory = SharedMapping(os.open(path, flags, 0o600), memory_size(traffic))
         os.unlink(path)
-        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
+        return SlotsLink(traffic, memory, PosixSemaphores(workspace))
 
 
 class MemfdEventfd(Transport):
@@ -92,11 +100,11 @@ class MemfdEventfd(Transport):
     def unavailable(self) -> str | None:
         return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         descriptor = os.memfd_create("ipcbench")
         os.fchmod(descriptor, 0o600)  # it has no path but those in /proc
-        memory = SharedMapping(descriptor, memory_size(message_size_bytes, workload))
-        return SlotsLink(message_size_bytes, workload, memory, Eventfds())
+        memory = SharedMapping(descriptor, memory_size(traffic))
+        return SlotsLink(traffic, memory, Eventfds())
 
 
 class ShmFutex(Transport):
@@ -113,12 +121,12 @@ class ShmFutex(Transport):
     def unavailable(self) -> str | None:
         return futex_unavailable()
 
-    def loop_limit(self, loop: Loop) -> str | None:
-        return order_limit(loop)
+    def rejects_driver(self, driver: Loop) -> str | None:
+        return order_limit(driver)
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        memory = SharedMapping(-1, memory_size(message_size_bytes, workload))
-        return SlotsLink(message_size_bytes, workload, memory, FutexWords())
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        memory = SharedMapping(-1, memory_size(traffic))
+        return SlotsLink(traffic, memory, FutexWords())
 
 
 class Eventfd(Transport):
@@ -137,8 +145,8 @@ class Eventfd(Transport):
     def unavailable(self) -> str | None:
         return None if hasattr(os, "eventfd") else "this system has no eventfd"
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known({"fs.file-max": "open files on the machine"})
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         return SignalLink(Eventfds())

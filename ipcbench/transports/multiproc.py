@@ -10,13 +10,15 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar
 
+from ipcbench.case import Loop
 from ipcbench.transports.base import (
     DEV_SHM,
     Endpoint,
     Link,
-    Loop,
+    Traffic,
     Transport,
     Workspace,
     buffer_pair,
@@ -24,8 +26,10 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.connections import ListenerLink, PipeLink
 from ipcbench.transports.parts.counters import (
+    SEMAPHORES,
     SEMAPHORES_PER_LINK,
     PosixSemaphores,
+    dev_shm_bytes,
     dev_shm_limit,
     dev_shm_unavailable,
     remove_from_dev_shm,
@@ -37,7 +41,6 @@ from ipcbench.transports.parts.sockets import (
     SocketPath,
     ip_unavailable,
 )
-from ipcbench.workloads import Workload
 
 SEGMENT_KIND = "posix-shm"
 """Kind of a segment in the ledger; the number beside it is part of its name."""
@@ -52,16 +55,16 @@ class _ByPython(Transport):
     source = "Python's library reference: multiprocessing"
     groups = ("python",)
 
-    def loop_limit(self, loop: Loop) -> str | None:
-        return None if loop == "python" else "Python by nature: there is no native loop"
+    def rejects_driver(self, driver: Loop) -> str | None:
+        return None if driver == "python" else "Python by nature: there is no native loop"
 
 
 class PickleQueueLink(Link):
     """A multiprocessing queue in each direction, which pickles its items."""
 
-    def __init__(self, size_bytes: int, workload: Workload, make: Callable[[], Any]) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic, make: Callable[[], Any]) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         with semaphores_explained():
             self._to_server, self._to_client = make(), make()
 
@@ -125,6 +128,11 @@ class NamedMemory(Memory):
         self._shared.close()
 
 
+def remove_segment(number: int) -> None:
+    """Removes the segment of this number, left by a process that died while it had a name."""
+    remove_from_dev_shm(momentary_name(number))
+
+
 class MpPipe(_ByPython):
     """multiprocessing.Pipe."""
 
@@ -133,8 +141,8 @@ class MpPipe(_ByPython):
     waits = "blocks in read"
     mediums = ("unix-stream", "no-name")
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return PipeLink(message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return PipeLink(traffic)
 
 
 class MpConnection(_ByPython):
@@ -146,9 +154,9 @@ class MpConnection(_ByPython):
     mediums = ("unix-stream", "socket-file")
     workloads = CONNECTING
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         path = SocketPath(workspace.directory, "listener")
-        return ListenerLink("AF_UNIX", path.address, message_size_bytes, workload, path.close)
+        return ListenerLink("AF_UNIX", path.address, traffic, path.close)
 
 
 class MpConnectionInet(_ByPython):
@@ -163,8 +171,8 @@ class MpConnectionInet(_ByPython):
     def unavailable(self) -> str | None:
         return ip_unavailable(socket.AF_INET, "127.0.0.1")
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return ListenerLink("AF_INET", ("127.0.0.1", 0), message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return ListenerLink("AF_INET", ("127.0.0.1", 0), traffic)
 
 
 class _WithSemaphores(_ByPython):
@@ -176,8 +184,11 @@ class _WithSemaphores(_ByPython):
     def unavailable(self) -> str | None:
         return dev_shm_unavailable()
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        return dev_shm_limit(0, self.semaphores)
+    def rejects(self, traffic: Traffic) -> str | None:
+        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
+
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        return dev_shm_bytes(0, self.semaphores)
 
 
 class MpQueue(_WithSemaphores):
@@ -190,13 +201,11 @@ class MpQueue(_WithSemaphores):
     mediums = ("pipe", "posix-sem")
     semaphores = 6
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         from multiprocessing import get_context  # heavy: loaded where it is needed
 
         context = get_context("fork")
-        return PickleQueueLink(
-            message_size_bytes, workload, partial(context.Queue, _QUEUE_MESSAGES)
-        )
+        return PickleQueueLink(traffic, partial(context.Queue, _QUEUE_MESSAGES))
 
 
 class MpSimpleQueue(_WithSemaphores):
@@ -209,10 +218,10 @@ class MpSimpleQueue(_WithSemaphores):
     mediums = ("pipe", "posix-sem")
     semaphores = 4
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         from multiprocessing import get_context
 
-        return PickleQueueLink(message_size_bytes, workload, get_context("fork").SimpleQueue)
+        return PickleQueueLink(traffic, get_context("fork").SimpleQueue)
 
 
 class MpSharedMemory(_WithSemaphores):
@@ -223,19 +232,15 @@ class MpSharedMemory(_WithSemaphores):
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
     mediums = ("posix-shm", "posix-sem")
+    leftovers = MappingProxyType({SEGMENT_KIND: remove_segment, **SEMAPHORES})
     semaphores = SEMAPHORES_PER_LINK
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        return dev_shm_limit(memory_size(message_size_bytes, workload), self.semaphores)
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        return dev_shm_bytes(memory_size(traffic), self.semaphores)
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        memory = NamedMemory(memory_size(message_size_bytes, workload), workspace)
-        return SlotsLink(message_size_bytes, workload, memory, PosixSemaphores(workspace))
-
-
-def remove_segment(number: int) -> None:
-    """Removes the segment of this number, left by a process that died while it had a name."""
-    remove_from_dev_shm(momentary_name(number))
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        memory = NamedMemory(memory_size(traffic), workspace)
+        return SlotsLink(traffic, memory, PosixSemaphores(workspace))
 
 
 def _reserve(name: str, size_bytes: int) -> None:

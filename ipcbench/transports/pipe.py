@@ -16,6 +16,7 @@ from ipcbench.transports.base import (
     Link,
     Medium,
     Side,
+    Traffic,
     Transport,
     Unavailable,
     Workspace,
@@ -25,7 +26,6 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
-from ipcbench.workloads import Workload
 
 _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""
@@ -34,11 +34,9 @@ _USUAL_LARGEST_BYTES = 1024 * 1024
 class PipePairLink(Link):
     """Two anonymous pipes; each side keeps one end of both."""
 
-    def __init__(
-        self, size_bytes: int, workload: Workload, capacity_bytes: int | None = None
-    ) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic, capacity_bytes: int | None = None) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         to_server_read, to_server_write = os.pipe()
         to_client_read, to_client_write = os.pipe()
         if capacity_bytes is not None:
@@ -74,9 +72,9 @@ class PipePairLink(Link):
 class FifoLink(Link):
     """Two named pipes in the launch's directory, removed with the link. fifo(7)."""
 
-    def __init__(self, size_bytes: int, workload: Workload, workspace: Workspace) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic, workspace: Workspace) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         self._paths = [workspace.directory / name for name in ("forth", "back")]
         for path in self._paths:
             os.mkfifo(path, 0o600)
@@ -129,11 +127,11 @@ class Pipe(Transport):
     groups: ClassVar[tuple[str, ...]] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return PipePairLink(message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return PipePairLink(traffic)
 
 
 class PipeLargest(Pipe):
@@ -149,10 +147,10 @@ class PipeLargest(Pipe):
             return "the size of a pipe can't be set on this system"
         return None
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         largest = kernel_setting("fs.pipe-max-size") or _USUAL_LARGEST_BYTES
         try:
-            return PipePairLink(message_size_bytes, workload, largest)
+            return PipePairLink(traffic, largest)
         except PermissionError as error:
             raise Unavailable(
                 f"no pipe of {largest:,} bytes: {error.strerror}; this user's pipes hold too much"
@@ -169,8 +167,8 @@ class Fifo(Pipe):
     groups = ("pipes",)
     mediums = ("fifo",)
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return FifoLink(message_size_bytes, workload, workspace)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return FifoLink(traffic, workspace)
 
 
 def _pipe_size(pipe: io.FileIO) -> dict[str, int]:

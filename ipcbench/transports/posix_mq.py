@@ -6,10 +6,12 @@ it with the last of the two. The name is in the workspace's ledger while it exis
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ipcbench.transports.base import (
     Link,
+    Traffic,
     Transport,
     Unavailable,
     Workspace,
@@ -18,7 +20,6 @@ from ipcbench.transports.base import (
     momentary_name,
 )
 from ipcbench.transports.parts.queues import QueueLink
-from ipcbench.workloads import Workload
 
 try:
     import posix_ipc
@@ -65,6 +66,16 @@ class PosixQueueLink(QueueLink):
         return descriptor
 
 
+def remove_queue(number: int) -> None:
+    """Removes the queue of this number, left by a process that died; a missing one is no error."""
+    if posix_ipc is None:
+        return
+    try:
+        posix_ipc.unlink_message_queue(f"/{momentary_name(number)}")
+    except (posix_ipc.ExistentialError, posix_ipc.PermissionsError):
+        pass  # gone already, or never ours
+
+
 class PosixMq(Transport):
     """POSIX message queues."""
 
@@ -74,6 +85,7 @@ class PosixMq(Transport):
     source = "mq_overview(7)"
     groups = ("posix",)
     mediums = ("posix-mq",)
+    leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:
         if posix_ipc is None:
@@ -82,16 +94,16 @@ class PosixMq(Transport):
             return "this system has no POSIX message queues"
         return None
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        most = kernel_setting("fs.mqueue.msgsize_max")
-        if most is None or message_size_bytes <= most:
-            return None
+    def rejects(self, traffic: Traffic) -> str | None:
+        most, size = kernel_setting("fs.mqueue.msgsize_max"), traffic.message_size_bytes
+        if most is None or size <= most:
+            return super().rejects(traffic)
         return (
             f"a message of a POSIX queue holds at most {most:,} bytes (fs.mqueue.msgsize_max);"
-            f" raise it with sysctl fs.mqueue.msgsize_max={message_size_bytes}"
+            f" raise it with sysctl fs.mqueue.msgsize_max={size}"
         )
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "fs.mqueue.msgsize_max": "bytes a message",
@@ -100,15 +112,5 @@ class PosixMq(Transport):
             }
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return PosixQueueLink(message_size_bytes, workload, workspace)
-
-
-def remove_queue(number: int) -> None:
-    """Removes the queue of this number, left by a process that died; a missing one is no error."""
-    if posix_ipc is None:
-        return
-    try:
-        posix_ipc.unlink_message_queue(f"/{momentary_name(number)}")
-    except (posix_ipc.ExistentialError, posix_ipc.PermissionsError):
-        pass  # gone already, or never ours
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return PosixQueueLink(traffic, workspace)

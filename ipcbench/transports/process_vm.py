@@ -9,27 +9,27 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from ipcbench.case import Loop
 from ipcbench.transports.base import (
     Endpoint,
     Link,
-    Loop,
     Side,
+    Traffic,
     Transport,
     Workspace,
     buffer_pair,
     message_buffer,
 )
-from ipcbench.workloads import Workload
 
 
 class AttachLink(Link):
     """The server's buffer at an address known to both, and an eventfd in each direction."""
 
-    def __init__(self, size_bytes: int, workload: Workload) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         # Made before the fork: it lies at the same address in the server, which has its own copy.
-        self._servers = message_buffer(size_bytes)
+        self._servers = message_buffer(self._size_bytes)
         self._to_server, self._to_client = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
         self._told, self._telling = os.pipe()
 
@@ -125,11 +125,11 @@ class ProcessVm(Transport):
             return f"process_vm_readv isn't permitted here: {error}"
         return None
 
-    def loop_limit(self, loop: Loop) -> str | None:
-        return None if loop == "python" else "there is no loop in C for copies between processes"
+    def rejects_driver(self, driver: Loop) -> str | None:
+        return None if driver == "python" else "there is no loop in C for copies between processes"
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return AttachLink(message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return AttachLink(traffic)
 
 
 def _address(buffer: memoryview) -> int:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from ipcbench.transports.base import Link, Transport, Workspace, kernel_setting, known
+from ipcbench.transports.base import Link, Traffic, Transport, Workspace, kernel_setting, known
 from ipcbench.transports.parts import sysv
 from ipcbench.transports.parts.queues import QueueLink
-from ipcbench.workloads import Workload
 
 QUEUE_KIND = "sysv-msg"
 """Kind of a System V queue in the ledger; the number beside it is its key."""
@@ -30,6 +30,11 @@ class SysvQueueLink(QueueLink):
         return identifier
 
 
+def remove_queue(key: int) -> None:
+    """Removes the queue of this key, left by a process that died; a missing one is no error."""
+    sysv.remove("MessageQueue", key)
+
+
 class SysvMsg(Transport):
     """System V message queues."""
 
@@ -39,21 +44,23 @@ class SysvMsg(Transport):
     source = "msgop(2), sysvipc(7)"
     groups = ("sysv",)
     mediums = ("sysv-msg",)
+    leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+    def rejects(self, traffic: Traffic) -> str | None:
+        size = traffic.message_size_bytes
         for name in ("kernel.msgmax", "kernel.msgmnb"):
             most = kernel_setting(name)
-            if most is not None and message_size_bytes > most:
+            if most is not None and size > most:
                 return (
                     f"a message of a System V queue holds at most {most:,} bytes ({name});"
-                    f" raise it with sysctl {name}={message_size_bytes}"
+                    f" raise it with sysctl {name}={size}"
                 )
-        return None
+        return super().rejects(traffic)
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "kernel.msgmax": "bytes a message",
@@ -62,10 +69,5 @@ class SysvMsg(Transport):
             }
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return SysvQueueLink(message_size_bytes, workload, workspace)
-
-
-def remove_queue(key: int) -> None:
-    """Removes the queue of this key, left by a process that died; a missing one is no error."""
-    sysv.remove("MessageQueue", key)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return SysvQueueLink(traffic, workspace)

@@ -7,13 +7,15 @@ Semaphores can't be marked so: their keys are in the workspace's ledger before t
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar
 
+from ipcbench.case import Loop
 from ipcbench.transports.base import (
     CORE,
     Link,
-    Loop,
     Medium,
+    Traffic,
     Transport,
     Workspace,
     kernel_setting,
@@ -30,7 +32,6 @@ from ipcbench.transports.parts.slots import (
     memory_size,
 )
 from ipcbench.transports.shapes import CounterShape
-from ipcbench.workloads import Workload
 
 SEMAPHORE_KIND = "sysv-sem"
 """Kind of a System V semaphore in the ledger; the number beside it is its key."""
@@ -83,6 +84,14 @@ class SysvSemaphores(Counters):
             sysv.removed(SEMAPHORE_KIND, self._workspace, self._semaphores.popitem()[1])
 
 
+def remove_semaphore(key: int) -> None:
+    """Removes the semaphore of this key, left by a process that died; if it exists."""
+    sysv.remove("Semaphore", key)
+
+
+_SEMAPHORES = MappingProxyType({SEMAPHORE_KIND: remove_semaphore})
+
+
 class SysvShm(Transport):
     """System V shared memory with semaphores."""
 
@@ -93,11 +102,12 @@ class SysvShm(Transport):
     source = "shmget(2), semop(2)"
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
     mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
+    leftovers = _SEMAPHORES
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known(
             {
                 "kernel.shmmax": "bytes a segment",
@@ -106,19 +116,19 @@ class SysvShm(Transport):
             }
         )
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
+    def rejects(self, traffic: Traffic) -> str | None:
         most = kernel_setting("kernel.shmmax")
-        needed = memory_size(message_size_bytes, workload)
+        needed = memory_size(traffic)
         if most is None or needed <= most:
-            return None  # where it isn't told, the launch itself will tell
+            return super().rejects(traffic)  # where it isn't told, the launch itself will tell
         return (
             f"needs a segment of {needed} bytes and shmmax is {most};"
             f" raise it with sysctl kernel.shmmax={needed}"
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        segment = SysvSegment(memory_size(message_size_bytes, workload))
-        return SlotsLink(message_size_bytes, workload, segment, self._counters(workspace))
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        segment = SysvSegment(memory_size(traffic))
+        return SlotsLink(traffic, segment, self._counters(workspace))
 
     def _counters(self, workspace: Workspace) -> Counters:
         return SysvSemaphores(workspace)
@@ -135,8 +145,8 @@ class SysvShmSpin(SysvShm):
     mediums = ("sysv-shm",)
     spins = True
 
-    def loop_limit(self, loop: Loop) -> str | None:
-        return order_limit(loop)
+    def rejects_driver(self, driver: Loop) -> str | None:
+        return order_limit(driver)
 
     def _counters(self, workspace: Workspace) -> Counters:
         return SpinWords()
@@ -152,19 +162,15 @@ class SysvSem(Transport):
     source = "semop(2)"
     groups = ("sysv",)
     mediums = ("sysv-sem",)
+    leftovers = _SEMAPHORES
     workloads = ("latency",)
     carries_payload = False
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known({"kernel.sem": "semaphores a set"})
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         return SignalLink(SysvSemaphores(workspace))
-
-
-def remove_semaphore(key: int) -> None:
-    """Removes the semaphore of this key, left by a process that died; if it exists."""
-    sysv.remove("Semaphore", key)

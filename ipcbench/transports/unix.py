@@ -5,7 +5,16 @@ import socket
 import sys
 from collections.abc import Mapping
 
-from ipcbench.transports.base import CORE, Endpoint, Link, Side, Transport, Workspace, known
+from ipcbench.transports.base import (
+    CORE,
+    Endpoint,
+    Link,
+    Side,
+    Traffic,
+    Transport,
+    Workspace,
+    known,
+)
 from ipcbench.transports.parts.sockets import (
     CONNECTING,
     SUN_PATH_BYTES,
@@ -15,7 +24,6 @@ from ipcbench.transports.parts.sockets import (
     socket_endpoint,
     unix_message_limit,
 )
-from ipcbench.workloads import Workload
 
 
 class UnixLink(SocketLink):
@@ -23,14 +31,13 @@ class UnixLink(SocketLink):
 
     def __init__(
         self,
-        size_bytes: int,
-        workload: Workload,
+        traffic: Traffic,
         workspace: Workspace,
         kind: int = socket.SOCK_STREAM,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
         try:
-            super().__init__(socket.AF_UNIX, size_bytes, workload, kind)
+            super().__init__(socket.AF_UNIX, traffic, kind)
         except BaseException:
             self._path.close()
             raise
@@ -47,8 +54,8 @@ class UnixLink(SocketLink):
 class AbstractLink(SocketLink):
     """Sockets met at a name in Linux's abstract namespace, which needs no file."""
 
-    def __init__(self, size_bytes: int, workload: Workload) -> None:
-        super().__init__(socket.AF_UNIX, size_bytes, workload)
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__(socket.AF_UNIX, traffic)
 
     def bind(self, listener: socket.socket) -> Address:
         name = f"\0ipcbench-{os.urandom(16).hex()}"  # nobody can guess it and connect first
@@ -59,9 +66,9 @@ class AbstractLink(SocketLink):
 class PairLink(Link):
     """Two sockets that were joined when they were made."""
 
-    def __init__(self, size_bytes: int, workload: Workload) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._ends = {"client": client, "server": server}
 
@@ -90,13 +97,13 @@ class Unix(Transport):
     mediums = ("unix-stream", "socket-file")
     workloads = CONNECTING
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return {"sun_path": f"{SUN_PATH_BYTES} bytes, the closing NUL included"} | known(
             {"net.core.wmem_default": "bytes of send buffer"}
         )
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return UnixLink(message_size_bytes, workload, workspace)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return UnixLink(traffic, workspace)
 
 
 class UnixSeqpacket(Transport):
@@ -113,14 +120,14 @@ class UnixSeqpacket(Transport):
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "SOCK_SEQPACKET of AF_UNIX needs Linux"
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        return unix_message_limit(message_size_bytes)
+    def rejects(self, traffic: Traffic) -> str | None:
+        return super().rejects(traffic) or unix_message_limit(traffic.message_size_bytes)
 
-    def limits(self) -> Mapping[str, str]:
+    def system_limits(self) -> Mapping[str, str]:
         return known({"net.core.wmem_default": "bytes of send buffer, which a record must fit"})
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return UnixLink(message_size_bytes, workload, workspace, socket.SOCK_SEQPACKET)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return UnixLink(traffic, workspace, socket.SOCK_SEQPACKET)
 
 
 class UnixAbstract(Transport):
@@ -137,8 +144,8 @@ class UnixAbstract(Transport):
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "abstract names need Linux"
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return AbstractLink(message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return AbstractLink(traffic)
 
 
 class Socketpair(Transport):
@@ -151,5 +158,5 @@ class Socketpair(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "no-name")
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return PairLink(message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return PairLink(traffic)

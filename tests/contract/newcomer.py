@@ -2,17 +2,16 @@
 
 import socket
 
-from ipcbench.transports.base import Endpoint, Link, Side, Transport, Workspace
+from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Transport, Workspace
 from ipcbench.transports.parts.sockets import socket_endpoint
-from ipcbench.workloads import Workload
 
 
 class SeqpairLink(Link):
     """Two sockets that were joined when they were made."""
 
-    def __init__(self, size_bytes: int, workload: Workload) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ends = {"client": client, "server": server}
 
@@ -40,10 +39,10 @@ class Seqpair(Transport):
     groups = ("sockets",)
     mediums = ("unix-seqpacket", "no-name")
 
-    def limit(self, message_size_bytes: int, workload: Workload) -> str | None:
-        if message_size_bytes <= 200_000:
-            return None
+    def rejects(self, traffic: Traffic) -> str | None:
+        if traffic.message_size_bytes <= 200_000:
+            return super().rejects(traffic)
         return "a record must fit the send buffer; raise it with sysctl net.core.wmem_default"
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return SeqpairLink(message_size_bytes, workload)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return SeqpairLink(traffic)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from ipcbench.case import LOOPS, Loop
-from ipcbench.measure import native
-from ipcbench.measure.native import driven_by
-from ipcbench.transports.base import Transport, Workspace
+from ipcbench.measure.drivers import native
+from ipcbench.transports.base import Traffic, Transport, Workspace
 from ipcbench.transports.dgram import DatagramLink, half_window
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
+from tests.contract.ends import driven_by
 
-NUMBERING = [transport for transport in TRANSPORTS if transport.numbers_messages]
+NUMBERING = [transport for transport in transports() if transport.numbers_messages]
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -25,11 +25,11 @@ def test_a_lost_message_is_told_with_the_count(
     reason = transport.unavailable() or (native.unavailable() if loop == "native" else None)
     if reason:
         pytest.skip(reason)
-    link = transport.link(size, "throughput", Workspace(tmp_path))
+    link = transport.link(Traffic(size, "throughput"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
-        client, _ = driven_by(loop, link.client())
-        server, _ = driven_by(loop, link.server())
+        client = driven_by(loop, link.client())
+        server = driven_by(loop, link.server())
         for _ in range(4):
             client.send()
         server.receive()
@@ -48,10 +48,10 @@ def test_a_message_of_another_length_is_refused(loop: Loop, tmp_path: Path) -> N
     if loop == "native" and (reason := native.unavailable()):
         pytest.skip(reason)
     (transport,) = (t for t in NUMBERING if t.name == "unix-dgram")
-    link = transport.link(64, "latency", Workspace(tmp_path))
+    link = transport.link(Traffic(64, "latency"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
-        server, _ = driven_by(loop, link.server())
+        server = driven_by(loop, link.server())
         link._ends["client"].send(b"short")
         with pytest.raises(OSError, match="a message of 5 bytes came in place of 64"):
             server.receive()
@@ -69,12 +69,12 @@ def test_a_receiver_that_takes_nothing_is_told_as_that(
     if reason:
         pytest.skip(reason)
     # What is asked for fits one socket's buffer: only the missing credit keeps the sender waiting.
-    link = transport.link(20_000, "throughput", Workspace(tmp_path))
+    link = transport.link(Traffic(20_000, "throughput"), Workspace(tmp_path))
     assert isinstance(link, DatagramLink)
     try:
         soon = struct.pack("@ll", 0, 1000)
         link._ends["client"].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, soon)
-        client, _ = driven_by(loop, link.client())
+        client = driven_by(loop, link.client())
         for _ in range(client.facts["window_messages_count"]):
             client.send()
         with pytest.raises(OSError, match=r"took no message in .*: no credit came"):

@@ -3,24 +3,25 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from ipcbench import transports
 from ipcbench.case import Case
 from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
+from ipcbench.evidence.holdings import Holdings
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
-from ipcbench.transports.base import Endpoint, Link, Medium, Transport, Workspace
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports import registry
+from ipcbench.transports.base import Endpoint, Link, Medium, Traffic, Transport, Workspace
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
-MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
+MECHANISMS = [transport for transport in transports() if not transport.is_control]
 MESSAGES = 10
 
 
@@ -33,12 +34,12 @@ class Swapped(Transport):
         for name in ("name", "summary", "waits", "copies", "source", "groups", "workloads"):
             setattr(self, name, getattr(named, name))
 
-    def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-        return self._really.link(message_size_bytes, workload, workspace)
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        return self._really.link(traffic, workspace)
 
 
 def _named(name: str) -> Transport:
-    (transport,) = (transport for transport in TRANSPORTS if transport.name == name)
+    (transport,) = (transport for transport in transports() if transport.name == name)
     reason = transport.unavailable()
     if reason is not None:
         pytest.skip(f"{name}: {reason}")
@@ -55,12 +56,11 @@ def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
 
 def _register(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts it into the registry in place of the one whose name it has."""
-    others = (each for each in TRANSPORTS if each.name != transport.name)
-    monkeypatch.setattr(transports, "TRANSPORTS", (transport, *others))
+    monkeypatch.setitem(registry.LOADED, transport.name, transport)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
 def test_every_transport_is_proved_in_every_workload(
     transport: Transport, workload: Workload, tmp_path: Path
 ) -> None:
@@ -94,11 +94,12 @@ def test_what_joins_a_pair_proves_its_own_claim_and_no_other(
     case = Case("latency", transport.name, 64 if transport.carries_payload else 0)
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(MESSAGES)
-        server = pair._server_pid
-        assert server is not None
-        seen = kernel.look(server, pair._held_before)
+        assert pair._peer is not None
+        seen = kernel.look(pair._peer.holdings, pair._held_before)
     for other in MECHANISMS:
-        finding = judged(Expected(other.mediums, False, "latency", 0), seen)
+        finding = judged(
+            Expected(other.mediums, False, replies=True, connects=False, sent_bytes=0), seen
+        )
         same = set(other.mediums) - TRACELESS == set(transport.mediums) - TRACELESS
         # A pipe of any size may be called a pipe.
         same = same or (transport.mediums, other.mediums) == (("pipe", "largest"), ("pipe",))
@@ -171,8 +172,8 @@ def test_a_second_way_beside_the_claimed_one_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Both(Swapped):
-        def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
-            return _Beside(super().link(message_size_bytes, workload, workspace), os.pipe())
+        def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+            return _Beside(super().link(traffic, workspace), os.pipe())
 
     _register(Both(_named("unix"), _named("unix")), monkeypatch)
     assert "there is pipe too" in _inspect("unix", "latency", tmp_path).reason
@@ -183,9 +184,9 @@ def test_a_socket_that_isnt_connected_joins_nothing(
     family: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class WithIdle(Swapped):
-        def link(self, message_size_bytes: int, workload: Workload, workspace: Workspace) -> Link:
+        def link(self, traffic: Traffic, workspace: Workspace) -> Link:
             idle = socket.socket(family).detach()
-            return _Beside(super().link(message_size_bytes, workload, workspace), (idle,))
+            return _Beside(super().link(traffic, workspace), (idle,))
 
     _register(WithIdle(_named("pipe"), _named("pipe")), monkeypatch)
     finding = _inspect("pipe", "latency", tmp_path)
@@ -195,7 +196,10 @@ def test_a_socket_that_isnt_connected_joins_nothing(
 def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_late(server: int, _known: frozenset[str], _expected: Expected) -> Finding:
+    def too_late(
+        holdings: Callable[[], Holdings], _known: frozenset[str], _expected: Expected
+    ) -> Finding:
+        server = holdings().pid
         os.kill(server, signal.SIGKILL)
         os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
         return Finding("refuted", "it holds nothing")
@@ -215,7 +219,7 @@ def test_a_server_that_dies_while_it_is_looked_at_died_and_isnt_refuted(
 def test_where_the_kernel_cant_be_asked_a_launch_says_so_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_server: int, _known: frozenset[str]) -> None:
+    def refused(_server: Callable[[], Holdings], _known: frozenset[str]) -> None:
         raise kernel.CannotLook("there is no /proc here")
 
     monkeypatch.setattr("ipcbench.evidence.witness.look", refused)

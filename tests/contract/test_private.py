@@ -18,7 +18,7 @@ from ipcbench.results.files import write_atomically
 from ipcbench.system.scratch import scratch, sweep
 from ipcbench.transports import multiproc
 from ipcbench.transports.base import DEV_SHM, Transport, Workspace, momentary_name
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 from tests.command import ROOT, environment
 
 _DEV_MQUEUE = Path("/dev/mqueue")
@@ -122,7 +122,7 @@ MADE = {
 
 
 @pytest.mark.usefixtures("generous")
-@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
 def test_all_that_has_a_name_is_the_owners_alone(transport: Transport, tmp_path: Path) -> None:
     if reason := transport.unavailable():
         pytest.skip(reason)

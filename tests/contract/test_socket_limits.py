@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.transports.base import Transport, Unavailable, Workspace
+from ipcbench.transports.base import Traffic, Transport, Unavailable, Workspace
 from ipcbench.transports.parts import sockets
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
-from ipcbench.transports.registry import TRANSPORTS, get_transport
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.transports.registry import get_transport, transports
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_in_a_folder_with_a_path_longer_than_sun_path_messages_arrive_and_nothin
     name: str, deep: Path
 ) -> None:
     before = set(Path("/proc/self/fd").iterdir())
-    link = get_transport(name).link(64, "throughput", Workspace(deep))
+    link = get_transport(name).link(Traffic(64, "throughput"), Workspace(deep))
     with ThreadPoolExecutor(1) as elsewhere:
         served = elsewhere.submit(link.server)
         client, server = link.client(), served.result(timeout=10)
@@ -48,14 +48,14 @@ def test_where_descriptors_have_no_paths_such_a_folder_is_refused_with_the_lengt
 ) -> None:
     monkeypatch.setattr(sockets, "_DESCRIPTORS", "/nowhere")
     with pytest.raises(Unavailable, match=r"takes \d+ bytes and sun_path holds 108.*TMPDIR"):
-        get_transport("unix").link(64, "latency", Workspace(deep))
+        get_transport("unix").link(Traffic(64, "latency"), Workspace(deep))
 
 
 def test_the_longest_socket_path_that_fits_is_used(tmp_path: Path) -> None:
     room = 108 - 1 - len(os.fsencode(tmp_path / "socket")) - 1
     directory = tmp_path / ("d" * room)
     directory.mkdir()
-    link = get_transport("unix").link(64, "latency", Workspace(directory))
+    link = get_transport("unix").link(Traffic(64, "latency"), Workspace(directory))
     assert len(os.fsencode(directory / "socket")) == 107
     assert (directory / "socket").is_socket()
     link.close()
@@ -67,7 +67,7 @@ def test_nagle_is_off_at_both_ends_and_only_loopback_listens(name: str, tmp_path
     transport = get_transport(name)
     if reason := transport.unavailable():
         pytest.skip(reason)
-    link = transport.link(64, "latency", Workspace(tmp_path))
+    link = transport.link(Traffic(64, "latency"), Workspace(tmp_path))
     listener: socket.socket = link._listener  # type: ignore[attr-defined]
     assert listener.getsockname()[0] in {"127.0.0.1", "::1"}
     client = socket.create_connection(listener.getsockname()[:2])
@@ -85,7 +85,7 @@ LOOPBACK = {f"{int.from_bytes(IPv4Address('127.0.0.1').packed, sys.byteorder):08
     )
     for address in (IPv6Address("::1"), IPv6Address("::ffff:127.0.0.1"))
 }
-OVER_IP = [t for t in TRANSPORTS if any(medium[:3] in {"tcp", "udp"} for medium in t.mediums)]
+OVER_IP = [t for t in transports() if any(medium[:3] in {"tcp", "udp"} for medium in t.mediums)]
 
 
 def _bound_here() -> dict[str, str]:
@@ -105,7 +105,7 @@ def _bound_here() -> dict[str, str]:
 
 def test_what_goes_over_ip_is_known() -> None:
     # By its name, so that a claim that is spelled anew doesn't empty the list above.
-    names = {t.name for t in TRANSPORTS if "inet" in t.name}
+    names = {t.name for t in transports() if "inet" in t.name}
     assert {transport.name for transport in OVER_IP} == names
     assert len(names) == 7
 
@@ -120,7 +120,8 @@ def test_all_that_goes_over_ip_is_bound_to_loopback_only(
     if reason := transport.unavailable():
         pytest.skip(reason)
     before = _bound_here()
-    link = transport.link(1 if workload == "connect" else 64, workload, Workspace(tmp_path))
+    size = DEFINITIONS[workload].fixed_size_bytes or 64
+    link = transport.link(Traffic(size, workload), Workspace(tmp_path))
     try:
         bound = {inode: at for inode, at in _bound_here().items() if inode not in before}
         assert bound  # the listener, or both ends

@@ -1,6 +1,6 @@
 """What `transports.base` promises, for every transport that is listed, driven by every loop.
 
-A transport in TRANSPORTS is tested here the moment it is listed. Rules about messages run in two
+A transport is tested here the moment it is listed in the registry. Rules about messages run in two
 threads of this process; rules about a death run in real processes.
 """
 
@@ -14,21 +14,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import PeerDied
-from ipcbench.measure import native
-from ipcbench.measure.native import driven_by
+from ipcbench.measure import peer
+from ipcbench.measure.drivers import native
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
-from ipcbench.system import process
 from ipcbench.system.scratch import outstanding
-from ipcbench.transports.base import LEDGER, Endpoint, Link, Transport, Workspace
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic, Transport, Workspace
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
+from tests.contract.ends import driven_by, server_pid
 
 _T = TypeVar("_T")
 
@@ -38,11 +38,11 @@ PATIENCE_S = 20
 NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
 
-MECHANISMS = [transport for transport in TRANSPORTS if not transport.is_control]
+MECHANISMS = [transport for transport in transports() if not transport.is_control]
 
 
 def _runnable(transport: Transport, loop: Loop = "python") -> Transport:
-    reason = transport.unavailable() or transport.loop_limit(loop)
+    reason = transport.unavailable() or transport.rejects_driver(loop)
     if reason is None and loop == "native":
         reason = native.unavailable()
     if reason is not None:
@@ -63,14 +63,14 @@ def _joined(
         pytest.skip(f"{transport.name} has no {workload}")
     if not transport.carries_payload and size:
         pytest.skip(f"{transport.name} carries no payload")
-    if reason := transport.limit(size, workload):
+    if reason := transport.rejects(Traffic(size, workload)):
         pytest.skip(reason)
-    link = _runnable(transport, loop).link(size, workload, Workspace(directory))
+    link = _runnable(transport, loop).link(Traffic(size, workload), Workspace(directory))
     try:
         with ThreadPoolExecutor(1) as pool:
             accepting = pool.submit(link.server)
-            client, _ = driven_by(loop, link.client())
-            server, _ = driven_by(loop, accepting.result(PATIENCE_S))
+            client = driven_by(loop, link.client())
+            server = driven_by(loop, accepting.result(PATIENCE_S))
         yield client, server
         client.close()
         server.close()
@@ -92,7 +92,7 @@ def _in_thread(work: Callable[[], _T]) -> "Future[_T]":
     return done
 
 
-@pytest.fixture(params=TRANSPORTS, ids=lambda transport: transport.name)
+@pytest.fixture(params=transports(), ids=lambda transport: transport.name)
 def transport(request: pytest.FixtureRequest) -> Transport:
     """Every transport."""
     chosen: Transport = request.param
@@ -162,7 +162,7 @@ def test_a_sender_waits_for_a_slow_receiver_and_nothing_is_dropped(
     mechanism: Transport, loop: Loop, tmp_path: Path
 ) -> None:
     size, count = 65_000, 100  # 6.5 MB: more than any of them buffers by default
-    if mechanism.limit(size, "throughput"):
+    if mechanism.rejects(Traffic(size, "throughput")):
         size, count = 8192, 800  # for what carries small messages only
     with _joined(mechanism, size, "throughput", tmp_path, loop) as (client, server):
 
@@ -214,12 +214,13 @@ def test_closing_twice_is_allowed_and_nothing_stays(
     with _joined(transport, size, workload, tmp_path, loop) as (client, server):
         for end in (client, server, client, server):
             end.close()
-    link = transport.link(size, workload, Workspace(tmp_path))
+    link = transport.link(Traffic(size, workload), Workspace(tmp_path))
     link.close()
     link.close()
     ledger = tmp_path / LEDGER
-    left = outstanding(ledger.read_text()) if ledger.exists() else []
-    assert left == []
+    noted = ledger.read_text() if ledger.exists() else ""
+    assert outstanding(noted) == []
+    assert {line.split()[1] for line in noted.splitlines()} <= set(transport.leftovers)
     assert [path for path in tmp_path.iterdir() if path != ledger] == []
 
 
@@ -229,13 +230,24 @@ def test_the_summary_and_the_wait_are_one_line_each(
 ) -> None:
     for text in (
         *(transport.name, transport.summary, transport.waits, transport.copies, transport.source),
-        *transport.limits().values(),
+        *transport.system_limits().values(),
     ):
         assert text
         assert "\n" not in text
     assert len(transport.summary) <= 52  # a line of `ipcbench list` has 80 columns
-    assert transport.limit(64, workload) is None
+    assert transport.rejects(Traffic(64, workload)) is None
     assert get_transport(transport.name) is transport
+
+
+@pytest.mark.parametrize(
+    "more", [{"window": 2}, {"clients": 2}, {"settings": (("sndbuf", "1m"),)}], ids=str
+)
+def test_traffic_that_no_link_is_made_for_is_refused(
+    transport: Transport, more: dict[str, Any]
+) -> None:
+    traffic = Traffic(64 if transport.carries_payload else 0, transport.workloads[0])
+    assert transport.rejects(traffic) is None
+    assert transport.rejects(traffic._replace(**more)) is not None
 
 
 @pytest.mark.parametrize(
@@ -251,8 +263,7 @@ def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
     case = Case(workload, _runnable(mechanism, loop).name, size, loop, "free")
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(10)
-        server = pair._server_pid
-        assert server is not None
+        server = server_pid(pair)
         noticed = threading.Event()
         killing = _in_thread(lambda: _kill_as_a_driver_sees_it(server, stop, noticed))
         # More messages than any mechanism moves in the time that the kill takes.
@@ -291,7 +302,7 @@ def test_a_servers_death_that_is_seen_as_its_pair_is_closed_leaves_nothing(
 
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(10)
-        monkeypatch.setattr(process, "forget_children", seeing_a_death)
+        monkeypatch.setattr(peer, "forget_children", seeing_a_death)
     assert not outstanding((tmp_path / LEDGER).read_text(encoding="ascii"))
 
 
@@ -305,7 +316,7 @@ def test_the_clients_death_ends_the_server(
     if client == 0:
         try:
             with Pair(case, None, Workspace(tmp_path)) as pair:
-                os.write(writer, str(pair._server_pid).encode())
+                os.write(writer, str(server_pid(pair)).encode())
                 pair.run(50_000_000_000)
         finally:
             os._exit(1)
@@ -343,6 +354,6 @@ def _remove_noted(directory: Path) -> None:
 
 
 def test_a_link_is_a_link(transport: Transport, tmp_path: Path) -> None:
-    link = _runnable(transport).link(64, transport.workloads[0], Workspace(tmp_path))
+    link = _runnable(transport).link(Traffic(64, transport.workloads[0]), Workspace(tmp_path))
     assert isinstance(link, Link)
     link.close()

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipcbench.case import Loop
-from ipcbench.measure import native
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.measure.drivers import native
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
 PAIR_PHASES = (
@@ -50,7 +50,7 @@ class Injection:
 def plan(count: int, seed: int) -> list[Injection]:
     """Plans `count` injections that cycle through all victims, signals and phases."""
     chance = random.Random(seed)
-    mechanisms = [t.name for t in TRANSPORTS if not t.is_control and t.unavailable() is None]
+    mechanisms = [t.name for t in transports() if not t.is_control and t.unavailable() is None]
     kinds = [
         (victim, name, phase)
         for victim, names in FAULTS.items()
@@ -88,7 +88,7 @@ def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
 
 def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
     """Loops that both transports support; connections are made in Python only."""
-    limited = any(get_transport(name).loop_limit("native") for name in names)
+    limited = any(get_transport(name).rejects_driver("native") for name in names)
     if limited or workload == "connect" or native.unavailable() is not None:
         return ["python"]
     return ["python", "native"]

@@ -33,7 +33,7 @@ def test_a_plan_asks_of_both_transports_what_both_can() -> None:
     for one in planned:
         for transport in map(get_transport, one.transports):
             assert one.workload in transport.workloads
-            assert transport.loop_limit(one.loop) is None
+            assert transport.rejects_driver(one.loop) is None
         assert (one.workload, one.loop) != ("connect", "native")
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.results import store
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from tests.command import environment
 
 LIMIT_S = 5.0
@@ -37,7 +37,7 @@ _ONE_OF_EACH_KIND = (
 def _mechanisms(usual: tuple[str, ...]) -> list[str]:
     return [
         transport.name
-        for transport in TRANSPORTS
+        for transport in transports()
         if not transport.is_control
         and transport.unavailable() is None
         and (os.environ.get(ALL) or transport.name in usual)
@@ -125,7 +125,7 @@ def _finished_launches(path: Path, of: str = "") -> int:
 
 def _hardest(name: str) -> tuple[str, ...]:
     """What to run where nothing but the end counts: the loop in C, which no bytecode breaks."""
-    limited = native.unavailable() or get_transport(name).loop_limit("native")
+    limited = native.unavailable() or get_transport(name).rejects_driver("native")
     return "--sizes=64", "--workloads=latency", f"--loop={'python' if limited else 'native'}"
 
 

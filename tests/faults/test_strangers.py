@@ -20,15 +20,15 @@ from ipcbench.case import Case
 from ipcbench.measure import pair as pair_module
 from ipcbench.measure.pair import Pair
 from ipcbench.results import store
-from ipcbench.transports.base import Link, Transport, Workspace
+from ipcbench.transports.base import Link, Traffic, Transport, Workspace
 from ipcbench.transports.parts import gate
-from ipcbench.transports.registry import TRANSPORTS, get_transport
+from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import Workload
 from tests.command import environment
 
 LISTENING = [
     transport.name
-    for transport in TRANSPORTS
+    for transport in transports()
     if "connect" in transport.workloads and not getattr(transport, "nagle", False)
 ]
 UDP = ["inet-udp", "inet6-udp"]
@@ -198,7 +198,7 @@ def test_nobody_listens_any_more_once_the_client_is_there(
 
 @pytest.mark.parametrize("name", UDP)
 def test_datagrams_of_a_stranger_never_reach_a_socket(name: str, tmp_path: Path) -> None:
-    link: Any = _available(name).link(64, "latency", Workspace(tmp_path))
+    link: Any = _available(name).link(Traffic(64, "latency"), Workspace(tmp_path))
     try:
         with socket.socket(link._ends["client"].family, socket.SOCK_DGRAM) as stranger:
             for end in link._ends.values():
@@ -240,7 +240,7 @@ def test_datagrams_that_came_before_the_ends_were_joined_are_thrown_away_and_cou
 
 
 def test_a_unix_datagram_socket_has_no_name_any_more(tmp_path: Path) -> None:
-    link = get_transport("unix-dgram").link(64, "latency", Workspace(tmp_path))
+    link = get_transport("unix-dgram").link(Traffic(64, "latency"), Workspace(tmp_path))
     try:
         assert list(tmp_path.iterdir()) == []
     finally:

@@ -13,17 +13,17 @@ import pytest
 import ipcbench as ipcbench_package
 from ipcbench.analysis import frame
 from ipcbench.case import Case
-from ipcbench.measure import native
+from ipcbench.measure.drivers import native
 from ipcbench.results import store
 from ipcbench.system.cpus import allowed_cpus
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 from ipcbench.workloads import DEFAULT_WORKLOADS
 from tests.command import QUICK, environment, ipcbench, run
 
 DATA = Path(__file__).parent.parent / "data"
 BENCH_SCRIPTS = ("latency", "throughput")
-RUNNABLE = [t.name for t in TRANSPORTS if t.unavailable() is None]
-USUAL = [t.name for t in TRANSPORTS if t.name in RUNNABLE and (t.is_default or t.is_control)]
+RUNNABLE = [t.name for t in transports() if t.unavailable() is None]
+USUAL = [t.name for t in transports() if t.name in RUNNABLE and (t.is_default or t.is_control)]
 needs_native = pytest.mark.skipif(native.unavailable() is not None, reason="no native loop here")
 
 
@@ -49,7 +49,7 @@ def test_compare_measures_shows_and_saves(tmp_path: Path) -> None:
             assert (mechanisms[f"cpus_seen_{side}"] == pinned).all()
 
     rows = list(csv.DictReader(io.StringIO((tmp_path / "run.csv").read_text())))
-    usual = [t for t in TRANSPORTS if t.name in USUAL]
+    usual = [t for t in transports() if t.name in USUAL]
     assert len(rows) == sum(len(set(t.workloads) & set(DEFAULT_WORKLOADS)) for t in usual)
     assert tuple(rows[0]) == frame.CASE_COLUMNS
 
@@ -155,7 +155,7 @@ def test_list_says_of_each_transport_whether_it_can_run(tmp_path: Path) -> None:
     assert done.returncode == 0
     firsts = [line.split()[:2] for line in done.stdout.splitlines() if line.startswith("  ")]
     listed = [first for first in firsts if first[1] in {"yes", "no"}]
-    expected = [[t.name, "no" if t.unavailable() else "yes"] for t in TRANSPORTS]
+    expected = [[t.name, "no" if t.unavailable() else "yes"] for t in transports()]
     assert sorted(listed) == sorted(expected)
     assert "\nnative loop: " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -12,7 +12,7 @@ from ipcbench.errors import UsageError
 from ipcbench.system import process
 from ipcbench.system.lock import machine_lock
 from ipcbench.system.scratch import OWNER, PREFIX
-from ipcbench.transports.base import LEDGER, Workspace
+from ipcbench.transports.base import LEDGER, Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 from tests.command import QUICK, ipcbench
 
@@ -69,7 +69,7 @@ def _left_behind(folder: Path, owner: str) -> Path:
     launch = directory / "launch"
     launch.mkdir(parents=True)
     (directory / OWNER).write_text(owner)
-    link = get_transport("sysv-sem").link(0, "latency", Workspace(launch))
+    link = get_transport("sysv-sem").link(Traffic(0, "latency"), Workspace(launch))
     assert (launch / LEDGER).exists()
     link._counters._semaphores.clear()  # type: ignore[attr-defined]  # forgotten, not removed
     return directory

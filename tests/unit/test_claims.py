@@ -19,7 +19,7 @@ from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_pa
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
 from ipcbench.system.cpus import allowed_cpus
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.transports.registry import transports
 from ipcbench.workloads import WORKLOADS, Workload
 from tests.asked import plan_of
 from tests.replay import RUN_METADATA, Recorded, replayed
@@ -322,7 +322,7 @@ def test_a_run_made_to_judge_claims_is_known_by_its_command(
 
 
 def test_claims_are_about_transports_that_exist() -> None:
-    assert set(TRANSPORTS_NEEDED) <= {transport.name for transport in TRANSPORTS}
+    assert set(TRANSPORTS_NEEDED) <= {transport.name for transport in transports()}
 
 
 def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:

@@ -334,14 +334,14 @@ def test_no_temporary_folder_is_fatal(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_transport_that_cant_run_is_noted_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "TRANSPORTS", (Missing(), Unix(), Null()))
+    monkeypatch.setattr(doctor, "transports", lambda: (Missing(), Unix(), Null()))
     assert _found(tmp_path, "transports") == Check("transports", "ok", "2 of 3 can run")
     says = "can't run: no sockets; try another kernel"
     assert _found(tmp_path, "unix") == Check("unix", "note", says)
 
 
 def test_nothing_but_controls_is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "TRANSPORTS", (Missing(), Null()))
+    monkeypatch.setattr(doctor, "transports", lambda: (Missing(), Null()))
     findings = examine(tmp_path)
     assert [found.topic for found in findings if found.level == "fatal"] == ["transports"]
     assert exit_code(findings) == EXIT_CASES_FAILED

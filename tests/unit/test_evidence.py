@@ -1,6 +1,5 @@
 """Evidence from recorded tables: parsers, matching, verdicts. Nothing here asks the kernel."""
 
-import os
 import struct
 
 import pytest
@@ -12,7 +11,7 @@ from ipcbench.evidence.sockdiag import unix_answer, unix_request
 from ipcbench.evidence.sockets import TcpFacts
 from ipcbench.evidence.verdict import Expected, Finding, judged
 from ipcbench.transports.base import Medium
-from ipcbench.workloads import Workload
+from ipcbench.workloads import DEFINITIONS, Workload
 
 UNIX = """\
 Num       RefCount Protocol Flags    Type St Inode Path
@@ -71,7 +70,9 @@ def _pipe(number: int, inode: int, how: str) -> Descriptor:
 def _expected(
     *mediums: Medium, workload: Workload = "latency", sent: int = 0, control: bool = False
 ) -> Expected:
-    return Expected(mediums, control, workload, sent)
+    row = DEFINITIONS[workload]
+    connects = row.quantity == "connection"
+    return Expected(mediums, control, replies=row.replies, connects=connects, sent_bytes=sent)
 
 
 def _judged(expected: Expected, *found: Carrier) -> Finding:
@@ -331,6 +332,6 @@ def test_an_answer_of_the_kernel_that_is_cut_short_is_no_witness(
 ) -> None:
     answer = struct.pack("=IHHIIi", 20, 2, 0, 0, 0, -2)[:size]
     monkeypatch.setattr(witness, "look", lambda *_: unix_answer(answer))
-    found = witness.inspect(os.getpid(), frozenset(), _expected())
+    found = witness.inspect(lambda: Holdings(1, (), ()), frozenset(), _expected())
     assert found.outcome == "not witnessed"
     assert found.reason.startswith("a table of this kernel has another form: error: ")

@@ -26,7 +26,7 @@ ROOMS = {
     "analysis": {"results"},
     "measure": {"system", "evidence", "transports"},
     "results": set(),
-    "system": {"transports.registry"},
+    "system": {"transports.base", "transports.registry"},
     "evidence": {"transports.base"},
     "transports": set(),
 }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ipcbench.measure import native
-from ipcbench.transports.registry import TRANSPORTS
+from ipcbench.measure.drivers import native
+from ipcbench.transports.registry import transports
 from tests.command import ROOT
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 if reason := native.unavailable():
     pytest.skip(reason, allow_module_level=True)
 
-SOURCE = Path(native.__file__).with_suffix(".c")
+SOURCE = ROOT / "ipcbench/measure/native.c"
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
 
 
@@ -141,44 +141,50 @@ from pathlib import Path
 import _native
 sys.modules["ipcbench.measure._native"] = _native
 
-from ipcbench.measure.native import driven_by
-from ipcbench.transports.registry import TRANSPORTS
-from ipcbench.transports.base import Workspace
+from ipcbench.measure.control import NoAcknowledgement
+from ipcbench.measure.drivers.native import Client, NativeEndpoint, Server, rejects
+from ipcbench.transports.registry import transports
+from ipcbench.transports.base import Traffic, Workspace
 
 def there(work, *arguments):
     thread = threading.Thread(target=work, args=arguments, daemon=True)
     thread.start()
     return thread
 
-def exchange(transport, size, workload, directory):
+class Joined(NoAcknowledgement):
+    def __init__(self, serving):
+        self._serving = serving
+    def wait(self):
+        self._serving and self._serving.join()
+
+def exchange(transport, traffic, directory):
     ends = {}
-    link = transport.link(size, workload, Workspace(directory))
-    opening = there(lambda: ends.update(server=driven_by("native", link.server())))
-    client, loops = driven_by("native", link.client())
+    link = transport.link(traffic, Workspace(directory))
+    opening = there(lambda: ends.update(server=NativeEndpoint(link.server())))
+    near = NativeEndpoint(link.client())
+    assert type(near.core) is _native.Endpoint
+    client = Client(near, replies=traffic.echoes)
     opening.join()
-    server, _ = ends["server"]
+    server = Server(ends["server"], replies=traffic.echoes)
     alone, count = transport.is_control, 30 if transport.spins else 200
-    assert type(client.core) is _native.Endpoint
-    if workload == "latency":
-        serving = None if alone else there(loops.server_latency, server, count + 10)
-        loops.client_latency(client, count)
-        loops.client_latency_sampled(client, array("q", bytes(80)))
-    else:
-        serving = None if alone else there(loops.server_throughput, server, count)
-        loops.client_throughput(client, count, lambda: serving and serving.join())
+    sampled = 10 if traffic.echoes else 0
+    serving = None if alone else there(server.serve, count + sampled)
+    client.batch(count, NoAcknowledgement() if sampled else Joined(serving))
+    if sampled:
+        client.sample(array("q", bytes(8 * sampled)))
     if serving:
         serving.join()
     client.close()
     server.close()
     link.close()
 
-for transport in TRANSPORTS:
-    if transport.unavailable() is None and transport.loop_limit("native") is None:
+for transport in transports():
+    if transport.unavailable() is None and transport.rejects_driver("native") is None:
         for workload in transport.workloads:
-            if workload != "connect":
+            if not rejects(workload):
                 for size in (1000, 8) if transport.carries_payload else (0,):
                     with tempfile.TemporaryDirectory() as directory:
-                        exchange(transport, size, workload, Path(directory))
+                        exchange(transport, Traffic(size, workload), Path(directory))
                     print(transport.name, workload)
 
 def buffers():
@@ -218,10 +224,10 @@ def test_the_loops_run_clean_under_address_and_undefined_behaviour_sanitizers(
     )
     expected = [
         f"{transport.name} {workload}"
-        for transport in TRANSPORTS
-        if transport.unavailable() is None and transport.loop_limit("native") is None
+        for transport in transports()
+        if transport.unavailable() is None and transport.rejects_driver("native") is None
         for workload in transport.workloads
-        if workload != "connect"
+        if not native.rejects(workload)
         for _ in range(2 if transport.carries_payload else 1)
     ]
     assert done.stdout.splitlines() == [*expected, "done"], done.stderr

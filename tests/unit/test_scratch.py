@@ -1,4 +1,5 @@
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,8 @@ import pytest
 from ipcbench.errors import UsageError
 from ipcbench.system import process
 from ipcbench.system.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
-from ipcbench.transports.base import DEV_SHM, LEDGER, Workspace, momentary_name
-from ipcbench.transports.registry import get_transport
+from ipcbench.transports.base import DEV_SHM, LEDGER, Traffic, Workspace, momentary_name
+from ipcbench.transports.registry import get_transport, removers
 
 
 def test_a_ledger_names_what_was_made_and_not_taken_back() -> None:
@@ -33,7 +34,7 @@ def test_a_scratch_directory_is_private_and_gone_afterwards() -> None:
 def test_a_sweep_removes_the_semaphores_a_dead_process_noted(tmp_path: Path) -> None:
     if reason := get_transport("sysv-shm").unavailable():
         pytest.skip(reason)
-    link = get_transport("sysv-shm").link(64, "throughput", Workspace(tmp_path))
+    link = get_transport("sysv-shm").link(Traffic(64, "throughput"), Workspace(tmp_path))
     keys = [key for _, key in outstanding((tmp_path / LEDGER).read_text())]
     assert len(keys) == 2
     sweep(tmp_path)
@@ -49,13 +50,13 @@ def test_the_janitor_cleans_up_after_a_process_that_is_killed(stop: signal.Signa
     program = """
 import sys
 from ipcbench.system.scratch import scratch
-from ipcbench.transports.base import Workspace
+from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 with scratch() as private:
-    link = get_transport("unix").link(64, "latency", Workspace(private.directory))
+    link = get_transport("unix").link(Traffic(64, "latency"), Workspace(private.directory))
     shm = get_transport("sysv-shm")
     if not shm.unavailable():
-        keep = shm.link(64, "latency", Workspace(private.directory))
+        keep = shm.link(Traffic(64, "latency"), Workspace(private.directory))
     print(private.directory, flush=True)
     sys.stdin.read()
 """
@@ -83,6 +84,45 @@ def test_a_sweep_removes_names_that_a_dead_process_had_for_a_moment(tmp_path: Pa
     sweep(tmp_path)
     assert not any(path.exists() for path in made)
     sweep(tmp_path)  # gone already is no error
+
+
+def test_a_janitor_removes_every_kind_without_an_import_after_its_fork() -> None:
+    if not DEV_SHM.is_dir():
+        pytest.skip(f"there is no {DEV_SHM}")
+    program = """
+import os, sys
+from ipcbench.system.scratch import scratch
+def without_imports(fork=os.fork):
+    pid = fork()
+    if pid == 0:
+        sys.meta_path.clear()
+    return pid
+os.fork = without_imports
+with scratch() as private:
+    print(private.directory, flush=True)
+    sys.stdin.read()
+"""
+    made = [DEV_SHM / f"sem.{momentary_name(9)}", DEV_SHM / momentary_name(9)]
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        directory = Path(run.stdout.readline().strip())
+        (janitor,) = process.children(run.pid)
+        watch = os.pidfd_open(janitor)
+        try:
+            for path in made:
+                path.touch(mode=0o600)
+            for kind in removers():
+                Workspace(directory).note(kind, 9)
+            run.kill()
+            assert select.select([watch], [], [], 30)[0]
+            left = [path for path in (*made, directory) if path.exists()]
+        finally:
+            os.close(watch)
+            for path in made:
+                path.unlink(missing_ok=True)
+    assert left == []
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_turns_take_no_descriptor(tmp_path: Path) -> None:
 
 
 def test_launches_without_room_for_their_directories_fail_with_the_reason(tmp_path: Path) -> None:
-    launcher = WorkerLauncher(Scratch(tmp_path / "gone", 0), {"free": None}, Effort())
+    launcher = WorkerLauncher(Scratch(tmp_path / "gone", 0, {}), {"free": None}, Effort())
     outcomes = [(case, str(outcome)) for case, outcome in launcher.calibrate(CASES)]
     assert [case for case, _ in outcomes] == CASES
     assert all(told.startswith("no directory for a launch could be made: ") for _, told in outcomes)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import Endpoint, Link, Side, buffer_pair, owner_only
+from ipcbench.transports.base import Endpoint, Link, Side, Traffic, buffer_pair, owner_only
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.sockets import (
     NO_LINGER,
@@ -16,15 +16,14 @@ from ipcbench.transports.parts.sockets import (
     connecting_endpoint,
     opening_message,
 )
-from ipcbench.workloads import Workload
 
 
 class PipeLink(Link):
     """Two Connection objects that were joined when they were made."""
 
-    def __init__(self, size_bytes: int, workload: Workload) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         from multiprocessing import connection
 
         client, server = connection.Pipe(duplex=True)
@@ -56,8 +55,7 @@ class ListenerLink(Link):
         self,
         family: str,
         address: Any,
-        size_bytes: int,
-        workload: Workload,
+        traffic: Traffic,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_close` is called once the listener is closed, or couldn't be made."""
@@ -66,8 +64,8 @@ class ListenerLink(Link):
         self._connect = connection.Client
         self._wrap = connection.Connection
         self._family = family
-        self._size_bytes = size_bytes
-        self._workload = workload
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes, self._connects = traffic.echoes, traffic.connects
         self._token = new_token()
         self._on_close = on_close
         try:
@@ -79,25 +77,24 @@ class ListenerLink(Link):
         # It has no public way to its socket, and its own `accept` lets everybody in.
         inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
         self._socket: socket.socket = inner._socket  # noqa: SLF001
-        connects = workload == "connect"
-        header = struct.pack("!i", len(self._token) + 1) if connects else b""
-        self._gate = Gate(self._socket, header + self._token, 1 if connects else 0)
+        header = struct.pack("!i", len(self._token) + 1) if self._connects else b""
+        self._gate = Gate(self._socket, header + self._token, 1 if self._connects else 0)
         self._watch = Watch()
 
     def client(self) -> Endpoint:
-        if self._workload == "connect":
+        if self._connects:
             return connecting_endpoint(self._connect_once, self._token)
         end = self._connect(self._listener.address, self._family)
         os.write(end.fileno(), self._token)
         return connection_endpoint(end, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
-        if self._workload == "connect":
+        if self._connects:
             return self._answering()
         connection, _ = self._gate.admit()
         self._socket.close()
         end = self._wrap(connection.detach())
-        endpoint = connection_endpoint(end, self._size_bytes, echoes=self._workload == "latency")
+        endpoint = connection_endpoint(end, self._size_bytes, echoes=self._echoes)
         endpoint.facts = self._gate.facts
         return endpoint
 

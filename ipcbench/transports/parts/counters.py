@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from ipcbench.transports.base import DEV_SHM, Loop, Unavailable, Workspace, momentary_name
+from ipcbench.case import Loop
+from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_name
 from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
 
@@ -172,6 +174,10 @@ def remove_from_dev_shm(name: str) -> None:
         pass  # there is no such folder, or it is read-only
 
 
+SEMAPHORES = MappingProxyType({SEMAPHORE_KIND: remove_semaphore})
+"""The `leftovers` of a transport with POSIX semaphores."""
+
+
 @contextmanager
 def semaphores_explained() -> Iterator[None]:
     """Turns a failure to make a POSIX semaphore in the block into Unavailable with the reason."""
@@ -195,14 +201,15 @@ def dev_shm_unavailable() -> str | None:
     return f"{DEV_SHM} {what}; mount a tmpfs there"
 
 
-def dev_shm_limit(bytes_of_memory: int, semaphores: int) -> str | None:
-    """The reason why this much shared memory and these semaphores don't fit; None if they do."""
-    if sys.platform != "linux":
-        return None
-    # A semaphore has a file of its own, and a file has whole pages.
-    pages = -(-bytes_of_memory // mmap.PAGESIZE) + semaphores
-    needed, room = pages * mmap.PAGESIZE, dev_shm_room()
-    if needed <= room:
+def dev_shm_bytes(bytes_of_memory: int, semaphores: int) -> int:
+    """Bytes of /dev/shm that a segment and semaphores take: each is a file, of whole pages."""
+    return (-(-bytes_of_memory // mmap.PAGESIZE) + semaphores) * mmap.PAGESIZE
+
+
+def dev_shm_limit(needed: int) -> str | None:
+    """The reason why so many bytes don't fit into /dev/shm; None if they do."""
+    room = dev_shm_room()
+    if sys.platform != "linux" or needed <= room:
         return None
     return f"needs {needed:,} bytes of {DEV_SHM} and {room:,} are free; make it larger"
 

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from ipcbench.transports.base import Endpoint, Link, Workspace, message_buffer
+from ipcbench.transports.base import Endpoint, Link, Traffic, Workspace, message_buffer
 from ipcbench.transports.shapes import QueueShape
-from ipcbench.workloads import Workload
 
 _PAGE_BYTES = 4096
 _WHOLE = slice(None)
@@ -22,9 +21,9 @@ class QueueLink(Link):
 
     system: ClassVar[Literal["sysv", "posix"]]
 
-    def __init__(self, size_bytes: int, workload: Workload, workspace: Workspace) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic, workspace: Workspace) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         self._workspace = workspace
         self._queues: list[Any] = []
         try:

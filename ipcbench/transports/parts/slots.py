@@ -18,9 +18,8 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from ipcbench.transports.base import Endpoint, Link, Side, Unavailable, buffer_pair
+from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Unavailable, buffer_pair
 from ipcbench.transports.shapes import CounterShape, DirectionShape, SlotsShape
-from ipcbench.workloads import Workload
 
 CACHE_LINE_BYTES = 64
 TO_SERVER_FILLED, TO_SERVER_FREE, TO_CLIENT_FILLED = range(3)
@@ -126,15 +125,13 @@ def reserve(descriptor: int, size_bytes: int) -> None:
 class SlotsLink(Link):
     """Shared memory with slots, its counters, and the endpoints that use them."""
 
-    def __init__(
-        self, size_bytes: int, workload: Workload, memory: Memory, counters: Counters
-    ) -> None:
-        self._size_bytes = size_bytes
-        self._echoes = workload == "latency"
+    def __init__(self, traffic: Traffic, memory: Memory, counters: Counters) -> None:
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes = traffic.echoes
         self._memory = memory
         self._counters = counters
         self._endpoints: list[Endpoint] = []
-        self._ring = Ring(1, 1) if self._echoes else ring(size_bytes)
+        self._ring = Ring(1, 1) if self._echoes else ring(self._size_bytes)
         try:
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
@@ -341,10 +338,11 @@ def ring(size_bytes: int) -> Ring:
     return Ring(min(_PARTS, slots), max(1, slots // _PARTS))
 
 
-def memory_size(size_bytes: int, workload: Workload) -> int:
-    """Bytes of shared memory that a link of this message size takes."""
-    slots = 2 if workload == "latency" else ring(size_bytes).slots
-    return _HEADER_BYTES + slots * slot_stride(size_bytes)
+def memory_size(traffic: Traffic) -> int:
+    """Bytes of shared memory that a link for this traffic takes."""
+    size = traffic.message_size_bytes
+    slots = 2 if traffic.echoes else ring(size).slots
+    return _HEADER_BYTES + slots * slot_stride(size)
 
 
 def _one_way() -> Any:

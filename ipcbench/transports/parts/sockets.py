@@ -21,6 +21,7 @@ from ipcbench.transports.base import (
     Endpoint,
     Link,
     Side,
+    Traffic,
     Unavailable,
     buffer_pair,
     kernel_setting,
@@ -160,16 +161,14 @@ class SocketLink(Link):
     holds no orderly end of a TCP connection.
     """
 
-    def __init__(
-        self, family: int, size_bytes: int, workload: Workload, kind: int = socket.SOCK_STREAM
-    ) -> None:
+    def __init__(self, family: int, traffic: Traffic, kind: int = socket.SOCK_STREAM) -> None:
         self._family = family
         self._kind = kind
-        self._size_bytes = size_bytes
-        self._workload = workload
+        self._size_bytes = traffic.message_size_bytes
+        self._echoes, self._connects = traffic.echoes, traffic.connects
         self._token = new_token()
         self._listener = socket.socket(family, kind)
-        self._gate = Gate(self._listener, self._token, 1 if workload == "connect" else 0)
+        self._gate = Gate(self._listener, self._token, 1 if self._connects else 0)
         self._watch = Watch()
         try:
             with owner_only():
@@ -187,7 +186,7 @@ class SocketLink(Link):
         """Sets the options of either end of a new connection."""
 
     def client(self) -> Endpoint:
-        if self._workload == "connect":
+        if self._connects:
             return connecting_endpoint(self._connect_once, self._token)
         connection = socket.socket(self._family, self._kind)
         try:
@@ -203,13 +202,12 @@ class SocketLink(Link):
         return socket_endpoint(connection, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
-        if self._workload == "connect":
+        if self._connects:
             return self._answering()
         connection, _ = self._gate.admit()
         self._listener.close()
         self.tune(connection)
-        echoes = self._workload == "latency"
-        endpoint = socket_endpoint(connection, self._size_bytes, echoes=echoes)
+        endpoint = socket_endpoint(connection, self._size_bytes, echoes=self._echoes)
         endpoint.facts = {**endpoint.facts, **self._gate.facts}
         return endpoint
 
@@ -263,12 +261,10 @@ class SocketLink(Link):
 class TcpLink(SocketLink):
     """TCP over a loopback address, at a port the kernel chose, with Nagle's algorithm on or off."""
 
-    def __init__(
-        self, family: int, host: str, size_bytes: int, workload: Workload, *, nagle: bool
-    ) -> None:
+    def __init__(self, family: int, host: str, traffic: Traffic, *, nagle: bool) -> None:
         self._host = host
         self._nagle = nagle
-        super().__init__(family, size_bytes, workload)
+        super().__init__(family, traffic)
 
     def bind(self, listener: socket.socket) -> Address:
         listener.bind((self._host, 0))

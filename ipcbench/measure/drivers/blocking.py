@@ -1,0 +1,131 @@
+"""The timed loops in Python, over calls that block. No other Python is timed.
+
+Only the work is between the two clock reads: the endpoint's calls are bound outside, `repeat`
+counts without making an object, and there is no error handling. The contract of `send` and
+`receive` is in `transports.base`.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import repeat
+from time import perf_counter, perf_counter_ns
+from typing import ClassVar
+
+from ipcbench.measure.drivers.base import Acknowledged, Samples
+from ipcbench.transports.base import Endpoint
+
+
+def client_latency(endpoint: Endpoint, messages: int) -> float:
+    """Times this many full round trips, in seconds."""
+    send, receive = endpoint.send, endpoint.receive
+    batch = repeat(None, messages)
+    started = perf_counter()
+    for _ in batch:
+        send()
+        receive()
+    return perf_counter() - started
+
+
+def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
+    """Fills the array with the times of single round trips: one clock read a message.
+
+    A round trip ends where the next begins, so the clock's own cost is in each of them; the
+    `null` transport's samples are that cost and nothing else.
+    """
+    send, receive, clock = endpoint.send, endpoint.receive, perf_counter_ns
+    before = clock()
+    for index in range(len(samples_ns)):
+        send()
+        receive()
+        now = clock()
+        samples_ns[index] = now - before
+        before = now
+
+
+def server_latency(endpoint: Endpoint, messages: int) -> None:
+    """Echoes this many messages."""
+    send, receive = endpoint.send, endpoint.receive
+    for _ in repeat(None, messages):
+        receive()
+        send()
+
+
+def client_throughput(
+    endpoint: Endpoint, messages: int, acknowledged: Callable[[], object]
+) -> float:
+    """Seconds from the first message to the receiver's acknowledgement of the last."""
+    send = endpoint.send
+    batch = repeat(None, messages)
+    started = perf_counter()
+    for _ in batch:
+        send()
+    acknowledged()
+    return perf_counter() - started
+
+
+def server_throughput(endpoint: Endpoint, messages: int) -> None:
+    """Receives this many messages; the caller acknowledges the last."""
+    receive = endpoint.receive
+    for _ in repeat(None, messages):
+        receive()
+
+
+class End:
+    """One end over an endpoint whose calls block."""
+
+    collects_garbage: ClassVar[bool] = False
+
+    def __init__(self, endpoint: Endpoint, *, replies: bool) -> None:
+        """`replies` is whether the workload has them."""
+        self._endpoint = endpoint
+        self._replies = replies
+        self.outgoing = endpoint.outgoing
+        self.incoming = endpoint.incoming
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """The facts of the endpoint."""
+        return self._endpoint.facts
+
+    def close(self) -> None:
+        """Closes the endpoint."""
+        self._endpoint.close()
+
+
+class Client(End):
+    """The client of the loop in Python."""
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Times a batch; see `drivers.base`."""
+        if not self._replies:
+            return client_throughput(self._endpoint, messages, acknowledged.wait)
+        elapsed = client_latency(self._endpoint, messages)
+        acknowledged.wait()
+        return elapsed
+
+    def sample(self, samples_ns: Samples) -> None:
+        """Times single round trips."""
+        client_latency_sampled(self._endpoint, samples_ns)
+
+    def exchange(self) -> None:
+        """Sends one message and receives its reply."""
+        self._endpoint.send()
+        if self._replies:
+            self._endpoint.receive()
+
+
+class Server(End):
+    """The server of the loop in Python."""
+
+    def serve(self, messages: int) -> None:
+        """Serves a batch; see `drivers.base`."""
+        if self._replies:
+            server_latency(self._endpoint, messages)
+        else:
+            server_throughput(self._endpoint, messages)
+
+    def exchange(self, look: Callable[[], None]) -> None:
+        """Receives one message, calls `look`, and replies."""
+        self._endpoint.receive()
+        look()
+        if self._replies:
+            self._endpoint.send()

@@ -1,0 +1,91 @@
+"""The timed loops in C, if the extension `_native` was built; `blocking` documents them."""
+
+from ipcbench.errors import LaunchFailed
+from ipcbench.measure.drivers import blocking
+from ipcbench.measure.drivers.base import Acknowledged, Samples
+from ipcbench.transports.base import Endpoint
+from ipcbench.workloads import DEFINITIONS, Workload
+
+
+def unavailable() -> str | None:
+    """Why this installation has no native loop, and the remedy; None if it has one."""
+    try:
+        import ipcbench.measure._native  # noqa: F401  (whether it can be loaded is the question)
+    except ImportError:
+        return (
+            "the extension wasn't built: install a C compiler and Python's headers, then install"
+            " ipcbench again"
+        )
+    return None
+
+
+def rejects(workload: Workload) -> str | None:
+    """The reason why the loops in C can't run this workload, over any transport; None if they can.
+
+    An endpoint that makes a connection for each message has no shape that they know.
+    """
+    if DEFINITIONS[workload].quantity == "connection":
+        return "connections are made by the loop in Python only"
+    return None
+
+
+class NativeEndpoint(Endpoint):
+    """An endpoint driven in C, `send` and `receive` too: the position in a ring is C's to keep."""
+
+    __slots__ = ("core",)
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        reason = unavailable()
+        if reason is not None or endpoint.shape is None:
+            raise LaunchFailed(f"no native loop: {reason or 'this transport has none'}")
+        from ipcbench.measure import _native
+
+        self.core = core = _native.Endpoint(endpoint.shape, endpoint.outgoing, endpoint.incoming)
+
+        def close() -> None:
+            core.close()  # its hold on shared memory goes before the memory does
+            endpoint.close()
+
+        super().__init__(
+            send=core.send,
+            receive=core.receive,
+            outgoing=endpoint.outgoing,
+            incoming=endpoint.incoming,
+            facts=endpoint.facts,
+            close=close,
+        )
+
+
+class Client(blocking.Client):
+    """The client of the loop in C; single messages are the endpoint's calls, also in C."""
+
+    def __init__(self, endpoint: NativeEndpoint, *, replies: bool) -> None:
+        super().__init__(endpoint, replies=replies)
+        self._core = endpoint.core
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Times a batch; see `drivers.base`."""
+        if not self._replies:
+            return self._core.client_throughput(messages, acknowledged.wait)
+        elapsed = self._core.client_latency(messages)
+        acknowledged.wait()
+        return elapsed
+
+    def sample(self, samples_ns: Samples) -> None:
+        """Times single round trips."""
+        self._core.client_latency_sampled(samples_ns)
+
+
+class Server(blocking.Server):
+    """The server of the loop in C; single messages are the endpoint's calls, also in C."""
+
+    def __init__(self, endpoint: NativeEndpoint, *, replies: bool) -> None:
+        super().__init__(endpoint, replies=replies)
+        self._core = endpoint.core
+
+    def serve(self, messages: int) -> None:
+        """Serves a batch; see `drivers.base`."""
+        if self._replies:
+            self._core.server_latency(messages)
+        else:
+            self._core.server_throughput(messages)

@@ -1,0 +1,190 @@
+"""The process at the other end of a pair, as the client sees it: its start, its end, its holdings.
+
+The client notices the end of a forked peer at once: SIGCHLD's handler raises, which breaks any
+blocking call. The client's end ends the peer by PR_SET_PDEATHSIG and by the closed control channel.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn, Protocol
+
+from ipcbench.errors import LaunchFailed, explain_start
+from ipcbench.evidence.holdings import Holdings, holdings
+from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
+from ipcbench.system import process
+from ipcbench.system.signals import forget_children, signals_held_back
+
+_PATIENCE_S = 1.0
+"""Seconds for a peer to end by itself, or to report its failure, before it is killed."""
+
+
+class Peer(Protocol):
+    """The server's process, wherever it runs."""
+
+    def start(self) -> Channel:
+        """Starts the process and returns the client's end of the control channel.
+
+        Raises LaunchFailed.
+        """
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the process was started and its end not waited for yet."""
+
+    def ended(self) -> str | None:
+        """How the process ended by itself; None if it runs, or isn't there."""
+
+    def fileno(self) -> int:
+        """A descriptor that gets readable when the process ends, for a driver that polls."""
+
+    def holdings(self) -> Holdings:
+        """What the process holds now. Raises OSError if it isn't visible."""
+
+    def last_words(self) -> str | None:
+        """The reason that a failing server left on the channel, if it left one."""
+
+    def expect_end(self) -> None:
+        """From now on the process may end, and nobody is told."""
+
+    def wait(self) -> str | None:
+        """Waits a moment for the process to end; kills it if it doesn't. Allowed twice.
+
+        Returns how it ended by itself; None if it had to be killed, or there was none.
+        """
+
+    def kill(self) -> None:
+        """Kills the process and waits for its end. Allowed twice."""
+
+    def close(self) -> None:
+        """Closes what belongs to this end, once the process has ended. Allowed twice."""
+
+
+Serve = Callable[[Channel, int, frozenset[int]], NoReturn]
+"""Runs a forked server, with its channel, its client's process id, and unwanted descriptors."""
+
+
+class ForkedPeer:
+    """A server forked from this process, which therefore shares the link made before."""
+
+    def __init__(
+        self, serve: Serve, on_end: Callable[[str], NoReturn], kept: frozenset[int] = frozenset()
+    ) -> None:
+        """Makes the control channel: before the link, so that nobody takes it for a part of it.
+
+        `on_end` is called once, with how the server ended, wherever the client stands; it raises.
+        `kept` are the descriptors of this process that the server keeps.
+        """
+        self._serve = serve
+        self._on_end = on_end
+        self._unwanted = process.open_descriptors() - kept
+        self._ours, self._theirs = Channel.pair()
+        self._pid: int | None = None
+        self._watch: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, from its start until it is waited for."""
+        return self._pid
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a process id."""
+        return self._pid is not None
+
+    def start(self) -> Channel:
+        """Forks the server; see `Peer`."""
+        signal.signal(signal.SIGCHLD, self._on_child)
+        client_pid = os.getpid()
+        try:
+            # A signal between the fork and its own handlers would send the server through ours.
+            with signals_held_back():
+                pid = os.fork()
+                if pid == 0:
+                    self._ours.close()
+                    self._serve(self._theirs, client_pid, self._unwanted)
+                self._pid = pid
+        except OSError as error:
+            raise LaunchFailed(explain_start(error)) from error
+        self._theirs.close()
+        return self._ours
+
+    def ended(self) -> str | None:
+        """Looks without waiting, and leaves the process to be waited for."""
+        if self._pid is None:
+            return None
+        ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return None if ended is None else process.describe_end(ended)
+
+    def fileno(self) -> int:
+        """A pidfd, opened when it is first asked for. pidfd_open(2)."""
+        if self._watch is None:
+            if self._pid is None:
+                raise LaunchFailed("there is no server to watch: start it first")
+            self._watch = os.pidfd_open(self._pid)
+        return self._watch
+
+    def holdings(self) -> Holdings:
+        """Reads /proc of the server, which is the same user's."""
+        if self._pid is None:
+            raise LaunchFailed("there is no server to look at: start the pair first")
+        return holdings(self._pid)
+
+    def last_words(self) -> str | None:
+        """Reads the channel up to its end, or until the server has had its time."""
+        self._ours.wait_at_most(_PATIENCE_S)
+        try:
+            while True:
+                self._ours.receive()
+        except PeerReported as report:
+            return str(report)
+        except ChannelClosed:
+            return None
+
+    def expect_end(self) -> None:
+        """Takes the handler of SIGCHLD away."""
+        forget_children()
+
+    def wait(self) -> str | None:
+        """Polls, since the wait has a limit; see `Peer`."""
+        pid, self._pid = self._pid, None
+        if pid is None:
+            return None
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return process.describe_exit(os.waitstatus_to_exitcode(status))
+            time.sleep(0.001)
+        _kill(pid)
+        return None
+
+    def kill(self) -> None:
+        """Kills the server; see `Peer`."""
+        self.expect_end()
+        pid, self._pid = self._pid, None
+        if pid is not None:
+            _kill(pid)
+
+    def close(self) -> None:
+        """Closes the channel and the watch, once the server has ended. Allowed twice."""
+        self._ours.close()
+        self._theirs.close()
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            os.close(watch)
+
+    def _on_child(self, _signal: int, _frame: FrameType | None) -> None:
+        """Handles SIGCHLD: tells the server's end, once."""
+        # Between the fork and its return there is no process id yet: the broken channel will tell.
+        how = self.ended()
+        if how is not None:
+            forget_children()
+            self._on_end(how)
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
