@@ -18,7 +18,7 @@ from ipcbench.system.cpus import (
 from ipcbench.system.limits import too_large
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import chosen, get_transport, transports
-from ipcbench.workloads import Workload
+from ipcbench.workloads import DEFINITIONS, Workload
 
 _DEFAULT_BASELINE = "inet"
 
@@ -99,10 +99,9 @@ def _cases(
             continue
         if not transport.carries_payload:
             cases[case._replace(message_size_bytes=0)] = None
-        elif case.workload == "connect":
-            cases[case._replace(message_size_bytes=1)] = None
         else:
-            cases[case] = None
+            fixed = DEFINITIONS[case.workload].fixed_size_bytes
+            cases[case if fixed is None else case._replace(message_size_bytes=fixed)] = None
     return list(cases)
 
 
@@ -145,9 +144,12 @@ def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
         raise UsageError("--matrix takes one transport; write for example: compare pipe --matrix")
     if request.placements:
         raise UsageError("--matrix takes every pair of CPUs; leave --placement out")
-    if "latency" not in request.workloads:
+    round_trips = tuple(
+        name for name in request.workloads if DEFINITIONS[name].quantity == "round_trip"
+    )
+    if not round_trips:
         raise UsageError("--matrix is of round trips; leave --workloads out")
-    return ("latency",)
+    return round_trips
 
 
 def _limit(case: Case, cpus: Cpus | None) -> str | None:
