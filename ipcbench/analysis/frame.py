@@ -1,6 +1,5 @@
 """The pandas frames that every reporter reads: one row a launch, and one row a case."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.launches import Launch
 from ipcbench.results.store import Results
 from ipcbench.workloads import WORKLOADS
 
@@ -115,25 +115,22 @@ def launches(results: Results) -> pd.DataFrame:
     or a connection (connect). `time_s` is their median. `timed_s` is how long the clock ran for
     them in all.
     """
-    rows = []
-    for bench in results.suite or ():
-        case = Case.parse(bench.get_name())
-        for launch in bench.get_runs():
-            batch = launch.get_total_loops()
-            rows.append(
-                launch.get_metadata()
-                | case._asdict()
-                | {
-                    "case": case.id,
-                    "time_s": statistics.median(launch.values),
-                    "batches_s": launch.values,
-                    "values_count": len(launch.values),
-                    "messages_count": len(launch.values) * batch,
-                    "timed_s": sum(launch.values) * batch,
-                    "last_to_first_ratio": launch.values[-1] / launch.values[0],
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_launch_row(launch) for launch in results.launches()])
+
+
+def _launch_row(launch: Launch) -> dict[str, Any]:
+    values_s = launch.values_s
+    return {
+        **launch.facts,
+        **launch.case._asdict(),
+        "case": launch.case.id,
+        "time_s": launch.time_s,
+        "batches_s": values_s,
+        "values_count": len(values_s),
+        "messages_count": len(values_s) * launch.messages,
+        "timed_s": sum(values_s) * launch.messages,
+        "last_to_first_ratio": values_s[-1] / values_s[0],
+    }
 
 
 class Analysis(NamedTuple):
@@ -228,8 +225,7 @@ def _cases(
 
 def check_baseline(results: Results, baseline: str) -> None:
     """Raises UsageError unless the results have this transport, with or without a number."""
-    measured = [Case.parse(bench.get_name()) for bench in results.suite or ()]
-    tried = {case.transport for case in measured}
+    tried = {launch.case.transport for launch in results.launches()}
     tried |= {item.case.transport for item in results.unmeasured.values()}
     if baseline not in tried:
         names = ", ".join(sorted(tried))

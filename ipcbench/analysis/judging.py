@@ -137,7 +137,7 @@ def judged(analysis: Analysis) -> list[Judgement]:
 
 def asked_for(results: Results) -> bool:
     """Whether the results were measured by `ipcbench claims`, going by their recorded command."""
-    commands = {str(bench.get_metadata().get("command", "")) for bench in results.suite or ()}
+    commands = {str(launch.facts.get("command", "")) for launch in results.launches()}
     return any(command.split()[:2] == ["ipcbench", "claims"] for command in commands)
 
 

@@ -4,7 +4,7 @@ import statistics
 from typing import NamedTuple
 
 from ipcbench.analysis.stats import Interval, alternating_ratio, median_interval
-from ipcbench.case import Case
+from ipcbench.results.launches import mechanisms
 from ipcbench.results.store import Results
 
 
@@ -29,12 +29,8 @@ def precision(results: Results, baseline: str) -> Precision | None:
 def precisions(results: Results, baseline: str) -> list[Precision]:
     """The precision of each case's ratio to the baseline; of its time, if it has no ratio."""
     launches = {
-        Case.parse(bench.get_name()): {
-            run.get_metadata()["round"]: run.values for run in bench.get_runs()
-        }
-        for bench in results.suite or ()
-        if bench.get_name() not in results.unmeasured
-        and bench.get_metadata().get("role") == "mechanism"
+        case: {launch.key: launch.values_s for launch in measured}
+        for case, measured in mechanisms(results.counted()).items()
     }
     found = []
     for case, batches in launches.items():

@@ -10,7 +10,7 @@ All text, measured or loaded, is sanitised; `checked` validates the rest of a fi
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from ipcbench.errors import ResultsError
 from ipcbench.results import validation
 from ipcbench.results.files import read_text, write_atomically
 from ipcbench.results.intent import Intent
+from ipcbench.results.launches import Launch, Measured, Scalar, by_case
 from ipcbench.results.validation import FORMAT, OUR_KEY, Status
 from ipcbench.text import printable
 
-Metadata = dict[str, int | float | str]
+Metadata = dict[str, Scalar]
 
 
 RETRIED_KEY = validation.RETRIED_KEY
@@ -57,23 +58,24 @@ class Unmeasured:
 class Results:
     """The launches of one or several runs, and the cases without a number."""
 
-    suite: pyperf.BenchmarkSuite | None = None
     unmeasured: dict[str, Unmeasured] = field(default_factory=dict)
     intent: Intent | None = None
     """The plan of the run; None if several runs were merged, or the file has no plan."""
+    suite: pyperf.BenchmarkSuite | None = None
+    """The launches as pyperf has them, for the modules of this room alone."""
 
-    def add_launch(self, bench: pyperf.Benchmark, metadata: dict[str, int | float | str]) -> None:
-        """Adds one launch with this metadata, which must distinguish it from others."""
-        (run,) = bench.get_runs()
-        kept = {k: v for k, v in run.get_metadata().items() if k not in _PRIVATE_METADATA}
-        known = kept | metadata | {"ipcbench_format": FORMAT}
-        launch = pyperf.Run(
-            run.values,
-            warmups=run.warmups,
+    def add_launch(self, case: Case, measured: Measured, facts: Metadata) -> None:
+        """Adds one launch of a case with these facts, which must distinguish it from others."""
+        own = {k: v for k, v in measured.facts.items() if k not in _PRIVATE_METADATA}
+        fixed = {"name": case.id, "loops": measured.messages, "ipcbench_format": FORMAT}
+        known = own | facts | fixed
+        run = pyperf.Run(
+            measured.values_s,
+            warmups=measured.warmups,
             metadata={k: printable(v) if isinstance(v, str) else v for k, v in known.items()},
             collect_metadata=False,
         )
-        bench = pyperf.Benchmark([launch])
+        bench = pyperf.Benchmark([run])
         if self.suite is None:
             self.suite = pyperf.BenchmarkSuite([bench])
             return
@@ -81,6 +83,27 @@ class Results:
             self.suite.add_runs(bench)
         except ValueError as error:
             raise ResultsError(f"a launch doesn't belong to those before: {error}") from error
+
+    def launches(self) -> Iterator[Launch]:
+        """Yields every launch in the order of the file: by case, then as they were made."""
+        for bench in self.suite or ():
+            case = Case.parse(bench.get_name())
+            for run in bench.get_runs():
+                facts = run.get_metadata()
+                yield Launch(
+                    case, facts["run_id"], facts["round"], run.values, run.get_loops(), facts
+                )
+
+    def counted(self) -> Iterator[Launch]:
+        """Yields the launches of cases with a number: a case that failed has none."""
+        return (one for one in self.launches() if one.case.id not in self.unmeasured)
+
+    def finished(self) -> dict[Case, dict[int, int]]:
+        """The finished rounds of each case, with the number of messages a batch."""
+        return {
+            case: {launch.round_number: launch.messages for launch in launches}
+            for case, launches in by_case(self.launches()).items()
+        }
 
     def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
         """Records the reason why a case has no number."""
@@ -115,7 +138,7 @@ def loads(text: str, name: str) -> Results:
     """Parses the text of a results file called `name`. Raises ResultsError."""
     try:
         data = validation.parsed(text)
-        results = Results(validation.read_suite(data), intent=validation.read_intent(data))
+        results = Results(intent=validation.read_intent(data), suite=validation.read_suite(data))
         for case, status, reason in validation.read_unmeasured(data):
             results.add_unmeasured(case, status, reason)
     except ResultsError as error:
@@ -139,7 +162,7 @@ def merge(files: Iterable[tuple[str, Results]]) -> Results:
     two files hold the same run.
     """
     merged = Results()
-    origin: dict[object, str] = {}
+    origin: dict[str, str] = {}
     for name, results in files:
         for run_id in _run_ids(results):
             if run_id in origin:
@@ -156,9 +179,8 @@ def merge(files: Iterable[tuple[str, Results]]) -> Results:
     return merged
 
 
-def _run_ids(results: Results) -> set[object]:
-    launches = (run for bench in results.suite or () for run in bench.get_runs())
-    return {launch.get_metadata().get("run_id") for launch in launches}
+def _run_ids(results: Results) -> set[str]:
+    return {launch.run_id for launch in results.launches()}
 
 
 def save(results: Results, path: Path) -> None:

@@ -42,7 +42,7 @@ def resumed(
     for placement, cpus in results.intent.cpus.items():
         if cpus is not None and checked_cpus(cpus) != cpus:
             raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
-    recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
+    recorded = [launch.facts for launch in results.launches()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
     plan = plan_of(results.intent, command, started_s, elapsed_s)
     if is_complete(plan, results):
@@ -55,9 +55,9 @@ def resumed(
 
 def is_complete(plan: Plan, results: Results) -> bool:
     """Whether every launch of the plan is recorded."""
-    launches = {bench.get_name(): bench.get_nrun() for bench in results.suite or ()}
+    finished = results.finished()
     return all(
-        case.id in results.unmeasured or launches.get(case.id, 0) >= plan.run.rounds
+        case.id in results.unmeasured or len(finished.get(case, ())) >= plan.run.rounds
         for case in plan.run.cases
     )
 
