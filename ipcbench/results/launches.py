@@ -37,8 +37,10 @@ class Measured:
 class Launch:
     """One measured launch of a case in a run."""
 
-    case: Case
+    machine: str
+    """The key of the machine; see `machines.machine_key`."""
     run_id: str
+    case: Case
     round_number: int
     values_s: tuple[float, ...]
     """Seconds a message (a round trip, a connection), a value a batch."""
@@ -46,6 +48,8 @@ class Launch:
     """Messages in each batch."""
     facts: Mapping[str, Scalar]
     """All metadata of the launch, under the names that the file has."""
+    is_counted: bool = True
+    """Whether its case has a number in its file: a case that failed later has none."""
 
     @property
     def key(self) -> LaunchKey:

@@ -10,7 +10,7 @@ All text, measured or loaded, is sanitised; `checked` validates the rest of a fi
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ipcbench.results import validation
 from ipcbench.results.files import read_text, write_atomically
 from ipcbench.results.intent import Intent
 from ipcbench.results.launches import Launch, Measured, Scalar, by_case
+from ipcbench.results.machines import check_same_machine, machine_key
 from ipcbench.results.validation import FORMAT, OUR_KEY, Status
 from ipcbench.text import printable
 
@@ -56,11 +57,14 @@ class Unmeasured:
 
 @dataclass(slots=True)
 class Results:
-    """The launches of one or several runs, and the cases without a number."""
+    """The launches of one machine's run, and the cases without a number.
+
+    A file that pyperf put together may hold several runs; of two machines it is refused.
+    """
 
     unmeasured: dict[str, Unmeasured] = field(default_factory=dict)
     intent: Intent | None = None
-    """The plan of the run; None if several runs were merged, or the file has no plan."""
+    """The plan of the run; None if the file has none."""
     suite: pyperf.BenchmarkSuite | None = None
     """The launches as pyperf has them, for the modules of this room alone."""
 
@@ -79,6 +83,8 @@ class Results:
         if self.suite is None:
             self.suite = pyperf.BenchmarkSuite([bench])
             return
+        first = next(self.launches()).facts
+        check_same_machine(first, known, "a launch is of another machine than those before")
         try:
             self.suite.add_runs(bench)
         except ValueError as error:
@@ -91,12 +97,19 @@ class Results:
             for run in bench.get_runs():
                 facts = run.get_metadata()
                 yield Launch(
-                    case, facts["run_id"], facts["round"], run.values, run.get_loops(), facts
+                    machine_key(facts),
+                    facts["run_id"],
+                    case,
+                    facts["round"],
+                    run.values,
+                    run.get_loops(),
+                    facts,
+                    is_counted=case.id not in self.unmeasured,
                 )
 
     def counted(self) -> Iterator[Launch]:
         """Yields the launches of cases with a number: a case that failed has none."""
-        return (one for one in self.launches() if one.case.id not in self.unmeasured)
+        return (launch for launch in self.launches() if launch.is_counted)
 
     def finished(self) -> dict[Case, dict[int, int]]:
         """The finished rounds of each case, with the number of messages a batch."""
@@ -147,40 +160,19 @@ def loads(text: str, name: str) -> Results:
         raise ResultsError(f"{name} needs more memory than there is") from error
     if results.is_empty:
         raise ResultsError(f"{name} holds no results")
+    _check_one_machine(results, name)
     return results
+
+
+def _check_one_machine(results: Results, name: str) -> None:
+    firsts = {launch.machine: launch.facts for launch in results.launches()}
+    for facts in firsts.values():
+        check_same_machine(next(iter(firsts.values())), facts, f"{name} is of two machines")
 
 
 def load(path: Path) -> Results:
     """Reads a results file. Raises ResultsError that says what is wrong with it."""
     return loads(read_text(path, _MOST_BYTES), str(path))
-
-
-def merge(files: Iterable[tuple[str, Results]]) -> Results:
-    """Merges the launches of several files.
-
-    Raises ResultsError if pyperf refuses to combine them (another CPU, Python or platform), or if
-    two files hold the same run.
-    """
-    merged = Results()
-    origin: dict[str, str] = {}
-    for name, results in files:
-        for run_id in _run_ids(results):
-            if run_id in origin:
-                raise ResultsError(f"{name} and {origin[run_id]} hold the same run; name it once")
-            origin[run_id] = name
-        try:
-            if merged.suite is None:
-                merged.suite = results.suite
-            elif results.suite is not None:
-                merged.suite.add_runs(results.suite)
-        except ValueError as error:
-            raise ResultsError(f"these files can't be reported together: {error}") from error
-        merged.unmeasured |= results.unmeasured
-    return merged
-
-
-def _run_ids(results: Results) -> set[str]:
-    return {launch.run_id for launch in results.launches()}
 
 
 def save(results: Results, path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_launch_counts_by_the_median_of_its_values() -> None:
 def test_cases_have_all_columns_in_order_even_where_nothing_was_measured() -> None:
     results, _, _ = replayed({INET: ["boom"]}, rounds=1)
     cases = frame.cases(results)
-    assert tuple(cases.columns) == frame.CASE_COLUMNS
+    assert tuple(cases.columns) == (*frame.CASE_COLUMNS, frame.MACHINE)
     assert cases["status"].tolist() == ["failed"]
     assert cases["time_median_s"].isna().all()
 

@@ -24,6 +24,7 @@ from ipcbench.reporters.pictures import drawing, styles
 from ipcbench.reporters.pictures.scales import log_ticks, size_ticks
 from ipcbench.reporters.pictures.selection import Picture, Subject, pictures
 from ipcbench.results import store
+from ipcbench.results.collection import merge
 from ipcbench.results.store import Metadata, Results
 from ipcbench.transports.registry import usual
 from ipcbench.units import display_time
@@ -121,7 +122,7 @@ def by_cpus() -> Analysis:
     cells = [text.replace("cross-core", f"cpus-{pair}") for pair in ("0-0", "0-1")]
     results = [store.loads(cells[0], "one")]
     results.append(store.loads(re.sub('"run_id":"[0-9a-f]+"', '"run_id":"b"', cells[1]), "other"))
-    return frame.analyse(store.merge((str(i), one) for i, one in enumerate(results)))
+    return frame.analyse(merge((str(i), one) for i, one in enumerate(results)))
 
 
 def test_a_matrix_is_a_heat_map_of_cpus(by_cpus: Analysis) -> None:

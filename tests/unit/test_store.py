@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
 from ipcbench.results import store
+from ipcbench.results.collection import merge
 from ipcbench.results.launches import by_case
 from ipcbench.results.store import Results
 from tests.replay import RUN_METADATA, launch, replayed
@@ -116,13 +117,13 @@ def test_merging_pools_the_launches_of_different_runs() -> None:
     one, other = Results(), Results()
     one.add_launch(UNIX, launch(UNIX, [1e-5]), RUN_METADATA | {"run_id": "a", "round": 1})
     other.add_launch(UNIX, launch(UNIX, [2e-5]), RUN_METADATA | {"run_id": "b", "round": 1})
-    merged = store.merge([("a.json", one), ("b.json", other)])
+    merged = merge([("a.json", one), ("b.json", other)])
     assert [one.values_s for one in merged.launches()] == [(1e-5,), (2e-5,)]
 
 
 def test_merging_one_run_with_itself_is_refused() -> None:
     with pytest.raises(ResultsError, match="hold the same run"):
-        store.merge([("a.json", _results()), ("b.json", _results())])
+        merge([("a.json", _results()), ("b.json", _results())])
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
