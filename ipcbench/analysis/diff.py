@@ -10,12 +10,11 @@ from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verd
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.launches import mechanisms
+from ipcbench.results.metadata import CAUTIONED
 from ipcbench.results.store import Results
 from ipcbench.workloads import WORKLOADS, Workload
 
 _GATE = re.compile(r"\s*(latency|throughput)\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*")
-_SAME = ("machine", "kernel", "python", "ipcbench_version")
-"""Metadata that must be equal in both files for a change to be due to the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def _order(case: Case) -> tuple[int, int, str, str, str]:
 
 def _cautions(old: Results, new: Results) -> list[str]:
     cautions = []
-    for fact in _SAME:
+    for fact in CAUTIONED:
         before, after = _facts(old, fact), _facts(new, fact)
         if before != after:
             cautions.append(f"{fact} differs: {', '.join(before)} and {', '.join(after)}")

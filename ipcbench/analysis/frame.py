@@ -9,34 +9,12 @@ from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, s
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
+from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Launch
 from ipcbench.results.store import Results
 from ipcbench.workloads import WORKLOADS
-
-CONTEXT = (
-    "cpu_client",
-    "cpu_server",
-    "cpus_seen_client",
-    "cpus_seen_server",
-    "client_so_sndbuf_bytes",
-    "server_so_rcvbuf_bytes",
-    "client_pipe_size_bytes",
-    "client_shared_memory_size_bytes",
-    "client_ring_slots_count",
-    "machine",
-    "cpu_model",
-    "cpu_count",
-    "virtualisation",
-    "governor",
-    "kernel",
-    "python",
-    "ipcbench_version",
-    "seed",
-    "date",
-)
-"""Metadata of a launch that `cases` repeats beside the numbers of its case."""
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -104,7 +82,7 @@ CASE_COLUMNS = (
     *COSTS,
     "timed_s",
     "flags",
-    *CONTEXT,
+    *metadata.COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -305,7 +283,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         if row["role"] == "mechanism":
             row["throughput_bytes_per_s"] = case.message_size_bytes / across.median
     row |= {name: group[name].median() for name in COSTS if name in group}
-    row |= {name: group[name].iloc[0] for name in CONTEXT if name in group}
+    row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
 
 

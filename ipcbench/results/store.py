@@ -18,7 +18,7 @@ import pyperf
 
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
-from ipcbench.results import validation
+from ipcbench.results import metadata, validation
 from ipcbench.results.files import read_text, write_atomically
 from ipcbench.results.intent import Intent
 from ipcbench.results.launches import Launch, Measured, Scalar, by_case
@@ -28,22 +28,10 @@ from ipcbench.text import printable
 
 Metadata = dict[str, Scalar]
 
-
-RETRIED_KEY = validation.RETRIED_KEY
+RETRIED_KEY = metadata.RETRIED_KEY
 """Metadata key of a retried launch, under this name for callers that add launches."""
 
 _MOST_BYTES = 256 * 1024**2
-_PRIVATE_METADATA = frozenset(
-    (
-        "hostname",
-        "python_executable",
-        "python_config_args",
-        "python_cflags",
-        "boot_time",
-        "uptime",
-        "command_max_rss",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +58,8 @@ class Results:
 
     def add_launch(self, case: Case, measured: Measured, facts: Metadata) -> None:
         """Adds one launch of a case with these facts, which must distinguish it from others."""
-        own = {k: v for k, v in measured.facts.items() if k not in _PRIVATE_METADATA}
-        fixed = {"name": case.id, "loops": measured.messages, "ipcbench_format": FORMAT}
+        own = {k: v for k, v in measured.facts.items() if k not in metadata.PRIVATE}
+        fixed = {"name": case.id, "loops": measured.messages, metadata.FORMAT_KEY: FORMAT}
         known = own | facts | fixed
         run = pyperf.Run(
             measured.values_s,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ipcbench.cli import main
 from ipcbench.errors import ResultsError
-from ipcbench.results import store, validation
+from ipcbench.results import metadata, store, validation
 from tests.command import QUICK
 from tests.command import ipcbench as ipcbench_process
 from tests.faults import hostile
@@ -231,7 +231,7 @@ def test_a_case_a_launch_and_a_reason_must_not_stand_twice(data: Any) -> None:
     assert f"FILE holds a launch twice: {case}, launch 7 is round 1 once more" in refusal(data)
 
 
-@pytest.mark.parametrize("key", validation._REQUIRED)
+@pytest.mark.parametrize("key", metadata.REQUIRED)
 def test_what_a_table_needs_must_be_there(key: str, data: Any) -> None:
     for one in (data, *data["benchmarks"], *(r for b in data["benchmarks"] for r in b["runs"])):
         one["metadata"].pop(key, None)
