@@ -160,10 +160,12 @@ class Confirmed(NamedTuple):
     """The evidence texts of the launches that were not confirmed."""
 
 
-def confirmed(evidence: pd.Series) -> Confirmed:
-    """Counts the launches confirmed in the kernel's tables, by the column `evidence`."""
-    proved = evidence.str.startswith("proved:").eq(True)
-    return Confirmed(int(proved.sum()), evidence[~proved].fillna("no record"))
+def confirmed(launches: pd.DataFrame) -> Confirmed:
+    """Counts the launches confirmed in the kernel's tables, of a frame that has any evidence."""
+    nothing = pd.Series(None, launches.index, dtype="object")
+    is_confirmed = launches.get(metadata.OUTCOME_KEY, nothing).eq(metadata.CONFIRMED)
+    others = launches.loc[~is_confirmed, metadata.EVIDENCE_KEY]
+    return Confirmed(int(is_confirmed.sum()), others.fillna("no record"))
 
 
 def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:

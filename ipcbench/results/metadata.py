@@ -28,6 +28,13 @@ FORMAT_KEY = "ipcbench_format"
 RETRIED_KEY = "retried_after"
 """Metadata of a launch that was a retry: the reason why the first try failed."""
 
+EVIDENCE_KEY = "evidence"
+"""Metadata of what the kernel's tables showed, in words."""
+OUTCOME_KEY = "evidence_outcome"
+"""Metadata of what that means, one of OUTCOMES."""
+CONFIRMED = "proved"
+OUTCOMES = (CONFIRMED, "refuted", "not witnessed")
+
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 LOOPS = whole(1, 10**11)
 
@@ -138,7 +145,8 @@ KEYS = (
     Key("messages_checked", "launch", None, whole(0, 10**12), is_required=True),
     Key("date", "launch", None, TEXT, 18),
     Key("duration", "launch", None),
-    Key("evidence", "launch", None, TEXT),
+    Key(EVIDENCE_KEY, "launch", None, TEXT),
+    Key(OUTCOME_KEY, "launch", None, one_of(*OUTCOMES)),
     Key(RETRIED_KEY, "launch", "", TEXT),
     Key(HISTOGRAM_KEY, "launch", None, ValueRule("a histogram of round trips", _is_histogram)),
     Key("cpu_client", "launch", None, _CPU, 0),

@@ -23,7 +23,8 @@ from ipcbench.results.files import read_text, write_atomically
 from ipcbench.results.intent import Intent
 from ipcbench.results.launches import Launch, Measured, Scalar, by_case
 from ipcbench.results.machines import check_same_machine, machine_key
-from ipcbench.results.validation import FORMAT, OUR_KEY, Status
+from ipcbench.results.migration import FORMAT
+from ipcbench.results.validation import OUR_KEY, Status
 from ipcbench.text import printable
 
 Metadata = dict[str, Scalar]

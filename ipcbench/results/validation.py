@@ -16,11 +16,9 @@ from ipcbench.case import Case, cpus_placement, placement_of_cpus
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
+from ipcbench.results.migration import FORMAT, READABLE, upgraded
 from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, number, one_of
 from ipcbench.text import printable
-
-FORMAT = 1
-"""Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
 
 OUR_KEY = "ipcbench"
 """Top-level key of a file for the data that pyperf has no place for."""
@@ -93,7 +91,7 @@ def read_unmeasured(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str
     if OUR_KEY not in data:
         return []
     ours = _object_at(data[OUR_KEY], "the file", OUR_KEY)
-    if ours.get("format", FORMAT) != FORMAT:
+    if ours.get("format", FORMAT) not in READABLE:
         raise _other_format(ours["format"])
     items = _items(ours.get("unmeasured", []), "the file", "unmeasured", _MOST_CASES)
     read = [_unmeasured(item, number) for number, item in enumerate(items, 1)]
@@ -132,7 +130,7 @@ def _benchmark(data: object, number: int, common: Mapping[str, Any]) -> pyperf.B
     every = []
     for one in launches:
         launch = _object_at(one, where, "a launch")
-        every.append((launch, {**shared, **_metadata_of(launch, where)}))
+        every.append((launch, upgraded({**shared, **_metadata_of(launch, where)})))
     case = _case(every[0][1].get("name"), where)
     runs = [
         _run(launch, metadata, f"{case.id}, launch {place}")
@@ -159,7 +157,7 @@ def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
     name, written = found.get("name"), found.get(FORMAT_KEY)
     if name is not None and written is None:
         raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not one of its cases")
-    if written is not None and written != FORMAT:
+    if written is not None and written not in READABLE:
         raise _other_format(written)
 
 
@@ -330,7 +328,7 @@ def _wrong(where: str, key: str, value: object, wanted: str) -> ResultsError:
 
 
 def _other_format(written: object) -> ResultsError:
-    return ResultsError(f"has format {_brief(written)}; this ipcbench reads format {FORMAT}")
+    return ResultsError(f"has format {_brief(written)}; this ipcbench reads format 1 to {FORMAT}")
 
 
 def _brief(value: object) -> str:

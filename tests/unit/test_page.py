@@ -253,6 +253,7 @@ def test_evidence_has_a_section_only_where_launches_recorded_it(
     results, _, _ = replayed({UNIX: [[1e-5]] * 3}, rounds=3)
     analysis = frame.analyse(results)
     analysis.launches["evidence"] = ["proved: it is", None, "proved: it was"]
+    analysis.launches["evidence_outcome"] = ["proved", None, "proved"]
     text = Elements(page.page(analysis, [])).text
     assert "2 of 3" in text
     assert "no record" in text
@@ -475,7 +476,11 @@ def test_a_browser_shows_all_of_the_page_and_asks_for_nothing(
 def test_a_browser_shows_the_evidence_and_the_caches(tmp_path: Path, opened: browser.Tab) -> None:
     path = tmp_path / "page.html"
     analysis = frame.analyse(
-        large(cases=EVERY_LATENCY, rounds=2, facts=CACHES | {"evidence": PROVED})
+        large(
+            cases=EVERY_LATENCY,
+            rounds=2,
+            facts=CACHES | {"evidence": PROVED, "evidence_outcome": "proved"},
+        )
     )
     path.write_text(page_of(analysis), encoding="utf-8")
     assert 'id="evidence"' in path.read_text(encoding="utf-8")

@@ -84,8 +84,8 @@ def test_a_pyperf_file_of_somebody_else_is_named_as_such() -> None:
 
 
 def test_a_file_of_a_later_format_is_refused() -> None:
-    text = store.dumps(_results()).replace('"ipcbench_format":1', '"ipcbench_format":2')
-    with pytest.raises(ResultsError, match="has format 2; this ipcbench reads format 1"):
+    text = store.dumps(_results()).replace('"ipcbench_format":2', '"ipcbench_format":3')
+    with pytest.raises(ResultsError, match="has format 3; this ipcbench reads format 1 to 2"):
         store.loads(text, "FILE")
 
 
