@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-import pyperf
-
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
 from ipcbench.events import Event
+from ipcbench.results.launches import Measured
 from ipcbench.results.store import Metadata, Results
 from ipcbench.run.driver import Run, execute
 
@@ -32,12 +31,10 @@ Recorded = Mapping[Case, Sequence[Sequence[float] | str]]
 """For each case, the values of its launches, or the reason why one fails; the last one lasts."""
 
 
-def launch(case: Case, values: Sequence[float], loops: int = 100) -> pyperf.Benchmark:
+def launch(case: Case, values: Sequence[float], messages: int = 100) -> Measured:
     """One launch of a case as a worker would have written it."""
-    metadata = {
-        "name": case.id,
+    facts: Metadata = {
         "unit": "second",
-        "loops": loops,
         "date": "2026-11-24 06:00:00.000000",
         "ipcbench_version": "0.1.0",
         "role": "floor" if case.transport == "null" else "mechanism",
@@ -45,8 +42,7 @@ def launch(case: Case, values: Sequence[float], loops: int = 100) -> pyperf.Benc
         "hostname": "secret-host",
         "python_executable": "/home/somebody/python",
     }
-    run = pyperf.Run(values, warmups=[(loops, 1e-5)], metadata=metadata, collect_metadata=False)
-    return pyperf.Benchmark([run])
+    return Measured(tuple(values), messages, ((messages, 1e-5),), facts)
 
 
 class Replay:
@@ -66,7 +62,7 @@ class Replay:
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
-    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
+    ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
         try:
             for case, messages in launches:
                 self.calls.append(("measure", case.id))
@@ -99,9 +95,13 @@ def replayed(
     recorded: Recorded,
     rounds: int,
     save: Callable[[Results], None] = lambda _: None,
+    facts: Metadata | None = None,
 ) -> tuple[Results, Replay, Silent]:
-    """The results of a run over recorded launches, with the launcher and observer it used."""
+    """The results of a run over recorded launches, with the launcher and observer it used.
+
+    `facts` are metadata of every launch, beside RUN_METADATA or instead of what it says.
+    """
     results, launcher, observer = Results(), Replay(recorded), Silent()
-    run = Run(list(recorded), rounds, 7, 0.0, 0.6, RUN_METADATA)
+    run = Run(list(recorded), rounds, 7, 0.0, 0.6, RUN_METADATA | (facts or {}))
     execute(run, launcher, results, save, observer)
     return results, launcher, observer

@@ -33,13 +33,13 @@ def large(cases: int, rounds: int, facts: Metadata | None = None) -> Results:
     for round_number in range(1, rounds + 1):
         for number, case in enumerate(planned):
             time_s = 1e-5 * (1 + case.message_size_bytes / 5e3) * chance.lognormvariate(0, 0.2)
-            bench = launch(case, [time_s * chance.lognormvariate(0, 0.02) for _ in range(9)])
+            measured = launch(case, [time_s * chance.lognormvariate(0, 0.02) for _ in range(9)])
             sampled = (int(time_s * 1e9 * chance.lognormvariate(0, 0.3)) for _ in range(_SAMPLES))
             elapsed_s = round_number * 60 + number * 0.3
             metadata: Metadata = {"round": round_number, "run_elapsed_s": elapsed_s}
             if case.workload == "latency":
                 metadata[HISTOGRAM_KEY] = str(Histogram.of(sampled))
-            results.add_launch(bench, RUN_METADATA | (facts or {}) | metadata)
+            results.add_launch(case, measured, RUN_METADATA | (facts or {}) | metadata)
     return results
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ipcbench.analysis.frame import histogram_of
+from ipcbench.analysis.frame import MACHINE, histogram_of
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.histogram import Histogram
 
@@ -73,7 +73,8 @@ def percentile_curves(launches: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     mechanisms = launches[launches["role"] == "mechanism"] if len(launches) else launches
-    for name, group in mechanisms.groupby("case", sort=False) if len(launches) else ():
+    each = mechanisms.groupby([MACHINE, "case"], sort=False) if len(launches) else ()
+    for (_, name), group in each:
         histogram = histogram_of(group)
         if histogram is not None:
             fields = {"case": str(name)} | Case.parse(str(name))._asdict()

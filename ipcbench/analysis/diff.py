@@ -9,12 +9,12 @@ from typing import NamedTuple
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
+from ipcbench.results.launches import mechanisms
+from ipcbench.results.metadata import CAUTIONED
 from ipcbench.results.store import Results
 from ipcbench.workloads import WORKLOADS, Workload
 
 _GATE = re.compile(r"\s*(latency|throughput)\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*")
-_SAME = ("machine", "kernel", "python", "ipcbench_version")
-"""Metadata that must be equal in both files for a change to be due to the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,8 @@ def machine_of(results: Results) -> str:
 
 def _times(results: Results) -> dict[Case, list[float]]:
     """The median time of each launch, by measured mechanism, in launch order."""
-    return {
-        Case.parse(bench.get_name()): [statistics.median(run.values) for run in bench.get_runs()]
-        for bench in results.suite or ()
-        if bench.get_name() not in results.unmeasured
-        and bench.get_metadata().get("role") == "mechanism"
-    }
+    measured = mechanisms(results.counted())
+    return {case: [one.time_s for one in launches] for case, launches in measured.items()}
 
 
 def _by_place(times: Sequence[float]) -> Mapping[int, float]:
@@ -137,7 +133,7 @@ def _order(case: Case) -> tuple[int, int, str, str, str]:
 
 def _cautions(old: Results, new: Results) -> list[str]:
     cautions = []
-    for fact in _SAME:
+    for fact in CAUTIONED:
         before, after = _facts(old, fact), _facts(new, fact)
         if before != after:
             cautions.append(f"{fact} differs: {', '.join(before)} and {', '.join(after)}")
@@ -148,5 +144,4 @@ def _cautions(old: Results, new: Results) -> list[str]:
 
 
 def _facts(results: Results, name: str) -> list[str]:
-    launches = (run for bench in results.suite or () for run in bench.get_runs())
-    return sorted({str(launch.get_metadata().get(name, "unknown")) for launch in launches})
+    return sorted({str(launch.facts.get(name, "unknown")) for launch in results.launches()})

@@ -1,6 +1,5 @@
 """The pandas frames that every reporter reads: one row a launch, and one row a case."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,32 +9,12 @@ from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, s
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
+from ipcbench.results import metadata
+from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.launches import Launch
 from ipcbench.results.store import Results
 from ipcbench.workloads import WORKLOADS
-
-CONTEXT = (
-    "cpu_client",
-    "cpu_server",
-    "cpus_seen_client",
-    "cpus_seen_server",
-    "client_so_sndbuf_bytes",
-    "server_so_rcvbuf_bytes",
-    "client_pipe_size_bytes",
-    "client_shared_memory_size_bytes",
-    "client_ring_slots_count",
-    "machine",
-    "cpu_model",
-    "cpu_count",
-    "virtualisation",
-    "governor",
-    "kernel",
-    "python",
-    "ipcbench_version",
-    "seed",
-    "date",
-)
-"""Metadata of a launch that `cases` repeats beside the numbers of its case."""
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -103,49 +82,57 @@ CASE_COLUMNS = (
     *COSTS,
     "timed_s",
     "flags",
-    *CONTEXT,
+    *metadata.COLUMNS,
 )
-"""The columns of `cases`, in order; each is always present."""
+"""The columns of `cases` that a CSV has, in order; each is always present."""
+
+MACHINE = "machine_key"
+"""The column of both frames with the key of the machine; no number is ever of two machines.
+
+The column `machine` is the name of a kind of machine, which two machines may share.
+"""
+
+Measurements = Results | Collection
+"""The results to be analysed: those of one file or of several."""
 
 
-def launches(results: Results) -> pd.DataFrame:
-    """One row a launch: the case's fields, `case`, times, counts, and all metadata.
+def launches(results: Measurements) -> pd.DataFrame:
+    """One row a launch: the case's fields, `case`, MACHINE, times, counts, and all metadata.
 
     `batches_s` holds the launch's values: seconds a round trip (latency), a message (throughput)
     or a connection (connect). `time_s` is their median. `timed_s` is how long the clock ran for
-    them in all.
+    them in all. `is_counted` tells whether the launch's case has a number in its file.
     """
-    rows = []
-    for bench in results.suite or ():
-        case = Case.parse(bench.get_name())
-        for launch in bench.get_runs():
-            batch = launch.get_total_loops()
-            rows.append(
-                launch.get_metadata()
-                | case._asdict()
-                | {
-                    "case": case.id,
-                    "time_s": statistics.median(launch.values),
-                    "batches_s": launch.values,
-                    "values_count": len(launch.values),
-                    "messages_count": len(launch.values) * batch,
-                    "timed_s": sum(launch.values) * batch,
-                    "last_to_first_ratio": launch.values[-1] / launch.values[0],
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_launch_row(launch) for launch in results.launches()])
+
+
+def _launch_row(launch: Launch) -> dict[str, Any]:
+    values_s = launch.values_s
+    return {
+        **launch.facts,
+        **launch.case._asdict(),
+        "case": launch.case.id,
+        MACHINE: launch.machine,
+        "is_counted": launch.is_counted,
+        "time_s": launch.time_s,
+        "batches_s": values_s,
+        "values_count": len(values_s),
+        "messages_count": len(values_s) * launch.messages,
+        "timed_s": sum(values_s) * launch.messages,
+        "last_to_first_ratio": values_s[-1] / values_s[0],
+    }
 
 
 class Analysis(NamedTuple):
     """Results with the frames and objections computed from them, for every reporter."""
 
-    results: Results
+    results: Measurements
     cases: pd.DataFrame
     launches: pd.DataFrame
     objections: list[Objection]
 
 
-def analyse(results: Results, baseline: str | None = None) -> Analysis:
+def analyse(results: Measurements, baseline: str | None = None) -> Analysis:
     """Computes the frames of results, with ratios against `baseline`, and the objections."""
     table = launches(results)
     found = objections(results, table)
@@ -153,7 +140,7 @@ def analyse(results: Results, baseline: str | None = None) -> Analysis:
 
 
 def noise_floor_of(launches: pd.DataFrame) -> float:
-    """The noise floor within a run, a share, known when the run was made; 0 if unknown."""
+    """The noise floor within a run of one machine, known when it was made; 0 if unknown."""
     if "noise_floor_ratio" not in launches:
         return 0.0
     return float(launches["noise_floor_ratio"].max())
@@ -173,10 +160,12 @@ class Confirmed(NamedTuple):
     """The evidence texts of the launches that were not confirmed."""
 
 
-def confirmed(evidence: pd.Series) -> Confirmed:
-    """Counts the launches confirmed in the kernel's tables, by the column `evidence`."""
-    proved = evidence.str.startswith("proved:").eq(True)
-    return Confirmed(int(proved.sum()), evidence[~proved].fillna("no record"))
+def confirmed(launches: pd.DataFrame) -> Confirmed:
+    """Counts the launches confirmed in the kernel's tables, of a frame that has any evidence."""
+    nothing = pd.Series(None, launches.index, dtype="object")
+    is_confirmed = launches.get(metadata.OUTCOME_KEY, nothing).eq(metadata.CONFIRMED)
+    others = launches.loc[~is_confirmed, metadata.EVIDENCE_KEY]
+    return Confirmed(int(is_confirmed.sum()), others.fillna("no record"))
 
 
 def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
@@ -185,51 +174,70 @@ def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
     return dict(zip(rounds, group["batches_s"], strict=True))
 
 
-def cases(results: Results, baseline: str | None = None) -> pd.DataFrame:
-    """One row a case with the columns CASE_COLUMNS, in the order of the tables.
+def cases(results: Measurements, baseline: str | None = None) -> pd.DataFrame:
+    """One row a case with the columns CASE_COLUMNS and MACHINE, in the order of the tables.
 
     The order is by workload, size, placement and loop; then measured mechanisms, fastest first;
-    then controls; then cases without a number. A case that failed has no number even if some of
-    its launches have one. Ratios are against the same case over `baseline`, by default the one the
-    run was made with; without a number for it, there is no ratio.
+    then controls; then cases without a number. A case that failed in a file has no number from it,
+    even if some of its launches have one; if another file measured it, `reason` tells of that.
+    Ratios are against the same case over `baseline`, by default the one the run was made with;
+    without a number for it, there is no ratio.
 
     The verdicts of one table (a workload, size, placement and loop) are computed together, and
-    against the noise floor that the run was made with.
+    against the noise floor that the run was made with. The cases of each machine stand alone.
     """
     return analyse(results, baseline).cases
 
 
 def _cases(
-    results: Results, table: pd.DataFrame, found: list[Objection], baseline: str | None
+    results: Measurements, table: pd.DataFrame, found: list[Objection], baseline: str | None
 ) -> pd.DataFrame:
-    every = {} if table.empty else {str(name): group for name, group in table.groupby("case")}
-    groups = {name: group for name, group in every.items() if name not in results.unmeasured}
-    if baseline is None and groups:
-        baseline = str(table["baseline"].iloc[-1])
-    ratios = _ratios(groups, baseline)
-    said = _verdicts(ratios, noise_floor_of(table))
     rows = [
-        _measured(Case.parse(name), group)
-        | _compared(baseline, ratios.get(name), said.get(name))
-        | _python_tax(Case.parse(name), groups)
-        for name, group in groups.items()
+        row
+        for _, own in (table.groupby(MACHINE, sort=False) if len(table) else ())
+        for row in _rows_of_machine(own, baseline)
     ]
     rows += [
         {"case": item.case.id, "role": "mechanism", "status": item.status, "reason": item.reason}
         | item.case._asdict()
         for item in results.unmeasured.values()
     ]
-    flags = flags_by_case(found)
+    gaps, flags = _gaps(results), flags_by_case(found)
     for row in rows:
-        row["flags"] = flags.get(row["case"])
+        row["flags"] = flags.get((row.get(MACHINE, ""), row["case"]))
+        row.setdefault("reason", gaps.get(row["case"]))
     rows.sort(key=_table_order)
-    return pd.DataFrame(rows, columns=list(CASE_COLUMNS)).convert_dtypes()
+    return pd.DataFrame(rows, columns=[*CASE_COLUMNS, MACHINE]).convert_dtypes()
 
 
-def check_baseline(results: Results, baseline: str) -> None:
+def _rows_of_machine(table: pd.DataFrame, baseline: str | None) -> list[dict[str, Any]]:
+    """The rows of the cases with a number, from all launches of one machine."""
+    counted = table[table["is_counted"]]
+    groups = {str(name): group for name, group in counted.groupby("case")}
+    if baseline is None and groups:
+        baseline = str(table["baseline"].iloc[-1])
+    ratios = _ratios(groups, baseline)
+    said = _verdicts(ratios, noise_floor_of(table))
+    return [
+        _measured(Case.parse(name), group)
+        | _compared(baseline, ratios.get(name), said.get(name))
+        | _python_tax(Case.parse(name), groups)
+        for name, group in groups.items()
+    ]
+
+
+def _gaps(results: Measurements) -> dict[str, str]:
+    """What single files lack of a measured case, by case id."""
+    found: dict[str, list[str]] = {}
+    for gap in results.gaps if isinstance(results, Collection) else ():
+        item = gap.unmeasured
+        found.setdefault(item.case.id, []).append(f"{item.status} in {gap.file}: {item.reason}")
+    return {case: "; ".join(texts) for case, texts in found.items()}
+
+
+def check_baseline(results: Measurements, baseline: str) -> None:
     """Raises UsageError unless the results have this transport, with or without a number."""
-    measured = [Case.parse(bench.get_name()) for bench in results.suite or ()]
-    tried = {case.transport for case in measured}
+    tried = {launch.case.transport for launch in results.launches()}
     tried |= {item.case.transport for item in results.unmeasured.values()}
     if baseline not in tried:
         names = ", ".join(sorted(tried))
@@ -252,6 +260,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     across, interval = spread(times), median_interval(times)
     row: dict[str, Any] = case._asdict() | {
         "case": case.id,
+        MACHINE: group[MACHINE].iloc[0],
         "role": group["role"].iloc[0],
         "status": "measured",
         "quantity": QUANTITIES[case.workload],
@@ -276,7 +285,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         if row["role"] == "mechanism":
             row["throughput_bytes_per_s"] = case.message_size_bytes / across.median
     row |= {name: group[name].median() for name in COSTS if name in group}
-    row |= {name: group[name].iloc[0] for name in CONTEXT if name in group}
+    row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
 
 

@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple, Self
 import pandas as pd
 
 from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
-from ipcbench.analysis.frame import Analysis, by_round, noise_floor_of
+from ipcbench.analysis.frame import MACHINE, Analysis, Measurements, by_round, noise_floor_of
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.case import Case
-from ipcbench.results.store import Results
+from ipcbench.errors import UsageError
+from ipcbench.results.metadata import QUESTION_KEY
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
@@ -135,10 +136,9 @@ def judged(analysis: Analysis) -> list[Judgement]:
     return [_judgement(claim, compared[claim.name], groups) for claim in CLAIMS]
 
 
-def asked_for(results: Results) -> bool:
-    """Whether the results were measured by `ipcbench claims`, going by their recorded command."""
-    commands = {str(bench.get_metadata().get("command", "")) for bench in results.suite or ()}
-    return any(command.split()[:2] == ["ipcbench", "claims"] for command in commands)
+def asked_for(results: Measurements) -> bool:
+    """Whether any of the results were measured to judge the claims."""
+    return any(launch.facts.get(QUESTION_KEY) == "claims" for launch in results.launches())
 
 
 def traits(comparison: Comparison) -> Mapping[Dimension, str]:
@@ -160,10 +160,13 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
 
 
 def _groups(analysis: Analysis) -> dict[Case, pd.DataFrame]:
-    """The launches of each case with a number."""
-    without, launches = analysis.results.unmeasured, analysis.launches
-    every = {} if launches.empty else {str(name): own for name, own in launches.groupby("case")}
-    return {Case.parse(name): own for name, own in every.items() if name not in without}
+    """The launches of each case with a number. Raises UsageError if two machines made them."""
+    if analysis.launches.empty:
+        return {}
+    counted = analysis.launches[analysis.launches["is_counted"]]
+    if counted[MACHINE].nunique() > 1:
+        raise UsageError("a claim is judged on one machine; give the files of one")
+    return {Case.parse(str(name)): own for name, own in counted.groupby("case")}
 
 
 def _ratio(

@@ -4,7 +4,8 @@ import statistics
 from typing import NamedTuple
 
 from ipcbench.analysis.stats import Interval, alternating_ratio, median_interval
-from ipcbench.case import Case
+from ipcbench.results.collection import Collection
+from ipcbench.results.launches import mechanisms
 from ipcbench.results.store import Results
 
 
@@ -26,15 +27,17 @@ def precision(results: Results, baseline: str) -> Precision | None:
     return max(found, key=lambda one: (one.half_width is None, one.half_width or 0), default=None)
 
 
-def precisions(results: Results, baseline: str) -> list[Precision]:
-    """The precision of each case's ratio to the baseline; of its time, if it has no ratio."""
+def precisions(
+    results: Results | Collection, baseline: str, machine: str | None = None
+) -> list[Precision]:
+    """The precision of each case's ratio to the baseline; of its time, if it has no ratio.
+
+    `machine` is the key of the one to look at; None where all launches are of one.
+    """
+    counted = (one for one in results.counted() if machine in (None, one.machine))
     launches = {
-        Case.parse(bench.get_name()): {
-            run.get_metadata()["round"]: run.values for run in bench.get_runs()
-        }
-        for bench in results.suite or ()
-        if bench.get_name() not in results.unmeasured
-        and bench.get_metadata().get("role") == "mechanism"
+        case: {launch.key: launch.values_s for launch in measured}
+        for case, measured in mechanisms(counted).items()
     }
     found = []
     for case, batches in launches.items():

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case, placement_of_cpus
+from ipcbench.results.collection import Collection
 from ipcbench.results.store import RETRIED_KEY, Results
 from ipcbench.text import counted
 from ipcbench.units import display_percent
@@ -35,6 +36,8 @@ class Objection(NamedTuple):
     flag: str
     case: str
     says: str
+    machine: str
+    """The key of the machine that the numbers are of."""
 
 
 class FlagRule(NamedTuple):
@@ -44,58 +47,68 @@ class FlagRule(NamedTuple):
     says: Callable[[pd.DataFrame], str | None]
 
 
-def objections(results: Results, launches: pd.DataFrame) -> list[Objection]:
-    """All objections to the cases with a number."""
+def objections(results: Results | Collection, launches: pd.DataFrame) -> list[Objection]:
+    """All objections to the cases with a number, machine by machine."""
     if launches.empty:
         return []
-    return [
-        *_imprecise(results, launches),
-        *_suspect(results, launches),
-        *_of_cases(results, launches),
-    ]
+    found: list[Objection] = []
+    for machine, own in launches.groupby("machine_key", sort=False):
+        of_one = [*_imprecise(results, own, str(machine)), *_suspect(own), *_of_cases(own)]
+        found += of_one
+    return found + list(_partial(results, launches))
 
 
-def _suspect(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
+def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
     """Mechanisms that are faster than one copy of the payload, so that some of it was not moved."""
     medians = launches.groupby("case")["time_s"].median()
-    for name in launches.loc[launches["role"] == "mechanism", "case"].unique():
+    counted = launches[launches["is_counted"] & (launches["role"] == "mechanism")]
+    for name, machine in counted[["case", "machine_key"]].drop_duplicates().itertuples(index=False):
         case = Case.parse(str(name))
         ceiling = medians.get(case._replace(transport="memcpy").id)
-        if ceiling is None or case.workload != "throughput" or name in results.unmeasured:
+        if ceiling is None or case.workload != "throughput":
             continue
         if medians[name] < ceiling / _SURELY_FASTER:
-            yield Objection(
-                "suspect",
-                case.id,
+            says = (
                 f"it is {ceiling / medians[name]:.2f}x as fast as one copy of the payload;"
-                " don't believe it before you know why",
+                " don't believe it before you know why"
             )
+            yield Objection("suspect", case.id, says, machine)
 
 
-def _imprecise(results: Results, launches: pd.DataFrame) -> Iterator[Objection]:
+def _imprecise(
+    results: Results | Collection, launches: pd.DataFrame, machine: str
+) -> Iterator[Objection]:
     """Cases that are less precise than `--target` asked for."""
     target = launches["target_ratio"].max() if "target_ratio" in launches else None
     if target is None or pd.isna(target):
         return
-    for one in precisions(results, str(launches["baseline"].iloc[-1])):
+    for one in precisions(results, str(launches["baseline"].iloc[-1]), machine):
         if not one.reaches(target):
             width = "unknown" if one.half_width is None else display_percent(one.half_width)
-            asked = display_percent(target)
-            yield Objection(
-                IMPRECISE,
-                one.case,
-                f"its interval's half width is {width} and {asked} was asked for;"
-                " give it a larger --budget",
+            says = (
+                f"its interval's half width is {width} and {display_percent(target)} was asked"
+                " for; give it a larger --budget"
             )
+            yield Objection(IMPRECISE, one.case, says, machine)
 
 
-def _of_cases(results: Results, launches: pd.DataFrame) -> list[Objection]:
+def _of_cases(launches: pd.DataFrame) -> list[Objection]:
+    counted = launches[launches["is_counted"]]
     return [
         objection
-        for name, group in launches.groupby("case", sort=False)
-        if name not in results.unmeasured
+        for name, group in counted.groupby("case", sort=False)
         for objection in _of_case(str(name), group)
     ]
+
+
+def _partial(results: Results | Collection, launches: pd.DataFrame) -> Iterator[Objection]:
+    """Cases that have a number from some of the files only."""
+    counted = launches[launches["is_counted"]]
+    machines = dict(zip(counted["case"], counted["machine_key"], strict=True))
+    for gap in results.gaps if isinstance(results, Collection) else ():
+        item = gap.unmeasured
+        says = f"it has no number in {gap.file} ({item.status}: {item.reason})"
+        yield Objection("partial", item.case.id, says, machines[item.case.id])
 
 
 def summarised(found: list[Objection]) -> list[str]:
@@ -113,12 +126,12 @@ def by_flag(found: list[Objection]) -> dict[str, str]:
     return lines
 
 
-def flags_by_case(found: list[Objection]) -> dict[str, str]:
-    """The flags of each case, as the CSV has them: `unstable;bimodal`."""
-    flags: dict[str, list[str]] = {}
+def flags_by_case(found: list[Objection]) -> dict[tuple[str, str], str]:
+    """The flags by machine and case, as the CSV has them: `unstable;bimodal`."""
+    flags: dict[tuple[str, str], dict[str, None]] = {}
     for warning in found:
-        flags.setdefault(warning.case, []).append(warning.flag)
-    return {case: ";".join(names) for case, names in flags.items()}
+        flags.setdefault((warning.machine, warning.case), {})[warning.flag] = None
+    return {key: ";".join(names) for key, names in flags.items()}
 
 
 def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
@@ -126,7 +139,7 @@ def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
     for rule in RULES:
         says = rule.says(group) if mechanism else None
         if says is not None:
-            yield Objection(rule.flag, name, says)
+            yield Objection(rule.flag, name, says, str(group["machine_key"].iloc[0]))
 
 
 def _unstable(group: pd.DataFrame) -> str | None:

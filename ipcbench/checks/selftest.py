@@ -18,6 +18,7 @@ from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
 from ipcbench.errors import UsageError
 from ipcbench.events import Observer
+from ipcbench.results.launches import by_case
 from ipcbench.results.store import Metadata, Results
 from ipcbench.run.driver import Run, execute
 from ipcbench.run.launcher import WorkerLauncher
@@ -228,7 +229,7 @@ def noise_floors(tables: Sequence[Results]) -> tuple[float, float]:
     """
     repeats: dict[tuple[str, str], list[dict[str, dict[object, float]]]] = {}
     for results in tables:
-        first = Case.parse(next(iter(results.suite or ())).get_name())
+        first = next(results.launches()).case
         base = first.transport.partition("@")[0]
         repeats.setdefault((base, first.placement), []).append(_times(results))
     within, between = [], []
@@ -307,10 +308,8 @@ def _launch_s() -> float:
 def _times(results: Results) -> dict[str, dict[object, float]]:
     """Median seconds a message of each launch, by transport and round."""
     return {
-        Case.parse(bench.get_name()).transport: {
-            run.get_metadata()["round"]: statistics.median(run.values) for run in bench.get_runs()
-        }
-        for bench in results.suite or ()
+        case.transport: {launch.round_number: launch.time_s for launch in launches}
+        for case, launches in by_case(results.launches()).items()
     }
 
 

@@ -18,6 +18,7 @@ from ipcbench.results.files import write_atomically
 
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import Gate
+    from ipcbench.results.collection import Collection
     from ipcbench.results.store import Results
 
 
@@ -25,12 +26,12 @@ def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
     """Shows stored results, and writes what is asked for of them."""
     from ipcbench.analysis import frame
     from ipcbench.reporters.hgrm import hgrm_texts
-    from ipcbench.results import store
+    from ipcbench.results import collection, store
 
     wanted = checked_documents(args)
     read = {f"the file {path}": path for path in args.files}
     check_different(wanted.files | {"--hgrm": args.hgrm} | read)
-    results = store.merge([(str(path), store.load(path)) for path in args.files])
+    results = collection.merge([(str(path), store.load(path)) for path in args.files])
     if args.baseline is not None:
         frame.check_baseline(results, args.baseline)
     if args.hgrm is not None:
@@ -73,7 +74,7 @@ def show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> b
 
 
 def show_results(
-    results: "Results", args: Namespace, baseline: str | None, wanted: Documents
+    results: "Results | Collection", args: Namespace, baseline: str | None, wanted: Documents
 ) -> list[Path]:
     """Prints the tables and writes the documents; returns the paths written.
 

@@ -145,6 +145,7 @@ class Pair:
         """Facts about the pair as pyperf metadata, none of them an empty value."""
         facts: dict[str, int | float | str] = {"messages_checked": self._messages_checked}
         if self._evidence is not None:
+            facts["evidence_outcome"] = self._evidence.outcome
             facts["evidence"] = self._evidence.digest
         client, _ = self._ends()
         for side, values in (("client", client.facts), ("server", self._server_facts)):

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ipcbench.results.store import Results
+if TYPE_CHECKING:
+    from ipcbench.analysis.frame import Measurements
 
 _LEAST_TIMES_ITS_COST = 20
 """Least pause after computing warnings, in multiples of its cost: 5 % of a run at most."""
@@ -22,7 +24,7 @@ class WarningsSoFar:
         self._again_s = now_s()
         self._last: Mapping[str, str] = {}
 
-    def __call__(self, results: Results) -> Mapping[str, str]:
+    def __call__(self, results: "Measurements") -> Mapping[str, str]:
         with suppress(MemoryError, ImportError):  # no warning is worth the rest of the run
             # Loads pandas; imported here so that the first round needn't wait for it.
             from ipcbench.analysis.frame import launches

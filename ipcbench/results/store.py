@@ -10,7 +10,7 @@ All text, measured or loaded, is sanitised; `checked` validates the rest of a fi
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,30 +18,21 @@ import pyperf
 
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
-from ipcbench.results import validation
+from ipcbench.results import metadata, validation
 from ipcbench.results.files import read_text, write_atomically
 from ipcbench.results.intent import Intent
-from ipcbench.results.validation import FORMAT, OUR_KEY, Status
+from ipcbench.results.launches import Launch, Measured, Scalar, by_case
+from ipcbench.results.machines import check_same_machine, machine_key
+from ipcbench.results.migration import FORMAT
+from ipcbench.results.validation import OUR_KEY, Status
 from ipcbench.text import printable
 
-Metadata = dict[str, int | float | str]
+Metadata = dict[str, Scalar]
 
-
-RETRIED_KEY = validation.RETRIED_KEY
+RETRIED_KEY = metadata.RETRIED_KEY
 """Metadata key of a retried launch, under this name for callers that add launches."""
 
 _MOST_BYTES = 256 * 1024**2
-_PRIVATE_METADATA = frozenset(
-    (
-        "hostname",
-        "python_executable",
-        "python_config_args",
-        "python_cflags",
-        "boot_time",
-        "uptime",
-        "command_max_rss",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +46,66 @@ class Unmeasured:
 
 @dataclass(slots=True)
 class Results:
-    """The launches of one or several runs, and the cases without a number."""
+    """The launches of one machine's run, and the cases without a number.
 
-    suite: pyperf.BenchmarkSuite | None = None
+    A file that pyperf put together may hold several runs; of two machines it is refused.
+    """
+
     unmeasured: dict[str, Unmeasured] = field(default_factory=dict)
     intent: Intent | None = None
-    """The plan of the run; None if several runs were merged, or the file has no plan."""
+    """The plan of the run; None if the file has none."""
+    suite: pyperf.BenchmarkSuite | None = None
+    """The launches as pyperf has them, for the modules of this room alone."""
 
-    def add_launch(self, bench: pyperf.Benchmark, metadata: dict[str, int | float | str]) -> None:
-        """Adds one launch with this metadata, which must distinguish it from others."""
-        (run,) = bench.get_runs()
-        kept = {k: v for k, v in run.get_metadata().items() if k not in _PRIVATE_METADATA}
-        known = kept | metadata | {"ipcbench_format": FORMAT}
-        launch = pyperf.Run(
-            run.values,
-            warmups=run.warmups,
+    def add_launch(self, case: Case, measured: Measured, facts: Metadata) -> None:
+        """Adds one launch of a case with these facts, which must distinguish it from others."""
+        own = {k: v for k, v in measured.facts.items() if k not in metadata.PRIVATE}
+        fixed = {"name": case.id, "loops": measured.messages, metadata.FORMAT_KEY: FORMAT}
+        known = own | facts | fixed
+        run = pyperf.Run(
+            measured.values_s,
+            warmups=measured.warmups,
             metadata={k: printable(v) if isinstance(v, str) else v for k, v in known.items()},
             collect_metadata=False,
         )
-        bench = pyperf.Benchmark([launch])
+        bench = pyperf.Benchmark([run])
         if self.suite is None:
             self.suite = pyperf.BenchmarkSuite([bench])
             return
+        first = next(self.launches()).facts
+        check_same_machine(first, known, "a launch is of another machine than those before")
         try:
             self.suite.add_runs(bench)
         except ValueError as error:
             raise ResultsError(f"a launch doesn't belong to those before: {error}") from error
+
+    def launches(self) -> Iterator[Launch]:
+        """Yields every launch in the order of the file: by case, then as they were made."""
+        for bench in self.suite or ():
+            case = Case.parse(bench.get_name())
+            for run in bench.get_runs():
+                facts = run.get_metadata()
+                yield Launch(
+                    machine_key(facts),
+                    facts["run_id"],
+                    case,
+                    facts["round"],
+                    run.values,
+                    run.get_loops(),
+                    facts,
+                    is_counted=case.id not in self.unmeasured,
+                )
+
+    def counted(self) -> Iterator[Launch]:
+        """Yields the launches of cases with a number: a case that failed has none."""
+        return (launch for launch in self.launches() if launch.is_counted)
+
+    def finished(self) -> dict[Case, dict[int, int]]:
+        """The finished rounds of each case, with the number of messages a batch."""
+        return {
+            case: {launch.round_number: launch.messages for launch in launches}
+            for case, launches in by_case(self.launches()).items()
+        }
 
     def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
         """Records the reason why a case has no number."""
@@ -115,7 +140,7 @@ def loads(text: str, name: str) -> Results:
     """Parses the text of a results file called `name`. Raises ResultsError."""
     try:
         data = validation.parsed(text)
-        results = Results(validation.read_suite(data), intent=validation.read_intent(data))
+        results = Results(intent=validation.read_intent(data), suite=validation.read_suite(data))
         for case, status, reason in validation.read_unmeasured(data):
             results.add_unmeasured(case, status, reason)
     except ResultsError as error:
@@ -124,41 +149,19 @@ def loads(text: str, name: str) -> Results:
         raise ResultsError(f"{name} needs more memory than there is") from error
     if results.is_empty:
         raise ResultsError(f"{name} holds no results")
+    _check_one_machine(results, name)
     return results
+
+
+def _check_one_machine(results: Results, name: str) -> None:
+    firsts = {launch.machine: launch.facts for launch in results.launches()}
+    for facts in firsts.values():
+        check_same_machine(next(iter(firsts.values())), facts, f"{name} is of two machines")
 
 
 def load(path: Path) -> Results:
     """Reads a results file. Raises ResultsError that says what is wrong with it."""
     return loads(read_text(path, _MOST_BYTES), str(path))
-
-
-def merge(files: Iterable[tuple[str, Results]]) -> Results:
-    """Merges the launches of several files.
-
-    Raises ResultsError if pyperf refuses to combine them (another CPU, Python or platform), or if
-    two files hold the same run.
-    """
-    merged = Results()
-    origin: dict[object, str] = {}
-    for name, results in files:
-        for run_id in _run_ids(results):
-            if run_id in origin:
-                raise ResultsError(f"{name} and {origin[run_id]} hold the same run; name it once")
-            origin[run_id] = name
-        try:
-            if merged.suite is None:
-                merged.suite = results.suite
-            elif results.suite is not None:
-                merged.suite.add_runs(results.suite)
-        except ValueError as error:
-            raise ResultsError(f"these files can't be reported together: {error}") from error
-        merged.unmeasured |= results.unmeasured
-    return merged
-
-
-def _run_ids(results: Results) -> set[object]:
-    launches = (run for bench in results.suite or () for run in bench.get_runs())
-    return {launch.get_metadata().get("run_id") for launch in launches}
 
 
 def save(results: Results, path: Path) -> None:

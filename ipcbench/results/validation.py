@@ -7,33 +7,25 @@ sentence that begins with the file's name.
 """
 
 import json
-import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, Literal, NamedTuple, NoReturn
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NoReturn
 
 import pyperf
 
 from ipcbench.case import Case, cpus_placement, placement_of_cpus
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.intent import Intent
+from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
+from ipcbench.results.migration import FORMAT, READABLE, upgraded
+from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, number, one_of
 from ipcbench.text import printable
-
-FORMAT = 1
-"""Version of the "ipcbench" part and of the metadata's names; a higher one can't be read."""
 
 OUR_KEY = "ipcbench"
 """Top-level key of a file for the data that pyperf has no place for."""
 
-RETRIED_KEY = "retried_after"
-"""Metadata of a launch that was a retry: the reason why the first try failed."""
-
 Status = Literal["n/a", "failed"]
 
 _PYPERF_VERSION = "1.0"
-_FORMAT_KEY = "ipcbench_format"
 _MOST_DEPTH = 16
 _MOST_ELEMENTS = 10_000_000
 """Elements of lists and objects; each takes up to 100 bytes of memory, however short its text."""
@@ -51,100 +43,9 @@ _LONGEST_NAME = 200
 _MOST_BRIEF = 60
 _MOST_BRIEF_ERROR = 300
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
-_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
-
-
-class ValueRule(NamedTuple):
-    """A requirement on a value, as a text for messages and as a test."""
-
-    wanted: str
-    fits: Callable[[Any], bool]
-
-
-def _whole(least: int, most: int) -> ValueRule:
-    wanted = f"a whole number from {least} to {most}"
-    return ValueRule(wanted, lambda value: type(value) is int and least <= value <= most)
-
-
-def _number(least: float, most: float) -> ValueRule:
-    wanted = f"a number from {least:g} to {most:g}"
-    return ValueRule(wanted, lambda value: type(value) in (int, float) and least <= value <= most)
-
-
-def _one_of(*known: str) -> ValueRule:
-    return ValueRule(" or ".join(map(repr, known)), lambda value: value in known)
-
-
-def _like(pattern: re.Pattern[str], wanted: str) -> ValueRule:
-    return ValueRule(
-        wanted, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value))
-    )
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_scalar(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return _is_text(value) or (type(value) is int and abs(value) < 2**63)
-
-
-def _is_histogram(value: object) -> bool:
-    try:
-        return isinstance(value, str) and Histogram.parse(value).total > 0
-    except ValueError:
-        return False
-
-
-_TEXT = ValueRule("a text", _is_text)
-_TIME = _number(1e-15, 1e9)
+_TIME = number(1e-15, 1e9)
 """Seconds a message. No machine comes near the bounds; arithmetic within them can't overflow."""
-_WARMUP_TIME = _number(0, 1e9)
-_LOOPS = _whole(1, 10**11)
-
-_RULES: Mapping[str, ValueRule] = {
-    "name": _TEXT,
-    "unit": _one_of("second"),
-    "loops": _LOOPS,
-    "inner_loops": _whole(1, 1),
-    "role": _one_of("mechanism", "floor", "ceiling", "control"),  # the last: both, in early files
-    "round": _whole(1, 10**9),
-    "run_id": _like(_NAME, "a name"),
-    "baseline": _like(_NAME, "the name of a transport"),
-    "machine": _like(_SLUG, "a machine's name of lower-case words and hyphens"),
-    "seed": ValueRule(
-        "a whole number of at least 0", lambda value: type(value) is int and value >= 0
-    ),
-    "messages_checked": _whole(0, 10**12),
-    "cpu_client": _whole(0, 99_999),
-    "cpu_server": _whole(0, 99_999),
-    "cpu_count": _whole(1, 10**6),
-    "target_ratio": _number(1e-9, 1e9),
-    HISTOGRAM_KEY: ValueRule("a histogram of round trips", _is_histogram),
-    **dict.fromkeys(("cpu_model", "virtualisation", "kernel", "python", "governor"), _TEXT),
-    **dict.fromkeys(("command", "date", "ipcbench_version", "code_version", "versions"), _TEXT),
-    **dict.fromkeys(("cpus_seen_client", "cpus_seen_server"), _TEXT),
-    **dict.fromkeys(("evidence", RETRIED_KEY), _TEXT),
-}
-_RULES_BY_ENDING = (
-    ("_per_message", _number(0, 1e12)),
-    ("_s", _number(0, 1e12)),
-    ("_ratio", _number(0, 1e9)),
-    ("_count", _whole(0, 10**12)),
-    ("_bytes", _whole(0, 10**15)),
-)
-"""Requirements by the unit that a metadata name ends in."""
-_ANY = ValueRule("a finite number or a text", _is_scalar)
-
-_REQUIRED = (
-    *("name", "loops", "role", "round", "run_id", "run_elapsed_s", "messages_checked"),
-    *("baseline", "machine", "cpu_model", "cpu_count", "virtualisation", "kernel", "python"),
-    *("seed", "ipcbench_version", "command", _FORMAT_KEY),
-)
-"""Metadata that every launch must have."""
+_WARMUP_TIME = number(0, 1e9)
 
 
 def parsed(text: str) -> Mapping[str, Any]:
@@ -190,7 +91,7 @@ def read_unmeasured(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str
     if OUR_KEY not in data:
         return []
     ours = _object_at(data[OUR_KEY], "the file", OUR_KEY)
-    if ours.get("format", FORMAT) != FORMAT:
+    if ours.get("format", FORMAT) not in READABLE:
         raise _other_format(ours["format"])
     items = _items(ours.get("unmeasured", []), "the file", "unmeasured", _MOST_CASES)
     read = [_unmeasured(item, number) for number, item in enumerate(items, 1)]
@@ -214,8 +115,8 @@ def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
     fields = _object_at(item, "the file", where)
     case = _case(fields.get("case"), where)
     reason, status = fields.get("reason"), fields.get("status")
-    _check(_TEXT, reason, case.id, "reason")
-    _check(_one_of("n/a", "failed"), status, case.id, "status")
+    _check(TEXT, reason, case.id, "reason")
+    _check(one_of("n/a", "failed"), status, case.id, "status")
     return case, "failed" if status == "failed" else "n/a", str(reason)
 
 
@@ -229,7 +130,7 @@ def _benchmark(data: object, number: int, common: Mapping[str, Any]) -> pyperf.B
     every = []
     for one in launches:
         launch = _object_at(one, where, "a launch")
-        every.append((launch, {**shared, **_metadata_of(launch, where)}))
+        every.append((launch, upgraded({**shared, **_metadata_of(launch, where)})))
     case = _case(every[0][1].get("name"), where)
     runs = [
         _run(launch, metadata, f"{case.id}, launch {place}")
@@ -253,15 +154,15 @@ def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
     found: dict[str, Any] = {}
     for level in levels:
         found |= level if isinstance(level, dict) else {}
-    name, written = found.get("name"), found.get(_FORMAT_KEY)
+    name, written = found.get("name"), found.get(FORMAT_KEY)
     if name is not None and written is None:
         raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not one of its cases")
-    if written is not None and written != FORMAT:
+    if written is not None and written not in READABLE:
         raise _other_format(written)
 
 
 def _run(launch: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> pyperf.Run:
-    missing = [key for key in _REQUIRED if key not in metadata]
+    missing = [key for key in REQUIRED if key not in metadata]
     if missing:
         raise ResultsError(f"lacks something: {where} has no {missing[0]}")
     values = _items(launch.get("values"), where, "values", _MOST_ELEMENTS)
@@ -273,7 +174,7 @@ def _run(launch: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> 
     for warmup in warmups:
         if len(_items(warmup, where, "a warmup", 2)) != 2:
             raise _wrong(where, "a warmup", warmup, "a list of a count and a time")
-        _check(_LOOPS, warmup[0], where, "loops of a warmup")
+        _check(LOOPS, warmup[0], where, "loops of a warmup")
         _check(_WARMUP_TIME, warmup[1], where, "a warmup")
     try:
         return pyperf.Run(
@@ -292,8 +193,8 @@ def _check_launches(case: Case, launches: Sequence[Mapping[str, Any]]) -> None:
     shared = {**case._asdict(), "name": case.id, "role": launches[0]["role"]}
     for place, metadata in enumerate(launches, 1):
         where = f"{case.id}, launch {place}"
-        if metadata[_FORMAT_KEY] != FORMAT:
-            raise _other_format(metadata[_FORMAT_KEY])
+        if metadata[FORMAT_KEY] != FORMAT:
+            raise _other_format(metadata[FORMAT_KEY])
         for key, same in shared.items():
             if key in metadata and metadata[key] != same:
                 raise _wrong(where, key, metadata[key], repr(same))
@@ -312,16 +213,10 @@ def _metadata_of(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _metadatum(key: str, value: object, where: str) -> object:
-    if _NAME.fullmatch(key) is None:
+    if NAME_PATTERN.fullmatch(key) is None:
         raise ResultsError(f"holds a wrong name: {where}: {_brief(key)} is not a metadata's name")
-    _check(_rule(key), value, where, key)
+    _check(rule_of(key), value, where, key)
     return printable(value.strip()) if isinstance(value, str) else value
-
-
-@cache
-def _rule(key: str) -> ValueRule:
-    by_ending = (rule for ending, rule in _RULES_BY_ENDING if key.endswith(ending))
-    return _RULES.get(key) or next(by_ending, _ANY)
 
 
 def _case(name: object, where: str) -> Case:
@@ -334,7 +229,7 @@ def _case(name: object, where: str) -> Case:
         raise ResultsError(f"isn't ipcbench's: {_brief_error(error)}") from error
     cpus = placement_of_cpus(case.placement)
     spelled = case if cpus is None else case._replace(placement=cpus_placement(*cpus))
-    if spelled.id != name or not _NAME.fullmatch(case.transport):
+    if spelled.id != name or not NAME_PATTERN.fullmatch(case.transport):
         raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
@@ -433,7 +328,7 @@ def _wrong(where: str, key: str, value: object, wanted: str) -> ResultsError:
 
 
 def _other_format(written: object) -> ResultsError:
-    return ResultsError(f"has format {_brief(written)}; this ipcbench reads format {FORMAT}")
+    return ResultsError(f"has format {_brief(written)}; this ipcbench reads format 1 to {FORMAT}")
 
 
 def _brief(value: object) -> str:

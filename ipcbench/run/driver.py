@@ -5,12 +5,10 @@ launch is retried once. A case that fails twice is given up; the others go on.
 """
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-
-import pyperf
 
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
@@ -25,12 +23,15 @@ from ipcbench.events import (
     TryingAgain,
     Warned,
 )
+from ipcbench.results.launches import Measured
 from ipcbench.results.store import RETRIED_KEY, Metadata, Results
 from ipcbench.run.launcher import Launcher
 from ipcbench.workloads import Workload
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
+_Ask = Callable[[Sequence[Case]], Iterator[tuple[Case, _T | LaunchFailed]]]
+"""A call of the launcher for a group of cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,163 +84,185 @@ def execute(
 
     Whatever ends the run early, `results` and the last save have every finished launch.
     """
-    finished = _finished(results)
-    to_come = {
-        case: run.rounds - len(finished.get(case, ()))
-        for case in run.cases
-        if case.id not in results.unmeasured
-    }
-    to_come = {case: count for case, count in to_come.items() if count}
-    observer(
-        Began(
-            to_come,
+    Driver(run, launcher, results, save, observer).execute()
+
+
+class Driver:
+    """One run: asks the launcher for what is missing, and keeps and tells what comes of it."""
+
+    def __init__(
+        self,
+        run: Run,
+        launcher: Launcher,
+        results: Results,
+        save: Callable[[Results], None],
+        observer: Observer,
+    ) -> None:
+        self._run = run
+        self._launcher = launcher
+        self._results = results
+        self._save = save
+        self._observer = observer
+        self._finished = results.finished()
+        self._to_come = self._missing()
+        self._messages: dict[Case, int] = {}
+        """Messages a batch of each case that is launched; one that fails is removed."""
+        self._warned: Mapping[str, str] = {}
+
+    def execute(self) -> None:
+        """Runs what is missing; tells of the beginning and, whatever happens, of the end."""
+        self._observer(self._beginning())
+        why: EndReason = "aborted"
+        try:
+            why = self._run_all()
+        finally:
+            self._observer(Ended(why))
+
+    def _missing(self) -> dict[Case, int]:
+        """The number of launches still to make, by case."""
+        missing = {
+            case: self._run.rounds - len(self._finished.get(case, ()))
+            for case in self._run.cases
+            if case.id not in self._results.unmeasured
+        }
+        return {case: count for case, count in missing.items() if count}
+
+    def _beginning(self) -> Began:
+        run = self._run
+        return Began(
+            self._to_come,
             run.rounds,
             run.expected_launch_s,
-            to_calibrate=sum(case not in finished for case in to_come),
+            to_calibrate=sum(case not in self._finished for case in self._to_come),
             deadline_left_s=None if run.deadline_s is None else run.deadline_s - time.monotonic(),
             has_target=run.enough is not None,
         )
-    )
-    why: EndReason = "aborted"
-    try:
-        why = _run_rounds(run, to_come, finished, launcher, results, save, observer)
-    finally:
-        observer(Ended(why))
 
-
-def _run_rounds(
-    run: Run,
-    to_come: Collection[Case],
-    finished: Mapping[Case, Mapping[int, int]],
-    launcher: Launcher,
-    results: Results,
-    save: Callable[[Results], None],
-    observer: Observer,
-) -> EndReason:
-    """Calibrates the new cases, runs the rounds, and returns the reason for the end."""
-    if finished and run.knows_enough(results):
-        return "target"
-    if run.deadline_s is not None and time.monotonic() > run.deadline_s:
-        return "budget"
-    messages = {case: next(iter(finished[case].values())) for case in to_come if case in finished}
-    unknown = [case for case in to_come if case not in messages]
-    answers = _launch_groups(run, unknown, 0, launcher.calibrate, launcher.together, observer)
-    with closing(answers):
-        for answer in answers:
-            if isinstance(answer.outcome, LaunchFailed):
-                results.add_unmeasured(answer.case, "failed", f"calibration: {answer.outcome}")
-            else:
-                messages[answer.case] = answer.outcome
-    if results.unmeasured:
-        save(results)  # the reasons, even if no launch comes to be saved
-    warned: Mapping[str, str] = {}
-    for round_number in range(1, run.rounds + 1):
-        began_s = time.monotonic()
-        if run.deadline_s is not None and began_s > run.deadline_s:
-            return "budget"
-        cases = [
-            case
-            for case in run.cases
-            if case in messages and round_number not in finished.get(case, ())
-        ]
-        if not cases:
-            continue
-        _one_round(run, round_number, cases, messages, launcher, results, save, observer)
-        warnings = run.warnings(results)
-        if warnings != warned:
-            warned = warnings
-            observer(Warned(round_number, warnings))
-        ended_s = time.monotonic()
-        next_would_end_s = ended_s + (ended_s - began_s)
-        if run.deadline_s is not None and next_would_end_s > run.deadline_s:
-            return "budget"
-        if run.knows_enough(results):
+    def _run_all(self) -> EndReason:
+        """Calibrates the new cases, runs the rounds, and returns the reason for the end."""
+        run = self._run
+        if self._finished and run.knows_enough(self._results):
             return "target"
-    return "complete"
+        if self._is_late(time.monotonic()):
+            return "budget"
+        self._calibrate()
+        for round_number in range(1, run.rounds + 1):
+            began_s = time.monotonic()
+            if self._is_late(began_s):
+                return "budget"
+            cases = self._cases_of(round_number)
+            if not cases:
+                continue
+            self._run_round(round_number, cases)
+            self._warn(round_number)
+            ended_s = time.monotonic()
+            if self._is_late(ended_s + (ended_s - began_s)):  # the next one would end too late
+                return "budget"
+            if run.knows_enough(self._results):
+                return "target"
+        return "complete"
 
+    def _is_late(self, time_s: float) -> bool:
+        """Whether a time on the monotonic clock is after the deadline."""
+        return self._run.deadline_s is not None and time_s > self._run.deadline_s
 
-def _finished(results: Results) -> dict[Case, dict[int, int]]:
-    """Finished rounds of each case, with the number of messages a batch."""
-    finished: dict[Case, dict[int, int]] = {}
-    for bench in results.suite or ():
-        rounds = {run.get_metadata()["round"]: run.get_loops() for run in bench.get_runs()}
-        finished[Case.parse(bench.get_name())] = rounds
-    return finished
+    def _calibrate(self) -> None:
+        """Finds the number of messages of each case to come, from its launches or by a new one."""
+        for case in self._to_come:
+            if case in self._finished:
+                self._messages[case] = next(iter(self._finished[case].values()))
+        unknown = [case for case in self._to_come if case not in self._messages]
+        with closing(self._answers(unknown, 0, self._launcher.calibrate)) as answers:
+            for answer in answers:
+                if isinstance(answer.outcome, LaunchFailed):
+                    reason = f"calibration: {answer.outcome}"
+                    self._results.add_unmeasured(answer.case, "failed", reason)
+                else:
+                    self._messages[answer.case] = answer.outcome
+        if self._results.unmeasured:
+            self._save(self._results)  # the reasons, even if no launch comes to be saved
 
+    def _cases_of(self, round_number: int) -> list[Case]:
+        """The cases that still have their launch of this round to come."""
+        return [
+            case
+            for case in self._run.cases
+            if case in self._messages and round_number not in self._finished.get(case, ())
+        ]
 
-def _one_round(
-    run: Run,
-    round_number: int,
-    cases: Sequence[Case],
-    messages: dict[Case, int],
-    launcher: Launcher,
-    results: Results,
-    save: Callable[[Results], None],
-    observer: Observer,
-) -> None:
-    """Launches each case once, with its `messages`; removes a failed case from them."""
+    def _run_round(self, round_number: int, cases: Sequence[Case]) -> None:
+        """Launches each case once, and saves after each launch."""
 
-    def measure(group: Sequence[Case]) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
-        return launcher.measure([(case, messages[case]) for case in group])
+        def measure(group: Sequence[Case]) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
+            return self._launcher.measure([(case, self._messages[case]) for case in group])
 
-    answers = _launch_groups(run, cases, round_number, measure, launcher.together, observer)
-    with closing(answers):  # a save that fails must not leave the workers that wait their turn
-        for answer in answers:
-            outcome = answer.outcome
-            if isinstance(outcome, LaunchFailed):
-                results.add_unmeasured(answer.case, "failed", f"round {round_number}: {outcome}")
-                del messages[answer.case]
-            else:
-                elapsed_s = answer.ended_s - run.started_s
-                facts: Metadata = {"round": round_number, "run_elapsed_s": elapsed_s}
-                if answer.failed_before is not None:
-                    facts[RETRIED_KEY] = " ".join(str(answer.failed_before).split())
-                results.add_launch(outcome, run.metadata | facts)
-            save(results)
+        # A save that fails must not leave the workers that wait their turn.
+        with closing(self._answers(cases, round_number, measure)) as answers:
+            for answer in answers:
+                self._add(round_number, answer)
+                self._save(self._results)
 
+    def _add(self, round_number: int, answer: _Answer[Measured]) -> None:
+        """Adds a launch to the results, or gives its case up."""
+        case, outcome = answer.case, answer.outcome
+        if isinstance(outcome, LaunchFailed):
+            self._results.add_unmeasured(case, "failed", f"round {round_number}: {outcome}")
+            del self._messages[case]
+            return
+        elapsed_s = answer.ended_s - self._run.started_s
+        facts: Metadata = {"round": round_number, "run_elapsed_s": elapsed_s}
+        if answer.failed_before is not None:
+            facts[RETRIED_KEY] = " ".join(str(answer.failed_before).split())
+        self._results.add_launch(case, outcome, self._run.metadata | facts)
 
-def _launch_groups(
-    run: Run,
-    cases: Sequence[Case],
-    round_number: int,
-    ask: Callable[[Sequence[Case]], Iterator[tuple[Case, _T | LaunchFailed]]],
-    together: int,
-    observer: Observer,
-) -> Generator[_Answer[_T], None, None]:
-    """Launches the cases in groups to compare, retries failures once, and yields the answers."""
+    def _warn(self, round_number: int) -> None:
+        """Tells the warnings about the results so far, if they have changed."""
+        warnings = self._run.warnings(self._results)
+        if warnings != self._warned:
+            self._warned = warnings
+            self._observer(Warned(round_number, warnings))
 
-    def tried(group: Sequence[Case]) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
-        run.check()
+    def _answers(
+        self, cases: Sequence[Case], round_number: int, ask: _Ask[_T]
+    ) -> Generator[_Answer[_T], None, None]:
+        """Launches the cases in groups to compare, retries failures once, yields the answers."""
+        groups = shuffled_groups(cases, self._run.seed, round_number, self._launcher.together)
+        for group in groups:
+            failed: dict[Case, LaunchFailed] = {}
+            for case, outcome, ended_s in self._outcomes(group, round_number, ask):
+                if isinstance(outcome, LaunchFailed):
+                    self._observer(TryingAgain(round_number, case, str(outcome)))
+                    failed[case] = outcome
+                else:
+                    yield _Answer(case, outcome, ended_s)
+            again = self._outcomes(list(failed), round_number, ask) if failed else ()
+            for case, outcome, ended_s in again:
+                before = failed[case]
+                if isinstance(outcome, LaunchFailed):
+                    twice = _failed_twice(before, outcome)
+                    self._observer(Failed(round_number, case, str(twice)))
+                    yield _Answer(case, twice, ended_s, before)
+                else:
+                    yield _Answer(case, outcome, ended_s, before)
+
+    def _outcomes(
+        self, group: Sequence[Case], round_number: int, ask: _Ask[_T]
+    ) -> Iterator[tuple[Case, _T | LaunchFailed, float]]:
+        """Launches a group once; yields each case's outcome, and when it came."""
+        self._run.check()
         began_s = time.monotonic()
-        observer(Launching(round_number, group))
+        self._observer(Launching(round_number, group))
         for case, outcome in _closing(ask(group)):
             ended_s = time.monotonic()
             if not isinstance(outcome, LaunchFailed):
                 took_s = (ended_s - began_s) / len(group)
-                observer(Launched(round_number, case, took_s, _values(outcome)))
+                self._observer(Launched(round_number, case, took_s, _values_s(outcome)))
             yield case, outcome, ended_s
 
-    for group in shuffled_groups(cases, run.seed, round_number, together):
-        failed: dict[Case, LaunchFailed] = {}
-        for case, outcome, ended_s in tried(group):
-            if isinstance(outcome, LaunchFailed):
-                observer(TryingAgain(round_number, case, str(outcome)))
-                failed[case] = outcome
-            else:
-                yield _Answer(case, outcome, ended_s)
-        for case, again, ended_s in tried(list(failed)) if failed else ():
-            before = failed[case]
-            if isinstance(again, LaunchFailed):
-                twice = _failed_twice(before, again)
-                observer(Failed(round_number, case, str(twice)))
-                yield _Answer(case, twice, ended_s, before)
-            else:
-                yield _Answer(case, again, ended_s, before)
 
-
-def _values(outcome: object) -> Sequence[float]:
-    values: Sequence[float] = outcome.get_values() if isinstance(outcome, pyperf.Benchmark) else ()
-    return values
+def _values_s(outcome: object) -> Sequence[float]:
+    """The values of a measurement; none of a calibration, whose outcome is a number."""
+    return outcome.values_s if isinstance(outcome, Measured) else ()
 
 
 def _failed_twice(first: LaunchFailed, second: LaunchFailed) -> LaunchFailed:

@@ -8,6 +8,7 @@ import psutil
 
 from ipcbench.results.folder import code_version, noise_floor
 from ipcbench.results.intent import Intent
+from ipcbench.results.metadata import AGAIN_KEY, QUESTION_KEY
 from ipcbench.results.store import Metadata
 from ipcbench.system import machine
 
@@ -43,9 +44,9 @@ def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
             "run_id": secrets.token_hex(4),
             "seed": intent.seed,
             "baseline": intent.baseline,
-            "question": intent.question,
+            QUESTION_KEY: intent.question,
             "command": line.given,
-            "again": f"{line.again} --seed {intent.seed}",
+            AGAIN_KEY: f"{line.again} --seed {intent.seed}",
             "code_version": code_version(),
             "machine": here.slug,
             "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,

@@ -4,15 +4,15 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
-
-import pyperf
 
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.tether import SAMPLES
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.launches import Measured, read_measured
 from ipcbench.run.request import Effort
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
 from ipcbench.system.cpus import Cpus
@@ -39,8 +39,8 @@ class Launcher(Protocol):
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
-    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
-        """Launches each case once, with this many messages a batch: a benchmark of one run each."""
+    ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
+        """Launches each case once, with this many messages a batch."""
 
 
 class WorkerLauncher:
@@ -63,12 +63,14 @@ class WorkerLauncher:
         enough = self._effort.min_time_s * _CALIBRATION_SHARE
         options = ("--calibrate-loops", "--warmups=0", "--values=3", f"--min-time={enough!r}")
         for case, outcome in self._launched([(case, options) for case in cases]):
-            failed = isinstance(outcome, LaunchFailed)
-            yield case, outcome if failed else self._messages(outcome)
+            if isinstance(outcome, LaunchFailed):
+                yield case, outcome
+            else:
+                yield case, self._messages(outcome)
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
-    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
+    ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
         effort = self._effort
         counts = (
             f"--warmups={effort.warmups}",
@@ -79,19 +81,18 @@ class WorkerLauncher:
             [(case, (f"--loops={messages}", *counts)) for case, messages in launches]
         )
 
-    def _messages(self, calibration: pyperf.Benchmark) -> int:
+    def _messages(self, calibration: Measured) -> int:
         """Messages that take the wanted time, by the fastest of the last three batches.
 
         A single batch may be slow because the machine was busy: a few milliseconds lost there would
         make every batch of the run too short.
         """
-        (run,) = calibration.get_runs()
-        seconds_per_message: float = min(value for _, value in run.warmups[-3:])
+        seconds_per_message = min(value for _, value in calibration.warmups[-3:])
         return max(1, round(self._effort.min_time_s / seconds_per_message))
 
     def _launched(
         self, launches: Sequence[tuple[Case, Sequence[str]]]
-    ) -> Iterator[tuple[Case, pyperf.Benchmark | LaunchFailed]]:
+    ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
         with ExitStack() as started:
             workers: dict[Case, tuple[WorkerProcess, Path]] = {}
             for case, options in launches:
@@ -112,7 +113,7 @@ class WorkerLauncher:
                     try:
                         if worker.turn():
                             continue
-                        outcome: pyperf.Benchmark | LaunchFailed = _result(output)
+                        outcome: Measured | LaunchFailed = _result(output)
                     except LaunchFailed as failure:
                         outcome = failure
                     del workers[case]
@@ -125,14 +126,14 @@ class WorkerLauncher:
         return [*command, f"--cpus={cpus[0]},{cpus[1]}"] if cpus is not None else command
 
 
-def _result(output: Path) -> pyperf.Benchmark:
+def _result(output: Path) -> Measured:
     """Reads a worker's result file and adds its samples as a histogram. Raises LaunchFailed."""
     try:
-        bench = pyperf.Benchmark.load(str(output))
+        measured = read_measured(output)
         samples = output.parent / SAMPLES
-        if samples.exists():
-            histogram = Histogram.of(array("q", samples.read_bytes()))
-            bench.update_metadata({HISTOGRAM_KEY: str(histogram)})
-        return bench
+        if not samples.exists():
+            return measured
+        histogram = Histogram.of(array("q", samples.read_bytes()))
+        return replace(measured, facts={**measured.facts, HISTOGRAM_KEY: str(histogram)})
     except (OSError, ValueError, KeyError) as error:
         raise LaunchFailed(f"the worker left no readable result: {error}") from error

@@ -9,17 +9,13 @@ from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results import store
 from ipcbench.results.intent import Intent
+from ipcbench.results.metadata import INHERITED, SAME_TO_RESUME
 from ipcbench.results.store import Results
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, plan_of, planned
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import checked_cpus
 from ipcbench.transports.registry import get_transport
-
-_SAME = ("machine", "cpu_model", "kernel", "python", "versions", "code_version")
-"""Facts that must be unchanged to resume."""
-_OWN = ("run_id", "question", "command", "again")
-"""Metadata that new launches inherit from the recorded ones."""
 
 
 def resumed(path: Path, asked: Request | None, line: CommandLine) -> tuple[Plan, Results]:
@@ -42,22 +38,24 @@ def resumed(path: Path, asked: Request | None, line: CommandLine) -> tuple[Plan,
     for placement, cpus in results.intent.cpus.items():
         if cpus is not None and checked_cpus(cpus) != cpus:
             raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
-    recorded = [run.get_metadata() for bench in results.suite or () for run in bench.get_runs()]
+    recorded = [launch.facts for launch in results.launches()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
     plan = plan_of(results.intent, line, started_s, elapsed_s)
     if is_complete(plan, results):
         plan = replace(plan, notes=[f"nothing of {path} is left to measure"])
     if recorded:
         _check_machine(path, recorded[0], plan.run.metadata)
-        plan.run.metadata.update({name: recorded[0][name] for name in _OWN if name in recorded[0]})
+        plan.run.metadata.update(
+            {name: recorded[0][name] for name in INHERITED if name in recorded[0]}
+        )
     return plan, results
 
 
 def is_complete(plan: Plan, results: Results) -> bool:
     """Whether every launch of the plan is recorded."""
-    launches = {bench.get_name(): bench.get_nrun() for bench in results.suite or ()}
+    finished = results.finished()
     return all(
-        case.id in results.unmeasured or launches.get(case.id, 0) >= plan.run.rounds
+        case.id in results.unmeasured or len(finished.get(case, ())) >= plan.run.rounds
         for case in plan.run.cases
     )
 
@@ -93,7 +91,7 @@ def _difference_of_plans(intent: Intent, asked: Request) -> str | None:
 
 
 def _check_machine(path: Path, then: Mapping[str, object], now: Mapping[str, object]) -> None:
-    for name in _SAME:
+    for name in SAME_TO_RESUME:
         if name in then and name in now and then[name] != now[name]:
             raise UsageError(
                 f"{path} was begun with {name.replace('_', ' ')} {then[name]} and this is"

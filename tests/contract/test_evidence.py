@@ -227,6 +227,7 @@ def test_where_the_kernel_cant_be_asked_a_launch_says_so_and_goes_on(
         pair.run(MESSAGES)
         pair.check()
         assert pair.facts()["evidence"] == "not witnessed: there is no /proc here"
+        assert pair.facts()["evidence_outcome"] == "not witnessed"
 
 
 def test_evidence_shows_claim_place_lines_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:

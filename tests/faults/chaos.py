@@ -253,7 +253,7 @@ class Run:
         if path.exists():
             try:
                 results = store.load(path)
-                launches = sum(bench.get_nrun() for bench in results.suite or ())
+                launches = len(list(results.launches()))
                 planned = _ROUNDS * len(results.intent.cases) if results.intent else 0
             except ResultsError as error:
                 self._problem(f"lost: {error}")

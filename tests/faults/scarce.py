@@ -56,8 +56,7 @@ def refusal(done: Done) -> str:
 
 def measured(path: Path) -> set[str]:
     """The mechanisms that have a number in a result file."""
-    benches = store.load(path).suite or ()
-    return {str(bench.get_name()).split("/")[1] for bench in benches} - {"null", "memcpy"}
+    return {launch.case.transport for launch in store.load(path).launches() if launch.is_mechanism}
 
 
 def limited(statements: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ipcbench.case import Case
 from ipcbench.measure.drivers import native
 from ipcbench.results import store
 from ipcbench.transports.registry import get_transport, transports
@@ -119,8 +120,7 @@ def _finished_launches(path: Path, of: str = "") -> int:
     """The launches in a file, of cases whose id begins so."""
     if not path.exists():
         return 0
-    suite = store.load(path).suite
-    return sum(bench.get_nrun() for bench in suite or () if bench.get_name().startswith(of))
+    return sum(launch.case.id.startswith(of) for launch in store.load(path).launches())
 
 
 def _hardest(name: str) -> tuple[str, ...]:
@@ -268,8 +268,7 @@ def test_a_case_whose_server_is_killed_twice_keeps_its_launches_and_shows_no_num
     assert "the server was killed by SIGKILL" in out
     assert re.search(r"^pipe +failed *$", out, re.MULTILINE)
     results = store.load(path)
-    assert results.suite is not None
-    assert results.suite.get_benchmark("latency/pipe/64/python/cross-core").get_nrun() >= 1
+    assert results.finished()[Case.parse("latency/pipe/64/python/cross-core")]
 
 
 def test_a_stopped_server_ends_with_the_launch_time_limit(tmp_path: Path) -> None:

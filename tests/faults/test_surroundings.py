@@ -174,12 +174,12 @@ def test_a_wall_clock_that_runs_backwards_changes_no_result(tmp_path: Path) -> N
     assert looked.stdout == "True\n", "the fake clock doesn't run backwards"
     options = ("unix", "--sizes=64", "--rounds=3", *QUICK[1:], "--workloads=latency")
     explained(finished(command(*options), tmp_path, preloaded), 0)
-    (bench,) = [b for b in store.load(tmp_path / "run.json").suite or () if "unix" in b.get_name()]
-    launches = [run.get_metadata() for run in bench.get_runs()]
-    assert [launch["round"] for launch in launches] == [1, 2, 3]
-    elapsed = [launch["run_elapsed_s"] for launch in launches]
+    recorded = store.load(tmp_path / "run.json").launches()
+    launches = [launch for launch in recorded if launch.case.transport == "unix"]
+    assert [launch.round_number for launch in launches] == [1, 2, 3]
+    elapsed = [float(launch.facts["run_elapsed_s"]) for launch in launches]
     assert 0 < elapsed[0] < elapsed[1] < elapsed[2]
-    assert all(value > 0 for value in bench.get_values())
+    assert all(value > 0 for launch in launches for value in launch.values_s)
 
 
 def test_a_disk_that_fills_up_keeps_the_last_good_file_and_shows_all(tmp_path: Path) -> None:

@@ -131,9 +131,9 @@ def test_diff_refuses_an_unreadable_gate(gate: str, tmp_path: Path) -> None:
 
 def test_diff_refuses_a_file_of_another_format(tmp_path: Path) -> None:
     text = (DATA / "run.json").read_text(encoding="utf-8")
-    (tmp_path / "later.json").write_text(text.replace('"ipcbench_format":1', '"ipcbench_format":2'))
+    (tmp_path / "later.json").write_text(text.replace('"ipcbench_format":1', '"ipcbench_format":3'))
     refusal = _refused("diff", str(DATA / "run.json"), "later.json", cwd=tmp_path)
-    assert "has format 2; this ipcbench reads format 1" in refusal
+    assert "has format 3; this ipcbench reads format 1 to 2" in refusal
 
 
 def test_without_ipv6_inet6_is_left_out_with_a_note_and_is_an_error_by_name(

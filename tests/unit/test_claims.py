@@ -312,12 +312,12 @@ def test_the_ratio_that_is_shown_is_the_one_that_decides(monkeypatch: pytest.Mon
     assert made == [one.ratio]
 
 
-def test_a_run_made_to_judge_claims_is_known_by_its_command(
+def test_a_run_made_to_judge_claims_is_known_by_its_question(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     times = {"latency/unix/64": 1e-5}
     assert not asked_for(_results(times))
-    monkeypatch.setitem(RUN_METADATA, "command", "ipcbench claims --budget 60s")
+    monkeypatch.setitem(RUN_METADATA, "question", "claims")
     assert asked_for(_results(times))
 
 

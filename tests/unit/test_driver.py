@@ -6,6 +6,7 @@ from ipcbench.case import Case
 from ipcbench.errors import ResultsError
 from ipcbench.events import Began, Ended, Failed, Launched, TryingAgain, Warned
 from ipcbench.results import store
+from ipcbench.results.launches import by_case
 from ipcbench.results.store import RETRIED_KEY, Results
 from ipcbench.run.driver import Run, execute, shuffled_groups
 from tests.replay import RUN_METADATA, Recorded, Replay, Silent, replayed
@@ -31,8 +32,7 @@ def test_the_file_is_saved_after_every_launch() -> None:
     saved: list[int] = []
 
     def save(results: Results) -> None:
-        assert results.suite is not None
-        saved.append(sum(bench.get_nrun() for bench in results.suite))
+        saved.append(len(list(results.launches())))
 
     replayed({UNIX: [[1e-5]] * 2, PIPE: [[1e-5]] * 2}, rounds=2, save=save)
     assert saved == [1, 2, 3, 4]
@@ -53,10 +53,9 @@ def test_a_launch_that_fails_once_is_tried_again_and_tells_why() -> None:
     results, _, observer = replayed(recorded, 3)
     assert results.unmeasured == {}
     assert observer.all(Failed) == []
-    assert results.suite is not None
-    launches = results.suite.get_benchmark(PIPE.id).get_runs()
-    assert [launch.values for launch in launches] == [(1e-5,), (2e-5,), (3e-5,)]
-    why = [launch.get_metadata().get(RETRIED_KEY) for launch in launches]
+    launches = by_case(results.launches())[PIPE]
+    assert [launch.values_s for launch in launches] == [(1e-5,), (2e-5,), (3e-5,)]
+    why = [launch.facts.get(RETRIED_KEY) for launch in launches]
     assert why == [None, "it broke", None]
 
 
@@ -73,10 +72,9 @@ def test_a_case_that_cant_be_calibrated_is_never_launched() -> None:
 
 def test_every_launch_records_its_round_and_the_runs_facts() -> None:
     results, _, _ = replayed({UNIX: [[1e-5]] * 2}, rounds=2)
-    assert results.suite is not None
-    launches = results.suite.get_benchmark(UNIX.id).get_runs()
-    assert [launch.get_metadata()["round"] for launch in launches] == [1, 2]
-    assert all(launch.get_metadata()["seed"] == 7 for launch in launches)
+    launches = list(results.launches())
+    assert [launch.round_number for launch in launches] == [1, 2]
+    assert all(launch.facts["seed"] == 7 for launch in launches)
 
 
 def test_a_run_that_was_cut_short_makes_only_the_launches_that_are_missing() -> None:
@@ -87,10 +85,7 @@ def test_a_run_that_was_cut_short_makes_only_the_launches_that_are_missing() -> 
     execute(run, launcher, cut_short, lambda _: None, observer)
     assert [call for call in launcher.calls if call[0] == "calibrate"] == [("calibrate", INET.id)]
     assert [began.to_calibrate for began in observer.all(Began)] == [1]
-    assert cut_short.suite is not None
-    for bench in cut_short.suite:
-        rounds = [launch.get_metadata()["round"] for launch in bench.get_runs()]
-        assert sorted(rounds) == [1, 2, 3]
+    assert [sorted(rounds) for rounds in cut_short.finished().values()] == [[1, 2, 3]] * 3
     assert len(launcher.calls) == 1 + 1 + 1 + 3
 
 

@@ -163,6 +163,21 @@ def test_a_bench_script_holds_no_measuring_code(path: Path) -> None:
     assert _imported(path) <= {"sys", "ipcbench.__main__", "ipcbench.run.request"}
 
 
+KNOW_PYPERF = {"ipcbench.measure.worker"}
+"""Modules outside the room `results` that may know pyperf: the worker is one of its programs."""
+PYPERFS_NAMES = {"suite", "get_metadata", "get_name", "get_runs", "get_nrun"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_pyperfs_classes_stay_with_the_results(path: Path) -> None:
+    if _room(_name(path)) == "results" or _name(path) in KNOW_PYPERF:
+        return
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert not used & PYPERFS_NAMES
+    assert "pyperf" not in {name.partition(".")[0] for name in _imported(path)}
+
+
 def test_no_module_imports_in_a_circle() -> None:
     graph = {
         _name(path): {n for n in _imported(path) if n.startswith("ipcbench")} for path in MODULES

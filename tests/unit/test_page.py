@@ -24,6 +24,7 @@ from ipcbench.reporters.pictures import drawing, styles
 from ipcbench.reporters.pictures.scales import log_ticks, size_ticks
 from ipcbench.reporters.pictures.selection import Picture, Subject, pictures
 from ipcbench.results import store
+from ipcbench.results.collection import merge
 from ipcbench.results.store import Metadata, Results
 from ipcbench.transports.registry import usual
 from ipcbench.units import display_time
@@ -121,7 +122,7 @@ def by_cpus() -> Analysis:
     cells = [text.replace("cross-core", f"cpus-{pair}") for pair in ("0-0", "0-1")]
     results = [store.loads(cells[0], "one")]
     results.append(store.loads(re.sub('"run_id":"[0-9a-f]+"', '"run_id":"b"', cells[1]), "other"))
-    return frame.analyse(store.merge((str(i), one) for i, one in enumerate(results)))
+    return frame.analyse(merge((str(i), one) for i, one in enumerate(results)))
 
 
 def test_a_matrix_is_a_heat_map_of_cpus(by_cpus: Analysis) -> None:
@@ -252,6 +253,7 @@ def test_evidence_has_a_section_only_where_launches_recorded_it(
     results, _, _ = replayed({UNIX: [[1e-5]] * 3}, rounds=3)
     analysis = frame.analyse(results)
     analysis.launches["evidence"] = ["proved: it is", None, "proved: it was"]
+    analysis.launches["evidence_outcome"] = ["proved", None, "proved"]
     text = Elements(page.page(analysis, [])).text
     assert "2 of 3" in text
     assert "no record" in text
@@ -449,7 +451,11 @@ def test_a_browser_shows_all_of_the_page_and_asks_for_nothing(
 def test_a_browser_shows_the_evidence_and_the_caches(tmp_path: Path, opened: browser.Tab) -> None:
     path = tmp_path / "page.html"
     analysis = frame.analyse(
-        large(cases=EVERY_LATENCY, rounds=2, facts=CACHES | {"evidence": PROVED})
+        large(
+            cases=EVERY_LATENCY,
+            rounds=2,
+            facts=CACHES | {"evidence": PROVED, "evidence_outcome": "proved"},
+        )
     )
     path.write_text(page_of(analysis), encoding="utf-8")
     assert 'id="evidence"' in path.read_text(encoding="utf-8")

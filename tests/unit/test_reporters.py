@@ -74,7 +74,9 @@ def _foot(results: Results, *evidence: str | None) -> str:
     """The foot of these results if their launches had this evidence, the last repeated."""
     launches = frame.launches(results)
     said = pd.Series([*evidence, *[evidence[-1]] * (len(launches) - len(evidence))])
-    lines = cases.footer(launches.assign(evidence=said), frame.cases(results))
+    outcomes = said.str.partition(":")[0]
+    having = launches.assign(evidence=said, evidence_outcome=outcomes)
+    lines = cases.footer(having, frame.cases(results))
     return "\n".join(str(line) for line in lines)
 
 

@@ -9,15 +9,15 @@ from ipcbench.analysis import frame
 from ipcbench.analysis.warnings import summarised
 from ipcbench.case import Case
 from ipcbench.progress.warnings import WarningsSoFar
-from ipcbench.results.store import Results
+from ipcbench.results.store import Metadata, Results
 from tests.replay import Recorded, replayed
 
 UNIX, INET = Case("latency", "unix", 64), Case("latency", "inet", 64)
 
 
-def _unstable(rounds: int = 6) -> Results:
+def _unstable(rounds: int = 6, facts: Metadata | None = None) -> Results:
     recorded: Recorded = {UNIX: [[1e-5], [2e-5]] * 3, INET: [[1e-5]] * 6}
-    return replayed(recorded, rounds)[0]
+    return replayed(recorded, rounds, facts=facts)[0]
 
 
 def test_they_are_those_that_the_table_would_have() -> None:
@@ -33,10 +33,7 @@ def test_the_first_rounds_are_no_trouble(rounds: int) -> None:
 
 
 def test_a_run_is_not_warned_of_what_it_goes_on_for() -> None:
-    results = _unstable()
-    assert results.suite is not None
-    for bench in results.suite:
-        bench.update_metadata({"target_ratio": 0.01})
+    results = _unstable(facts={"target_ratio": 0.01})
     assert [one.flag for one in frame.analyse(results).objections] == ["imprecise", "unstable"]
     assert list(WarningsSoFar()(results)) == ["unstable"]
 

@@ -304,7 +304,7 @@ def _evidence(report: Report) -> Section | None:
         element(
             "tr", *(element("td", text, class_="text") for text in _confirmed_row(str(case), group))
         )
-        for case, group in report.launches.groupby("case")["evidence"]
+        for case, group in report.launches.groupby("case")
     ]
     titles = ("case", "proved", "what was seen in one of its launches")
     heads = (element("th", title, scope="col", class_="text") for title in titles)
@@ -318,11 +318,11 @@ def _evidence(report: Report) -> Section | None:
     return Section("evidence", "Evidence", together([element("p", said), _boxed(seen, "Evidence")]))
 
 
-def _confirmed_row(case: str, evidence: pd.Series) -> tuple[str, str, str]:
+def _confirmed_row(case: str, launches: pd.DataFrame) -> tuple[str, str, str]:
     """The row of a case: id, count of confirmed launches, and one evidence, the worst."""
-    count, others = confirmed(evidence)
-    shown = evidence.iloc[0] if others.empty else others.iloc[0]
-    return case, f"{count} of {len(evidence)}", str(shown)
+    count, others = confirmed(launches)
+    shown = launches["evidence"].iloc[0] if others.empty else others.iloc[0]
+    return case, f"{count} of {len(launches)}", str(shown)
 
 
 def _warnings(report: Report) -> Section | None:

@@ -5,55 +5,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ipcbench.case import Case
+from ipcbench.results.metadata import AGAIN_KEY, NOT_SHOWN, TITLES
 from ipcbench.text import counted
 from ipcbench.units import display_percent, display_size
 
-_OF_LAUNCHES = frozenset(
+_COMPUTED = frozenset(
     (
-        *Case._fields,
-        *("case", "name", "role", "round", "loops", "unit", "duration", "date", "evidence"),
-        *("time_s", "batches_s", "values_count", "messages_count", "messages_checked", "timed_s"),
-        *("last_to_first_ratio", "run_elapsed_s", "round_trip_histogram_ns"),
-        *("cpu_client", "cpu_server", "cpus_seen_client", "cpus_seen_server"),
-        *("load_avg_1min", "mem_max_rss", "runnable_threads", "python_version"),
-        *("again", "cpu_affinity", "cpu_model_name", "python_implementation", "ipcbench_format"),
+        *("case", "machine_key", "is_counted", "time_s", "batches_s", "values_count"),
+        *("messages_count", "timed_s", "last_to_first_ratio"),
     )
 )
-"""Columns that are never a fact of the run, even if equal in all launches: they belong to a launch,
-or are shown in another way."""
+"""Columns of the frame of launches that are no metadata."""
 _COUNTED = ("_per_message", "_count", "_ns")
-_TITLES = {
-    "run_id": "run",
-    "question": "question",
-    "command": "command",
-    "seed": "seed",
-    "baseline": "baseline",
-    "target_ratio": "precision asked for",
-    "ipcbench_version": "ipcbench",
-    "code_version": "code",
-    "versions": "libraries",
-    "perf_version": "pyperf",
-    "python": "Python",
-    "python_compiler": "Python's compiler",
-    "machine": "machine",
-    "cpu_model": "CPU",
-    "cpu_count": "CPUs",
-    "virtualisation": "virtualisation",
-    "governor": "CPU governor",
-    "cpu_freq": "CPU frequency",
-    "cpu_config": "CPU settings",
-    "cache_l1d_bytes": "L1d cache",
-    "cache_l2_bytes": "L2 cache",
-    "cache_l3_bytes": "L3 cache",
-    "kernel": "kernel",
-    "platform": "platform",
-    "aslr": "address layout",
-    "timer": "clock",
-    "cpu_busy_before_run_ratio": "CPUs busy before the run",
-    "noise_floor_ratio": "noise floor of the machine",
-}
-"""Titles of facts, in the order shown; other facts follow under their own names."""
 
 
 class Provenance(NamedTuple):
@@ -69,20 +32,24 @@ def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
     """Yields the provenance of each run, in the order of the launches."""
     for _, group in launches.groupby("run_id", sort=False) if len(launches) else ():
         facts = _facts(group)
-        known = [(title, _text(key, facts[key])) for key, title in _TITLES.items() if key in facts]
-        others = [(key, _text(key, facts[key])) for key in sorted(facts.keys() - _TITLES.keys())]
-        again = facts.get("again")
-        yield Provenance(
-            [*_times(group), *known, *_pinned(group), *others],
-            None if again is None else str(again),
-        )
+        known = [(title, _text(key, facts[key])) for key, title in TITLES.items() if key in facts]
+        others = [(key, _text(key, facts[key])) for key in sorted(facts.keys() - TITLES.keys())]
+        yield Provenance([*_times(group), *known, *_pinned(group), *others], _again(group))
+
+
+def _again(group: pd.DataFrame) -> str | None:
+    """The command that repeats a run; None where its launches don't have one."""
+    if AGAIN_KEY not in group:
+        return None
+    recorded = group[AGAIN_KEY].dropna()
+    return None if recorded.empty else str(recorded.iloc[0])
 
 
 def _facts(group: pd.DataFrame) -> dict[str, Any]:
     """The metadata that is equal in all launches of a run."""
     found = {}
     for key in group.columns:
-        if key in _OF_LAUNCHES or key.endswith(_COUNTED):
+        if key in NOT_SHOWN or key in _COMPUTED or key.endswith(_COUNTED):
             continue
         values = group[key]
         if values.notna().all() and values.nunique() == 1:

@@ -92,7 +92,7 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Text]:
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
     )
     if "evidence" in launches:
-        yield Text(_evidence_line(launches["evidence"]))
+        yield Text(_evidence_line(launches))
     compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
     if (compared & cases["verdict"].isna()).any():
         yield Text("?: too few launches for a verdict; it takes 6 (--rounds)")
@@ -125,11 +125,10 @@ def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
     return table
 
 
-def _evidence_line(evidence: pd.Series) -> str:
+def _evidence_line(launches: pd.DataFrame) -> str:
     """The count of launches confirmed in the kernel's tables; for the others, a reason."""
-    count, others = confirmed(evidence)
-    launches = counted(len(evidence), "launch", "launches")
-    line = f"witnessed by the kernel: {count} of {launches}"
+    count, others = confirmed(launches)
+    line = f"witnessed by the kernel: {count} of {counted(len(launches), 'launch', 'launches')}"
     return line if others.empty else f"{line}; the others: {others.mode().iloc[0]}"
 
 

@@ -1,0 +1,223 @@
+"""The one table of metadata: what is recorded of a launch, and who makes what of it. Pure.
+
+A new fact is a row here. A name without a row is allowed where its ending tells its unit, or as any
+number or text: pyperf records what it likes, and a transport the sizes of its own buffers.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, NamedTuple
+
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.rules import (
+    NAME_PATTERN,
+    SCALAR,
+    TEXT,
+    ValueRule,
+    like,
+    number,
+    one_of,
+    whole,
+)
+
+Scope = Literal["run", "launch"]
+"""Whether a fact is that of a whole run, or of each launch."""
+
+FORMAT_KEY = "ipcbench_format"
+QUESTION_KEY = "question"
+"""Metadata of what the run was to answer: `compare`, `claims`, or the name of a bench script."""
+AGAIN_KEY = "again"
+"""Metadata of the command that measures the same cases in the same order."""
+RETRIED_KEY = "retried_after"
+"""Metadata of a launch that was a retry: the reason why the first try failed."""
+
+EVIDENCE_KEY = "evidence"
+"""Metadata of what the kernel's tables showed, in words."""
+OUTCOME_KEY = "evidence_outcome"
+"""Metadata of what that means, one of OUTCOMES."""
+CONFIRMED = "proved"
+OUTCOMES = (CONFIRMED, "refuted", "not witnessed")
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+LOOPS = whole(1, 10**11)
+
+
+def _is_histogram(value: object) -> bool:
+    try:
+        return isinstance(value, str) and Histogram.parse(value).total > 0
+    except ValueError:
+        return False
+
+
+class Key(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    scope: Scope
+    title: str | None
+    """The page's name of a fact that all launches share; "": its own, after those with a title.
+
+    None: a page doesn't list it.
+    """
+    rule: ValueRule | None = None
+    """The requirement on its value; None: that of the name's ending."""
+    column: int | None = None
+    """Its place among the columns of the CSV; None if it has none."""
+    is_required: bool = False
+    """Whether every launch must have it."""
+    cautions: bool = False
+    """Whether `diff` cautions where two runs differ in it: a change may not be the code's."""
+    is_same_to_resume: bool = False
+    """Whether a run can be resumed only where it is still the same."""
+    is_inherited: bool = False
+    """Whether the launches of a resumed run take it from those before."""
+    is_private: bool = False
+    """Whether pyperf records it and we don't keep it: results are published."""
+
+
+def _private(name: str) -> Key:
+    return Key(name, "run", None, is_private=True)
+
+
+_NAME = like(NAME_PATTERN, "a name")
+_CPU = whole(0, 99_999)
+# "control": both floor and ceiling, in early files
+_ROLE = one_of("mechanism", "floor", "ceiling", "control")
+
+KEYS = (
+    # Of a run, in the order in which a page has them.
+    Key("run_id", "run", "run", _NAME, is_required=True, is_inherited=True),
+    Key(QUESTION_KEY, "run", "question", TEXT, is_inherited=True),
+    Key("command", "run", "command", TEXT, is_required=True, is_inherited=True),
+    Key(AGAIN_KEY, "run", None, TEXT, is_inherited=True),
+    Key("seed", "run", "seed", whole(0), 17, is_required=True),
+    Key("baseline", "run", "baseline", like(NAME_PATTERN, "the name of a transport"), None, True),
+    Key("target_ratio", "run", "precision asked for", number(1e-9, 1e9)),
+    Key("ipcbench_version", "run", "ipcbench", TEXT, 16, is_required=True, cautions=True),
+    Key("code_version", "run", "code", TEXT, is_same_to_resume=True),
+    Key("versions", "run", "libraries", TEXT, is_same_to_resume=True),
+    Key("perf_version", "run", "pyperf"),
+    Key("python", "run", "Python", TEXT, 15, True, cautions=True, is_same_to_resume=True),
+    Key("python_compiler", "run", "Python's compiler"),
+    Key(
+        "machine",
+        "run",
+        "machine",
+        like(_SLUG, "a machine's name of lower-case words and hyphens"),
+        9,
+        is_required=True,
+        cautions=True,
+        is_same_to_resume=True,
+    ),
+    Key("cpu_model", "run", "CPU", TEXT, 10, is_required=True, is_same_to_resume=True),
+    Key("cpu_count", "run", "CPUs", whole(1, 10**6), 11, is_required=True),
+    Key("virtualisation", "run", "virtualisation", TEXT, 12, is_required=True),
+    Key("governor", "run", "CPU governor", TEXT, 13),
+    Key("cpu_freq", "launch", "CPU frequency"),
+    Key("cpu_config", "run", "CPU settings"),
+    Key("cache_l1d_bytes", "run", "L1d cache"),
+    Key("cache_l2_bytes", "run", "L2 cache"),
+    Key("cache_l3_bytes", "run", "L3 cache"),
+    Key("kernel", "run", "kernel", TEXT, 14, True, cautions=True, is_same_to_resume=True),
+    Key("platform", "run", "platform"),
+    Key("aslr", "run", "address layout"),
+    Key("timer", "run", "clock"),
+    Key("cpu_busy_before_run_ratio", "run", "CPUs busy before the run"),
+    Key("noise_floor_ratio", "run", "noise floor of the machine"),
+    # Of a run, shown in another way or of no interest.
+    Key("unit", "run", None, one_of("second")),
+    Key("inner_loops", "run", "", whole(1, 1)),
+    Key("python_version", "run", None),
+    Key("python_implementation", "run", None),
+    Key("cpu_model_name", "run", None),
+    Key(FORMAT_KEY, "run", None, is_required=True),
+    _private("hostname"),
+    _private("python_executable"),
+    _private("python_config_args"),
+    _private("python_cflags"),
+    _private("boot_time"),
+    # Of a launch. One that is shown is so only where all launches of a run agree.
+    Key("name", "launch", None, TEXT, is_required=True),
+    Key("workload", "launch", None),
+    Key("transport", "launch", None),
+    Key("message_size_bytes", "launch", None),
+    Key("loop", "launch", None),
+    Key("placement", "launch", None),
+    Key("role", "launch", None, _ROLE, is_required=True),
+    Key("round", "launch", None, whole(1, 10**9), is_required=True),
+    Key("loops", "launch", None, LOOPS, is_required=True),
+    Key("run_elapsed_s", "launch", None, is_required=True),
+    Key("messages_checked", "launch", None, whole(0, 10**12), is_required=True),
+    Key("date", "launch", None, TEXT, 18),
+    Key("duration", "launch", None),
+    Key(EVIDENCE_KEY, "launch", None, TEXT),
+    Key(OUTCOME_KEY, "launch", None, one_of(*OUTCOMES)),
+    Key(RETRIED_KEY, "launch", "", TEXT),
+    Key(HISTOGRAM_KEY, "launch", None, ValueRule("a histogram of round trips", _is_histogram)),
+    Key("cpu_client", "launch", None, _CPU, 0),
+    Key("cpu_server", "launch", None, _CPU, 1),
+    Key("cpus_seen_client", "launch", None, TEXT, 2),
+    Key("cpus_seen_server", "launch", None, TEXT, 3),
+    Key("client_so_sndbuf_bytes", "launch", "", None, 4),
+    Key("server_so_rcvbuf_bytes", "launch", "", None, 5),
+    Key("client_pipe_size_bytes", "launch", "", None, 6),
+    Key("client_shared_memory_size_bytes", "launch", "", None, 7),
+    Key("client_ring_slots_count", "launch", None, None, 8),
+    Key("load_avg_1min", "launch", None),
+    Key("mem_max_rss", "launch", None),
+    Key("runnable_threads", "launch", None),
+    Key("cpu_affinity", "launch", None),
+    Key("command_max_rss", "launch", None, is_private=True),
+    Key("uptime", "launch", None, is_private=True),
+)
+"""Every fact whose name is known."""
+
+BY_NAME: Mapping[str, Key] = {key.name: key for key in KEYS}
+
+_RULES_BY_ENDING = (
+    ("_per_message", number(0, 1e12)),
+    ("_s", number(0, 1e12)),
+    ("_ratio", number(0, 1e9)),
+    ("_count", whole(0, 10**12)),
+    ("_bytes", whole(0, 10**15)),
+)
+"""Requirements by the unit that a name ends in."""
+
+COLUMNS = tuple(
+    key.name
+    for key in sorted(
+        (key for key in KEYS if key.column is not None), key=lambda key: key.column or 0
+    )
+)
+"""Facts that the CSV repeats beside the numbers of each case, in its order."""
+
+REQUIRED = tuple(key.name for key in KEYS if key.is_required)
+"""Facts that every launch must have."""
+
+CAUTIONED = tuple(name for name in COLUMNS if BY_NAME[name].cautions)
+"""Facts that must be equal in two runs for a change between them to be due to the code."""
+
+SAME_TO_RESUME = tuple(key.name for key in KEYS if key.is_same_to_resume)
+"""Facts that must be unchanged to resume a run."""
+
+INHERITED = tuple(key.name for key in KEYS if key.is_inherited)
+"""Facts that the new launches of a resumed run have from the recorded ones."""
+
+PRIVATE = frozenset(key.name for key in KEYS if key.is_private)
+"""Facts that pyperf records and no file keeps."""
+
+TITLES: Mapping[str, str] = {key.name: key.title for key in KEYS if key.title}
+"""Titles of facts, in the order of a page; other facts follow under their own names."""
+
+NOT_SHOWN = frozenset(key.name for key in KEYS if key.title is None)
+"""Facts that a page doesn't list, however equal they are, or has in another place."""
+
+
+@cache
+def rule_of(name: str) -> ValueRule:
+    """The requirement on the values of a name, by its row, else by its ending, else any scalar."""
+    row = BY_NAME.get(name)
+    if row is not None and row.rule is not None:
+        return row.rule
+    return next((rule for ending, rule in _RULES_BY_ENDING if name.endswith(ending)), SCALAR)
