@@ -363,12 +363,13 @@ def test_the_title_of_a_column_is_no_markup() -> None:
     import pandas as pd
     from rich.console import Console
 
-    from ipcbench.reporters.tables.cases import _table
+    from ipcbench.reporters import terminal
+    from ipcbench.reporters.tables.cases import case_grid
     from ipcbench.reporters.tables.columns import Column
 
     row = {"status": "measured", "role": "mechanism", "transport": "pipe", "x": "[b]y"}
     columns = [Column("transport", ("transport",), str), Column("vs [/nonsense]", ("x",), str)]
-    made = _table(pd.DataFrame([row]), columns)
+    made = terminal.table(case_grid("", pd.DataFrame([row]), columns))
     console = Console(file=io.StringIO(), width=80)
     console.print(made)
     assert isinstance(console.file, io.StringIO)

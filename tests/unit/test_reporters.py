@@ -75,7 +75,7 @@ def _foot(results: Results, *evidence: str | None) -> str:
     launches = frame.launches(results)
     said = pd.Series([*evidence, *[evidence[-1]] * (len(launches) - len(evidence))])
     lines = cases.footer(launches.assign(evidence=said), frame.cases(results))
-    return "\n".join(str(line) for line in lines)
+    return "\n".join(line.text for line in lines)
 
 
 def test_the_foot_counts_the_launches_that_the_kernel_witnessed(stored: Results) -> None:

@@ -17,7 +17,7 @@ from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import Style, highlighted
 from ipcbench.reporters.tables import matrix
-from ipcbench.reporters.tables.columns import WORDS
+from ipcbench.reporters.tables.columns import definition
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
 
@@ -154,7 +154,7 @@ def _sweep(
 
 def _dots(subject: Subject, points: pd.DataFrame, where: str) -> Picture:
     size, workload = int(points["message_size_bytes"].iloc[0]), str(points["workload"].iloc[0])
-    what = WORDS[workload].time
+    what = definition(workload).words.time
     title = f"{_sentence(what)}, {display_size(size)}, {where}"
     notes = ["Lines: 95 % intervals."]
     if subject.baseline in set(points["transport"]):
@@ -223,7 +223,7 @@ def _native(subject: Subject) -> Iterator[Picture]:
         sizes = sorted(set(every["message_size_bytes"]))
         kept = sizes if len(sizes) <= _MOST_SIZES else curves.ends(sizes)
         group = every[every["message_size_bytes"].isin(kept)]
-        where = f"{WORDS[str(workload)].time}, {placement}"
+        where = f"{definition(workload).words.time}, {placement}"
         ranked = _ranked(
             _of_size(group, kept[0]), "time_to_native_ratio", lambda ratio: f"{ratio:.2f}x"
         )
@@ -244,7 +244,7 @@ def _placements(subject: Subject) -> Iterator[Picture]:
     for (workload, loop), both in timed.groupby(["workload", "loop"], sort=False):
         if both["placement"].nunique() > 1:
             for size in curves.ends(both["message_size_bytes"]):
-                where = f"{WORDS[str(workload)].time}, {display_size(size)}, {loop} loop"
+                where = f"{definition(workload).words.time}, {display_size(size)}, {loop} loop"
                 name = f"placements {workload} {format_size(size)} {loop}"
                 yield _by_placement(_of_size(both, size), where, name)
 
