@@ -100,6 +100,8 @@ def parser() -> Parser:
         metavar="GATE",
         help="a change that must not be, like 'latency>5%%' or 'throughput<-10%%'",
     )
+    options.add_json(diff)
+    options.add_force(diff)
     diff.add_examples(
         ("old.json new.json", "what changed"),
         ("old.json new.json --fail-if 'latency>5%'", "or exit code 4"),

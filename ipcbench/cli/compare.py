@@ -100,7 +100,11 @@ def _keep(args: Namespace, results: "Results", places: "Places", *, is_whole: bo
 def _show_all(args: Namespace, results: "Results", baseline: str, places: "Places") -> None:
     written = show_results(results, args, baseline, places.documents)
     if places.against is not None:
-        show_diff(places.against, results)
+        show_diff(
+            places.against,
+            results,
+            stream=sys.stderr if places.documents.on_stdout else sys.stdout,
+        )
     output = places.output
     if output is not None and output.exists():
         beside = [path.name for path in written if path.parent == output.parent]

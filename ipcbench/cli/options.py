@@ -182,6 +182,7 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="also write a CSV, one row a case; - is stdout"
     )
+    add_json(parser)
     parser.add_argument(
         "--markdown",
         type=Path,
@@ -196,6 +197,16 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument("--png", type=Path, metavar="DIR", help="the same in pixels")
     parser.set_defaults(claims=False, tables=True)
+
+
+def add_json(parser: "argparse._ActionsContainer") -> None:
+    """Adds `--json`."""
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write what is shown as JSON, in base units; - is stdout",
+    )
 
 
 def add_run(parser: "argparse._ActionsContainer") -> None:
@@ -257,7 +268,7 @@ def whole(option: str, *, at_least: int) -> Callable[[str], int]:
 REPORT_OPTIONS = frozenset(
     (
         *("files", "baseline", "percentiles", "details", "overview", "claims", "force"),
-        *("csv", "markdown", "html", "svg", "png", "quiet"),
+        *("csv", "json", "markdown", "html", "svg", "png", "quiet"),
     )
 )
 """Arguments of the commands that show stored results."""

@@ -60,7 +60,7 @@ _TITLES = {
 _PLACES = frozenset(
     (
         *("-o", "--output", "--resume", "--save", "--against", "--events"),
-        *("--csv", "--markdown", "--html", "--svg", "--png"),
+        *("--csv", "--json", "--markdown", "--html", "--svg", "--png"),
     )
 )
 """Options whose value names an input or an output."""
