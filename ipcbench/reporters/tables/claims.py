@@ -1,6 +1,7 @@
 """The answers to common claims, as parts of the model. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 from ipcbench import units
 from ipcbench.analysis.claims import ALIKE, Claim
@@ -81,23 +82,35 @@ def answer_text(judgement: Judgement) -> str:
     yes, no = _sides(judgement.claim)
     decided = f"({judgement.decided} of {counted(len(judgement.compared), 'comparison')}"
     decided += " decided)"
-    if judgement.answer == "not measured":
-        return "not measured"
-    if judgement.answer == "open":
-        if any(one.ratio.interval for one in judgement.compared):
-            return f"open: chance or this machine's noise can explain all differences {decided}"
-        return f"open: too few launches; it takes {FEWEST_LAUNCHES} (--budget) {decided}"
-    if judgement.answer != "depends":
-        little = 2 * judgement.decided < len(judgement.compared)
-        where = " where anything is decided, which is little" if little else ""
-        return f"{yes if judgement.answer == 'holds' else no}{where} {decided}"
+    little = 2 * judgement.decided < len(judgement.compared)
+    where = " where anything is decided, which is little" if little else ""
+    match judgement.answer:
+        case "not measured":
+            return "not measured"
+        case "open":
+            if any(one.ratio.interval for one in judgement.compared):
+                return f"open: chance or this machine's noise can explain all differences {decided}"
+            return f"open: too few launches; it takes {FEWEST_LAUNCHES} (--budget) {decided}"
+        case "holds":
+            return f"{yes}{where} {decided}"
+        case "fails":
+            return f"{no}{where} {decided}"
+        case "depends":
+            return f"depends on {_conditions(judgement)} {decided}"
+        case _:
+            assert_never(judgement.answer)
+
+
+def _conditions(judgement: Judgement) -> str:
+    """The dimensions that an answer depends on, and how, in words."""
     if not judgement.depends_on:
-        return f"depends on more than a sentence can tell: see the rows {decided}"
+        return "more than a sentence can tell: see the rows"
+    yes, no = _sides(judgement.claim)
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
     told = [f"{word} {terms_text(terms)}" for word, terms in said if terms]
     told += [f"{word} otherwise" for word, terms in said if not terms]
     on = _listed([_DIMENSIONS[dimension] for dimension in judgement.depends_on])
-    return f"depends on {on}: {'; '.join(told)} {decided}"
+    return f"{on}: {'; '.join(told)}"
 
 
 def terms_text(terms: Sequence[Term]) -> str:
@@ -108,11 +121,15 @@ def terms_text(terms: Sequence[Term]) -> str:
 def says_text(claim: Claim, says: Says) -> str:
     """The outcome of a comparison, in a word."""
     yes, no = _sides(claim)
-    if says == "undecided":
-        return "open"
-    if claim.asserts == "which":
-        return yes if says == "agrees" else no
-    return "agrees" if says == "agrees" else "against"
+    match says:
+        case "undecided":
+            return "open"
+        case "agrees":
+            return yes if claim.asserts == "which" else "agrees"
+        case "contradicts":
+            return no if claim.asserts == "which" else "against"
+        case _:
+            assert_never(says)
 
 
 def buffers_text(buffers: Sequence[Buffer]) -> str:
