@@ -10,16 +10,15 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ipcbench.analysis import frame
 from ipcbench.analysis.frame import Analysis
+from ipcbench.reporters import terminal
+from ipcbench.reporters.model import Grid
 from ipcbench.reporters.pictures import drawing
 from ipcbench.reporters.pictures.selection import Subject, pictures
 from ipcbench.reporters.tables.summary import summary
@@ -83,15 +82,10 @@ def _picture(analysis: Analysis, name: str) -> Made:
 
 
 def _table(analysis: Analysis, number: int) -> Made:
-    titled = [
-        (title, table)
-        for title, table in pairwise(summary(analysis))
-        if isinstance(title, Text) and isinstance(table, Table)
-    ]
-    title, table = titled[number - 1]
+    grids = [part for part in summary(analysis) if isinstance(part, Grid) and part.title]
+    grid = grids[number - 1]
     console = Console(record=True, width=_WIDTH, file=io.StringIO(), force_terminal=True)
-    console.print(table)
-    svg = _FONTS.sub("", console.export_svg(title=title.plain, unique_id="ipcbench"))
-    names, times = (list(column.cells) for column in table.columns[:2])
-    said = (f"{name} {time}" for name, time in zip(names, times, strict=True))
-    return Made(svg, f"{title.plain}: {', '.join(said)}.")
+    console.print(terminal.table(grid))
+    svg = _FONTS.sub("", console.export_svg(title=grid.title, unique_id="ipcbench"))
+    said = (f"{row.cells[0].text} {row.cells[1].text}" for row in grid.rows)
+    return Made(svg, f"{grid.title}: {', '.join(said)}.")

@@ -153,7 +153,11 @@ def _show_all(
 ) -> None:
     written = show_results(results, args, baseline, places.documents)
     if places.against is not None:
-        show_diff(places.against, results)
+        show_diff(
+            places.against,
+            results,
+            stream=sys.stderr if places.documents.on_stdout else sys.stdout,
+        )
     output = places.output
     if output is not None and output.exists():
         beside = [path.name for path in written if path.parent == output.parent]

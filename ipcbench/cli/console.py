@@ -5,12 +5,13 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 
 from ipcbench.progress.lines import Display, PlainProgress, Silence
 from ipcbench.progress.live import LiveView
-from ipcbench.reporters.terminal import UNBOUNDED, folded
+from ipcbench.reporters.model import Part
+from ipcbench.reporters.terminal import UNBOUNDED, folded, rendered
 
 
 def console(stream: TextIO) -> Console:
@@ -19,18 +20,18 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, highlight=False, color_system=None if plain else "auto")
 
 
-def show(renderables: Iterable[RenderableType], stream: TextIO) -> None:
-    """Writes tables and lines to the stream."""
+def show(parts: Iterable[Part], stream: TextIO) -> None:
+    """Writes the parts of a report to the stream."""
     target = console(stream)
     if not (target.is_terminal or "COLUMNS" in os.environ):
         target.width = UNBOUNDED
-    for renderable in renderables:
+    for renderable in (one for part in parts for one in rendered(part)):
         if not isinstance(renderable, Table):
             # A line in a file is left whole: whoever reads it can wrap it.
             target.print(renderable, soft_wrap=not target.is_terminal)
         else:
-            for part in folded(renderable, target, target.width):
-                target.print(part)
+            for piece in folded(renderable, target, target.width):
+                target.print(piece)
 
 
 def progress(*, quiet: bool = False) -> Display:

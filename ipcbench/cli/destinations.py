@@ -144,12 +144,15 @@ def _baseline(args: Namespace) -> Path:
 
 def checked_documents(args: Namespace) -> Documents:
     """The documents that the arguments ask for. Raises UsageError if one can't be made here."""
-    wanted = Documents(args.csv, args.markdown, args.html, args.svg, args.png, args.claims)
-    for path in (wanted.csv, wanted.markdown):
+    wanted = Documents(
+        args.csv, args.markdown, args.html, args.svg, args.png, args.claims, args.json
+    )
+    for path in (wanted.csv, wanted.json, wanted.markdown):
         if path is not None and str(path) != STDOUT:
             checked_output(path, force=args.force)
-    if str(wanted.csv) == str(wanted.markdown) == STDOUT:
-        raise UsageError("--csv and --markdown both take stdout; name a file for one of them")
+    if len(wanted.to_stdout) > 1:
+        first, second, *_ = wanted.to_stdout
+        raise UsageError(f"{first} and {second} both take stdout; name a file for one of them")
     if wanted.html is not None:
         if str(wanted.html) == STDOUT:
             raise UsageError("--html takes a file; name one")

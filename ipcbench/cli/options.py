@@ -231,6 +231,12 @@ OPTIONS: Mapping[str, Option] = {
         Option("shown", ("--csv",), "also write a CSV, one row a case; - is stdout", _FILE),
         Option(
             "shown",
+            ("--json",),
+            "also write what is shown as JSON, in base units; - is stdout",
+            _FILE,
+        ),
+        Option(
+            "shown",
             ("--markdown",),
             "also write the tables for a pull request; - is stdout",
             _FILE,
@@ -310,7 +316,7 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
     add(
         parser,
         *("--baseline", "--percentiles", "--details", "--overview"),
-        *("--csv", "--markdown", "--html", "--svg", "--png"),
+        *("--csv", "--json", "--markdown", "--html", "--svg", "--png"),
     )
     parser.set_defaults(claims=False, tables=True)
 

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ipcbench.cli import options
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
@@ -12,7 +12,7 @@ from ipcbench.cli.messages import say
 from ipcbench.cli.parser import Command, Parser
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK
 from ipcbench.reporters import documents
-from ipcbench.reporters.documents import Documents
+from ipcbench.reporters.documents import STDOUT, Documents
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 
@@ -49,19 +49,41 @@ def _diff(args: Namespace, _: Sequence[str]) -> int:
     from ipcbench.results import store
 
     gates = [parse_gate(text) for text in args.gates]
-    tripped = show_diff(store.load(args.old), store.load(args.new), gates)
+    on_stdout = str(args.json) == STDOUT
+    if args.json is not None and not on_stdout:
+        checked_output(args.json, force=args.force)
+        check_different({"--json": args.json, "OLD": args.old})
+        check_different({"--json": args.json, "NEW": args.new})
+    stream = sys.stderr if on_stdout else sys.stdout
+    tripped = show_diff(store.load(args.old), store.load(args.new), gates, stream, args.json)
     return EXIT_GATE_TRIPPED if tripped else EXIT_OK
 
 
-def show_diff(old: "Results", new: "Results", gates: "Sequence[Gate]" = ()) -> bool:
-    """Prints the changes, and each tripped gate on stderr; whether a gate tripped."""
+def show_diff(
+    old: "Results",
+    new: "Results",
+    gates: "Sequence[Gate]" = (),
+    stream: TextIO | None = None,
+    json: Path | None = None,
+) -> bool:
+    """Prints the changes, and each tripped gate on stderr; whether a gate tripped.
+
+    The changes go to stdout, or to another stream, and as JSON to a file or stdout.
+    """
     from ipcbench.analysis.diff import compare_runs, machine_of
     from ipcbench.cli import console
+    from ipcbench.reporters.json_file import json_text
     from ipcbench.reporters.tables.diff import diff_parts, gate_line
 
     floor = folder.noise_floor(machine_of(new)).between_runs
     comparison = compare_runs(old, new, floor)
-    console.show(diff_parts(comparison), sys.stdout)
+    parts = list(diff_parts(comparison))
+    console.show(parts, stream or sys.stdout)
+    if str(json) == STDOUT:
+        sys.stdout.write(json_text(parts))
+    elif json is not None:
+        write_atomically(json, json_text(parts))
+        say(f"written: {json}")
     tripped = [
         gate_line(gate.text, change)
         for gate in gates
@@ -87,16 +109,18 @@ def show_results(
     from ipcbench.transports.registry import usual
 
     analysis = frame.analyse(results, baseline)
-    parts = summary(
-        analysis,
-        percentiles=args.percentiles,
-        details=args.details,
-        overview=args.overview,
-        claims=args.claims or asked_for(results),
-        tables=args.tables or args.percentiles or args.details or args.overview,
+    parts = list(
+        summary(
+            analysis,
+            percentiles=args.percentiles,
+            details=args.details,
+            overview=args.overview,
+            claims=args.claims or asked_for(results),
+            tables=args.tables or args.percentiles or args.details or args.overview,
+        )
     )
     console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
-    return list(documents.write(analysis, wanted, sys.stdout.write, usual()))
+    return list(documents.write(analysis, parts, wanted, sys.stdout.write, usual()))
 
 
 def _add_report_arguments(parser: Parser) -> None:
@@ -130,6 +154,7 @@ def _add_diff_arguments(parser: Parser) -> None:
         metavar="GATE",
         help="a change that must not be, like 'latency>5%%' or 'throughput<-10%%'",
     )
+    options.add(parser, "--json", "--force")
     parser.add_examples(
         ("old.json new.json", "what changed"),
         ("old.json new.json --fail-if 'latency>5%'", "or exit code 4"),

@@ -38,21 +38,40 @@ class Silence:
         """Ignores the event."""
 
 
-class PlainProgress(Silence):
-    """Prints a line for each round, retry, failure and new warning."""
+class Narrator(Silence):
+    """The common part of displays: counts the time left, and prints retries and failures."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._left = TimeLeft()
+
+    def __call__(self, event: Event) -> None:
+        """Counts an event, and prints the line of one on a launch without a number."""
+        self._left(event)
+        match event:
+            case TryingAgain(_, case, reason):
+                self._say(f"trying again: {case.id}: {reason}")
+            case Failed(_, case, reason):
+                self._say(f"failed: {case.id}: {reason}")
+            case _:
+                pass
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(printable(line)), soft_wrap=True)
+
+
+class PlainProgress(Narrator):
+    """Prints a line for each round, retry, failure and new warning."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._round: int | None = None
         self._rounds = 0
-        self._left: TimeLeft
         self._warned: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Prints the line of an event, if it has one."""
-        if isinstance(event, Began):
-            self._left = TimeLeft(event)
-        self._left(event)
+        super().__call__(event)
         match event:
             case Began(to_come, rounds):
                 self._rounds = rounds
@@ -61,10 +80,6 @@ class PlainProgress(Silence):
                 self._round = round_number
                 what = f"round {round_number} of {self._rounds}" if round_number else "calibrating"
                 self._say(f"{what}, {self._left.text()}")
-            case TryingAgain(_, case, reason):
-                self._say(f"trying again: {case.id}: {reason}")
-            case Failed(_, case, reason):
-                self._say(f"failed: {case.id}: {reason}")
             case Warned(round_number, warnings) if round_number < self._rounds:
                 # Warnings of the last round stand below the table, which comes next.
                 for flag in [flag for flag in warnings if flag not in self._warned]:
@@ -72,6 +87,3 @@ class PlainProgress(Silence):
                     self._say(f"warning so far: {flag}: {warnings[flag]}")
             case _:
                 pass
-
-    def _say(self, line: str) -> None:
-        self._console.print(Text(printable(line)), soft_wrap=True)

@@ -7,7 +7,7 @@ take one of the cores it is measured on.
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, assert_never
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,7 +19,7 @@ from ipcbench import units
 from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case
 from ipcbench.events import Began, Ended, Event, Failed, Launched, Launching, TryingAgain, Warned
-from ipcbench.progress.timeleft import TimeLeft
+from ipcbench.progress.lines import Narrator
 from ipcbench.text import printable
 
 _BAR_WIDTH = 24
@@ -45,13 +45,12 @@ class _Place(NamedTuple):
         return cls(case.workload, case.message_size_bytes, case.placement, case.loop)
 
 
-class LiveView:
+class LiveView(Narrator):
     """The live display; call it with each event. At its end only lines on failures remain."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._left: TimeLeft
         self._rounds = self._total = self._done = self._round = 0
         self._current: Sequence[Case] = ()
         self._to_come: dict[Case, int] = {}
@@ -69,9 +68,7 @@ class LiveView:
 
     def __call__(self, event: Event) -> None:
         """Updates the state from an event, and redraws if a launch is about to begin."""
-        if isinstance(event, Began):
-            self._left = TimeLeft(event)
-        self._left(event)
+        super().__call__(event)
         match event:
             case Began(to_come, rounds):
                 self._rounds, self._total = rounds, event.to_calibrate + sum(to_come.values())
@@ -85,16 +82,15 @@ class LiveView:
                 if round_number:
                     self._to_come[case] -= 1
                     self._times_s[case].append(statistics.median(values_s))
-            case TryingAgain(_, case, reason):
-                self._say(f"trying again: {case.id}: {reason}")
-            case Failed(round_number, case, reason):
+            case Failed(round_number, case):
                 self._total -= self._to_come.pop(case, 0) + (round_number == 0)
                 self._times_s.pop(case, None)
-                self._say(f"failed: {case.id}: {reason}")
             case Warned(_, warnings):
                 self._warnings = warnings
-            case Ended():
+            case TryingAgain() | Ended():
                 pass
+            case _:
+                assert_never(event)
 
     def picture(self) -> RenderableType:
         """The content of the view now."""
@@ -145,8 +141,7 @@ class LiveView:
         names = list(dict.fromkeys(case.transport for case in self._times_s))
         most = max(1, self._console.height - _LINES_BESIDE_THE_ROWS - lines_below)
         for name in names[:most]:
-            cases = [self._case(name, place) for place in places]
-            table.add_row(name, *(_so_far(self._times_s.get(case, ())) for case in cases))
+            table.add_row(name, *(_so_far(self._times_at(name, place)) for place in places))
         if len(names) > most:
             table.add_row(Text(f"and {len(names) - most} more", style="dim"))
         return table
@@ -160,11 +155,11 @@ class LiveView:
         wanted = sorted(places, key=lambda place: place not in measured)[:room]
         return [place for place in places if place in wanted]
 
-    def _case(self, name: str, place: _Place) -> Case:
-        for case in self._times_s:
+    def _times_at(self, name: str, place: _Place) -> Sequence[float]:
+        for case, times_s in self._times_s.items():
             if case.transport == name and _Place.of(case) == place:
-                return case
-        return Case("latency", name, -1)
+                return times_s
+        return ()
 
     def _warned(self) -> Iterator[Text]:
         """Yields the lines of the warnings so far, as many as the height allows."""
@@ -173,9 +168,6 @@ class LiveView:
         more = [f"and {len(told) - most} more"] if told[most:] else []
         for line in ["", *told[:most], *more] if told else ():
             yield Text(printable(line), style="yellow", overflow="ellipsis", no_wrap=True)
-
-    def _say(self, line: str) -> None:
-        self._console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _so_far(times_s: Sequence[float]) -> str:

@@ -10,15 +10,18 @@ from ipcbench.units import display_left
 
 
 class TimeLeft:
-    """The remaining time of a run; call it with each event after `began`.
+    """The remaining time of a run; call it with each event. Before `Began`, nothing remains.
 
     `now_s` is a monotonic clock in seconds.
     """
 
-    def __init__(self, began: Began, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._began = began
-        self._began_s = now_s()
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
+        self._begin(Began({}, rounds=0, expected_launch_s=0.0))
+
+    def _begin(self, began: Began) -> None:
+        self._began = began
+        self._began_s = self._now_s()
         self._to_come = dict(began.to_come)
         self._to_calibrate = began.to_calibrate
         self._took_s: dict[Case, list[float]] = {}
@@ -27,6 +30,8 @@ class TimeLeft:
     def __call__(self, event: Event) -> None:
         """Counts a finished launch, and expects no more launches of a case that failed."""
         match event:
+            case Began():
+                self._begin(event)
             case Launched(0, _, took_s):
                 self._to_calibrate -= 1
                 self._calibrations_took_s.append(took_s)

@@ -1,6 +1,6 @@
-"""Documents made from results: CSV, Markdown, page and pictures. Checked first, written last."""
+"""Documents made from results, from CSV to pictures. Checked first, written last."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +12,7 @@ STDOUT = "-"
 
 if TYPE_CHECKING:
     from ipcbench.analysis.frame import Analysis
+    from ipcbench.reporters.model import Part
     from ipcbench.reporters.pictures.selection import Picture
 
 
@@ -25,16 +26,28 @@ class Documents(NamedTuple):
     png: Path | None = None
     claims: bool = False
     """Whether the Markdown has the answers to claims; the page always has them."""
+    json: Path | None = None
+    """The shown tables as data."""
 
     @property
     def on_stdout(self) -> bool:
         """Whether a document takes stdout, so that tables must go elsewhere."""
-        return STDOUT in (str(self.csv), str(self.markdown))
+        return bool(self.to_stdout)
+
+    @property
+    def to_stdout(self) -> list[str]:
+        """The options of the documents that take stdout, which has room for one."""
+        return [option for option, path in self.files.items() if str(path) == STDOUT]
 
     @property
     def files(self) -> dict[str, Path | None]:
         """Paths of the documents that are one file, by the name of their option."""
-        return {"--csv": self.csv, "--markdown": self.markdown, "--html": self.html}
+        return {
+            "--csv": self.csv,
+            "--json": self.json,
+            "--markdown": self.markdown,
+            "--html": self.html,
+        }
 
     @property
     def is_drawn(self) -> bool:
@@ -44,20 +57,23 @@ class Documents(NamedTuple):
 
 def write(
     analysis: "Analysis",
+    shown: "Iterable[Part]",
     wanted: Documents,
     to_stdout: Callable[[str], object],
     usual: Sequence[str] = (),
 ) -> Iterator[Path]:
     """Writes the documents, and yields each file or folder that was written.
 
+    `shown` are the parts of the report that the terminal shows, for the JSON.
     `usual` are the transports that pictures show first, where there are more than they can show.
     """
     from ipcbench.analysis.judging import asked_for
-    from ipcbench.reporters import csv_file, markdown
+    from ipcbench.reporters import csv_file, json_file, markdown
 
     claims = wanted.claims or asked_for(analysis.results)
     texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (wanted.csv, lambda: csv_file.csv_text(analysis.cases)),
+        (wanted.json, lambda: json_file.json_text(shown)),
         (wanted.markdown, lambda: markdown.markdown_text(analysis, claims=claims)),
     )
     for path, text in texts:

@@ -1,17 +1,79 @@
-"""The look of every table in a terminal."""
+"""Renders the parts of a report for a terminal. The only reporter that knows rich."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
+
+from ipcbench.reporters.model import (
+    Blank,
+    Cell,
+    Grid,
+    Heading,
+    Line,
+    LineKind,
+    Part,
+    RowKind,
+    padded,
+)
+
+_LINES: Mapping[LineKind, str] = {
+    "plain": "",
+    "quiet": "dim",
+    "warning": "yellow",
+    "good": "green",
+    "bad": "red",
+    "mixed": "yellow",
+}
+_ROWS: Mapping[RowKind, str | None] = {"normal": None, "control": "dim", "heading": "italic"}
+_FAST, _SLOW = (247, 251, 255), (8, 81, 156)
+"""Ends of the shades, light to dark in one hue, which any eye can order (ColorBrewer's Blues)."""
+_DARK = 0.5
 
 
-def bare_table() -> Table:
-    """A table without columns yet: a line below its head, and no frame."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def rendered(part: Part) -> Iterator[Text | Table]:
+    """Yields a part's lines and tables, as tables that may be wider than the terminal."""
+    match part:
+        case Blank():
+            yield Text()
+        case Heading(text):
+            yield Text(text, style="bold")
+        case Line(text, kind):
+            yield Text(text, style=_LINES[kind])
+        case Grid(title):
+            if title:
+                yield Text(title, style="bold")
+            yield table(part)
+            if title:
+                yield Text()
+        case _:
+            assert_never(part)
+
+
+def table(grid: Grid) -> Table:
+    """The table of a grid: a line below its head, and no frame."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    # A text of its own class is no markup, unlike a string.
+    for column in grid.columns:
+        made.add_column(Text(column.title), justify="right" if column.is_number else "left")
+    for row in grid.rows:
+        made.add_row(*map(_cell, padded(row, grid)), style=_ROWS[row.kind])
+    return made
+
+
+def _cell(cell: Cell) -> Text:
+    if cell.shade is None:
+        return Text(cell.text)
+    red, green, blue = (
+        round(fast + cell.shade * (slow - fast)) for fast, slow in zip(_FAST, _SLOW, strict=True)
+    )
+    ink = "white" if cell.shade > _DARK else "black"
+    return Text(f" {cell.text} ", style=f"{ink} on rgb({red},{green},{blue})")
 
 
 UNBOUNDED = 10_000

@@ -41,6 +41,7 @@ _MARKUP = re.compile("<script(>|&gt;)alert")
 """The markup of TEXTS, which no page and no Markdown may contain."""
 FORMULA_STARTS = tuple("=+-@\t\r")
 CSV_HEADER = "case,workload,"
+JSON_START = '{\n "format": 1,'
 PAGE_START = "<!DOCTYPE html>"
 MARKDOWN_STARTS = ("**", "- ")
 """Starts of a Markdown document: a table's title, or a reason if there is no table."""
@@ -539,6 +540,7 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
             ["--csv=out.csv", "--force"],
             ["--csv=-"],
             ["--markdown=-"],
+            ["--json=-"],
             ["--hgrm=out.hgrm", "--force"],
             ["--baseline=unix"],
             ["--claims"],
@@ -549,7 +551,7 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
         options = ["--html=out.html", "--force"]
     yield ["report", name, *options]
     files = random.choice((["good.json", name], [name, "good.json"], [name, name]))
-    yield ["diff", *files, *random.choice(([], ["--fail-if=latency>5%"]))]
+    yield ["diff", *files, *random.choice(([], ["--fail-if=latency>5%"], ["--json=-"]))]
 
 
 def judged(command: Sequence[str]) -> tuple[Verdict, str]:
@@ -577,13 +579,18 @@ def _judged(code: int, out: str, err: str) -> tuple[Verdict, str]:
             return "wrong", f"shows {next(one for one in seen if not one.isprintable())!r}"
         if text.startswith((PAGE_START, *MARKDOWN_STARTS)) and _MARKUP.search(text):
             return "wrong", f"markup of a file's: {_MARKUP.pattern}"
-    tables_on_stderr = out.startswith((CSV_HEADER, *MARKDOWN_STARTS))
+    tables_on_stderr = out.startswith((CSV_HEADER, JSON_START, *MARKDOWN_STARTS))
     if not tables_on_stderr and not all(line.startswith("ipcbench: ") for line in lines):
         return "wrong", f"on stderr: {err[:500]}"
     if code == EXIT_USAGE and len(lines) == 1 and not out and not written:
         return "refused", lines[0]
     if code not in {EXIT_OK, EXIT_GATE_TRIPPED}:
         return "wrong", f"exit code {code}, {len(lines)} lines: {err[:500]}"
+    if out.startswith(JSON_START):
+        try:
+            json.loads(out, parse_constant=_refuse)
+        except ValueError as error:
+            return "wrong", f"no JSON: {error}"
     tables = [out] if out.startswith(CSV_HEADER) else []
     tables += [path.read_text(encoding="utf-8") for path in Path.cwd().glob("out.csv")]
     for row in (row for table in tables for row in csv.reader(io.StringIO(table))):
@@ -591,6 +598,10 @@ def _judged(code: int, out: str, err: str) -> tuple[Verdict, str]:
             if cell.startswith(FORMULA_STARTS) and not _is_number(cell):
                 return "wrong", f"a formula: {cell[:60]!r}"
     return "shown", ""
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
 
 
 def _is_number(cell: str) -> bool:

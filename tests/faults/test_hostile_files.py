@@ -87,6 +87,7 @@ def test_a_hostile_file_is_the_same_each_time_and_its_neighbour_another() -> Non
         (0, "a\u202eb\n", "", "shows '\\u202e'"),
         (0, "a\n", "RuntimeWarning: overflow\n", "on stderr"),
         (0, "case,workload,reason\nx,latency,=1+1\n", "", "a formula: '=1+1'"),
+        (0, '{\n "format": 1,\n "parts": [NaN]\n}\n', "", "no JSON: NaN"),
         (2, "", "ipcbench: x\x1b\n", "shows '\\x1b'"),
         (0, "**a**\n\n| <script>alert(1) |\n", "", "markup"),
         (0, "<!DOCTYPE html>\n<p><script>alert(1)</script>\n", "", "markup"),
@@ -104,6 +105,7 @@ def test_the_judge_finds_what_is_wrong(
 def test_among_many_files_some_are_written_as_markdown_and_as_pages() -> None:
     commands = [next(hostile._commands(Random(seed), "x.json")) for seed in range(200)]
     assert sum("--markdown=-" in command for command in commands) > 5
+    assert sum("--json=-" in command for command in commands) > 5
     assert 0 < sum("--html=out.html" in command for command in commands) < 20
 
 
@@ -363,12 +365,13 @@ def test_the_title_of_a_column_is_no_markup() -> None:
     import pandas as pd
     from rich.console import Console
 
-    from ipcbench.reporters.tables.cases import _table
+    from ipcbench.reporters import terminal
+    from ipcbench.reporters.tables.cases import case_grid
     from ipcbench.reporters.tables.columns import Column
 
     row = {"status": "measured", "role": "mechanism", "transport": "pipe", "x": "[b]y"}
     columns = [Column("transport", ("transport",), str), Column("vs [/nonsense]", ("x",), str)]
-    made = _table(pd.DataFrame([row]), columns)
+    made = terminal.table(case_grid("", pd.DataFrame([row]), columns))
     console = Console(file=io.StringIO(), width=80)
     console.print(made)
     assert isinstance(console.file, io.StringIO)

@@ -292,6 +292,11 @@ def test_a_named_baseline_is_kept_and_compared_with(tmp_path: Path) -> None:
     again = ipcbench("compare", *measured, "-o", "b.json", "--against", "main", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "latency pipe 64" in again.stdout
+    options = ("-o", "c.json", "--against", "main", "--csv", "-")
+    as_csv = ipcbench("compare", *measured, *options, cwd=tmp_path)
+    assert "latency pipe 64" in as_csv.stderr
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    assert [row["transport"] for row in rows] == ["pipe", "null"]
 
 
 def test_a_target_that_isnt_reached_is_exit_5_and_said(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_file_with_a_plan_and_no_launch_is_gone_on_with(cut_short: Path, tmp_p
     assert _launches(path) == [("latency/null/64/python/cross-core", 1)]
 
 
-@pytest.mark.parametrize("option", ["--events", "--csv", "--html", "--markdown"])
+@pytest.mark.parametrize("option", ["--events", "--csv", "--json", "--html", "--markdown"])
 def test_nothing_is_written_over_the_file_that_is_gone_on_with(
     option: str, cut_short: Path, tmp_path: Path
 ) -> None:

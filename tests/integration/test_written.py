@@ -1,11 +1,13 @@
 """What `report` and `compare` write beside tables, as a user asks for it."""
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from ipcbench.analysis.claims import CLAIMS
 from ipcbench.cli.options import OPTIONS
 from ipcbench.reporters.documents import Documents
 from tests.command import QUICK, ROOT, ipcbench, run
@@ -104,10 +106,64 @@ def test_markdown_has_the_answers_to_claims_where_they_are_judged() -> None:
         )
 
 
+def test_json_on_stdout_sends_the_tables_to_stderr(tmp_path: Path) -> None:
+    done = ipcbench("report", str(STORED), "--json", "-")
+    (first, *_) = json.loads(done.stdout)["parts"]
+    assert first["title"] == "Latency (round trip), 64 B, cross-core, python loop"
+    assert first["title"] in done.stderr
+    written = ipcbench("report", str(STORED), "--json", "shown.json", cwd=tmp_path)
+    assert written.stderr == "ipcbench: written: shown.json\n"
+    assert (tmp_path / "shown.json").read_text(encoding="utf-8") == done.stdout
+
+
+def test_json_of_claims_has_each_claim_with_its_answer() -> None:
+    done = ipcbench("claims", str(STORED), "--json", "-")
+    parts = json.loads(done.stdout)["parts"]
+    answers = {
+        part["about"]["claim"]: part["about"]["answer"]
+        for part in parts
+        if part["kind"] == "heading"
+    }
+    assert answers.keys() == {claim.name for claim in CLAIMS}
+    assert answers["inet6-costs-more"] == "not measured"
+
+
+def test_json_of_a_diff_is_written_as_it_is_shown(tmp_path: Path) -> None:
+    both = (str(STORED), str(STORED))
+    done = ipcbench("diff", *both, "--json", "-", cwd=tmp_path)
+    assert "NEW against OLD, cross-core" in done.stderr
+    grid, *_, last = json.loads(done.stdout)["parts"]
+    assert {row["values"]["change_ratio"] for row in grid["rows"]} == {0.0}
+    assert last["text"].endswith(" changed")
+    written = ipcbench("diff", *both, "--json", "diff.json", cwd=tmp_path)
+    assert (written.returncode, written.stderr) == (0, "ipcbench: written: diff.json\n")
+    assert "NEW against OLD, cross-core" in written.stdout
+    assert (tmp_path / "diff.json").read_text(encoding="utf-8") == done.stdout
+
+
+def test_json_of_a_diff_replaces_no_file_unasked_and_none_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "there.json").write_text("mine", encoding="utf-8")
+    shutil.copy(STORED, tmp_path / "run.json")
+    files = ("diff", str(STORED), "run.json")
+    for asked, says in (
+        (("--json", "there.json"), "there.json exists already; add --force"),
+        (("--json", "run.json", "--force"), "--json and NEW both name run.json"),
+    ):
+        done = ipcbench(*files, *asked, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+    assert (tmp_path / "run.json").read_bytes() == STORED.read_bytes()
+    assert ipcbench(*files, "--json", "there.json", "--force", cwd=tmp_path).returncode == 0
+    assert json.loads((tmp_path / "there.json").read_text(encoding="utf-8"))["format"] == 1
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
         (("--csv", "-", "--markdown", "-"), "--csv and --markdown both take stdout"),
+        (("--json", "-", "--markdown", "-"), "--json and --markdown both take stdout"),
+        (("--csv", "x", "--json", "./x"), "--csv and --json both name"),
+        (("--json", "there.html"), "there.html exists already; add --force"),
         (("--html", "-"), "--html takes a file"),
         (("--html", "x", "--csv", "./x"), "--csv and --html both name"),
         (("--html", "there.html"), "there.html exists already; add --force"),

@@ -147,6 +147,15 @@ def test_only_the_command_line_knows_arguments() -> None:
     assert {_room(module) for module in knowing} == {"cli"}
 
 
+def test_only_the_terminals_reporter_knows_rich() -> None:
+    know = {
+        _name(path)
+        for path in (PACKAGE / "reporters").rglob("*.py")
+        if any(name.partition(".")[0] == "rich" for name in _imported(path))
+    }
+    assert know == {"ipcbench.reporters.terminal"}
+
+
 @pytest.mark.parametrize("room", ["reporters", "analysis", "measure", "results", "system"])
 def test_nothing_below_the_command_line_prints(room: str) -> None:
     """The worker is a program of its own: its one line on stderr is how it answers."""

@@ -174,7 +174,7 @@ def test_a_picture_is_a_document_of_its_own_and_the_same_each_time(analysis: Ana
 
 
 def test_a_picture_in_a_file_says_what_it_shows(hostile: Analysis, tmp_path: Path) -> None:
-    list(documents.write(hostile, Documents(svg=tmp_path / "pictures"), str))
+    list(documents.write(hostile, (), Documents(svg=tmp_path / "pictures"), str))
     found = pictures(Subject(hostile.cases, hostile.launches, usual()))
     assert any("<script>" in picture.says for picture in found)
     for picture in found:

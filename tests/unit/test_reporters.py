@@ -1,5 +1,7 @@
 import io
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -77,7 +79,7 @@ def _foot(results: Results, *evidence: str | None) -> str:
     outcomes = said.str.partition(":")[0]
     having = launches.assign(evidence=said, evidence_outcome=outcomes)
     lines = cases.footer(having, frame.cases(results))
-    return "\n".join(str(line) for line in lines)
+    return "\n".join(line.text for line in lines)
 
 
 def test_the_foot_counts_the_launches_that_the_kernel_witnessed(stored: Results) -> None:
@@ -128,8 +130,14 @@ def test_a_ratios_interval_is_told_the_same_way_round() -> None:
     assert interval_text(1.0, 1.0, 1.0) == ""
 
 
+def _begun(began: Began, now_s: Callable[[], float] = time.monotonic) -> TimeLeft:
+    left = TimeLeft(now_s)
+    left(began)
+    return left
+
+
 def test_time_left_counts_each_case_by_its_own_launches() -> None:
-    left = TimeLeft(Began({INET: 3, UNIX: 3}, 3, 0.5))
+    left = _begun(Began({INET: 3, UNIX: 3}, 3, 0.5))
     assert left.seconds() == pytest.approx(3.0)
     left(Launched(1, INET, 1.0, [1e-5]))
     assert left.seconds() == pytest.approx(2 * 1.0 + 3 * 1.0)
@@ -140,7 +148,7 @@ def test_time_left_counts_each_case_by_its_own_launches() -> None:
 
 
 def test_time_left_counts_the_calibrations_that_are_still_to_come() -> None:
-    left = TimeLeft(Began({INET: 1, UNIX: 1, PIPE: 1}, 1, 0.5, to_calibrate=3))
+    left = _begun(Began({INET: 1, UNIX: 1, PIPE: 1}, 1, 0.5, to_calibrate=3))
     assert left.seconds() == pytest.approx(3 * 0.5 + 3 * 0.5)
     left(Launched(0, INET, 0.2, []))
     assert left.seconds() == pytest.approx(2 * 0.2 + 3 * 0.5)
@@ -149,16 +157,16 @@ def test_time_left_counts_the_calibrations_that_are_still_to_come() -> None:
 
 
 def test_time_left_ends_at_the_deadline() -> None:
-    clock = iter([100.0, 101.0, 109.5, 111.0])
-    left = TimeLeft(Began({INET: 4}, 4, 1.0, deadline_left_s=10.0), lambda: next(clock))
+    clock = iter([0.0, 100.0, 101.0, 109.5, 111.0])
+    left = _begun(Began({INET: 4}, 4, 1.0, deadline_left_s=10.0), lambda: next(clock))
     assert left.seconds() == pytest.approx(4.0)
     assert left.seconds() == pytest.approx(0.5)
     assert left.seconds() == 0.0
 
 
 def test_a_run_that_ends_when_it_knows_enough_takes_at_most_so_long() -> None:
-    assert TimeLeft(Began({INET: 4}, 4, 1.0)).text() == "4 s left"
-    assert TimeLeft(Began({INET: 4}, 4, 1.0, has_target=True)).text() == "at most 4 s left"
+    assert _begun(Began({INET: 4}, 4, 1.0)).text() == "4 s left"
+    assert _begun(Began({INET: 4}, 4, 1.0, has_target=True)).text() == "at most 4 s left"
 
 
 def test_without_a_terminal_a_warning_is_told_when_it_is_new() -> None:

@@ -6,38 +6,24 @@ forbids anything else. All text from a file goes through `html_text.element`, wh
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from string import Template
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import Analysis, baseline_of, confirmed, noise_floor_of
+from ipcbench.analysis.frame import Analysis, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
+from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded
 from ipcbench.reporters.pictures.styles import DARK, GROUND
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import claim_parts
-from ipcbench.reporters.tables.columns import (
-    COST_COLUMNS,
-    EFFORT_COLUMNS,
-    PERCENTILE_COLUMNS,
-    PLACE_COLUMNS,
-    SWITCH_COLUMNS,
-    WORDS,
-    Column,
-    Row,
-    label,
-    table_columns,
-)
 from ipcbench.text import counted
 
 _LONG = 25
@@ -93,7 +79,7 @@ def page(analysis: Analysis, drawings: Sequence[Drawing]) -> str:
 
 
 def _header(report: Report, sections: Iterable[Section]) -> Html:
-    lines = [text.plain for text in cases.footer(report.launches, report.cases)]
+    lines = [line.text for line in cases.footer(report.launches, report.cases)]
     links = [
         element("li", element("a", section.title, href=f"#{section.name}")) for section in sections
     ]
@@ -133,61 +119,20 @@ def _footer() -> Html:
 
 
 def _summary(report: Report) -> Section | None:
-    cases = report.cases[~matrix.is_part(report.cases)]
-    parts = []
-    for workload, group in cases.groupby("workload", sort=False):
-        columns = table_columns(str(workload), baseline_of(group))
-        shown = [*_placed(columns, group), *EFFORT_COLUMNS]
-        title = WORDS[str(workload)].title
-        parts += [element("h3", title), _table(group, shown, title)]
-    return Section("results", "Results", together([*parts, *_details(report)])) if parts else None
+    apart = report.cases[~matrix.is_part(report.cases)]
+    tables = [
+        together([element("h3", grid.title), _table(grid)]) for grid in cases.joined_tables(apart)
+    ]
+    details = [
+        element("details", element("summary", grid.title), _table(grid))
+        for grid in cases.joined_details(report.cases)
+    ]
+    return Section("results", "Results", together([*tables, *details])) if tables else None
 
 
-def _details(report: Report) -> Iterator[Html]:
-    """Yields the tables of percentiles and costs, collapsed."""
-    measured = report.cases[report.cases["status"] == "measured"]
-    folded = (
-        ("Percentiles of single round trips", PERCENTILE_COLUMNS, "round_trip_samples_count"),
-        ("CPU time of a message", COST_COLUMNS, COST_COLUMNS[1].keys[0]),
-        ("Switches of a message, and page faults", SWITCH_COLUMNS, SWITCH_COLUMNS[1].keys[0]),
-    )
-    for title, columns, key in folded:
-        group = measured[measured[key].notna()]
-        if len(group):
-            shown = _placed(columns, group)
-            if group["workload"].nunique() > 1:
-                workload = Column("workload", ("workload",), str, is_number=False)
-                shown.insert(1, workload)
-            yield element("details", element("summary", title), _table(group, shown, title))
-
-
-def _placed(columns: Sequence[Column], group: pd.DataFrame) -> list[Column]:
-    """Adds the columns of size, placement and loop that vary in this table.
-
-    Only the size stands before the numbers, so that some of them are visible on a phone.
-    """
-    size, *others = PLACE_COLUMNS
-    first = [columns[0], *_differing([size], group)]
-    return [*first, *columns[1:], *_differing(others, group)]
-
-
-def _differing(columns: Iterable[Column], group: pd.DataFrame) -> list[Column]:
-    return [column for column in columns if group[column.keys[0]].nunique() > 1]
-
-
-def _table(group: pd.DataFrame, columns: Sequence[Column], title: str) -> Html:
-    heads = (
-        element("th", column.title, scope="col", class_=None if column.is_number else "text")
-        for column in columns
-    )
-    rows = [_row(row, columns) for row in group.to_dict("records")]
-    whole = element(
-        "table",
-        element("thead", element("tr", *heads)),
-        element("tbody", *rows),
-        class_="sortable",
-    )
-    return _boxed(whole, title, is_long=len(rows) > _LONG)
+def _table(grid: Grid) -> Html:
+    """A table that sorts by a click on a column's title."""
+    return _boxed(_bare_table(grid, is_sortable=True), grid.title, is_long=len(grid.rows) > _LONG)
 
 
 def _boxed(inner: Html, title: str, *, is_long: bool = True) -> Html:
@@ -196,27 +141,42 @@ def _boxed(inner: Html, title: str, *, is_long: bool = True) -> Html:
     return element("div", inner, class_=looks, tabindex=0, role="region", aria_label=title)
 
 
-def _row(row: Row, columns: Sequence[Column]) -> Html:
-    is_measured = row["status"] == "measured"
-    cells = [element("td", label(row), class_="text")]
-    has_status = is_measured
-    for column in columns[1:]:
-        text = column.show(row)
-        if not has_status and column not in PLACE_COLUMNS:
-            # The status stands in the first cell that would have a number.
-            text, has_status = str(row["status"]), True
-        value = row[column.keys[0]]
-        is_sortable = column.is_number and not pd.isna(value)
-        cells.append(
-            element(
-                "td",
-                text,
-                class_=None if column.is_number else "text",
-                data_value=float(value) if is_sortable else None,
-            )
+def _bare_table(grid: Grid, *, is_sortable: bool) -> Html:
+    heads = (
+        element("th", column.title, scope="col", class_=_look(column)) for column in grid.columns
+    )
+    rows = (
+        element(
+            "tr",
+            *(
+                _cell(cell, column, is_sortable=is_sortable)
+                for cell, column in zip(padded(row, grid), grid.columns, strict=True)
+            ),
+            class_="control" if row.kind == "control" else None,
         )
-    is_control = is_measured and row["role"] != "mechanism"
-    return element("tr", *cells, class_="control" if is_control else None)
+        for row in grid.rows
+    )
+    return element(
+        "table",
+        element("thead", element("tr", *heads)),
+        element("tbody", *rows),
+        class_="sortable" if is_sortable else None,
+    )
+
+
+def _cell(cell: Cell, column: GridColumn, *, is_sortable: bool) -> Html:
+    has_value = column.is_number and isinstance(cell.value, int | float)
+    value = cell.value if is_sortable and has_value else None
+    return element(
+        "td",
+        cell.text,
+        class_=_look(column),
+        data_value=None if value is None else float(value),
+    )
+
+
+def _look(column: GridColumn) -> str | None:
+    return None if column.is_number else "text"
 
 
 def _pictured(part: str, title: str) -> Callable[[Report], Section | None]:
@@ -261,68 +221,33 @@ def _claims(report: Report) -> Section | None:
     if not found:
         return None
     parts = claim_parts(found, noise_floor_of(report.launches))
-    return Section("claims", "Claims", together(_plain(part) for part in parts))
+    return Section("claims", "Claims", together(map(_part, parts)))
 
 
-def _plain(part: RenderableType) -> Html:
-    """Converts terminal output to HTML."""
-    if isinstance(part, RichTable):
-        return _boxed(_plain_table(part), "Comparisons", is_long=False)
-    if not isinstance(part, Text) or not part.plain:
-        return Html("")
-    return element("h3" if part.style == "bold" else "p", part.plain)
-
-
-def _plain_table(part: RichTable) -> Html:
-    looks = [None if column.justify == "right" else "text" for column in part.columns]
-    heads = (
-        element("th", str(column.header), scope="col", class_=look)
-        for column, look in zip(part.columns, looks, strict=True)
-    )
-    rows = (
-        element(
-            "tr",
-            *(
-                element("td", Text.from_markup(str(cell)).plain, class_=look)
-                for cell, look in zip(cells, looks, strict=True)
-            ),
-        )
-        for cells in zip(*(column.cells for column in part.columns), strict=True)
-    )
-    return element(
-        "table",
-        element("thead", element("tr", *heads)),
-        element("tbody", *rows),
-    )
+def _part(part: Part) -> Html:
+    match part:
+        case Blank():
+            return Html("")
+        case Heading(text):
+            return element("h3", text)
+        case Line(text):
+            return element("p", text)
+        case Grid():
+            title = part.title or "Comparisons"
+            return _boxed(_bare_table(part, is_sortable=False), title, is_long=False)
+        case _:
+            assert_never(part)
 
 
 def _evidence(report: Report) -> Section | None:
     """The evidence from the kernel's tables, if launches recorded any."""
-    if "evidence" not in report.launches or report.launches["evidence"].isna().all():
-        return None
-    rows = [
-        element(
-            "tr", *(element("td", text, class_="text") for text in _confirmed_row(str(case), group))
-        )
-        for case, group in report.launches.groupby("case")
+    tables = [
+        _boxed(_bare_table(grid, is_sortable=True), grid.title)
+        for grid in cases.evidence_tables(report.launches)
     ]
-    titles = ("case", "proved", "what was seen in one of its launches")
-    heads = (element("th", title, scope="col", class_="text") for title in titles)
-    seen = element(
-        "table",
-        element("thead", element("tr", *heads)),
-        element("tbody", *rows),
-        class_="sortable",
-    )
     said = "What joined both processes, in the kernel's own tables, while they were alive."
-    return Section("evidence", "Evidence", together([element("p", said), _boxed(seen, "Evidence")]))
-
-
-def _confirmed_row(case: str, launches: pd.DataFrame) -> tuple[str, str, str]:
-    """The row of a case: id, count of confirmed launches, and one evidence, the worst."""
-    count, others = confirmed(launches)
-    shown = launches["evidence"].iloc[0] if others.empty else others.iloc[0]
-    return case, f"{count} of {len(launches)}", str(shown)
+    body = together([element("p", said), *tables])
+    return Section("evidence", "Evidence", body) if tables else None
 
 
 def _warnings(report: Report) -> Section | None:

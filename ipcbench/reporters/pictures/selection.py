@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 import pandas as pd
 
@@ -17,9 +17,10 @@ from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import Style, highlighted
 from ipcbench.reporters.tables import matrix
-from ipcbench.reporters.tables.columns import WORDS
+from ipcbench.reporters.tables.columns import definition
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
+from ipcbench.workloads import WORKLOADS, Workload
 
 _MOST_NAMED = 6
 """Most mechanisms that a text alternative names; the tables have all."""
@@ -77,9 +78,6 @@ class _Quantity(NamedTuple):
     most_first: bool
 
 
-_TIME = _Quantity(
-    "Round trip", "times", ("time_median_s", "low_s", "high_s"), "round trip", display_time, False
-)
 _BANDWIDTH = _Quantity(
     "Throughput",
     "throughput",
@@ -101,9 +99,29 @@ def pictures(subject: Subject) -> list[Picture]:
 
 
 def _times(subject: Subject) -> Iterator[Picture]:
-    for workload in ("latency", "connect"):
-        timed = _placed(curves.timed(subject.cases))
-        yield from _sweeps(subject, timed[timed["workload"] == workload], _TIME)
+    timed = _placed(curves.timed(subject.cases))
+    for workload in WORKLOADS:
+        if _part_of(workload) == "times":
+            yield from _sweeps(subject, timed[timed["workload"] == workload], _time_of(workload))
+
+
+def _part_of(workload: object) -> Literal["times", "throughput"]:
+    """The part of the report with a workload's pictures, by the number that people compare."""
+    quantity = definition(workload).quantity
+    match quantity:
+        case "round_trip" | "connection":
+            return "times"
+        case "message":
+            return "throughput"
+        case _:
+            assert_never(quantity)
+
+
+def _time_of(workload: Workload) -> _Quantity:
+    """The time of a workload, as a quantity over message sizes."""
+    words = definition(workload).words
+    keys = ("time_median_s", "low_s", "high_s")
+    return _Quantity(_sentence(words.time), "times", keys, words.time, display_time, False)
 
 
 def _streams(subject: Subject) -> Iterator[Picture]:
@@ -153,15 +171,15 @@ def _sweep(
 
 
 def _dots(subject: Subject, points: pd.DataFrame, where: str) -> Picture:
-    size, workload = int(points["message_size_bytes"].iloc[0]), str(points["workload"].iloc[0])
-    what = WORDS[workload].time
+    size, workload = int(points["message_size_bytes"].iloc[0]), points["workload"].iloc[0]
+    what = definition(workload).words.time
     title = f"{_sentence(what)}, {display_size(size)}, {where}"
     notes = ["Lines: 95 % intervals."]
     if subject.baseline in set(points["transport"]):
         notes.append(f"Square: the baseline {subject.baseline}.")
     return Picture(
         name=f"{what.partition(',')[0]} {format_size(size)} {where}",
-        part="throughput" if workload == "throughput" else "times",
+        part=_part_of(workload),
         title=title,
         says=f"{title}, fastest first: {_ranked(points, 'time_median_s', display_time)}.",
         chart=charts.dots(points, what, subject.baseline),
@@ -223,7 +241,7 @@ def _native(subject: Subject) -> Iterator[Picture]:
         sizes = sorted(set(every["message_size_bytes"]))
         kept = sizes if len(sizes) <= _MOST_SIZES else curves.ends(sizes)
         group = every[every["message_size_bytes"].isin(kept)]
-        where = f"{WORDS[str(workload)].time}, {placement}"
+        where = f"{definition(workload).words.time}, {placement}"
         ranked = _ranked(
             _of_size(group, kept[0]), "time_to_native_ratio", lambda ratio: f"{ratio:.2f}x"
         )
@@ -244,7 +262,7 @@ def _placements(subject: Subject) -> Iterator[Picture]:
     for (workload, loop), both in timed.groupby(["workload", "loop"], sort=False):
         if both["placement"].nunique() > 1:
             for size in curves.ends(both["message_size_bytes"]):
-                where = f"{WORDS[str(workload)].time}, {display_size(size)}, {loop} loop"
+                where = f"{definition(workload).words.time}, {display_size(size)}, {loop} loop"
                 name = f"placements {workload} {format_size(size)} {loop}"
                 yield _by_placement(_of_size(both, size), where, name)
 

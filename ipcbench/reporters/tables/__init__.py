@@ -1,1 +1,1 @@
-"""The tables that a person reads, as documents."""
+"""The tables and lines that a person reads, as parts of the model."""

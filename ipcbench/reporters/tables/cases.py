@@ -1,83 +1,129 @@
-"""Tables for people, as rich renderables. Prints nothing."""
+"""Tables of cases, and the lines below them, as parts of the model. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from ipcbench import units
 from ipcbench.analysis.frame import baseline_of, confirmed, noise_floor_of
+from ipcbench.case import Case
+from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
     COST_COLUMNS,
+    EFFORT_COLUMNS,
     PERCENTILE_COLUMNS,
+    PLACE_COLUMNS,
     SWITCH_COLUMNS,
     TAX_COLUMNS,
-    WORDS,
+    WORKLOAD_COLUMN,
     Column,
+    Row,
+    common,
+    definition,
     label,
     table_columns,
 )
-from ipcbench.reporters.terminal import bare_table
 from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
 
 
-def tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+def tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table for each workload, size, placement and loop of `analysis.frame.cases`."""
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
-        workload = str(group["workload"].iloc[0])
+        workload = group["workload"].iloc[0]
         columns = table_columns(workload, baseline_of(group))
-        yield from _titled(WORDS[workload].title, group, columns)
+        yield _table(definition(workload).words.title, group, columns)
 
 
-def tax_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+def tax_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields tables of the loop in Python against the loop in C, for cases measured with both."""
     both = cases[cases["time_to_native_ratio"].notna()]
     native = cases[cases["loop"] == "native"].set_index("case")["time_median_s"]
     for _, group in both.groupby(TABLE_KEYS, sort=False):
-        ids = group["case"].str.replace("/python/", "/native/")
-        workload = group["workload"].iloc[0]
-        yield from _titled(
-            f"Python tax, {WORDS[workload].title.lower()}",
+        ids = [Case.parse(name)._replace(loop="native").id for name in group["case"]]
+        words = definition(group["workload"].iloc[0]).words
+        yield _table(
+            f"Python tax, {words.title.lower()}",
             group.assign(native_median_s=native.reindex(ids).to_numpy()),
             TAX_COLUMNS,
+            TABLE_KEYS[:-1],
         )
 
 
-def percentile_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+def percentile_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields tables of the percentiles of single round trips, one for each table of latency."""
     sampled = cases[cases["round_trip_samples_count"].notna()]
     for _, group in sampled.groupby(TABLE_KEYS, sort=False):
-        yield from _titled("Single round trips (sampled)", group, PERCENTILE_COLUMNS)
+        yield _table("Single round trips (sampled)", group, PERCENTILE_COLUMNS)
 
 
-def cost_tables(cases: pd.DataFrame) -> Iterator[RenderableType]:
+def cost_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields tables of CPU time and of context switches a message, both for each of `tables`."""
     for _, group in cases[cases["status"] == "measured"].groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
-        yield from _titled(f"Cost of a message, {workload}", group, COST_COLUMNS)
-        yield from _titled(f"Switches a message and faults, {workload}", group, SWITCH_COLUMNS)
+        yield _table(f"Cost of a message, {workload}", group, COST_COLUMNS)
+        yield _table(f"Switches a message and faults, {workload}", group, SWITCH_COLUMNS)
 
 
-def reasons(cases: pd.DataFrame) -> Iterator[Text]:
+def joined_tables(cases: pd.DataFrame) -> Iterator[Grid]:
+    """Yields a table for each workload, with all its sizes, placements and loops."""
+    for workload, group in cases.groupby("workload", sort=False):
+        columns = [*_placed(table_columns(workload, baseline_of(group)), group), *EFFORT_COLUMNS]
+        yield case_grid(definition(workload).words.title, group, columns)
+
+
+def joined_details(cases: pd.DataFrame) -> Iterator[Grid]:
+    """Yields a table of percentiles and two of costs, each with all cases that have them."""
+    measured = cases[cases["status"] == "measured"]
+    for title, columns in (
+        ("Percentiles of single round trips", PERCENTILE_COLUMNS),
+        ("CPU time of a message", COST_COLUMNS),
+        ("Switches of a message, and page faults", SWITCH_COLUMNS),
+    ):
+        group = measured[measured[columns[1].keys[0]].notna()]
+        if len(group):
+            first, *others = _placed(columns, group)
+            yield case_grid(title, group, [first, *_differing([WORKLOAD_COLUMN], group), *others])
+
+
+def evidence_tables(launches: pd.DataFrame) -> Iterator[Grid]:
+    """Yields a table with the evidence of each case, if launches recorded any."""
+    if "evidence" not in launches or launches["evidence"].isna().all():
+        return
+    columns = (
+        GridColumn("case", "case", is_number=False),
+        GridColumn("proved", "launches_confirmed_count", is_number=False),
+        GridColumn("what was seen in one of its launches", "evidence", is_number=False),
+    )
+    rows = [_evidence_row(str(case), group) for case, group in launches.groupby("case")]
+    yield Grid("Evidence", columns, rows)
+
+
+def _evidence_row(case: str, launches: pd.DataFrame) -> GridRow:
+    """The row of a case: id, count of confirmed launches, and one evidence, the worst."""
+    count, others = confirmed(launches)
+    shown = str(launches["evidence"].iloc[0] if others.empty else others.iloc[0])
+    of_all = Cell(f"{count} of {len(launches)}", count, {"launches_count": len(launches)})
+    return GridRow((Cell(case, case), of_all, Cell(shown, shown)))
+
+
+def reasons(cases: pd.DataFrame) -> Iterator[Line]:
     """Yields a line for each reason why a case has no number."""
     without = cases[cases["status"] != "measured"]
     for (status, reason), group in without.groupby(["status", "reason"], sort=False):
         more = f" (and {counted(len(group) - 1, 'more case')})" if len(group) > 1 else ""
-        yield Text(f"{status}: {group['case'].iloc[0]}: {reason}{more}")
+        yield Line(f"{status}: {group['case'].iloc[0]}: {reason}{more}")
 
 
-def warnings(sentences: Iterable[str]) -> Iterator[RenderableType]:
+def warnings(sentences: Iterable[str]) -> Iterator[Line]:
     """Yields a line for each warning."""
     for sentence in sentences:
-        yield Text(f"warning: {sentence}", style="yellow")
+        yield Line(f"warning: {sentence}", "warning")
 
 
-def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Text]:
+def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     """Yields the lines on machine, effort, payload checks and evidence, and on signs in tables."""
     if launches.empty:
         return
@@ -85,44 +131,70 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Text]:
     for (model, count, virtualisation, kernel, python), group in launches.groupby(
         facts, sort=False
     ):
-        yield Text(f"{model}, {count} CPUs, {virtualisation}; {kernel}; {python}")
-        yield Text(_effort_line(group))
-    yield Text(
+        yield Line(f"{model}, {count} CPUs, {virtualisation}; {kernel}; {python}")
+        yield Line(_effort_line(group))
+    yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
     )
     if "evidence" in launches:
-        yield Text(_evidence_line(launches))
+        yield Line(_evidence_line(launches))
     compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
     if (compared & cases["verdict"].isna()).any():
-        yield Text("?: too few launches for a verdict; it takes 6 (--rounds)")
+        yield Line("?: too few launches for a verdict; it takes 6 (--rounds)")
     if (cases["verdict"] == "~").any():
         noise_floor = noise_floor_of(launches)
         floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
-        yield Text(f"~: no difference that chance or this machine's noise{floor} can't explain")
+        yield Line(f"~: no difference that chance or this machine's noise{floor} can't explain")
 
 
-def _titled(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Iterator[RenderableType]:
+def case_grid(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Grid:
+    """The table of these cases, a row each."""
+    rows = [_row(row, columns) for row in group.to_dict("records")]
+    return Grid(title, [column.head for column in columns], rows)
+
+
+def _row(row: Row, columns: Sequence[Column]) -> GridRow:
+    """The row of a case: its label, then the columns; controls are marked.
+
+    A case without a number has its status in the first cell that would have one.
+    """
+    is_measured = row["status"] == "measured"
+    cells = [replace(columns[0].cell(row), text=label(row))]
+    has_status = is_measured
+    for column in columns[1:]:
+        cell = column.cell(row)
+        if not has_status and not column.is_of_case:
+            cell, has_status = replace(cell, text=str(row["status"])), True
+        cells.append(cell)
+    is_control = is_measured and row["role"] != "mechanism"
+    kind: RowKind = "control" if is_control else "normal"
+    return GridRow(cells, kind, str(row["status"]))
+
+
+def _table(
+    title: str, group: pd.DataFrame, columns: Sequence[Column], keys: Sequence[str] = TABLE_KEYS
+) -> Grid:
+    """The table of cases that are equal in these keys, with their values in its title."""
     first = group.iloc[0]
     size = units.display_size(first["message_size_bytes"])
-    loop = "" if columns is TAX_COLUMNS else f", {first['loop']} loop"
-    yield Text(f"{title}, {size}, {first['placement']}{loop}", style="bold")
-    yield _table(group, columns)
-    yield Text()
+    loop = f", {first['loop']} loop" if "loop" in keys else ""
+    grid = case_grid(f"{title}, {size}, {first['placement']}{loop}", group, columns)
+    return replace(grid, about=common(group, keys))
 
 
-def _table(group: pd.DataFrame, columns: Sequence[Column]) -> Table:
-    table = bare_table()
-    for column in columns:
-        table.add_column(escape(column.title), justify="right" if column.is_number else "left")
-    for row in group.to_dict("records"):
-        if row["status"] == "measured":
-            shown = [label(row), *(column.show(row) for column in columns[1:])]
-            is_control = row["role"] != "mechanism"
-            table.add_row(*map(escape, shown), style="dim" if is_control else None)
-        else:
-            table.add_row(escape(row["transport"]), row["status"], *[""] * (len(columns) - 2))
-    return table
+def _placed(columns: Sequence[Column], group: pd.DataFrame) -> list[Column]:
+    """Adds the columns of size, placement and loop that vary in this table.
+
+    Only the size stands before the numbers, so that some of them are visible on a phone.
+    """
+    size, *others = PLACE_COLUMNS
+    first = [columns[0], *_differing([size], group)]
+    return [*first, *columns[1:], *_differing(others, group)]
+
+
+def _differing(columns: Iterable[Column], group: pd.DataFrame) -> list[Column]:
+    return [column for column in columns if group[column.keys[0]].nunique() > 1]
 
 
 def _evidence_line(launches: pd.DataFrame) -> str:

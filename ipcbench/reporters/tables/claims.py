@@ -1,21 +1,34 @@
-"""The answers to common claims, as a page for people. Prints nothing."""
+"""The answers to common claims, as parts of the model. Pure."""
 
-from collections.abc import Iterator, Sequence
-
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Iterator, Mapping, Sequence
+from typing import assert_never
 
 from ipcbench import units
 from ipcbench.analysis.claims import ALIKE, Claim
-from ipcbench.analysis.judging import Buffer, Compared, Dimension, Judgement, Says, Term
+from ipcbench.analysis.judging import Answer, Buffer, Compared, Dimension, Judgement, Says, Term
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
-from ipcbench.reporters.tables.columns import WORDS, interval_text, ratio_text
-from ipcbench.reporters.terminal import bare_table
+from ipcbench.reporters.model import (
+    Blank,
+    Cell,
+    Grid,
+    GridColumn,
+    GridRow,
+    Heading,
+    Line,
+    LineKind,
+    Part,
+)
+from ipcbench.reporters.tables.columns import definition, interval_text, ratio_text
 from ipcbench.text import counted
 
-_STYLES = {"holds": "green", "fails": "red", "depends": "yellow"}
+_KINDS: Mapping[Answer, LineKind] = {
+    "holds": "good",
+    "fails": "bad",
+    "depends": "mixed",
+    "open": "plain",
+    "not measured": "plain",
+}
+_ANSWERS = (("claim", "claim"), ("here", "answer"))
 _PLACES = {
     "same-core": "on one core",
     "smt": "on two threads of a core",
@@ -38,22 +51,30 @@ _BUFFERS = {
 }
 
 
-def claim_parts(
-    judgements: Sequence[Judgement], noise_floor: float = 0.0
-) -> Iterator[RenderableType]:
+def claim_parts(judgements: Sequence[Judgement], noise_floor: float = 0.0) -> Iterator[Part]:
     """Yields each claim with its answer, its caveat and its comparisons; then a legend."""
     for judgement in judgements:
         claim = judgement.claim
-        yield Text(f'"{claim.quote}"', style="bold")
-        yield Text(f"-> {answer_text(judgement)}", style=_STYLES.get(judgement.answer, ""))
-        yield Text(claim.caveat, style="dim")
+        yield Heading(f'"{claim.quote}"', {"claim": claim.name, "answer": judgement.answer})
+        yield Line(f"-> {answer_text(judgement)}", _KINDS[judgement.answer])
+        yield Line(claim.caveat, "quiet")
         if judgement.buffers:
-            yield Text(buffers_text(judgement.buffers), style="dim")
+            yield Line(buffers_text(judgement.buffers), "quiet")
         for loop in dict.fromkeys(one.comparison.subject.loop for one in judgement.compared):
-            yield Text()
+            yield Blank()
             yield _table(judgement, loop)
-        yield Text()
+        yield Blank()
     yield from _legend(judgements, noise_floor)
+
+
+def answers(judgements: Sequence[Judgement]) -> Grid:
+    """The table with a row a claim: its text, and the answer here."""
+    columns = [GridColumn(name, key, is_number=False) for name, key in _ANSWERS]
+    rows = [
+        GridRow((Cell(one.claim.quote, one.claim.name), Cell(answer_text(one), one.answer)))
+        for one in judgements
+    ]
+    return Grid("Claims", columns, rows)
 
 
 def answer_text(judgement: Judgement) -> str:
@@ -61,23 +82,35 @@ def answer_text(judgement: Judgement) -> str:
     yes, no = _sides(judgement.claim)
     decided = f"({judgement.decided} of {counted(len(judgement.compared), 'comparison')}"
     decided += " decided)"
-    if judgement.answer == "not measured":
-        return "not measured"
-    if judgement.answer == "open":
-        if any(one.ratio.interval for one in judgement.compared):
-            return f"open: chance or this machine's noise can explain all differences {decided}"
-        return f"open: too few launches; it takes {FEWEST_LAUNCHES} (--budget) {decided}"
-    if judgement.answer != "depends":
-        little = 2 * judgement.decided < len(judgement.compared)
-        where = " where anything is decided, which is little" if little else ""
-        return f"{yes if judgement.answer == 'holds' else no}{where} {decided}"
+    little = 2 * judgement.decided < len(judgement.compared)
+    where = " where anything is decided, which is little" if little else ""
+    match judgement.answer:
+        case "not measured":
+            return "not measured"
+        case "open":
+            if any(one.ratio.interval for one in judgement.compared):
+                return f"open: chance or this machine's noise can explain all differences {decided}"
+            return f"open: too few launches; it takes {FEWEST_LAUNCHES} (--budget) {decided}"
+        case "holds":
+            return f"{yes}{where} {decided}"
+        case "fails":
+            return f"{no}{where} {decided}"
+        case "depends":
+            return f"depends on {_conditions(judgement)} {decided}"
+        case _:
+            assert_never(judgement.answer)
+
+
+def _conditions(judgement: Judgement) -> str:
+    """The dimensions that an answer depends on, and how, in words."""
     if not judgement.depends_on:
-        return f"depends on more than a sentence can tell: see the rows {decided}"
+        return "more than a sentence can tell: see the rows"
+    yes, no = _sides(judgement.claim)
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
     told = [f"{word} {terms_text(terms)}" for word, terms in said if terms]
     told += [f"{word} otherwise" for word, terms in said if not terms]
     on = _listed([_DIMENSIONS[dimension] for dimension in judgement.depends_on])
-    return f"depends on {on}: {'; '.join(told)} {decided}"
+    return f"{on}: {'; '.join(told)}"
 
 
 def terms_text(terms: Sequence[Term]) -> str:
@@ -88,11 +121,15 @@ def terms_text(terms: Sequence[Term]) -> str:
 def says_text(claim: Claim, says: Says) -> str:
     """The outcome of a comparison, in a word."""
     yes, no = _sides(claim)
-    if says == "undecided":
-        return "open"
-    if claim.asserts == "which":
-        return yes if says == "agrees" else no
-    return "agrees" if says == "agrees" else "against"
+    match says:
+        case "undecided":
+            return "open"
+        case "agrees":
+            return yes if claim.asserts == "which" else "agrees"
+        case "contradicts":
+            return no if claim.asserts == "which" else "against"
+        case _:
+            assert_never(says)
 
 
 def buffers_text(buffers: Sequence[Buffer]) -> str:
@@ -113,7 +150,7 @@ def _sides(claim: Claim) -> tuple[str, str]:
 
 def _term_text(term: Term) -> str:
     values = dict(term.values)
-    kinds = [WORDS[name].plural for name in values.get("workload", ())]
+    kinds = [definition(name).words.plural for name in values.get("workload", ())]
     of = "of" if kinds else "for"
     said = [f"for {_listed(kinds)}"] if kinds else []
     if "subject" in values:
@@ -135,25 +172,29 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _table(judgement: Judgement, loop: str) -> Table:
+def _table(judgement: Judgement, loop: str) -> Grid:
     """A table of the comparisons in one loop; several pairs of transports have a heading each."""
     claim = judgement.claim
     first, second = _titles(claim)
-    table = bare_table()
-    table.add_column(f"{loop} loop")
-    for title in (first, second, f"{first} is", "95%"):
-        table.add_column(title, justify="right")
-    table.add_column("says")
+    columns = (
+        GridColumn(f"{loop} loop", "case", is_number=False),
+        GridColumn(first, "time_median_s"),
+        GridColumn(second, "other_time_median_s"),
+        GridColumn(f"{first} is", "time_to_other_ratio"),
+        GridColumn("95%", "time_to_other_low_ratio"),
+        GridColumn("says", "says", is_number=False),
+    )
+    rows = []
     pair = None
     for one in judgement.compared:
         if one.comparison.subject.loop != loop:
             continue
         names = (one.comparison.subject.transport, one.comparison.other.transport)
         if names != pair and len(claim.subjects) * len(claim.others) > 1:
-            table.add_row(escape(f"{names[0]} beside {names[1]}"), style="italic")
+            rows.append(GridRow([Cell(f"{names[0]} beside {names[1]}")], "heading"))
         pair = names
-        table.add_row(*map(escape, _cells(claim, one)))
-    return table
+        rows.append(_row(claim, one))
+    return Grid("", columns, rows, {"claim": claim.name, "loop": loop})
 
 
 def _titles(claim: Claim) -> tuple[str, str]:
@@ -162,28 +203,35 @@ def _titles(claim: Claim) -> tuple[str, str]:
     return claim.subjects[0], claim.others[0]
 
 
-def _cells(claim: Claim, one: Compared) -> tuple[str, ...]:
-    case, ratio = one.comparison.subject, one.ratio
-    size = "" if case.workload == "connect" else f" {units.display_size(case.message_size_bytes)}"
+def _row(claim: Claim, one: Compared) -> GridRow:
+    (case, other), ratio = one.comparison, one.ratio
+    row = definition(case.workload)
+    has_size = row.fixed_size_bytes is None
+    size = f" {units.display_size(case.message_size_bytes)}" if has_size else ""
     interval = "" if ratio.interval is None else interval_text(*ratio.interval, ratio.estimate)
-    return (
-        f"{WORDS[case.workload].short}{size} {case.placement}",
-        units.display_time(one.time_s),
-        units.display_time(one.other_time_s),
-        ratio_text(ratio.estimate, one.says),  # whether it is decided, the last column says
-        interval,
-        says_text(claim, one.says),
+    low, high = (None, None) if ratio.interval is None else ratio.interval
+    # Whether the ratio is decided, the last column says.
+    faster = ratio_text(ratio.estimate, one.says)
+    return GridRow(
+        (
+            Cell(f"{row.words.short}{size} {case.placement}", case.id, {"other_case": other.id}),
+            Cell(units.display_time(one.time_s), one.time_s),
+            Cell(units.display_time(one.other_time_s), one.other_time_s),
+            Cell(faster, ratio.estimate),
+            Cell(interval, low, {"time_to_other_high_ratio": high}),
+            Cell(says_text(claim, one.says), one.says),
+        )
     )
 
 
-def _legend(judgements: Sequence[Judgement], noise_floor: float) -> Iterator[RenderableType]:
+def _legend(judgements: Sequence[Judgement], noise_floor: float) -> Iterator[Line]:
     """Yields lines that explain the words in the tables."""
     compared = sum(len(judgement.compared) for judgement in judgements)
     if not compared:
         return
     low, high = ALIKE
     floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
-    yield Text("times: a full round trip, a message of a stream, or a connection; less is better")
-    yield Text(f"agrees, against: at most 5% of what these {compared} comparisons decide is false")
-    yield Text(f"open: chance or this machine's noise{floor} can explain it")
-    yield Text(f"'not much': the ratio of times is surely between {low:.2f} and {high:.2f}")
+    yield Line("times: a full round trip, a message of a stream, or a connection; less is better")
+    yield Line(f"agrees, against: at most 5% of what these {compared} comparisons decide is false")
+    yield Line(f"open: chance or this machine's noise{floor} can explain it")
+    yield Line(f"'not much': the ratio of times is surely between {low:.2f} and {high:.2f}")

@@ -4,13 +4,17 @@ Every value comes from a row of `analysis.frame.cases`; a missing value shows as
 as zero. A title has the unit if the text doesn't.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, assert_never
 
 import pandas as pd
 
 from ipcbench import units
+from ipcbench.case import parse_workload
+from ipcbench.reporters.model import Cell, GridColumn, Value
+from ipcbench.workloads import DEFINITIONS, Definition, Quantity
 
 Row = Mapping[Hashable, Any]
 
@@ -18,51 +22,9 @@ _CONTROLS = {"floor": "floor", "ceiling": "top", "control": "control"}
 SAME_RATIO_TEXT = "1.00x"
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The names of a workload and of its times, for different places."""
-
-    title: str
-    """Title of a table."""
-    column: str
-    """Title of the column of times."""
-    time: str
-    """Axis or title of a picture."""
-    plural: str
-    """Name in a sentence on several sizes or placements."""
-    short: str
-    """Name at the start of a row."""
-    stacked: str
-    """Title of a narrow column, on two lines."""
-
-
-WORDS: Mapping[str, Words] = {
-    "latency": Words(
-        title="Latency (round trip)",
-        column="round trip",
-        time="round trip",
-        plural="round trips",
-        short="round trip",
-        stacked="round\ntrip",
-    ),
-    "throughput": Words(
-        title="Throughput (one way, delivered)",
-        column="per message",
-        time="time per message",
-        plural="throughput",
-        short="throughput",
-        stacked="stream\nMiB/s",
-    ),
-    "connect": Words(
-        title="Connection set-up (connect, a byte each way, close)",
-        column="one",
-        time="connect, a byte each way, close",
-        plural="connection set-up",
-        short="connect",
-        stacked="connect,\nclose",
-    ),
-}
-"""The names of each workload."""
+def definition(workload: object) -> Definition:
+    """The row of the table of workloads for a name in a frame."""
+    return DEFINITIONS[parse_workload(str(workload))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +36,32 @@ class Column:
     """Columns of the frame that `text` takes; without a value in the first, the cell is empty."""
     text: Callable[..., str]
     is_number: bool = True
+    is_of_case: bool = False
+    """Whether it tells cases apart, so that a case without a number has it, too."""
 
-    def show(self, row: Row) -> str:
-        """The text of a row's cell; empty if the value is missing."""
-        values = [None if bool(pd.isna(row[key])) else row[key] for key in self.keys]
-        return "" if values[0] is None else self.text(*values)
+    @property
+    def head(self) -> GridColumn:
+        """The column of the model."""
+        return GridColumn(self.title, self.keys[0], self.is_number)
+
+    def cell(self, row: Row) -> Cell:
+        """A row's cell; its text is empty if the value is missing."""
+        found = [None if bool(pd.isna(row[key])) else row[key] for key in self.keys]
+        text = "" if found[0] is None else self.text(*found)
+        first, *others = map(value_of, found)
+        return Cell(text, first, dict(zip(self.keys[1:], others, strict=True)))
+
+
+def common(group: pd.DataFrame, keys: Sequence[str]) -> dict[str, Value]:
+    """The values of these columns, in which all rows of a group are equal."""
+    return {key: value_of(group[key].iloc[0]) for key in keys}
+
+
+def value_of(value: Any) -> Value:
+    """A frame's value as one of the model, which knows no types of numpy."""
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 def label(row: Row) -> str:
@@ -111,11 +94,12 @@ def interval_text(low: float, high: float, time_ratio: float) -> str:
     return f"{units.three_digits(low)}-{units.three_digits(high)}"
 
 
-def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
+def table_columns(workload: object, baseline: str | None) -> tuple[Column, ...]:
     """The columns of a workload's tables, left to right."""
+    row = definition(workload)
     shown = [
-        Column("transport", ("transport",), str, is_number=False),
-        Column(WORDS[workload].column, ("time_median_s",), units.display_time),
+        TRANSPORT_COLUMN,
+        Column(row.words.column, ("time_median_s",), units.display_time),
         Column("spread", ("spread_ratio",), units.display_percent),
     ]
     if baseline is not None:
@@ -125,21 +109,35 @@ def table_columns(workload: str, baseline: str | None) -> tuple[Column, ...]:
             Column(f"vs {baseline}", (ratio, "verdict"), ratio_text),
             Column("95%", bounds, interval_text),
         ]
-    if workload == "connect":
-        return (*shown, Column("connections", ("connections_per_s",), units.display_rate))
-    if workload == "latency":
-        return (*shown, Column("p99", ("round_trip_p99_s",), units.display_time))
-    return (
-        *shown,
-        Column("messages", ("throughput_messages_per_s",), units.display_rate),
-        Column("MiB/s", ("throughput_bytes_per_s",), units.display_bandwidth),
-    )
+    return (*shown, *_quantity_columns(row.quantity))
 
+
+def _quantity_columns(quantity: Quantity) -> tuple[Column, ...]:
+    """The last columns of a table: other numbers than the time that tell of a quantity."""
+    match quantity:
+        case "round_trip":
+            return (Column("p99", ("round_trip_p99_s",), units.display_time),)
+        case "message":
+            return (
+                Column("messages", ("throughput_messages_per_s",), units.display_rate),
+                Column("MiB/s", ("throughput_bytes_per_s",), units.display_bandwidth),
+            )
+        case "connection":
+            return (Column("connections", ("connections_per_s",), units.display_rate),)
+        case _:
+            assert_never(quantity)
+
+
+TRANSPORT_COLUMN = Column("transport", ("transport",), str, is_number=False, is_of_case=True)
+"""The first column of every table of cases; its text is the row's label."""
+
+WORKLOAD_COLUMN = Column("workload", ("workload",), str, is_number=False, is_of_case=True)
+"""A column for a table that joins workloads."""
 
 PLACE_COLUMNS = (
-    Column("size", ("message_size_bytes",), units.display_size),
-    Column("placement", ("placement",), str, is_number=False),
-    Column("loop", ("loop",), str, is_number=False),
+    Column("size", ("message_size_bytes",), units.display_size, is_of_case=True),
+    Column("placement", ("placement",), str, is_number=False, is_of_case=True),
+    Column("loop", ("loop",), str, is_number=False, is_of_case=True),
 )
 """Columns for a table that joins several sizes, placements or loops."""
 
@@ -150,7 +148,7 @@ EFFORT_COLUMNS = (
 """The number of launches behind a row, and its warnings."""
 
 PERCENTILE_COLUMNS = (
-    Column("transport", ("transport",), str, is_number=False),
+    TRANSPORT_COLUMN,
     Column("n", ("round_trip_samples_count",), lambda count: f"{count:,}"),
     *(
         Column(title, (f"round_trip_{key}_s",), units.display_time)
@@ -167,7 +165,7 @@ PERCENTILE_COLUMNS = (
 """The columns of the tables of single round trips."""
 
 COST_COLUMNS = (
-    Column("transport", ("transport",), str, is_number=False),
+    TRANSPORT_COLUMN,
     *(
         Column(f"{side} {title}", (f"cpu_{title}_{side}_s_per_message",), units.display_time)
         for side in ("client", "server")
@@ -177,7 +175,7 @@ COST_COLUMNS = (
 """The columns of the tables of the CPU time of a message."""
 
 SWITCH_COLUMNS = (
-    Column("transport", ("transport",), str, is_number=False),
+    TRANSPORT_COLUMN,
     *(
         Column(f"{side} {title}", (f"{key}_{side}_{unit}",), text)
         for side in ("client", "server")
@@ -191,7 +189,7 @@ SWITCH_COLUMNS = (
 """The columns of context switches a message, and of page faults in the batches of a launch."""
 
 TAX_COLUMNS = (
-    Column("transport", ("transport",), str, is_number=False),
+    TRANSPORT_COLUMN,
     Column("native", ("native_median_s",), units.display_time),
     Column("python", ("time_median_s",), units.display_time),
     Column("Python tax", ("time_over_native_s",), lambda tax: f"{tax * 1e9:+,.0f} ns"),

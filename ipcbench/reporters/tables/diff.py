@@ -1,44 +1,38 @@
-"""The changes between two runs, as a table for people. Prints nothing."""
+"""The changes between two runs, as parts of the model. Pure."""
 
-from collections.abc import Iterator, Sequence
-
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Iterator
 
 from ipcbench.analysis.diff import Change, RunComparison
-from ipcbench.reporters.terminal import bare_table
+from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, Part
 from ipcbench.text import counted
 from ipcbench.units import display_change, display_percent, display_time, format_size
 
+_COLUMNS = (
+    GridColumn("case", "case", is_number=False),
+    GridColumn("old", "old_time_median_s"),
+    GridColumn("new", "new_time_median_s"),
+    GridColumn("change", "change_ratio"),
+    GridColumn("95%", "change_low_ratio"),
+    GridColumn("verdict", "verdict", is_number=False),
+)
 
-def diff_parts(comparison: RunComparison) -> Iterator[RenderableType]:
+
+def diff_parts(comparison: RunComparison) -> Iterator[Part]:
     """Yields cautions, then a row a case, then the cases that only one of the files holds."""
     for caution in comparison.cautions:
-        yield Text(f"caution: {caution}", style="yellow")
+        yield Line(f"caution: {caution}", "warning")
     for placement in dict.fromkeys(change.case.placement for change in comparison.changes):
-        yield Text(f"NEW against OLD, {placement}", style="bold")
-        yield _table([one for one in comparison.changes if one.case.placement == placement])
-        yield Text()
-    yield Text("change: of the round trip (latency), of messages a second (throughput)")
+        rows = [_row(one) for one in comparison.changes if one.case.placement == placement]
+        yield Grid(f"NEW against OLD, {placement}", _COLUMNS, rows, {"placement": placement})
+    yield Line("change: of the round trip (latency), of messages a second (throughput)")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
     if comparison.noise_floor:
         floor = display_percent(comparison.noise_floor)
-        yield Text(f"~: within chance, or within this machine's noise floor between runs ({floor})")
-    yield Text(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
+        yield Line(f"~: within chance, or within this machine's noise floor between runs ({floor})")
+    yield Line(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
     for name, where in (("OLD", comparison.only_old), ("NEW", comparison.only_new)):
         for case in where:
-            yield Text(f"only in {name}: {case}")
-
-
-def _table(changes: Sequence[Change]) -> Table:
-    table = bare_table()
-    for title in ("case", "old", "new", "change", "95%", "verdict"):
-        table.add_column(title, justify="left" if title in {"case", "verdict"} else "right")
-    for change in changes:
-        table.add_row(*map(escape, _cells(change)))
-    return table
+            yield Line(f"only in {name}: {case}")
 
 
 def gate_line(gate: str, change: Change) -> str:
@@ -46,15 +40,19 @@ def gate_line(gate: str, change: Change) -> str:
     return f"{gate}: {change.case.id}: {display_change(change.moved)} (95%: {_interval(change)})"
 
 
-def _cells(change: Change) -> tuple[str, ...]:
-    case = change.case
-    return (
-        f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}",
-        display_time(change.old_s),
-        display_time(change.new_s),
-        display_change(change.moved),
-        _interval(change),
-        change.verdict or "?",
+def _row(change: Change) -> GridRow:
+    case, interval = change.case, change.interval
+    low, high = (None, None) if interval is None else interval
+    name = f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}"
+    return GridRow(
+        (
+            Cell(name, case.id),
+            Cell(display_time(change.old_s), change.old_s),
+            Cell(display_time(change.new_s), change.new_s),
+            Cell(display_change(change.moved), change.moved),
+            Cell(_interval(change), low, {"change_high_ratio": high}),
+            Cell(change.verdict or "?", change.verdict),
+        )
     )
 
 

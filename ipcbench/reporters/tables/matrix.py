@@ -1,81 +1,59 @@
-"""Round trips over pairs of CPUs, as a table whose cells are shaded by value."""
+"""Round trips over pairs of CPUs, as tables whose cells are shaded by value. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from ipcbench import units
 from ipcbench.case import placement_of_cpus
-from ipcbench.reporters.terminal import bare_table
+from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
+from ipcbench.reporters.tables.columns import common, definition
 
-_FAST, _SLOW = (247, 251, 255), (8, 81, 156)
-"""Ends of the shades, light to dark in one hue, which any eye can order (ColorBrewer's Blues)."""
-_DARK = 0.5
+_KEYS = ["workload", "transport", "message_size_bytes", "loop"]
 
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The round trips of one transport, size and loop over pairs of CPUs."""
-
-    title: str
-    cpus: Sequence[int]
-    """CPUs of either end, in order."""
-    times_s: Mapping[tuple[int, int], float]
-    """Times by the CPUs of client and server; without cases that have no number."""
+_Times = Mapping[tuple[int, int], float]
+"""Times in seconds by the CPUs of client and server; without cases that have no number."""
 
 
 def is_part(cases: pd.DataFrame) -> pd.Series:
     """Marks the cases that are cells of a matrix: round trips whose placement names two CPUs."""
     named = cases["placement"].map(lambda name: placement_of_cpus(name) is not None)
-    return named.astype(bool) & (cases["workload"] == "latency").astype(bool)
+    trips = cases["workload"].map(lambda name: definition(name).quantity == "round_trip")
+    return named.astype(bool) & trips.astype(bool)
 
 
-def grids(cases: pd.DataFrame) -> Iterator[Grid]:
-    """Yields a grid for each transport, size and loop that has cells."""
-    keys = ["transport", "message_size_bytes", "loop"]
-    for (transport, size, loop), group in cases[is_part(cases)].groupby(keys, sort=False):
-        where = f"{transport}, {units.display_size(int(str(size)))}, {loop} loop"
-        cells = zip(map(placement_of_cpus, group["placement"]), group["time_median_s"], strict=True)
-        times_s = {
-            pair: None if pd.isna(time_s) else float(time_s) for pair, time_s in cells if pair
-        }
-        yield Grid(
-            f"Round trip by CPU, {where}",
-            sorted({cpu for pair in times_s for cpu in pair}),
-            {pair: time_s for pair, time_s in times_s.items() if time_s is not None},
-        )
+def matrices(cases: pd.DataFrame) -> Iterator[Grid]:
+    """Yields a table for each transport, size and loop: the client's CPU down, the server's across.
+
+    All pairs of CPUs have a cell; it is empty where the case has no number.
+    """
+    for _, group in cases[is_part(cases)].groupby(_KEYS, sort=False):
+        first = group.iloc[0]
+        size, loop = units.display_size(first["message_size_bytes"]), first["loop"]
+        where = f"{first['transport']}, {size}, {loop} loop"
+        pairs = zip(map(placement_of_cpus, group["placement"]), group["time_median_s"], strict=True)
+        found = {pair: time_s for pair, time_s in pairs if pair}
+        cpus = sorted({cpu for pair in found for cpu in pair})
+        times_s = {pair: float(time_s) for pair, time_s in found.items() if not pd.isna(time_s)}
+        rows = list(_rows(cpus, times_s))
+        about = common(group, _KEYS)
+        yield Grid(f"Round trip by CPU, {where}", _columns(cpus), rows, about)
 
 
-def matrices(cases: pd.DataFrame) -> Iterator[RenderableType]:
-    """Yields a table for each grid: the client's CPU down, the server's across."""
-    for grid in grids(cases):
-        yield Text(grid.title, style="bold")
-        yield _matrix(grid)
-        yield Text()
+def _columns(cpus: Sequence[int]) -> list[GridColumn]:
+    servers = (GridColumn(str(cpu), f"server_cpu_{cpu}_time_median_s") for cpu in cpus)
+    return [GridColumn("CPU", "client_cpu"), *servers]
 
 
-def _matrix(grid: Grid) -> Table:
-    table = bare_table()
-    table.add_column("CPU", justify="right")
-    for cpu in grid.cpus:
-        table.add_column(str(cpu), justify="right")
-    for client in grid.cpus:
-        cells = [grid.times_s.get((client, server)) for server in grid.cpus]
-        table.add_row(str(client), *(_cell(time_s, grid.times_s.values()) for time_s in cells))
-    return table
+def _rows(cpus: Sequence[int], times_s: _Times) -> Iterator[GridRow]:
+    for client in cpus:
+        cells = (_cell(times_s.get((client, server)), times_s.values()) for server in cpus)
+        yield GridRow([Cell(str(client), client), *cells])
 
 
-def _cell(time_s: float | None, every: Collection[float]) -> Text:
+def _cell(time_s: float | None, every: Collection[float]) -> Cell:
     if time_s is None:
-        return Text("")
+        return EMPTY
     least, most = min(every), max(every)
-    share = (time_s - least) / (most - least) if most > least else 0.0
-    red, green, blue = (
-        round(fast + share * (slow - fast)) for fast, slow in zip(_FAST, _SLOW, strict=True)
-    )
-    ink = "white" if share > _DARK else "black"
-    return Text(f" {units.display_time(time_s)} ", style=f"{ink} on rgb({red},{green},{blue})")
+    shade = (time_s - least) / (most - least) if most > least else 0.0
+    return Cell(units.display_time(time_s), time_s, shade=shade)

@@ -1,47 +1,71 @@
-"""The overview table: a row a mechanism, a column a workload and size. Prints nothing."""
+"""The overview table: a row a mechanism, a column a workload and size. Pure."""
 
 from collections.abc import Iterator
+from typing import NamedTuple, assert_never
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from ipcbench import units
-from ipcbench.reporters.tables.columns import WORDS, Row
-from ipcbench.reporters.terminal import bare_table
+from ipcbench.case import parse_workload
+from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
+from ipcbench.reporters.tables.columns import TRANSPORT_COLUMN, Column, Row, definition
+from ipcbench.workloads import Quantity, Workload
 
 
-def overviews(cases: pd.DataFrame) -> Iterator[RenderableType]:
+class _Place(NamedTuple):
+    """The workload and size that a column of the table is of."""
+
+    workload: Workload
+    message_size_bytes: int
+
+    @property
+    def shown(self) -> Column:
+        """The column of the frame that is shown."""
+        return _main_column(definition(self.workload).quantity)
+
+    @property
+    def head(self) -> GridColumn:
+        words = definition(self.workload).words
+        size = units.display_size(self.message_size_bytes)
+        key = f"{self.workload}_{self.message_size_bytes}_{self.shown.keys[0]}"
+        return GridColumn(f"{words.stacked}\n{size}", key)
+
+
+def overviews(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table for each loop and placement, without messages of 0 bytes (mere signals)."""
     carrying = cases[(cases["message_size_bytes"] > 0) & (cases["role"] == "mechanism")]
     for (placement, loop), group in carrying.groupby(["placement", "loop"], sort=False):
-        yield Text(f"All mechanisms, {placement}, {loop} loop", style="bold")
-        yield _table(group)
-        yield Text()
+        about = {"placement": str(placement), "loop": str(loop)}
+        places = list(dict.fromkeys(map(_place_of, group.to_dict("records"))))
+        columns = [TRANSPORT_COLUMN.head, *(place.head for place in places)]
+        title = f"All mechanisms, {placement}, {loop} loop"
+        yield Grid(title, columns, list(_rows(group, places)), about)
 
 
-def _table(group: pd.DataFrame) -> Table:
-    columns = list(dict.fromkeys(zip(group["workload"], group["message_size_bytes"], strict=True)))
-    table = bare_table()
-    table.add_column("transport", no_wrap=True)
-    for workload, size in columns:
-        table.add_column(f"{WORDS[workload].stacked}\n{units.display_size(size)}", justify="right")
+def _rows(group: pd.DataFrame, places: list[_Place]) -> Iterator[GridRow]:
     cells = {
-        (row["transport"], row["workload"], row["message_size_bytes"]): _cell(row)
-        for row in group.to_dict("records")
+        (str(row["transport"]), _place_of(row)): _cell(row) for row in group.to_dict("records")
     }
-    for name in dict.fromkeys(group["transport"]):
-        table.add_row(escape(str(name)), *(cells.get((name, *column), "") for column in columns))
-    return table
+    for name in dict.fromkeys(map(str, group["transport"])):
+        yield GridRow([Cell(name, name), *(cells.get((name, place), EMPTY) for place in places)])
 
 
-def _cell(row: Row) -> str:
-    """The main number of the workload: the bandwidth of a stream with payload, otherwise a time."""
+def _place_of(row: Row) -> _Place:
+    return _Place(parse_workload(row["workload"]), int(row["message_size_bytes"]))
+
+
+def _cell(row: Row) -> Cell:
     if row["status"] != "measured":
-        return str(row["status"])
-    rate = row["throughput_bytes_per_s"]
-    if row["workload"] == "throughput" and not pd.isna(rate):
-        return units.display_bandwidth(float(rate))
-    return units.display_time(float(row["time_median_s"]))
+        return Cell(str(row["status"]))
+    return _place_of(row).shown.cell(row)
+
+
+def _main_column(quantity: Quantity) -> Column:
+    """The number of a workload that people compare: bandwidth of a stream, otherwise a time."""
+    match quantity:
+        case "message":
+            return Column("MiB/s", ("throughput_bytes_per_s",), units.display_bandwidth)
+        case "round_trip" | "connection":
+            return Column("time", ("time_median_s",), units.display_time)
+        case _:
+            assert_never(quantity)

@@ -1,12 +1,11 @@
-"""The output of `compare` and `report` for results, in order. Prints nothing."""
+"""The output of `compare` and `report` for results, in order. Pure."""
 
 from collections.abc import Iterator
-
-from rich.console import RenderableType
 
 from ipcbench.analysis.frame import Analysis, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.warnings import summarised
+from ipcbench.reporters.model import Part
 from ipcbench.reporters.tables import cases as case_tables
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.claims import claim_parts
@@ -21,7 +20,7 @@ def summary(
     overview: bool = False,
     claims: bool = False,
     tables: bool = True,
-) -> Iterator[RenderableType]:
+) -> Iterator[Part]:
     """Yields tables, then claims, then reasons, then the footer, then warnings.
 
     Without `tables`, only claims have tables, and the footer doesn't explain the signs in tables.
