@@ -20,9 +20,9 @@ from ipcbench.errors import UsageError
 from ipcbench.events import Observer
 from ipcbench.results.launches import by_case
 from ipcbench.results.store import Metadata, Results
-from ipcbench.run.driver import Run, execute
-from ipcbench.run.launcher import WorkerLauncher
+from ipcbench.run.driver import Run
 from ipcbench.run.request import Effort
+from ipcbench.run.session import launch
 from ipcbench.system import machine
 from ipcbench.system.cpus import default_placement, placement_cpus
 from ipcbench.system.scratch import Scratch
@@ -148,8 +148,7 @@ class Bench:
             check=self._check,
         )
         results = Results()
-        launcher = WorkerLauncher(self._scratch, cpus, effort)
-        execute(run, launcher, results, lambda _: None, self._observer)
+        launch(run, cpus, effort, results, lambda _: None, self._observer, self._scratch)
         for failed in results.unmeasured.values():
             raise UsageError(f"the selftest can't go on: {failed.case.id}: {failed.reason}")
         return results

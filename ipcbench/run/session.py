@@ -1,15 +1,18 @@
 """Runs a plan: measures its launches in real workers, and saves after each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ipcbench.case import Placement
 from ipcbench.events import Observer, broadcast
 from ipcbench.progress.warnings import WarningsSoFar
 from ipcbench.results.store import Results
-from ipcbench.run import driver
+from ipcbench.run.driver import Run, execute
 from ipcbench.run.launcher import WorkerLauncher
 from ipcbench.run.plan import Plan
-from ipcbench.system.scratch import scratch
+from ipcbench.run.request import Effort
+from ipcbench.system.cpus import Cpus
+from ipcbench.system.scratch import Scratch, scratch
 
 
 def nothing_yet(plan: Plan) -> Results:
@@ -46,5 +49,17 @@ def measure(
     if is_watched:
         run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:
-        launcher = WorkerLauncher(private, plan.intent.cpus, plan.effort)
-        driver.execute(run, launcher, results, saved, broadcast(observers))
+        launch(run, plan.intent.cpus, plan.effort, results, saved, broadcast(observers), private)
+
+
+def launch(
+    run: Run,
+    cpus: Mapping[Placement, Cpus | None],
+    effort: Effort,
+    results: Results,
+    save: Callable[[Results], None],
+    observer: Observer,
+    private: Scratch,
+) -> None:
+    """Carries out a run by real workers, each in a directory of its own below the private one."""
+    execute(run, WorkerLauncher(private, cpus, effort), results, save, observer)
