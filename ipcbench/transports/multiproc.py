@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from ipcbench.case import Loop
 from ipcbench.transports.base import (
     DEV_SHM,
+    WHOLE,
     Endpoint,
     Link,
     Traffic,
@@ -46,7 +47,6 @@ SEGMENT_KIND = "posix-shm"
 """Kind of a segment in the ledger; the number beside it is part of its name."""
 
 _QUEUE_MESSAGES = 16
-_WHOLE = slice(None)
 
 
 class _ByPython(Transport):
@@ -88,15 +88,13 @@ class PickleQueueLink(Link):
             put(bytes(outgoing))
 
         def receive() -> None:
-            incoming[_WHOLE] = get()  # another length than the message's is a ValueError
+            incoming[WHOLE] = get()  # another length than the message's is a ValueError
 
         return Endpoint(
             send=send,
             receive=receive,
             outgoing=outgoing,
             incoming=incoming,
-            facts={},
-            close=lambda: None,
         )
 
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import Endpoint, Link, Side, Traffic, buffer_pair, owner_only
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Side,
+    Traffic,
+    buffer_pair,
+    do_nothing,
+    owner_only,
+)
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.sockets import (
     NO_LINGER,
@@ -56,7 +64,7 @@ class ListenerLink(Link):
         family: str,
         address: Any,
         traffic: Traffic,
-        on_close: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = do_nothing,
     ) -> None:
         """`on_close` is called once the listener is closed, or couldn't be made."""
         from multiprocessing import connection
@@ -154,7 +162,6 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
         receive=receive,
         outgoing=outgoing,
         incoming=incoming,
-        facts={},
         close=end.close,
     )
 
