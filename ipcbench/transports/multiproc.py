@@ -25,7 +25,7 @@ from ipcbench.transports.base import (
     buffer_pair,
     momentary_name,
 )
-from ipcbench.transports.parts.connections import ListenerLink, PipeLink
+from ipcbench.transports.parts.connections import ListenerLink, connection_endpoint
 from ipcbench.transports.parts.counters import (
     SEMAPHORES,
     SEMAPHORES_PER_LINK,
@@ -36,6 +36,7 @@ from ipcbench.transports.parts.counters import (
     remove_from_dev_shm,
     semaphores_explained,
 )
+from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.parts.sockets import (
     CONNECTING,
@@ -140,7 +141,10 @@ class MpPipe(_ByPython):
     mediums = ("unix-stream", "no-name")
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return PipeLink(traffic)
+        from multiprocessing import connection  # heavy: loaded where it is needed
+
+        client, server = connection.Pipe(duplex=True)
+        return JoinedLink(traffic, client, server, connection_endpoint)
 
 
 class MpConnection(_ByPython):

@@ -26,31 +26,6 @@ from ipcbench.transports.parts.sockets import (
 )
 
 
-class PipeLink(Link):
-    """Two Connection objects that were joined when they were made."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._size_bytes = traffic.message_size_bytes
-        self._echoes = traffic.echoes
-        from multiprocessing import connection
-
-        client, server = connection.Pipe(duplex=True)
-        self._ends = {"client": client, "server": server}
-
-    def client(self) -> Endpoint:
-        return connection_endpoint(self._ends["client"], self._size_bytes, echoes=False)
-
-    def server(self) -> Endpoint:
-        return connection_endpoint(self._ends["server"], self._size_bytes, echoes=self._echoes)
-
-    def keep_only(self, side: Side) -> None:
-        self._ends["server" if side == "client" else "client"].close()
-
-    def close(self) -> None:
-        for end in self._ends.values():
-            end.close()
-
-
 class ListenerLink(Link):
     """A Listener that one Client connects to, or in the connect workload many, one by one.
 
