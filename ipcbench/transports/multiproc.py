@@ -30,12 +30,9 @@ from ipcbench.transports.parts.counters import (
     SEMAPHORES,
     SEMAPHORES_PER_LINK,
     PosixSemaphores,
-    dev_shm_bytes,
-    dev_shm_limit,
-    dev_shm_unavailable,
-    remove_from_dev_shm,
     semaphores_explained,
 )
+from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, remove_from_dev_shm
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.parts.sockets import (
@@ -177,17 +174,11 @@ class MpConnectionInet(_ByPython):
         return ListenerLink("AF_INET", ("127.0.0.1", 0), traffic)
 
 
-class _WithSemaphores(_ByPython):
+class _WithSemaphores(InDevShm, _ByPython):
     """Base of the transports that also need POSIX semaphores."""
 
     semaphores: ClassVar[int]
     """Number of POSIX semaphores of a pair."""
-
-    def unavailable(self) -> str | None:
-        return dev_shm_unavailable()
-
-    def rejects(self, traffic: Traffic) -> str | None:
-        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         return dev_shm_bytes(0, self.semaphores)
