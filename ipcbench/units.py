@@ -14,7 +14,7 @@ _DURATION_FACTORS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 MEBIBYTE_BYTES = 1024**2
 
@@ -79,18 +79,14 @@ def format_duration(seconds: float) -> str:
 
 def display_time(seconds: float) -> str:
     """A time for people, with three significant digits: `44.1 µs`."""
-    for factor, unit in _TIME_STEPS:
-        if seconds >= factor * 0.9995:
-            return f"{three_digits(seconds / factor)} {unit}"
-    return f"{three_digits(seconds / 1e-9)} ns"
+    value, unit = _scaled(seconds, _TIME_STEPS)
+    return f"{three_digits(value)} {unit}"
 
 
 def tick_time(seconds: float) -> str:
     """A time at an axis, without trailing zeros: `100 µs`, `1.5 ms`."""
-    for factor, unit in _TIME_STEPS:
-        if seconds >= factor * 0.9995:
-            return f"{seconds / factor:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
+    value, unit = _scaled(seconds, _TIME_STEPS)
+    return f"{value:.3g} {unit}"
 
 
 def tick_bandwidth(bytes_per_second: float) -> str:
@@ -106,10 +102,8 @@ def display_left(seconds: float) -> str:
 
 def display_rate(per_second: float) -> str:
     """A rate of messages for people, with three significant digits: `22.7k/s`."""
-    for factor, prefix in _RATE_STEPS:
-        if per_second >= factor * 0.9995:
-            return f"{three_digits(per_second / factor)}{prefix}/s"
-    return f"{three_digits(per_second)}/s"
+    value, prefix = _scaled(per_second, _RATE_STEPS)
+    return f"{three_digits(value)}{prefix}/s"
 
 
 def display_bandwidth(bytes_per_second: float) -> str:
@@ -150,3 +144,14 @@ def three_digits(number: float) -> str:
 
 def _trim(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
+
+
+def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    """A value in the largest unit that it fills, or else in the smallest, and that unit.
+
+    What three digits round up to a unit fills it: 999.5 ns is `1.00 µs`.
+    """
+    *larger, smallest = steps
+    filled = (step for step in larger if value >= step[0] * 0.9995)
+    factor, unit = next(filled, smallest)
+    return value / factor, unit

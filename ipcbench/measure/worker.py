@@ -29,7 +29,7 @@ from ipcbench.measure.pair import Pair
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
 from ipcbench.system import process
 from ipcbench.system.cpus import parse_cpus, placement_cpus
-from ipcbench.system.signals import accept_signals
+from ipcbench.system.signals import ENDING_SIGNALS, accept_signals
 from ipcbench.transports.base import Workspace
 from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import DEFINITIONS
@@ -39,7 +39,7 @@ MODULE = "ipcbench.measure.worker"
 
 def main() -> int:
     """Runs the worker and returns its exit code; a failure is one line on stderr."""
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ending in ENDING_SIGNALS:
         signal.signal(ending, _interrupt)
     accept_signals()
     runner = pyperf.Runner(program_args=("-m", MODULE), add_cmdline_args=_repeat_arguments)

@@ -22,7 +22,7 @@ from typing import NamedTuple, NoReturn
 
 from ipcbench.errors import LaunchFailed, UsageError, explain, explain_start
 from ipcbench.system import process
-from ipcbench.system.signals import accept_signals, signals_held_back
+from ipcbench.system.signals import ENDING_SIGNALS, accept_signals, signals_held_back
 from ipcbench.transports.base import LEDGER
 from ipcbench.transports.registry import removers
 
@@ -260,7 +260,7 @@ def outstanding(ledger: str) -> list[tuple[str, int]]:
 def _wait_and_sweep(directory: Path, known: Removers, read_end: int) -> NoReturn:
     """Runs the janitor, in the child, with signals held back; never returns."""
     try:
-        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for ignored in ENDING_SIGNALS:
             signal.signal(ignored, signal.SIG_IGN)
         accept_signals()
         os.setsid()

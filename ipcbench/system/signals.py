@@ -8,7 +8,8 @@ from typing import Self
 
 from ipcbench.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a run to end: Ctrl-C, kill(1) and a closed terminal send them."""
 
 
 class Interrupts:
@@ -22,7 +23,7 @@ class Interrupts:
         self._asked_by: int | None = None
 
     def __enter__(self) -> Self:
-        for number in _SIGNALS:
+        for number in ENDING_SIGNALS:
             signal.signal(number, self._interrupt)
         return self
 
@@ -36,12 +37,12 @@ class Interrupts:
             raise _interrupted_by(self._asked_by)
 
     def __exit__(self, *_: object) -> None:
-        for number in _SIGNALS:
+        for number in ENDING_SIGNALS:
             if signal.getsignal(number) == self._interrupt:
                 signal.signal(number, signal.SIG_DFL)
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
-        for other in _SIGNALS:
+        for other in ENDING_SIGNALS:
             signal.signal(other, signal.SIG_IGN)
         self._asked_by = number
         raise _interrupted_by(number)
@@ -51,16 +52,13 @@ def _interrupted_by(number: int) -> Interrupted:
     return Interrupted(f"interrupted by {signal.Signals(number).name}")
 
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 @contextmanager
 def signals_held_back() -> Iterator[None]:
     """Defers termination signals inside the block, so that what it makes is recorded first.
 
     A process started inside inherits this; `accept_signals` is the first thing it should call.
     """
-    with _held_back(_ENDING):
+    with _held_back(ENDING_SIGNALS):
         yield
 
 
@@ -87,4 +85,4 @@ def _held_back(signals: Iterable[signal.Signals]) -> Iterator[None]:
 
 def accept_signals() -> None:
     """Unblocks the termination signals that the parent held back for the start of this process."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)

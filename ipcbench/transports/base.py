@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, NoReturn
 
 from ipcbench.case import Loop
 from ipcbench.transports.shapes import Shape
@@ -110,6 +110,23 @@ class Traffic(NamedTuple):
         return DEFINITIONS[self.workload].quantity == "connection"
 
 
+WHOLE = slice(None)
+"""The slice of a whole buffer: `incoming[WHOLE] = message` copies, or raises ValueError if the
+lengths differ."""
+
+
+def do_nothing() -> None:
+    """Does nothing: the half of an exchange that is done already, or a close without a need.
+
+    As the `send` and `receive` of the null transport it is the floor of every Python loop.
+    """
+
+
+def one_way_only() -> NoReturn:
+    """Refuses the direction that a throughput link doesn't have."""
+    raise OSError("a throughput link streams from client to server only")
+
+
 class Unavailable(Exception):
     """A link can't be made on this machine now; the message has the reason and the remedy."""
 
@@ -158,8 +175,8 @@ class Endpoint:
         receive: Callable[[], None],
         outgoing: memoryview,
         incoming: memoryview,
-        facts: Mapping[str, int],
-        close: Callable[[], None],
+        facts: Mapping[str, int] = MappingProxyType({}),
+        close: Callable[[], None] = do_nothing,
         shape: Shape | None = None,
     ) -> None:
         self.send = send

@@ -1,38 +1,67 @@
-"""The ceiling of every mechanism's throughput: one copy of the payload inside one process."""
+"""The floor of every mechanism, the loop alone, and the ceiling of its throughput, one copy.
 
-from ipcbench.transports.base import Endpoint, Link, Traffic, Transport, Workspace, buffer_pair
+Both run inside one process.
+"""
+
+from collections.abc import Callable
+
+from ipcbench.transports.base import (
+    WHOLE,
+    Endpoint,
+    Link,
+    Traffic,
+    Transport,
+    Workspace,
+    buffer_pair,
+    do_nothing,
+)
 from ipcbench.transports.shapes import CopyShape, NothingShape
 
-_WHOLE = slice(None)
 
+class ControlLink(Link):
+    """A link that joins nothing: each end is alone with its two buffers."""
 
-class MemcpyLink(Link):
-    """Joins two buffers of one process."""
-
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(
+        self, size_bytes: int, endpoint: Callable[[memoryview, memoryview], Endpoint]
+    ) -> None:
+        """`endpoint` makes an end of its outgoing and incoming buffers."""
         self._size_bytes = size_bytes
+        self._endpoint = endpoint
 
     def client(self) -> Endpoint:
-        outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
-
-        def send() -> None:
-            incoming[_WHOLE] = outgoing
-
-        return Endpoint(
-            send=send,
-            receive=_nothing,
-            outgoing=outgoing,
-            incoming=incoming,
-            facts={},
-            close=_nothing,
-            shape=CopyShape("copy"),
-        )
+        return self._endpoint(*buffer_pair(self._size_bytes, echoes=False))
 
     def server(self) -> Endpoint:
         return self.client()
 
     def close(self) -> None:
-        _nothing()
+        """Does nothing: no object was made."""
+
+
+def copying_endpoint(outgoing: memoryview, incoming: memoryview) -> Endpoint:
+    """An endpoint whose `send` copies the message into the other buffer of the same process."""
+
+    def send() -> None:
+        incoming[WHOLE] = outgoing
+
+    return Endpoint(
+        send=send,
+        receive=do_nothing,
+        outgoing=outgoing,
+        incoming=incoming,
+        shape=CopyShape("copy"),
+    )
+
+
+def idle_endpoint(outgoing: memoryview, incoming: memoryview) -> Endpoint:
+    """An endpoint that moves nothing."""
+    return Endpoint(
+        send=do_nothing,
+        receive=do_nothing,
+        outgoing=outgoing,
+        incoming=incoming,
+        shape=NothingShape("nothing"),
+    )
 
 
 class Memcpy(Transport):
@@ -48,36 +77,7 @@ class Memcpy(Transport):
     workloads = ("throughput",)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return MemcpyLink(traffic.message_size_bytes)
-
-
-def _nothing() -> None:
-    """No-op receive and close."""
-
-
-class NullLink(Link):
-    """A link that joins nothing."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._size_bytes = size_bytes
-
-    def client(self) -> Endpoint:
-        outgoing, incoming = buffer_pair(self._size_bytes, echoes=False)
-        return Endpoint(
-            send=_nothing,
-            receive=_nothing,
-            outgoing=outgoing,
-            incoming=incoming,
-            facts={},
-            close=_nothing,
-            shape=NothingShape("nothing"),
-        )
-
-    def server(self) -> Endpoint:
-        return self.client()
-
-    def close(self) -> None:
-        _nothing()
+        return ControlLink(traffic.message_size_bytes, copying_endpoint)
 
 
 class Null(Transport):
@@ -92,4 +92,4 @@ class Null(Transport):
     role = "floor"
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return NullLink(traffic.message_size_bytes)
+        return ControlLink(traffic.message_size_bytes, idle_endpoint)

@@ -5,7 +5,7 @@ from itertools import repeat
 from time import perf_counter_ns
 
 from ipcbench.case import Loop
-from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Transport, Workspace
+from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Transport, Workspace, do_nothing
 
 _PROBE_NS = 2_000
 _CALLS = 500
@@ -80,8 +80,8 @@ def calibrated_wait(delay_ns: int) -> Callable[[], None]:
     if delay_ns == 0:
         return busy_wait(0)
     probe_ns = min(delay_ns, _PROBE_NS)
-    undelayed_ns = _mean_ns(delayed(_nothing, busy_wait(0)))
-    added_ns = _mean_ns(delayed(_nothing, busy_wait(probe_ns))) - undelayed_ns
+    undelayed_ns = _mean_ns(delayed(do_nothing, busy_wait(0)))
+    added_ns = _mean_ns(delayed(do_nothing, busy_wait(probe_ns))) - undelayed_ns
     return busy_wait(max(0, round(delay_ns - (added_ns - probe_ns))))
 
 
@@ -107,7 +107,3 @@ def _mean_ns(call: Callable[[], None]) -> float:
             call()
         means.append((perf_counter_ns() - began) / _CALLS)
     return median(means)
-
-
-def _nothing() -> None:
-    """No-op receive, for the calibration of the wait."""

@@ -15,17 +15,14 @@ from ipcbench.transports.parts.counters import (
     Eventfds,
     FutexWords,
     PosixSemaphores,
-    dev_shm_bytes,
-    dev_shm_limit,
-    dev_shm_room,
-    dev_shm_unavailable,
     futex_unavailable,
     order_limit,
 )
+from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, dev_shm_room
 from ipcbench.transports.parts.slots import SharedMapping, SignalLink, SlotsLink, memory_size
 
 
-class PosixShm(Transport):
+class PosixShm(InDevShm):
     """POSIX shared memory with POSIX semaphores."""
 
     name = "posix-shm"
@@ -40,10 +37,7 @@ class PosixShm(Transport):
     def unavailable(self) -> str | None:
         if not hasattr(os, "O_TMPFILE"):
             return "this system has no unnamed files (O_TMPFILE)"
-        return dev_shm_unavailable()
-
-    def rejects(self, traffic: Traffic) -> str | None:
-        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
+        return super().unavailable()
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         return dev_shm_bytes(memory_size(traffic), SEMAPHORES_PER_LINK)
@@ -57,7 +51,7 @@ class PosixShm(Transport):
         return SlotsLink(traffic, memory, PosixSemaphores(workspace))
 
 
-class MmapFile(Transport):
+class MmapFile(InDevShm):
     """A mapped file with POSIX semaphores."""
 
     name = "mmap-file"
@@ -68,12 +62,6 @@ class MmapFile(Transport):
     groups = ("posix",)
     mediums = ("mapped-file", "posix-sem")
     leftovers = SEMAPHORES
-
-    def unavailable(self) -> str | None:
-        return dev_shm_unavailable()
-
-    def rejects(self, traffic: Traffic) -> str | None:
-        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         return dev_shm_bytes(0, SEMAPHORES_PER_LINK)

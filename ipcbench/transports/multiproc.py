@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from ipcbench.case import Loop
 from ipcbench.transports.base import (
     DEV_SHM,
+    WHOLE,
     Endpoint,
     Link,
     Traffic,
@@ -24,17 +25,15 @@ from ipcbench.transports.base import (
     buffer_pair,
     momentary_name,
 )
-from ipcbench.transports.parts.connections import ListenerLink, PipeLink
+from ipcbench.transports.parts.connections import ListenerLink, connection_endpoint
 from ipcbench.transports.parts.counters import (
     SEMAPHORES,
     SEMAPHORES_PER_LINK,
     PosixSemaphores,
-    dev_shm_bytes,
-    dev_shm_limit,
-    dev_shm_unavailable,
-    remove_from_dev_shm,
     semaphores_explained,
 )
+from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, remove_from_dev_shm
+from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.parts.sockets import (
     CONNECTING,
@@ -46,7 +45,6 @@ SEGMENT_KIND = "posix-shm"
 """Kind of a segment in the ledger; the number beside it is part of its name."""
 
 _QUEUE_MESSAGES = 16
-_WHOLE = slice(None)
 
 
 class _ByPython(Transport):
@@ -88,15 +86,13 @@ class PickleQueueLink(Link):
             put(bytes(outgoing))
 
         def receive() -> None:
-            incoming[_WHOLE] = get()  # another length than the message's is a ValueError
+            incoming[WHOLE] = get()  # another length than the message's is a ValueError
 
         return Endpoint(
             send=send,
             receive=receive,
             outgoing=outgoing,
             incoming=incoming,
-            facts={},
-            close=lambda: None,
         )
 
 
@@ -142,7 +138,10 @@ class MpPipe(_ByPython):
     mediums = ("unix-stream", "no-name")
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return PipeLink(traffic)
+        from multiprocessing import connection  # heavy: loaded where it is needed
+
+        client, server = connection.Pipe(duplex=True)
+        return JoinedLink(traffic, client, server, connection_endpoint)
 
 
 class MpConnection(_ByPython):
@@ -175,17 +174,11 @@ class MpConnectionInet(_ByPython):
         return ListenerLink("AF_INET", ("127.0.0.1", 0), traffic)
 
 
-class _WithSemaphores(_ByPython):
+class _WithSemaphores(InDevShm, _ByPython):
     """Base of the transports that also need POSIX semaphores."""
 
     semaphores: ClassVar[int]
     """Number of POSIX semaphores of a pair."""
-
-    def unavailable(self) -> str | None:
-        return dev_shm_unavailable()
-
-    def rejects(self, traffic: Traffic) -> str | None:
-        return super().rejects(traffic) or dev_shm_limit(self.dev_shm_bytes(traffic))
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         return dev_shm_bytes(0, self.semaphores)

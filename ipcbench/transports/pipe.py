@@ -8,14 +8,13 @@ import fcntl
 import io
 import os
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from ipcbench.transports.base import (
     CORE,
     Endpoint,
     Link,
     Medium,
-    Side,
     Traffic,
     Transport,
     Unavailable,
@@ -24,6 +23,7 @@ from ipcbench.transports.base import (
     kernel_setting,
     known,
 )
+from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
 
@@ -31,42 +31,47 @@ _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""
 
 
-class PipePairLink(Link):
-    """Two anonymous pipes; each side keeps one end of both."""
+class PipeEnds(NamedTuple):
+    """One side's ends of two pipes: it reads from one and writes to the other."""
 
-    def __init__(self, traffic: Traffic, capacity_bytes: int | None = None) -> None:
-        self._size_bytes = traffic.message_size_bytes
-        self._echoes = traffic.echoes
-        to_server_read, to_server_write = os.pipe()
-        to_client_read, to_client_write = os.pipe()
-        if capacity_bytes is not None:
-            for end in (to_server_write, to_client_write):
-                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, capacity_bytes)
-        self._ends = {
-            "client": (io.FileIO(to_client_read, "rb"), io.FileIO(to_server_write, "wb")),
-            "server": (io.FileIO(to_server_read, "rb"), io.FileIO(to_client_write, "wb")),
-        }
-
-    def client(self) -> Endpoint:
-        return self._endpoint("client", echoes=False)
-
-    def server(self) -> Endpoint:
-        return self._endpoint("server", echoes=self._echoes)
-
-    def keep_only(self, side: Side) -> None:
-        self._close_side("server" if side == "client" else "client")
+    reader: io.FileIO
+    writer: io.FileIO
 
     def close(self) -> None:
-        self._close_side("client")
-        self._close_side("server")
+        """Closes both. Allowed twice."""
+        self.reader.close()
+        self.writer.close()
 
-    def _endpoint(self, side: Side, *, echoes: bool) -> Endpoint:
-        reader, writer = self._ends[side]
-        return pipe_endpoint(reader, writer, self._size_bytes, echoes=echoes)
 
-    def _close_side(self, side: Side) -> None:
-        for end in self._ends[side]:
-            end.close()
+def joined_pipes(traffic: Traffic, capacity_bytes: int | None = None) -> Link:
+    """Makes two anonymous pipes, of this capacity or the usual one, and the link of their ends."""
+    to_server_read, to_server_write = os.pipe()
+    to_client_read, to_client_write = os.pipe()
+    client = PipeEnds(io.FileIO(to_client_read, "rb"), io.FileIO(to_server_write, "wb"))
+    server = PipeEnds(io.FileIO(to_server_read, "rb"), io.FileIO(to_client_write, "wb"))
+    link = JoinedLink(traffic, client, server, pipe_endpoint)
+    try:
+        if capacity_bytes is not None:
+            for ends in (client, server):
+                fcntl.fcntl(ends.writer, fcntl.F_SETPIPE_SZ, capacity_bytes)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def pipe_endpoint(ends: PipeEnds, size_bytes: int, *, echoes: bool) -> Endpoint:
+    """An endpoint on the ends of two pipes, which it then owns."""
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    return Endpoint(
+        send=whole_sender(ends.writer.write, outgoing),
+        receive=whole_receiver(ends.reader.readinto, incoming),
+        outgoing=outgoing,
+        incoming=incoming,
+        facts=_pipe_size(ends.writer),
+        close=ends.close,
+        shape=StreamShape("stream", ends.reader.fileno(), ends.writer.fileno(), is_socket=False),
+    )
 
 
 class FifoLink(Link):
@@ -82,39 +87,18 @@ class FifoLink(Link):
     def client(self) -> Endpoint:
         to_server, to_client = self._paths
         writer = io.FileIO(to_server, "wb")  # each open waits for the other end's
-        return pipe_endpoint(io.FileIO(to_client, "rb"), writer, self._size_bytes, echoes=False)
+        ends = PipeEnds(io.FileIO(to_client, "rb"), writer)
+        return pipe_endpoint(ends, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
         to_server, to_client = self._paths
         reader = io.FileIO(to_server, "rb")
-        return pipe_endpoint(
-            reader, io.FileIO(to_client, "wb"), self._size_bytes, echoes=self._echoes
-        )
+        ends = PipeEnds(reader, io.FileIO(to_client, "wb"))
+        return pipe_endpoint(ends, self._size_bytes, echoes=self._echoes)
 
     def close(self) -> None:
         for path in self._paths:
             path.unlink(missing_ok=True)
-
-
-def pipe_endpoint(
-    reader: io.FileIO, writer: io.FileIO, size_bytes: int, *, echoes: bool
-) -> Endpoint:
-    """An endpoint on two ends of pipes, which it then owns."""
-    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
-
-    def close() -> None:
-        reader.close()
-        writer.close()
-
-    return Endpoint(
-        send=whole_sender(writer.write, outgoing),
-        receive=whole_receiver(reader.readinto, incoming),
-        outgoing=outgoing,
-        incoming=incoming,
-        facts=_pipe_size(writer),
-        close=close,
-        shape=StreamShape("stream", reader.fileno(), writer.fileno(), is_socket=False),
-    )
 
 
 class Pipe(Transport):
@@ -131,7 +115,7 @@ class Pipe(Transport):
         return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return PipePairLink(traffic)
+        return joined_pipes(traffic)
 
 
 class PipeLargest(Pipe):
@@ -150,7 +134,7 @@ class PipeLargest(Pipe):
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         largest = kernel_setting("fs.pipe-max-size") or _USUAL_LARGEST_BYTES
         try:
-            return PipePairLink(traffic, largest)
+            return joined_pipes(traffic, largest)
         except PermissionError as error:
             raise Unavailable(
                 f"no pipe of {largest:,} bytes: {error.strerror}; this user's pipes hold too much"

@@ -59,8 +59,6 @@ class AttachLink(Link):
             receive=receive,
             outgoing=outgoing,
             incoming=incoming,
-            facts={},
-            close=lambda: None,
         )
 
     def server(self) -> Endpoint:
@@ -85,8 +83,6 @@ class AttachLink(Link):
             receive=receive,
             outgoing=self._servers,
             incoming=self._servers,
-            facts={},
-            close=lambda: None,
         )
 
     def keep_only(self, side: Side) -> None:

@@ -5,16 +5,8 @@ import socket
 import sys
 from collections.abc import Mapping
 
-from ipcbench.transports.base import (
-    CORE,
-    Endpoint,
-    Link,
-    Side,
-    Traffic,
-    Transport,
-    Workspace,
-    known,
-)
+from ipcbench.transports.base import CORE, Link, Traffic, Transport, Workspace, known
+from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.sockets import (
     CONNECTING,
     SUN_PATH_BYTES,
@@ -61,29 +53,6 @@ class AbstractLink(SocketLink):
         name = f"\0ipcbench-{os.urandom(16).hex()}"  # nobody can guess it and connect first
         listener.bind(name)
         return name
-
-
-class PairLink(Link):
-    """Two sockets that were joined when they were made."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._size_bytes = traffic.message_size_bytes
-        self._echoes = traffic.echoes
-        client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._ends = {"client": client, "server": server}
-
-    def client(self) -> Endpoint:
-        return socket_endpoint(self._ends["client"], self._size_bytes, echoes=False)
-
-    def server(self) -> Endpoint:
-        return socket_endpoint(self._ends["server"], self._size_bytes, echoes=self._echoes)
-
-    def keep_only(self, side: Side) -> None:
-        self._ends["server" if side == "client" else "client"].close()
-
-    def close(self) -> None:
-        for end in self._ends.values():
-            end.close()
 
 
 class Unix(Transport):
@@ -159,4 +128,5 @@ class Socketpair(Transport):
     mediums = ("unix-stream", "no-name")
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return PairLink(traffic)
+        client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        return JoinedLink(traffic, client, server, socket_endpoint)

@@ -16,6 +16,7 @@ from ipcbench.evidence import kernel
 from ipcbench.evidence.holdings import Holdings
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
 from ipcbench.measure.pair import Pair
+from ipcbench.system.signals import ENDING_SIGNALS
 from ipcbench.transports import registry
 from ipcbench.transports.base import Endpoint, Link, Medium, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport, transports
@@ -267,8 +268,7 @@ def test_evidence_tells_why_a_transport_cant_run(
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
     """The command line takes signals over for the rest of its process's life, which is short."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ipcbench.transports.base import Endpoint, Link, Side, Traffic, buffer_pair, owner_only
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Side,
+    Traffic,
+    buffer_pair,
+    do_nothing,
+    owner_only,
+)
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.sockets import (
     NO_LINGER,
@@ -16,31 +24,6 @@ from ipcbench.transports.parts.sockets import (
     connecting_endpoint,
     opening_message,
 )
-
-
-class PipeLink(Link):
-    """Two Connection objects that were joined when they were made."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._size_bytes = traffic.message_size_bytes
-        self._echoes = traffic.echoes
-        from multiprocessing import connection
-
-        client, server = connection.Pipe(duplex=True)
-        self._ends = {"client": client, "server": server}
-
-    def client(self) -> Endpoint:
-        return connection_endpoint(self._ends["client"], self._size_bytes, echoes=False)
-
-    def server(self) -> Endpoint:
-        return connection_endpoint(self._ends["server"], self._size_bytes, echoes=self._echoes)
-
-    def keep_only(self, side: Side) -> None:
-        self._ends["server" if side == "client" else "client"].close()
-
-    def close(self) -> None:
-        for end in self._ends.values():
-            end.close()
 
 
 class ListenerLink(Link):
@@ -56,7 +39,7 @@ class ListenerLink(Link):
         family: str,
         address: Any,
         traffic: Traffic,
-        on_close: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = do_nothing,
     ) -> None:
         """`on_close` is called once the listener is closed, or couldn't be made."""
         from multiprocessing import connection
@@ -154,7 +137,6 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
         receive=receive,
         outgoing=outgoing,
         incoming=incoming,
-        facts={},
         close=end.close,
     )
 

@@ -1,7 +1,6 @@
 """Implementations of `slots.Counters`: spinning, POSIX semaphores, eventfds, futexes."""
 
 import errno
-import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 from ipcbench.case import Loop
 from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_name
+from ipcbench.transports.parts.dev_shm import remove_from_dev_shm
 from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
 
@@ -166,14 +166,6 @@ def remove_semaphore(number: int) -> None:
     remove_from_dev_shm(f"sem.{momentary_name(number)}")
 
 
-def remove_from_dev_shm(name: str) -> None:
-    """Removes the object of this name; where nothing can be removed, nothing was made."""
-    try:
-        (DEV_SHM / name).unlink(missing_ok=True)
-    except OSError:
-        pass  # there is no such folder, or it is read-only
-
-
 SEMAPHORES = MappingProxyType({SEMAPHORE_KIND: remove_semaphore})
 """The `leftovers` of a transport with POSIX semaphores."""
 
@@ -188,39 +180,6 @@ def semaphores_explained() -> Iterator[None]:
             f"no POSIX semaphore could be made: {error.strerror}; see that {DEV_SHM} can be written"
             " and has room"
         ) from error
-
-
-def dev_shm_unavailable() -> str | None:
-    """The reason why /dev/shm, which has POSIX semaphores too, is unusable; None if it isn't.
-
-    On other systems than Linux the kernel keeps them, and nothing is checked.
-    """
-    if sys.platform != "linux" or os.access(DEV_SHM, os.W_OK | os.X_OK):
-        return None
-    what = "can't be written" if DEV_SHM.exists() else "isn't there"
-    return f"{DEV_SHM} {what}; mount a tmpfs there"
-
-
-def dev_shm_bytes(bytes_of_memory: int, semaphores: int) -> int:
-    """Bytes of /dev/shm that a segment and semaphores take: each is a file, of whole pages."""
-    return (-(-bytes_of_memory // mmap.PAGESIZE) + semaphores) * mmap.PAGESIZE
-
-
-def dev_shm_limit(needed: int) -> str | None:
-    """The reason why so many bytes don't fit into /dev/shm; None if they do."""
-    room = dev_shm_room()
-    if sys.platform != "linux" or needed <= room:
-        return None
-    return f"needs {needed:,} bytes of {DEV_SHM} and {room:,} are free; make it larger"
-
-
-def dev_shm_room() -> int:
-    """Free bytes in /dev/shm."""
-    try:
-        stat = os.statvfs(DEV_SHM)
-    except OSError:
-        return 0
-    return stat.f_bavail * stat.f_frsize
 
 
 def futex_unavailable() -> str | None:

@@ -9,11 +9,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from ipcbench.transports.base import Endpoint, Link, Traffic, Workspace, message_buffer
+from ipcbench.transports.base import (
+    WHOLE,
+    Endpoint,
+    Link,
+    Traffic,
+    Workspace,
+    message_buffer,
+    one_way_only,
+)
 from ipcbench.transports.shapes import QueueShape
 
 _PAGE_BYTES = 4096
-_WHOLE = slice(None)
 
 
 class QueueLink(Link):
@@ -65,12 +72,11 @@ class QueueLink(Link):
         incoming = outgoing if echoes else _behind_a_type(self._size_bytes)
         numbers = [-1 if queue is None else self.number(queue) for queue in (receives, sends)]
         return Endpoint(
-            send=partial(sends.send, outgoing) if sends else _one_way,
-            receive=_receiver(receives.receive, incoming) if receives else _one_way,
+            send=partial(sends.send, outgoing) if sends else one_way_only,
+            receive=_receiver(receives.receive, incoming) if receives else one_way_only,
             outgoing=outgoing,
             incoming=incoming,
             facts={"queues_count": len(self._queues)},
-            close=lambda: None,
             shape=QueueShape("queue", self.system, *numbers),
         )
 
@@ -82,10 +88,6 @@ def _behind_a_type(size_bytes: int) -> memoryview:
 
 def _receiver(receive: Callable[[], tuple[bytes, int]], message: memoryview) -> Callable[[], None]:
     def receive_into() -> None:
-        message[_WHOLE], _ = receive()  # another length than the message's is a ValueError
+        message[WHOLE], _ = receive()  # another length than the message's is a ValueError
 
     return receive_into
-
-
-def _one_way() -> None:
-    raise OSError("a throughput link streams from client to server only")

@@ -18,7 +18,16 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Unavailable, buffer_pair
+from ipcbench.transports.base import (
+    WHOLE,
+    Endpoint,
+    Link,
+    Side,
+    Traffic,
+    Unavailable,
+    buffer_pair,
+    one_way_only,
+)
 from ipcbench.transports.shapes import CounterShape, DirectionShape, SlotsShape
 
 CACHE_LINE_BYTES = 64
@@ -34,7 +43,6 @@ _PARTS = 4
 they gain (the commit that set it says more)."""
 _MOST_SLOTS = 256
 _FEWEST_SLOTS = 2
-_WHOLE = slice(None)
 
 
 class Ring(NamedTuple):
@@ -184,8 +192,8 @@ class SlotsLink(Link):
             whole.release()
 
         endpoint = Endpoint(
-            send=sends.sender(outgoing) if sends else _one_way,
-            receive=receives.receiver(incoming) if receives else _one_way,
+            send=sends.sender(outgoing) if sends else one_way_only,
+            receive=receives.receiver(incoming) if receives else one_way_only,
             outgoing=outgoing,
             incoming=incoming,
             facts={"shared_memory_size_bytes": len(whole), "ring_slots_count": self._ring.slots},
@@ -232,8 +240,6 @@ class SignalLink(Link):
             receive=ends[1].decrease,
             outgoing=nothing,
             incoming=nothing,
-            facts={},
-            close=lambda: None,
             shape=SlotsShape("slots", nothing, *shapes),
         )
 
@@ -281,7 +287,7 @@ class _Direction:
             (slot,) = self._slots
 
             def send_in_turn() -> None:
-                slot[_WHOLE] = message
+                slot[WHOLE] = message
                 publish()
 
             return send_in_turn
@@ -292,7 +298,7 @@ class _Direction:
             slot, begins_part = next_slot()
             if begins_part:
                 claim()
-            slot[_WHOLE] = message
+            slot[WHOLE] = message
             publish()
 
         return send
@@ -305,7 +311,7 @@ class _Direction:
 
             def receive_in_turn() -> None:
                 wait()
-                message[_WHOLE] = slot
+                message[WHOLE] = slot
 
             return receive_in_turn
 
@@ -314,7 +320,7 @@ class _Direction:
         def receive() -> None:
             wait()
             slot, ends_part = next_slot()
-            message[_WHOLE] = slot
+            message[WHOLE] = slot
             if ends_part:
                 give_back()
 
@@ -343,7 +349,3 @@ def memory_size(traffic: Traffic) -> int:
     size = traffic.message_size_bytes
     slots = 2 if traffic.echoes else ring(size).slots
     return _HEADER_BYTES + slots * slot_stride(size)
-
-
-def _one_way() -> Any:
-    raise OSError("a throughput link streams from client to server only")

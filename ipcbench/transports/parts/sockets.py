@@ -24,6 +24,7 @@ from ipcbench.transports.base import (
     Traffic,
     Unavailable,
     buffer_pair,
+    do_nothing,
     kernel_setting,
     message_buffer,
     owner_only,
@@ -96,11 +97,9 @@ def connecting_endpoint(
     whole, incoming = opening_message(opening), message_buffer(1)
     return Endpoint(
         send=partial(exchange, whole, incoming),
-        receive=_nothing,
+        receive=do_nothing,
         outgoing=whole[len(opening) :],
         incoming=incoming,
-        facts={},
-        close=_nothing,
     )
 
 
@@ -109,7 +108,7 @@ def accepting_endpoint(
 ) -> Endpoint:
     """The server of the connect workload: `receive` takes, answers and ends a connection."""
     return Endpoint(
-        send=_nothing,
+        send=do_nothing,
         receive=answer,
         outgoing=message,
         incoming=message,
@@ -315,7 +314,3 @@ def unix_message_limit(message_size_bytes: int) -> str | None:
         f"a message must fit the send buffer, which holds {room - _UNIX_OVERHEAD_BYTES:,} bytes;"
         f" raise it with sysctl net.core.wmem_default={needed}"
     )
-
-
-def _nothing() -> None:
-    """No-op for the other half of an exchange, which is done already, and for close."""
