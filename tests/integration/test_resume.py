@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ipcbench.results import store
+from ipcbench.results.files import journal_path
 from tests.command import environment, ipcbench
 
 RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
@@ -16,14 +18,9 @@ ROUNDS = 15
 
 
 def _launches(path: Path) -> list[tuple[str, int]]:
-    """The case and round of each launch in a file, in order."""
-    found = []
-    data = json.loads(path.read_text()) if path.exists() else {"benchmarks": []}
-    for bench in data["benchmarks"]:
-        for launch in bench["runs"]:
-            metadata = data["metadata"] | bench.get("metadata", {}) | launch.get("metadata", {})
-            found.append((metadata["name"], metadata["round"]))
-    return sorted(found)
+    """The case and round of each launch in a file and its journal, in order."""
+    launches = store.load(path).launches() if path.exists() else ()
+    return sorted((launch.case.id, launch.round_number) for launch in launches)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +42,7 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.returncode == 130
     assert f"go on with: ipcbench compare --resume {path}" in said
     assert len(_launches(path)) < 2 * ROUNDS
+    assert not journal_path(path).exists()
     return path
 
 
