@@ -46,6 +46,31 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_run_that_was_killed_goes_on_from_file_and_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    command = [sys.executable, "-m", "ipcbench", "compare", *RUN, f"--rounds={ROUNDS}"]
+    with subprocess.Popen(
+        [*command, "-o", str(path)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while len(_launches(path)) < 6:
+            assert process.poll() is None
+        process.kill()
+    before = _launches(path)
+    assert journal_path(path).exists()
+    assert len(json.loads(path.read_text())["benchmarks"]) < len(before)
+    reported = ipcbench("report", str(path))
+    assert reported.returncode == 0, reported.stderr
+    assert f"{len(before)} launches" in reported.stdout
+    done = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not journal_path(path).exists()
+    assert len(_launches(path)) == 2 * ROUNDS
+    assert set(before) < set(_launches(path))
+
+
 def _edited(source: Path, target: Path, **plan: Any) -> Path:
     """A copy of a result file with something else in its plan."""
     data = json.loads(source.read_text())

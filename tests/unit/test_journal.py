@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
@@ -385,6 +387,25 @@ def test_a_journal_without_the_files_token_is_ignored(path: Path, header: str) -
     token = json.loads(path.read_text())["ipcbench"]["journal"]
     journal_path(path).write_text(f"{header.replace('TOKEN', token)}\n{_line()}\n")
     assert _rounds(path) == [1]
+
+
+@given(st.data())
+def test_a_mutated_journal_is_read_ignored_or_refused_in_one_line(data: st.DataObject) -> None:
+    results = Results()
+    _add(results, 1)
+    token = "0123456789abcdef"
+    file = store.dumps(results, token)
+    text = f'{{"ipcbench_journal": 2, "token": "{token}"}}\n{_line()}\n{GOOD}\n{_line(round=8)}\n'
+    assert len(list(store.loads(file, "FILE", text).launches())) == 3
+    at = data.draw(st.integers(0, len(text) - 1))
+    length = data.draw(st.integers(0, 40))
+    mutated = text[:at] + data.draw(st.text(max_size=5)) + text[at + length :]
+    refusal = ""
+    try:
+        store.loads(file, "FILE", mutated)
+    except ResultsError as error:
+        refusal = str(error)
+    assert "\n" not in refusal
 
 
 @pytest.mark.parametrize("token", [1, "", "x", [], {"a": 1}, "0" * 17])
