@@ -19,6 +19,7 @@ from ipcbench.errors import (
     Interrupted,
     ResultsError,
 )
+from ipcbench.results.files import journal_path
 from ipcbench.run.request import Request
 from ipcbench.system.signals import Interrupts
 from ipcbench.transports.base import CORE
@@ -67,6 +68,7 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
     """Measures, saves and shows; the exit code says how that went."""
     from ipcbench.cli import destinations
     from ipcbench.cli.console import progress
+    from ipcbench.results.journal import Journal
     from ipcbench.run import session
     from ipcbench.system.lock import machine_lock
     from ipcbench.system.scratch import leftovers, sweep
@@ -89,11 +91,12 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
             with (
                 destinations.open_events(args.events, force=args.force) as log,
                 progress(quiet=args.quiet) as display,
+                Journal(places.output) as journal,
             ):
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
                 session.measure(
-                    plan, results, places.save, signals.check, observers, is_watched=is_watched
+                    plan, results, journal.save, signals.check, observers, is_watched=is_watched
                 )
         except (Interrupted, ResultsError) as reason:
             stopped = reason
@@ -178,6 +181,8 @@ def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) ->
     if isinstance(stopped, Interrupted) or output is None:
         return f"{stopped}; {ending}"
     kept = f"{output} keeps what was saved before" if output.exists() else "nothing is saved"
+    if output.exists() and journal_path(output).exists():
+        kept = f"{output} and {journal_path(output).name} keep what was saved before"
     return f"{stopped}; the run ends here, {kept}, and {ending}"
 
 

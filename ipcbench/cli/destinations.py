@@ -33,11 +33,6 @@ class Places:
     notes: list[str] = field(default_factory=list)
     """Notes for the user on files that are not written."""
 
-    def save(self, results: "Results") -> None:
-        """Writes the result file, if one is wanted. Raises ResultsError."""
-        if self.output is not None:
-            _save(self.output, results)
-
     def keep(self, results: "Results") -> None:
         """Writes the named baseline, if one is wanted. Raises ResultsError."""
         if self.kept is not None:

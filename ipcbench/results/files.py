@@ -43,6 +43,20 @@ def _read(path: Path, most_bytes: int) -> bytes:
     raise ResultsError(f"{path} is not a regular file; copy what it gives into one")
 
 
+def journal_path(path: Path) -> Path:
+    """The journal beside a result file: what was saved since the file was last written."""
+    return path.with_name(f"{path.name}.journal")
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a new name in this folder survive a power cut. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Replaces a file atomically: a reader sees the old text or the new, whole.
 
@@ -62,10 +76,6 @@ def write_atomically(path: Path, text: str) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)  # the new name, too, survives a power cut
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise ResultsError(f"{path} can't be written: {error.strerror}") from error

@@ -10,6 +10,7 @@ All text, measured or loaded, is sanitised; `checked` validates the rest of a fi
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ import pyperf
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
 from ipcbench.results import metadata, validation
-from ipcbench.results.files import read_text, write_atomically
+from ipcbench.results.files import journal_path, read_text, write_atomically
 from ipcbench.results.intent import Intent
 from ipcbench.results.launches import Launch, Measured, Scalar, by_case
 from ipcbench.results.machines import check_same_machine, machine_key
@@ -33,6 +34,8 @@ RETRIED_KEY = metadata.RETRIED_KEY
 """Metadata key of a retried launch, under this name for callers that add launches."""
 
 _MOST_BYTES = 256 * 1024**2
+_MOST_TRIES = 5
+"""Tries to read a file and its journal between two folds; a run makes one in many launches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Results:
     """The plan of the run; None if the file has none."""
     suite: pyperf.BenchmarkSuite | None = None
     """The launches as pyperf has them, for the modules of this room alone."""
+    added: list[pyperf.Run | Unmeasured] = field(default_factory=list, repr=False, compare=False)
+    """All that was added since the results were made or read, in order, for the journal."""
 
     def add_launch(self, case: Case, measured: Measured, facts: Metadata) -> None:
         """Adds one launch of a case with these facts, which must distinguish it from others."""
@@ -71,13 +76,14 @@ class Results:
         bench = pyperf.Benchmark([run])
         if self.suite is None:
             self.suite = pyperf.BenchmarkSuite([bench])
-            return
-        first = next(self.launches()).facts
-        check_same_machine(first, known, "a launch is of another machine than those before")
-        try:
-            self.suite.add_runs(bench)
-        except ValueError as error:
-            raise ResultsError(f"a launch doesn't belong to those before: {error}") from error
+        else:
+            first = next(self.launches()).facts
+            check_same_machine(first, known, "a launch is of another machine than those before")
+            try:
+                self.suite.add_runs(bench)
+            except ValueError as error:
+                raise ResultsError(f"a launch doesn't belong to those before: {error}") from error
+        self.added.append(run)
 
     def launches(self) -> Iterator[Launch]:
         """Yields every launch in the order of the file: by case, then as they were made."""
@@ -109,7 +115,9 @@ class Results:
 
     def add_unmeasured(self, case: Case, status: Status, reason: str) -> None:
         """Records the reason why a case has no number."""
-        self.unmeasured[case.id] = Unmeasured(case, status, printable(" ".join(reason.split())))
+        item = Unmeasured(case, status, printable(" ".join(reason.split())))
+        self.unmeasured[case.id] = item
+        self.added.append(item)
 
     @property
     def is_empty(self) -> bool:
@@ -117,31 +125,41 @@ class Results:
         return self.suite is None and not self.unmeasured
 
 
-def dumps(results: Results) -> str:
-    """Serialises results to the text of a file."""
+def dumps(results: Results, token: str | None = None) -> str:
+    """Serialises results to the text of a file; `token` is that of the journal beside it."""
     pyperfs = io.StringIO('{"benchmarks":[],"version":"1.0"}')
     if results.suite is not None:
         results.suite.dump(pyperfs)
-    ours = {
+    ours: dict[str, object] = {
         "format": FORMAT,
         "plan": None if results.intent is None else results.intent.as_json(),
-        "unmeasured": [
-            {"case": item.case.id, "status": item.status, "reason": item.reason}
-            for item in results.unmeasured.values()
-        ],
+        "unmeasured": [unmeasured_as_json(item) for item in results.unmeasured.values()],
     }
+    if token is not None:
+        ours["journal"] = token
     # Our key goes in front of pyperf's closing brace: to parse and write all of it again would
-    # double what a save costs, and there is one after each launch.
+    # double what it costs.
     body = pyperfs.getvalue().rstrip().removesuffix("}")
     return f'{body},"{OUR_KEY}":{json.dumps(ours)}}}\n'
 
 
-def loads(text: str, name: str) -> Results:
-    """Parses the text of a results file called `name`. Raises ResultsError."""
+def unmeasured_as_json(item: Unmeasured) -> dict[str, str]:
+    """A case without a number as data for JSON."""
+    return {"case": item.case.id, "status": item.status, "reason": item.reason}
+
+
+def loads(text: str, name: str, journal: str = "") -> Results:
+    """Parses the text of a results file called `name`, and of its journal. Raises ResultsError.
+
+    A journal that isn't this file's, by its token, is ignored.
+    """
     try:
         data = validation.parsed(text)
-        results = Results(intent=validation.read_intent(data), suite=validation.read_suite(data))
-        for case, status, reason in validation.read_unmeasured(data):
+        more = validation.read_journal(journal, validation.read_token(data))
+        results = Results(
+            intent=validation.read_intent(data), suite=validation.read_suite(data, more.launches)
+        )
+        for case, status, reason in validation.read_unmeasured(data, more.unmeasured):
             results.add_unmeasured(case, status, reason)
     except ResultsError as error:
         raise ResultsError(f"{name} {error}") from error
@@ -150,18 +168,36 @@ def loads(text: str, name: str) -> Results:
     if results.is_empty:
         raise ResultsError(f"{name} holds no results")
     _check_one_machine(results, name)
+    results.added.clear()
     return results
+
+
+def load(path: Path) -> Results:
+    """Reads a results file, and the journal beside it if a run is saving there or was killed.
+
+    Raises ResultsError that says what is wrong with it.
+    """
+    text, journal = read_text(path, _MOST_BYTES), ""
+    for _ in range(_MOST_TRIES):
+        if not validation.may_have_journal(text):
+            break
+        journal = _journal_text(path)
+        again = read_text(path, _MOST_BYTES)
+        if again == text:
+            break
+        text = again  # the run folded its journal meanwhile: that one isn't this file's
+    return loads(text, str(path), journal)
+
+
+def _journal_text(path: Path) -> str:
+    journal = journal_path(path)
+    return read_text(journal, _MOST_BYTES) if os.path.lexists(journal) else ""
 
 
 def _check_one_machine(results: Results, name: str) -> None:
     firsts = {launch.machine: launch.facts for launch in results.launches()}
     for facts in firsts.values():
         check_same_machine(next(iter(firsts.values())), facts, f"{name} is of two machines")
-
-
-def load(path: Path) -> Results:
-    """Reads a results file. Raises ResultsError that says what is wrong with it."""
-    return loads(read_text(path, _MOST_BYTES), str(path))
 
 
 def save(results: Results, path: Path) -> None:

@@ -7,8 +7,9 @@ sentence that begins with the file's name.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import pyperf
 
@@ -17,7 +18,7 @@ from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
 from ipcbench.results.migration import FORMAT, READABLE, upgraded
-from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, number, one_of
+from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, like, number, one_of
 from ipcbench.text import printable
 
 OUR_KEY = "ipcbench"
@@ -25,6 +26,8 @@ OUR_KEY = "ipcbench"
 
 Status = Literal["n/a", "failed"]
 
+_JOURNAL_KEY = "journal"
+"""Key beside the plan: the token of the journal that belongs to the file."""
 _PYPERF_VERSION = "1.0"
 _MOST_DEPTH = 16
 _MOST_ELEMENTS = 10_000_000
@@ -45,6 +48,7 @@ _MOST_BRIEF_ERROR = 300
 
 _TIME = number(1e-15, 1e9)
 """Seconds a message. No machine comes near the bounds; arithmetic within them can't overflow."""
+_TOKEN = like(re.compile("[0-9a-f]{16}", re.ASCII), "16 hexadecimal digits")
 _WARMUP_TIME = number(0, 1e9)
 
 
@@ -55,6 +59,14 @@ def parsed(text: str) -> Mapping[str, Any]:
     """
     if sum(map(text.count, ",[{")) > _MOST_ELEMENTS:
         raise ResultsError(f"holds more than {_MOST_ELEMENTS} values; report its runs one by one")
+    data = _json(text)
+    if not isinstance(data, dict) or "benchmarks" not in data:
+        raise ResultsError("is not a pyperf file; give a file that ipcbench wrote")
+    return data
+
+
+def _json(text: str) -> Any:
+    """Parses a JSON text of bounded depth. Raises ResultsError."""
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
         _check_depth(data)
@@ -64,13 +76,78 @@ def parsed(text: str) -> Mapping[str, Any]:
         raise ResultsError(f"is not JSON: {_brief_error(error)}") from error
     except ValueError as error:  # int() takes no more digits than sys.get_int_max_str_digits()
         raise ResultsError("holds a number of too many digits") from error
-    if not isinstance(data, dict) or "benchmarks" not in data:
-        raise ResultsError("is not a pyperf file; give a file that ipcbench wrote")
     return data
 
 
-def read_suite(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
-    """Reads the launches from a file's data; None if there are none. Raises ResultsError."""
+class JournalEntries(NamedTuple):
+    """What a journal adds to its file, not yet validated but for its form."""
+
+    launches: Sequence[Mapping[str, Any]] = ()
+    unmeasured: Sequence[object] = ()
+
+
+def may_have_journal(text: str) -> bool:
+    """Whether the text of a file may name a journal; most don't, and needn't be parsed twice."""
+    return f'"{_JOURNAL_KEY}"' in text and OUR_KEY in text
+
+
+def read_token(data: Mapping[str, Any]) -> str | None:
+    """Reads the token of the journal that belongs to a file; None for none. Raises ResultsError."""
+    token = _object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get(_JOURNAL_KEY)
+    if token is None:
+        return None
+    _check(_TOKEN, token, "the file", _JOURNAL_KEY)
+    return str(token)
+
+
+def read_journal(text: str, token: str | None) -> JournalEntries:
+    """Reads the lines of a journal, if it has this token. Raises ResultsError for a bad one.
+
+    The last line is dropped if it isn't whole: a process was killed, or the power cut, as it was
+    written.
+    """
+    header, *lines = text.split("\n")[:-1] or [""]  # what follows the last end of a line is torn
+    if token is None or _header_token(header) != token:
+        return JournalEntries()
+    if sum(map(text.count, ",[{")) > _MOST_ELEMENTS:
+        raise ResultsError(f"has a journal of more than {_MOST_ELEMENTS} values")
+    launches: list[Mapping[str, Any]] = []
+    unmeasured: list[object] = []
+    for place, line in enumerate(lines, 2):
+        where = f"line {place} of its journal"
+        try:
+            entry = _json(line)
+        except ResultsError:
+            if place == len(lines) + 1:
+                break
+            raise
+        match _object_at(entry, "the file", where):
+            case {"launch": launch, **others} if not others:
+                launches.append(_object_at(launch, where, "launch"))
+            case {"unmeasured": item, **others} if not others:
+                unmeasured.append(item)
+            case _:
+                raise ResultsError(f"has a journal that can't be read: {where} is no entry")
+    return JournalEntries(launches, unmeasured)
+
+
+def _header_token(line: str) -> object:
+    """The token in the first line of a journal; None if that is no header of a readable one."""
+    try:
+        header = _json(line)
+    except ResultsError:
+        return None
+    is_header = isinstance(header, dict) and header.get("ipcbench_journal") in READABLE
+    return header.get("token") if is_header else None
+
+
+def read_suite(
+    data: Mapping[str, Any], more: Sequence[Mapping[str, Any]] = ()
+) -> pyperf.BenchmarkSuite | None:
+    """Reads the launches from a file's data, and `more` of its journal; None if there are none.
+
+    Raises ResultsError.
+    """
     benchmarks = _items(data["benchmarks"], "the file", "benchmarks", _MOST_CASES)
     if data.get("version") != _PYPERF_VERSION:
         shown = _brief(data.get("version"))
@@ -78,7 +155,16 @@ def read_suite(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
     for one in benchmarks:
         _check_ours(data, one)
     common = _metadata_of(data, "the file")
-    read = [_benchmark(one, number, common) for number, one in enumerate(benchmarks, 1)]
+    groups = [
+        _launches_of(one, f"benchmark {number}", common) for number, one in enumerate(benchmarks, 1)
+    ]
+    later = _by_name(more)
+    for group in groups:
+        group.extend(later.pop(str(group[0][1].get("name")), []))
+    groups = [*groups, *later.values()]
+    if len(groups) > _MOST_CASES:
+        raise ResultsError(f"holds more than {_MOST_CASES} cases")
+    read = [_benchmark(group, f"benchmark {number}") for number, group in enumerate(groups, 1)]
     cases = [Case.parse(bench.get_name()) for bench in read]
     _check_different(cases, "benchmarks")
     _check_names(cases)
@@ -86,14 +172,20 @@ def read_suite(data: Mapping[str, Any]) -> pyperf.BenchmarkSuite | None:
     return pyperf.BenchmarkSuite(read) if read else None
 
 
-def read_unmeasured(data: Mapping[str, Any]) -> Sequence[tuple[Case, Status, str]]:
-    """Reads the cases without a number, with status and reason. Raises ResultsError."""
+def read_unmeasured(
+    data: Mapping[str, Any], more: Sequence[object] = ()
+) -> Sequence[tuple[Case, Status, str]]:
+    """Reads the cases without a number, of the file and `more` of its journal.
+
+    Yields each with status and reason. Raises ResultsError.
+    """
     if OUR_KEY not in data:
         return []
     ours = _object_at(data[OUR_KEY], "the file", OUR_KEY)
     if ours.get("format", FORMAT) not in READABLE:
         raise _other_format(ours["format"])
     items = _items(ours.get("unmeasured", []), "the file", "unmeasured", _MOST_CASES)
+    items = _items([*items, *more], "the file", "unmeasured", _MOST_CASES)
     read = [_unmeasured(item, number) for number, item in enumerate(items, 1)]
     cases = [case for case, _, _ in read]
     _check_different(cases, "unmeasured cases")
@@ -120,17 +212,37 @@ def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
     return case, "failed" if status == "failed" else "n/a", str(reason)
 
 
-def _benchmark(data: object, number: int, common: Mapping[str, Any]) -> pyperf.Benchmark:
-    where = f"benchmark {number}"
+_Launches = list[tuple[Mapping[str, Any], dict[str, Any]]]
+"""Launches as a file has them, each with its metadata in the current format."""
+
+
+def _by_name(launches: Sequence[Mapping[str, Any]]) -> dict[str, _Launches]:
+    """The launches of a journal by the name of their case."""
+    groups: dict[str, _Launches] = {}
+    for place, launch in enumerate(launches, 1):
+        where = f"launch {place} of its journal"
+        metadata = upgraded(_metadata_of(launch, where))
+        groups.setdefault(_case(metadata.get("name"), where).id, []).append((launch, metadata))
+    return groups
+
+
+def _launches_of(data: object, where: str, common: Mapping[str, Any]) -> _Launches:
+    """The launches of a benchmark; at least one."""
     fields = _object_at(data, "the file", where)
     shared = {**common, **_metadata_of(fields, where)}
     launches = _items(fields.get("runs"), where, "runs", _MOST_LAUNCHES)
     if not launches:
         raise _wrong(where, "runs", launches, "a list of launches")
-    every = []
+    every: _Launches = []
     for one in launches:
         launch = _object_at(one, where, "a launch")
         every.append((launch, upgraded({**shared, **_metadata_of(launch, where)})))
+    return every
+
+
+def _benchmark(every: _Launches, where: str) -> pyperf.Benchmark:
+    if len(every) > _MOST_LAUNCHES:
+        raise ResultsError(f"holds too much: {where} has more than {_MOST_LAUNCHES} launches")
     case = _case(every[0][1].get("name"), where)
     runs = [
         _run(launch, metadata, f"{case.id}, launch {place}")

@@ -141,6 +141,8 @@ class Driver:
     def _run_all(self) -> EndReason:
         """Calibrates the new cases, runs the rounds, and returns the reason for the end."""
         run = self._run
+        if self._finished:
+            self._save(self._results)  # a journal that a killed run left is folded in
         if self._finished and run.knows_enough(self._results):
             return "target"
         if self._is_late(time.monotonic()):

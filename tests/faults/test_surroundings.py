@@ -186,15 +186,15 @@ def test_a_disk_that_fills_up_keeps_the_last_good_file_and_shows_all(tmp_path: P
     disk = tmp_path / "disk"
     disk.mkdir()
     setup = f"mount -t tmpfs tmpfs {disk} -o size=20k; cd {disk}"
-    after = "cp run.json ../kept.json; ls -A >../left"
+    after = "cp run.json* ..; ls -A >../left"
     line = [*unshared(["-m"], setup, after), *command(*LONG_RUN)]
     done = finished(line, tmp_path)
     said = explained(done, 2)
     assert "ipcbench: run.json can't be written: No space left on device; the run ends here" in said
-    assert "run.json keeps what was saved before" in said
+    assert "run.json and run.json.journal keep what was saved before" in said
     assert "Latency (round trip), 64 B" in done.stdout
-    assert (tmp_path / "left").read_text() == "run.json\n"
-    assert measured(tmp_path / "kept.json") == {"unix", "pipe"}
+    assert (tmp_path / "left").read_text() == "run.json\nrun.json.journal\n"
+    assert measured(tmp_path / "run.json") == {"unix", "pipe"}
 
 
 def test_a_permission_that_is_revoked_keeps_the_last_good_file_and_shows_all(
@@ -214,15 +214,16 @@ def test_a_permission_that_is_revoked_keeps_the_last_good_file_and_shows_all(
         text=True,
     )
     try:
-        while not (folder / "run.json").exists():
+        while not (folder / "run.json.journal").exists():
             assert process.poll() is None
             time.sleep(0.01)
         folder.chmod(0o500)
+        (folder / "run.json.journal").chmod(0o400)
         out, err = process.communicate(timeout=_WAIT_S)
     finally:
         process.kill()
     said = explained(subprocess.CompletedProcess([], process.returncode, out, err), 2)
     assert "ipcbench: run.json can't be written: Permission denied; the run ends here" in said
-    assert "run.json keeps what was saved before" in said
+    assert "run.json and run.json.journal keep what was saved before" in said
     assert "64 B, cross-core" in out
     assert measured(folder / "run.json") <= {"unix", "pipe"}

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ipcbench.results import store
+from ipcbench.results.files import journal_path
 from tests.command import environment, ipcbench
 
 RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
@@ -16,14 +18,9 @@ ROUNDS = 15
 
 
 def _launches(path: Path) -> list[tuple[str, int]]:
-    """The case and round of each launch in a file, in order."""
-    found = []
-    data = json.loads(path.read_text()) if path.exists() else {"benchmarks": []}
-    for bench in data["benchmarks"]:
-        for launch in bench["runs"]:
-            metadata = data["metadata"] | bench.get("metadata", {}) | launch.get("metadata", {})
-            found.append((metadata["name"], metadata["round"]))
-    return sorted(found)
+    """The case and round of each launch in a file and its journal, in order."""
+    launches = store.load(path).launches() if path.exists() else ()
+    return sorted((launch.case.id, launch.round_number) for launch in launches)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +42,33 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.returncode == 130
     assert f"go on with: ipcbench compare --resume {path}" in said
     assert len(_launches(path)) < 2 * ROUNDS
+    assert not journal_path(path).exists()
     return path
+
+
+def test_a_run_that_was_killed_goes_on_from_file_and_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    command = [sys.executable, "-m", "ipcbench", "compare", *RUN, f"--rounds={ROUNDS}"]
+    with subprocess.Popen(
+        [*command, "-o", str(path)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while len(_launches(path)) < 6:
+            assert process.poll() is None
+        process.kill()
+    before = _launches(path)
+    assert journal_path(path).exists()
+    assert len(json.loads(path.read_text())["benchmarks"]) < len(before)
+    reported = ipcbench("report", str(path))
+    assert reported.returncode == 0, reported.stderr
+    assert f"{len(before)} launches" in reported.stdout
+    done = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not journal_path(path).exists()
+    assert len(_launches(path)) == 2 * ROUNDS
+    assert set(before) < set(_launches(path))
 
 
 def _edited(source: Path, target: Path, **plan: Any) -> Path:

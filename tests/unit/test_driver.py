@@ -89,6 +89,16 @@ def test_a_run_that_was_cut_short_makes_only_the_launches_that_are_missing() -> 
     assert len(launcher.calls) == 1 + 1 + 1 + 3
 
 
+def test_a_run_that_goes_on_is_saved_before_anything_else() -> None:
+    done, _, _ = replayed({UNIX: [[1e-5]] * 2}, rounds=2)
+    saved: list[int] = []
+    launcher = Replay({UNIX: [[3e-5]]})
+    run = Run([UNIX], 2, 7, 0.0, 0.6, RUN_METADATA)
+    execute(run, launcher, done, lambda results: saved.append(len(results.finished())), Silent())
+    assert launcher.calls == []
+    assert saved == [1]
+
+
 def test_a_case_that_had_failed_is_not_tried_when_its_run_goes_on() -> None:
     cut_short, _, _ = replayed({UNIX: [[1e-5]], PIPE: ["it broke"]}, rounds=1)
     launcher = Replay({UNIX: [[3e-5]], PIPE: [[3e-5]]})
