@@ -2,7 +2,7 @@
 
 from ipcbench.cli.commands import parser
 from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
-from ipcbench.cli.options import request_of
+from ipcbench.cli.requests import request_of
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, planned
 from ipcbench.run.request import Request

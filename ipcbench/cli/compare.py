@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
-from ipcbench.cli import options
+from ipcbench.cli import options, requests
 from ipcbench.cli.messages import Messages, say
 from ipcbench.cli.parser import EPILOG, Command, Parser
 from ipcbench.cli.report import run_report, show_diff, show_results
@@ -54,7 +54,7 @@ def _claims(args: Namespace, words: Sequence[str]) -> int:
     """Judges the claims by result files, or else by measuring the cases they need."""
     if not args.files:
         return _measure(args, USUAL_CLAIMS, "ipcbench claims", ["ipcbench", *words])
-    options.check_only_shows(args, USUAL_CLAIMS)
+    requests.check_only_shows(args, USUAL_CLAIMS)
     return run_report(args)
 
 
@@ -73,7 +73,7 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
     from ipcbench.system.lock import machine_lock
     from ipcbench.system.scratch import leftovers, sweep
 
-    request = options.request_of(args, usual)
+    request = requests.request_of(args, usual)
     messages = Messages(quiet=args.quiet)
     places = destinations.checked_places(args, usual.question)
     for message in places.notes:
@@ -117,7 +117,7 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
 def _line(program: str, given: Sequence[str], request: Request, usual: Request) -> "CommandLine":
     from ipcbench.run.facts import CommandLine
 
-    again = shlex.join([*program.split(), *options.words_of(request, usual)])
+    again = shlex.join([*program.split(), *requests.words_of(request, usual)])
     return CommandLine(shlex.join(given), again)
 
 
@@ -237,7 +237,7 @@ def _add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
     )
     options.add_results(parser.add_argument_group("results"))
     options.add_run(parser)
-    options.set_usual(parser, usual)
+    requests.set_usual(parser, usual)
     parser.add_help_all()
     parser.basic = _BASIC
     parser.add_examples(
@@ -264,7 +264,7 @@ def _add_claims_arguments(parser: Parser) -> None:
     )
     options.add_results(parser.add_argument_group("results"))
     options.add_run(parser)
-    options.set_usual(parser, USUAL_CLAIMS)
+    requests.set_usual(parser, USUAL_CLAIMS)
     parser.set_defaults(hgrm=None, claims=True, tables=False)
     parser.add_examples(
         ("", "all claims, both placements"),

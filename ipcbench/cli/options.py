@@ -2,11 +2,12 @@
 
 Each option is a row that says what it is about. Those about what is measured fill a field of
 `run.request.Request` each, which their `dest` names; no other list of them is kept.
+`requests` makes a request of parsed arguments, and arguments of a request.
 """
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -255,7 +256,8 @@ OPTIONS: Mapping[str, Option] = {
 }
 """Every option that a request, a run or a report takes, by its long name."""
 
-_ASKED = {option.dest: option for option in OPTIONS.values() if option.scope == "measured"}
+MEASURED = {option.dest: option for option in OPTIONS.values() if option.scope == "measured"}
+"""An option of each field of Request that one fills, by the field's name."""
 
 
 def add(container: "argparse._ActionsContainer", *names: str, **defaults: str) -> None:
@@ -327,47 +329,5 @@ def add_run(parser: "argparse._ActionsContainer") -> None:
     parser.set_defaults(with_page=False)
 
 
-def set_usual(parser: argparse.ArgumentParser, usual: Request) -> None:
-    """Makes this request what the parser's arguments ask for where they say nothing."""
-    parser.set_defaults(**{name: getattr(usual, name) for name in (*_ASKED, "transports")})
-
-
-def request_of(args: argparse.Namespace, usual: Request) -> Request:
-    """The request that these arguments make of the usual one."""
-    asked = {one.name for one in fields(Request)} & vars(args).keys()
-    return replace(usual, **{name: _plain(getattr(args, name)) for name in asked})
-
-
-def words_of(request: Request, usual: Request) -> list[str]:
-    """The arguments that make this request of the usual one, a canonical spelling of each."""
-    words = list(request.transports)
-    for option in OPTIONS.values():
-        if option.scope != "measured":
-            continue
-        value = getattr(request, option.dest)
-        if value == getattr(usual, option.dest) or value is None:
-            continue
-        if "action" not in option.settings:
-            words += [option.flags[-1], option.typed(value)]
-        elif value == option.settings.get("const", True):
-            words.append(option.flags[-1])
-    return words
-
-
-def check_only_shows(args: argparse.Namespace, usual: Request) -> None:
-    """Checks the arguments of a command that only reports: UsageError for one about measuring."""
-    about_run = (option.dest for option in OPTIONS.values() if option.scope == "run")
-    asked = replace(request_of(args, usual), baseline=usual.baseline)
-    if asked != usual or any(getattr(args, name) for name in about_run):
-        raise UsageError(
-            f"{args.files[0]} is judged as it is, and nothing is measured; leave the options"
-            " of measuring out, or the file"
-        )
-
-
 def _typed(usual: Request, *names: str) -> dict[str, str]:
-    return {name: _ASKED[name].typed(getattr(usual, name)) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return {name: MEASURED[name].typed(getattr(usual, name)) for name in names}

@@ -5,7 +5,8 @@ from dataclasses import fields
 import pytest
 
 from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
-from ipcbench.cli.options import OPTIONS, words_of
+from ipcbench.cli.options import OPTIONS
+from ipcbench.cli.requests import words_of
 from ipcbench.run.request import Request
 from tests.asked import requested
 
