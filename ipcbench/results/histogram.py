@@ -126,7 +126,9 @@ def percentile_lines(histogram: Histogram) -> Iterator[str]:
         squared += value_us * value_us * count
         share = seen / total
         line = f"{value_us:12.3f} {share:2.12f} {seen:10d}"
-        yield f"{line} {1 / (1 - share):14.2f}" if seen < total else line
+        # With very many samples the share of all but a few rounds to 1.
+        tail = 1 - share or (total - seen) / total
+        yield f"{line} {1 / tail:14.2f}" if seen < total else line
     mean = weighted / total
     deviation = max(0.0, squared / total - mean * mean) ** 0.5
     yield f"#[Mean    = {mean:12.3f}, StdDeviation   = {deviation:12.3f}]"

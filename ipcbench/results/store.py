@@ -1,11 +1,12 @@
 """Result files: one pyperf suite a run, plus what pyperf has no place for.
 
 A file is what `pyperf.BenchmarkSuite` writes, with one more top-level key, "ipcbench", which
-pyperf ignores: the run's plan, to resume it, and the cases without a number, with reasons. pyperf
-reads these files as they are; a file that pyperf has rewritten has lost that key and nothing else.
+pyperf ignores: the run's plan, to resume it, the cases without a number, with reasons, and while a
+run saves there the token of its `journal`. pyperf reads these files as they are; a file that pyperf
+has rewritten has lost that key and nothing else.
 
 Host name, user paths and build paths, which pyperf records, are left out: results are published.
-All text, measured or loaded, is sanitised; `checked` validates the rest of a file.
+All text, measured or loaded, is sanitised; `validation` checks the rest of a file.
 """
 
 import io

@@ -74,3 +74,10 @@ def test_several_percentiles_are_those_asked_for_one_by_one() -> None:
     shares = [0.0, 0.1, 0.5, 0.5, 0.9, 1.0]
     assert histogram.percentiles_ns(shares) == [histogram.percentile_ns(one) for one in shares]
     assert histogram.percentile_ns(0.5) == 90
+
+
+def test_percentile_lines_of_very_many_samples_divide_by_no_zero() -> None:
+    histogram = Histogram.parse("1 3 1:999999999999999999 3:1")
+    *_, almost_all, last, _, _, _ = percentile_lines(histogram)
+    assert float(almost_all.split()[-1]) == pytest.approx(1e18)
+    assert last.split()[-1] == "1000000000000000000"
