@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.reporters.documents import STDOUT, Documents
 from ipcbench.results import folder
+from ipcbench.results.files import journal_path
 from ipcbench.system import machine
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def checked_places(args: Namespace, question: str) -> Places:
     notes: list[str] = []
     output, wanted = _outputs(args, question, notes)
     option = "-o" if args.resume is None else "--resume"
-    check_different(wanted.files | {option: output, "--events": args.events})
+    journal = None if output is None else journal_path(output)
+    named = {option: output, "--events": args.events, f"the journal of {option}": journal}
+    check_different(wanted.files | named)
     kept = None if args.save is None else _baseline(args)
     against = None if args.against is None else _load_baseline(args.against)
     return Places(output, wanted, kept, against, notes)

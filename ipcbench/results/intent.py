@@ -1,11 +1,21 @@
 """The plan of a run as its results file stores it, to resume the run. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
+from ipcbench.results.rules import (
+    CPU_PAIR,
+    POSITIVE,
+    TEXT,
+    ValueRule,
+    checked,
+    each,
+    optional,
+    whole,
+)
 
 _TITLES = {
     "cases": "other cases",
@@ -73,63 +83,35 @@ class Intent:
         if not isinstance(data, dict) or not known - _LATER <= set(data) <= known:
             raise ResultsError('has a "plan" that isn\'t one')
         try:
-            intent = cls(
-                cases=tuple(Case.parse(_text(case)).id for case in _listed(data["cases"])),
-                rounds=_whole(data["rounds"], at_least=1),
-                seed=_whole(data["seed"], at_least=0),
-                values=_whole(data["values"], at_least=1),
-                warmups=_whole(data["warmups"], at_least=0),
-                min_time_s=_positive(data["min_time_s"]),
-                timeout_s=_positive(data["timeout_s"]),
-                baseline=_text(data["baseline"]),
-                cpus={name: _optional(_cpus, pair) for name, pair in data["cpus"].items()},
-                target_ratio=_optional(_positive, data["target_ratio"]),
-                budget_s=_optional(_positive, data["budget_s"]),
-                question=_text(data.get("question", "compare")),
-                request=_optional(_object, data.get("request")),
-            )
-            for case in map(Case.parse, intent.cases):
-                if case.placement not in intent.cpus:
+            read = {name: checked(value, _RULES[name]) for name, value in data.items()}
+            cases = tuple(Case.parse(case).id for case in read.pop("cases"))
+            cpus = {name: pair and tuple(pair) for name, pair in read.pop("cpus").items()}
+            for case in map(Case.parse, cases):
+                if case.placement not in cpus:
                     raise ValueError(f"no CPUs are given for {case.placement}")
-            return intent
-        except (ValueError, AttributeError, UsageError) as error:
+            return cls(cases=cases, cpus=cpus, **read)
+        except (ValueError, UsageError) as error:
             raise ResultsError(f'has a "plan" that can\'t be followed: {error}') from error
 
 
-def _optional(parse: Callable[[object], Any], value: object) -> Any:
-    return None if value is None else parse(value)
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r} is not an object")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
-    return value
-
-
-def _listed(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise ValueError(f"{value!r} is not a list")
-    return value
-
-
-def _whole(value: object, *, at_least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise ValueError(f"{value!r} is not a whole number of at least {at_least}")
-    return value
-
-
-def _positive(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e9:
-        raise ValueError(f"{value!r} is not a positive number")
-    return float(value)
-
-
-def _cpus(value: object) -> tuple[int, int]:
-    client, server = _listed(value)
-    return _whole(client, at_least=0), _whole(server, at_least=0)
+_OBJECT = ValueRule("an object", lambda value: isinstance(value, dict))
+_CPUS = ValueRule(
+    "an object of pairs of CPUs",
+    lambda value: isinstance(value, dict) and all(map(optional(CPU_PAIR).fits, value.values())),
+)
+_RULES: Mapping[str, ValueRule] = {
+    "cases": each(TEXT),
+    "rounds": whole(1),
+    "seed": whole(0),
+    "values": whole(1),
+    "warmups": whole(0),
+    "min_time_s": POSITIVE,
+    "timeout_s": POSITIVE,
+    "baseline": TEXT,
+    "cpus": _CPUS,
+    "target_ratio": optional(POSITIVE),
+    "budget_s": optional(POSITIVE),
+    "question": TEXT,
+    "request": optional(_OBJECT),
+}
+"""The requirement on each field of a stored plan."""

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
+_SHOWN = 60
+"""Most characters of a wrong value in a message."""
+
+
 class ValueRule(NamedTuple):
     """A requirement on a value, as a text for messages and as a test."""
 
@@ -42,17 +46,24 @@ def like(pattern: re.Pattern[str], wanted: str) -> ValueRule:
     )
 
 
-def listed(most: int) -> ValueRule:
-    """A list of at most so many items."""
+def each(rule: ValueRule) -> ValueRule:
+    """A list of values that all fit a rule."""
     return ValueRule(
-        f"a list of at most {most} items",
-        lambda value: isinstance(value, list) and len(value) <= most,
+        f"a list, each item {rule.wanted}",
+        lambda value: isinstance(value, list) and all(map(rule.fits, value)),
     )
 
 
 def optional(rule: ValueRule) -> ValueRule:
     """A value that fits a rule, or none (`null`)."""
     return ValueRule(f"{rule.wanted}, or null", lambda value: value is None or rule.fits(value))
+
+
+def checked(value: object, rule: ValueRule) -> Any:
+    """The value, if it fits the rule; ValueError with what was wanted otherwise."""
+    if not rule.fits(value):
+        raise ValueError(f"{repr(value)[:_SHOWN]} is not {rule.wanted}")
+    return value
 
 
 def _is_text(value: object) -> bool:
@@ -71,3 +82,11 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 TEXT = ValueRule("a text", _is_text)
 FLAG = ValueRule("true or false", lambda value: type(value) is bool)
 SCALAR = ValueRule("a finite number or a text", _is_scalar)
+POSITIVE = ValueRule(
+    "a positive number", lambda value: type(value) in (int, float) and 0 < value < 1e9
+)
+CPU_PAIR = ValueRule(
+    "a list of two CPUs",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(whole(0).fits, value)),
+)
+"""The CPUs of the client and of the server."""

@@ -5,20 +5,25 @@ can be handed it. What it means on a machine is found out by `choice` and `plan`
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-from ipcbench.case import (
-    DEFAULT_LOOP,
-    Loop,
-    Placement,
-    parse_loop,
-    parse_placement,
-    parse_workload,
+from ipcbench.case import DEFAULT_LOOP, LOOPS, PLACEMENTS, Loop, Placement, placement_of_cpus
+from ipcbench.errors import ResultsError
+from ipcbench.results.rules import (
+    CPU_PAIR,
+    FLAG,
+    POSITIVE,
+    TEXT,
+    ValueRule,
+    checked,
+    each,
+    one_of,
+    optional,
+    whole,
 )
-from ipcbench.errors import ResultsError, UsageError
-from ipcbench.workloads import DEFAULT_WORKLOADS, Workload
+from ipcbench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
 
 MOST_TOGETHER = 12
 """Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
@@ -133,93 +138,51 @@ class Request:
         if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
             raise ResultsError("it holds no request that can be read")
         try:
-            return cls(**{name: _READ[name](value) for name, value in data.items()})
-        except (ValueError, UsageError) as error:
+            read = {name: checked(value, _RULES[name]) for name, value in data.items()}
+        except ValueError as error:
             raise ResultsError(f"its request can't be read: {error}") from error
+        only = read.pop("only")
+        if only is not None:
+            read["only"] = {workload: tuple(names) for workload, names in only.items()}
+        return cls(**{name: _frozen(value) for name, value in read.items()})
 
 
-def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else read(value)
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _each(read: Callable[[object], Any]) -> Callable[[object], tuple[Any, ...]]:
-    def read_all(value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{value!r} is not a list")
-        return tuple(map(read, value))
-
-    return read_all
+def _is_placement(value: object) -> bool:
+    return isinstance(value, str) and (value in PLACEMENTS or placement_of_cpus(value) is not None)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{value!r} is not a text")
-    return value
+def _is_only(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        workload in WORKLOADS and each(TEXT).fits(names) for workload, names in value.items()
+    )
 
 
-def _named(parse: Callable[[str], Any]) -> Callable[[object], Any]:
-    return lambda value: parse(_text(value))
-
-
-def _whole(at_least: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        if type(value) is not int or value < at_least:
-            raise ValueError(f"{value!r} is not a whole number of at least {at_least}")
-        return value
-
-    return read
-
-
-def _positive(value: object) -> float:
-    if type(value) not in (int, float) or not 0 < value < 1e9:  # type: ignore[operator]
-        raise ValueError(f"{value!r} is not a positive number")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _cpus(value: object) -> tuple[int, int]:
-    client, server = _each(_whole(0))(value)
-    return client, server
-
-
-def _only(value: object) -> Mapping[str, tuple[str, ...]]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r} is not an object")
-    return {parse_workload(name): _each(_text)(names) for name, names in value.items()}
-
-
-def _preset(value: object) -> str:
-    if value not in get_args(PresetName):
-        raise ValueError(f"{value!r} is no preset")
-    return _text(value)
-
-
-_READ: Mapping[str, Callable[[object], Any]] = {
-    "question": _text,
-    "transports": _each(_text),
-    "usual_transports": _each(_text),
-    "only": _optional(_only),
-    "workloads": _each(_named(parse_workload)),
-    "sizes": _each(_whole(1)),
-    "loops": _each(_named(parse_loop)),
-    "placements": _each(_named(parse_placement)),
-    "usual_placements": _each(_named(parse_placement)),
-    "cpus": _optional(_cpus),
-    "matrix": _flag,
-    "baseline": _optional(_text),
-    "seed": _optional(_whole(0)),
-    "preset": _optional(_preset),
-    "rounds": _optional(_whole(1)),
-    "values": _optional(_whole(1)),
-    "warmups": _whole(0),
-    "min_time_s": _optional(_positive),
-    "timeout_s": _positive,
-    "target_ratio": _optional(_positive),
-    "budget_s": _optional(_positive),
+_PLACEMENTS = each(ValueRule("a placement", _is_placement))
+_RULES: Mapping[str, ValueRule] = {
+    "question": TEXT,
+    "transports": each(TEXT),
+    "usual_transports": each(TEXT),
+    "only": optional(ValueRule("an object of transports by workload", _is_only)),
+    "workloads": each(one_of(*WORKLOADS)),
+    "sizes": each(whole(1)),
+    "loops": each(one_of(*LOOPS)),
+    "placements": _PLACEMENTS,
+    "usual_placements": _PLACEMENTS,
+    "cpus": optional(CPU_PAIR),
+    "matrix": FLAG,
+    "baseline": optional(TEXT),
+    "seed": optional(whole(0)),
+    "preset": optional(one_of(*get_args(PresetName))),
+    "rounds": optional(whole(1)),
+    "values": optional(whole(1)),
+    "warmups": whole(0),
+    "min_time_s": optional(POSITIVE),
+    "timeout_s": POSITIVE,
+    "target_ratio": optional(POSITIVE),
+    "budget_s": optional(POSITIVE),
 }
-"""How each field is read from JSON data: ValueError or UsageError for what it can't be."""
+"""The requirement on each field of a stored request."""
