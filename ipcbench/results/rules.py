@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-
 _SHOWN = 60
 """Most characters of a wrong value in a message."""
 
