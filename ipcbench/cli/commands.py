@@ -1,22 +1,119 @@
-"""The table of commands, and the parser that it makes. Runs nothing."""
+"""The table of commands, and the parser that it makes. Runs nothing.
+
+A command's module is imported when that command is asked for: help and mistakes cost no more.
+"""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import NamedTuple
 
 from ipcbench import __version__
-from ipcbench.cli.compare import CLAIMS, COMPARE
-from ipcbench.cli.inspect import CLEAN, DOCTOR, EVIDENCE, EXPLAIN, LIST, SELFTEST
-from ipcbench.cli.parser import EPILOG, Command, Parser
-from ipcbench.cli.report import DIFF, REPORT
+from ipcbench.cli.parser import EPILOG, Handler, Parser
+
+
+class Command(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    help: str
+    """One line in the list of commands."""
+    description: str
+    module: str
+    """The module of this package that it is in."""
+    handler: str
+    """The name of its handler there."""
+
+    def load(self) -> Handler:
+        """Imports what the command takes and does."""
+        handler: Handler = getattr(import_module(f"ipcbench.cli.{self.module}"), self.handler)
+        return handler
+
 
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
-        *(LIST, EXPLAIN, EVIDENCE, COMPARE, CLAIMS, REPORT, DIFF, SELFTEST, CLEAN, DOCTOR),
+        Command(
+            "list",
+            "every transport, and whether it can run here",
+            "Lists every transport, what it is, and whether it can run here.",
+            "inspect",
+            "LIST",
+        ),
+        Command(
+            "explain",
+            "what a transport is, and what bounds it on this machine now",
+            "Tells what a transport is, how its reader waits, what is copied, its limits.",
+            "inspect",
+            "EXPLAIN",
+        ),
+        Command(
+            "evidence",
+            "the kernel's own word for what each transport goes through",
+            "Starts a pair of each transport, and while both ends are alive proves from the"
+            " kernel's tables that what joins them is what it claims, and nothing else. Exits with"
+            " 3 if the kernel disagrees, or can't be asked.",
+            "inspect",
+            "EVIDENCE",
+        ),
+        Command(
+            "compare",
+            "measure transports against each other",
+            "Measures transports against each other, then shows and saves the results.",
+            "compare",
+            "COMPARE",
+        ),
+        Command(
+            "claims",
+            "what people say about these mechanisms, judged on this machine",
+            "Measures what common claims are about, in under 3 minutes, and judges them.",
+            "compare",
+            "CLAIMS",
+        ),
+        Command(
+            "report",
+            "tables and CSV from stored results",
+            "Makes the tables and the CSV of stored results again, without measuring.",
+            "report",
+            "REPORT",
+        ),
+        Command(
+            "diff",
+            "what changed between two runs",
+            "Compares two runs case by case; a --fail-if gate answers with exit code 4.",
+            "report",
+            "DIFF",
+        ),
+        Command(
+            "selftest",
+            "how far this tool can be trusted on this machine",
+            "Measures the tool on this machine with things whose truth is known.",
+            "inspect",
+            "SELFTEST",
+        ),
+        Command(
+            "clean",
+            "remove what killed runs left behind",
+            "Removes exactly what ipcbench made and whose maker is gone.",
+            "inspect",
+            "CLEAN",
+        ),
+        Command(
+            "doctor",
+            "whether this machine is fit to be measured",
+            "Says what on this machine bounds or disturbs measuring, and what mends it.",
+            "inspect",
+            "DOCTOR",
+        ),
     )
 }
 """Every command by its name, in the order of the help."""
 
 
-def parser() -> Parser:
-    """The parser of `ipcbench`; the chosen command's name is in `command`."""
+def parser(words: Iterable[str] | None = None) -> Parser:
+    """The parser of `ipcbench`; the chosen command's name is in `command`.
+
+    With the words that it is to parse, only the command among them gets its arguments.
+    """
     main = Parser(
         prog="ipcbench",
         description="Measures how two processes on this machine can talk.",
@@ -29,8 +126,11 @@ def parser() -> Parser:
         ("report FILE --html OUT.html", "a page to send of what was saved"),
     )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    asked = None if words is None else next((word for word in words if word in COMMANDS), "")
     for command in COMMANDS.values():
-        command.add_arguments(
-            commands.add_parser(command.name, help=command.help, description=command.description)
+        added = commands.add_parser(
+            command.name, help=command.help, description=command.description
         )
+        if asked is None or asked == command.name:
+            command.load().add_arguments(added)
     return main

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
 from ipcbench.cli import options, requests
 from ipcbench.cli.messages import Messages, say
-from ipcbench.cli.parser import EPILOG, Command, Parser
+from ipcbench.cli.parser import EPILOG, Handler, Parser
 from ipcbench.cli.report import run_report, show_diff, show_results
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
@@ -273,17 +273,5 @@ def _add_claims_arguments(parser: Parser) -> None:
     )
 
 
-COMPARE = Command(
-    "compare",
-    "measure transports against each other",
-    "Measures transports against each other, then shows and saves the results.",
-    _add_compare_arguments,
-    _compare,
-)
-CLAIMS = Command(
-    "claims",
-    "what people say about these mechanisms, judged on this machine",
-    "Measures what common claims are about, in under 3 minutes, and judges them.",
-    _add_claims_arguments,
-    _claims,
-)
+COMPARE = Handler(_add_compare_arguments, _compare)
+CLAIMS = Handler(_add_claims_arguments, _claims)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ipcbench.cli import options
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
-from ipcbench.cli.parser import Command, Parser, nothing_to_add
+from ipcbench.cli.parser import Handler, Parser, nothing_to_add
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
@@ -131,47 +131,9 @@ def _add_clean_arguments(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what there is")
 
 
-LIST = Command(
-    "list",
-    "every transport, and whether it can run here",
-    "Lists every transport, what it is, and whether it can run here.",
-    nothing_to_add,
-    _list,
-)
-EXPLAIN = Command(
-    "explain",
-    "what a transport is, and what bounds it on this machine now",
-    "Tells what a transport is, how its reader waits, what is copied, its limits.",
-    _add_explain_arguments,
-    _explain,
-)
-EVIDENCE = Command(
-    "evidence",
-    "the kernel's own word for what each transport goes through",
-    "Starts a pair of each transport, and while both ends are alive proves from the"
-    " kernel's tables that what joins them is what it claims, and nothing else. Exits with 3 if"
-    " the kernel disagrees, or can't be asked.",
-    _add_evidence_arguments,
-    _evidence,
-)
-SELFTEST = Command(
-    "selftest",
-    "how far this tool can be trusted on this machine",
-    "Measures the tool on this machine with things whose truth is known.",
-    _add_selftest_arguments,
-    _selftest,
-)
-CLEAN = Command(
-    "clean",
-    "remove what killed runs left behind",
-    "Removes exactly what ipcbench made and whose maker is gone.",
-    _add_clean_arguments,
-    _clean,
-)
-DOCTOR = Command(
-    "doctor",
-    "whether this machine is fit to be measured",
-    "Says what on this machine bounds or disturbs measuring, and what mends it.",
-    nothing_to_add,
-    _doctor,
-)
+LIST = Handler(nothing_to_add, _list)
+EXPLAIN = Handler(_add_explain_arguments, _explain)
+EVIDENCE = Handler(_add_evidence_arguments, _evidence)
+SELFTEST = Handler(_add_selftest_arguments, _selftest)
+CLEAN = Handler(_add_clean_arguments, _clean)
+DOCTOR = Handler(nothing_to_add, _doctor)

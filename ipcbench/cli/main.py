@@ -7,9 +7,9 @@ needs them, so that help and mistakes are answered at once.
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ipcbench.cli.commands import COMMANDS, parser
-from ipcbench.cli.compare import question_parser, run_question
 from ipcbench.cli.messages import say
 from ipcbench.cli.streams import patient_streams
 from ipcbench.errors import (
@@ -20,7 +20,9 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
-from ipcbench.run.request import Request
+
+if TYPE_CHECKING:
+    from ipcbench.run.request import Request
 
 _DEBUG = "IPCBENCH_DEBUG"
 
@@ -35,16 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _answer(lambda: _run(words))
 
 
-def ask(description: str | None, usual: Request) -> int:
+def ask(description: str | None, usual: "Request") -> int:
     """Runs a bench script: `compare`, but for this request, with a page beside the results."""
+    from ipcbench.cli.compare import question_parser, run_question
+
     words = sys.argv[1:]
     script = question_parser(description or usual.question, usual)
     return _answer(lambda: run_question(script.parse_args(words), words, usual))
 
 
 def _run(words: Sequence[str]) -> int:
-    args = parser().parse_args(words)
-    return COMMANDS[args.command].run(args, words)
+    args = parser(words).parse_args(words)
+    return COMMANDS[args.command].load().run(args, words)
 
 
 def _answer(command: Callable[[], int]) -> int:

@@ -3,8 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ipcbench.errors import UsageError
 
@@ -83,14 +82,9 @@ def _formatter() -> Any:
     return argparse.RawDescriptionHelpFormatter
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: how it is called, what it takes, and what it does."""
+class Handler(NamedTuple):
+    """What a command takes, and what it does."""
 
-    name: str
-    help: str
-    """One line in the list of commands."""
-    description: str
     add_arguments: Callable[[Parser], None]
     run: Callable[[argparse.Namespace, Sequence[str]], int]
     """Carries it out for parsed arguments, given as these words; returns the exit code."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from ipcbench.cli import options
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
 from ipcbench.cli.messages import say
-from ipcbench.cli.parser import Command, Parser
+from ipcbench.cli.parser import Handler, Parser
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import STDOUT, Documents
@@ -161,17 +161,5 @@ def _add_diff_arguments(parser: Parser) -> None:
     )
 
 
-REPORT = Command(
-    "report",
-    "tables and CSV from stored results",
-    "Makes the tables and the CSV of stored results again, without measuring.",
-    _add_report_arguments,
-    run_report,
-)
-DIFF = Command(
-    "diff",
-    "what changed between two runs",
-    "Compares two runs case by case; a --fail-if gate answers with exit code 4.",
-    _add_diff_arguments,
-    _diff,
-)
+REPORT = Handler(_add_report_arguments, run_report)
+DIFF = Handler(_add_diff_arguments, _diff)
