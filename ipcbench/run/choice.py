@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
-from ipcbench.measure.drivers import native
+from ipcbench.measure import drivers
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import (
     Cpus,
@@ -95,23 +95,21 @@ def _cases(
     cases: dict[Case, None] = {}
     for case in plan(names, workloads, sizes, loops, placements):
         transport = get_transport(case.transport)
-        if case.workload not in transport.workloads:
-            continue
-        if not transport.carries_payload:
-            cases[case._replace(message_size_bytes=0)] = None
-        else:
-            fixed = DEFINITIONS[case.workload].fixed_size_bytes
-            cases[case if fixed is None else case._replace(message_size_bytes=fixed)] = None
+        if transport.has(case.workload):
+            size = transport.size_of(case.workload, case.message_size_bytes)
+            cases[case._replace(message_size_bytes=size)] = None
     return list(cases)
 
 
 def _loops(asked: Sequence[Loop]) -> tuple[list[Loop], list[str]]:
     """The loops to measure, and notes on what is left out. UsageError if none is left."""
-    reason = native.unavailable() if "native" in asked else None
-    loops = [loop for loop in asked if loop != "native" or reason is None]
+    reasons = {loop: drivers.unavailable(loop) for loop in asked}
+    missing = {loop: reason for loop, reason in reasons.items() if reason is not None}
+    loops = [loop for loop in asked if loop not in missing]
     if not loops:
-        raise UsageError(f"no native loop here: {reason}; or use --loop python")
-    return loops, [f"the native loop is left out: {reason}"] if reason else []
+        loop, reason = next(iter(missing.items()))
+        raise UsageError(f"no {loop} loop here: {reason}; or use --loop {DEFAULT_LOOP}")
+    return loops, [f"the {loop} loop is left out: {reason}" for loop, reason in missing.items()]
 
 
 def _placements(request: Request) -> tuple[dict[Placement, Cpus | None], list[str]]:
@@ -160,8 +158,7 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
     return (
-        (native.rejects(case.workload) if case.loop == "native" else None)
-        or transport.rejects_driver(case.loop)
+        drivers.rejects(case)
         or transport.rejects(Traffic(case.message_size_bytes, case.workload))
         or too_large(case.message_size_bytes)
     )
