@@ -18,9 +18,11 @@ from ipcbench.system.cpus import (
 from ipcbench.system.limits import too_large
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import chosen, get_transport, transports
-from ipcbench.workloads import DEFINITIONS, Workload
+from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, Workload
 
 _DEFAULT_BASELINE = "inet"
+_MOST_NAMED = 9
+"""Most transports that a message names: all that connect, and the first of those that stream."""
 
 
 class Choice(NamedTuple):
@@ -40,6 +42,7 @@ def choose(request: Request) -> Choice:
     if request.matrix:
         workloads = _matrix_workloads(request)
         names = chosen(request.transports)
+    _check_workloads(workloads, chosen(request.transports or request.usual_transports))
     loops, without = _loops(request.loops)
     cpus, elsewhere = _placements(request)
     possible, impossible = [], []
@@ -79,6 +82,30 @@ def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], 
         else:
             notes.append(f"{transport.name} is left out: {reason}")
     return names, notes
+
+
+def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> None:
+    """Raises UsageError for a workload that was asked for and that none of the transports has.
+
+    The usual workloads are no such request, unless none of them can be measured.
+    """
+    lacked = [
+        workload
+        for workload in workloads
+        if not any(get_transport(name).has(workload) for name in names)
+    ]
+    usual = set(workloads) == set(DEFAULT_WORKLOADS)
+    if not lacked or (usual and len(lacked) < len(workloads)):
+        return
+    workload = lacked[0]
+    having = [one.name for one in transports() if one.has(workload) and not one.is_control]
+    more = f" and {len(having) - _MOST_NAMED} more" if len(having) > _MOST_NAMED else ""
+    reason = get_transport(names[0]).rejects(Traffic(0, workload))
+    raise UsageError(
+        f"nothing that was named can be measured by {workload}: {reason};"
+        f" name one of {', '.join(having[:_MOST_NAMED])}{more}:"
+        f" compare {having[0]} --workloads {workload}"
+    )
 
 
 def _cases(
