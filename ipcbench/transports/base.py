@@ -9,9 +9,13 @@ The rules, each held by a test in tests/contract/:
 - `connect` links make a connection, exchange one byte each way, and end it, in one `send` of the
   client and one `receive` of the server.
 - Messages arrive whole, in the order sent, and without one lost or doubled.
-- `latency` links alternate strictly, client first: an end sends only after it has received
-  everything sent to it. `throughput` links stream from client to server only, and `send`
-  blocks while the receiver is behind; nothing is dropped.
+- What is sent before a reply is waited for is bounded by the traffic, not by its workload's name:
+  where it `alternates` the ends take turns, client first; else up to `in_flight` messages, and
+  replies to them, are on their way at once, and none overwrites another. Without replies messages
+  stream from client to server only, and `send` blocks while the receiver is behind; nothing is
+  dropped.
+- A transport says what it can do (`replies`, `streams`, `overlaps`, `connects`), and `rejects` a
+  workload that needs more. One that doesn't say that messages may overlap refuses those that do.
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
@@ -23,6 +27,9 @@ The rules, each held by a test in tests/contract/:
 - What drives an end (an event loop, a context, a thread, and the descriptors of each) is made in
   `client` and `server`, after the fork and on the end's CPU. What is made before the fork is in
   both processes, and the kernel's tables show it as a medium.
+- The descriptors in the shape of a stream or of datagrams are one end's alone, and so is their open
+  file description: a driver may make them non-blocking, at any time and for good (open(2)). The
+  other end doesn't notice it, and `close` works as before.
 - Closing twice is allowed, anywhere.
 """
 

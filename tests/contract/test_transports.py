@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, assert_never, cast
 
 import pytest
 
@@ -26,6 +26,14 @@ from ipcbench.measure.payload import Payloads
 from ipcbench.system.scratch import outstanding
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport, transports
+from ipcbench.transports.shapes import (
+    CopyShape,
+    DatagramShape,
+    NothingShape,
+    QueueShape,
+    SlotsShape,
+    StreamShape,
+)
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, Definition, Workload
 from tests.contract.ends import driven_by, server_pid
 
@@ -275,6 +283,39 @@ def test_buffers_are_of_the_exact_size_and_facts_name_their_unit(
             assert len(end.outgoing) == len(end.incoming) == size
             assert all(name.endswith(("_bytes", "_count")) for name in end.facts)
             assert all(value > 0 for value in end.facts.values())
+
+
+def test_a_driver_may_make_an_ends_descriptors_non_blocking(
+    mechanism: Transport, tmp_path: Path
+) -> None:
+    with _joined(mechanism, 64, "latency", tmp_path) as (client, server):
+        ours, theirs = _own_descriptors(client), _own_descriptors(server)
+        for descriptor in ours:
+            os.set_blocking(descriptor, False)
+        assert all(map(os.get_blocking, theirs))
+        client.close()
+        assert not any(map(_is_open, ours))
+
+
+def _own_descriptors(end: Endpoint) -> set[int]:
+    """The descriptors of a stream or a datagram socket that a driver may poll."""
+    match end.shape:
+        case StreamShape(_, reader, writer):
+            return {reader, writer}
+        case DatagramShape(_, descriptor):
+            return {descriptor}
+        case None | QueueShape() | SlotsShape() | NothingShape() | CopyShape():
+            pytest.skip("it is no stream of descriptors")
+        case _:
+            assert_never(end.shape)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
