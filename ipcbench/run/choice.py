@@ -100,7 +100,8 @@ def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> Non
     workload = lacked[0]
     having = [one.name for one in transports() if one.has(workload) and not one.is_control]
     more = f" and {len(having) - _MOST_NAMED} more" if len(having) > _MOST_NAMED else ""
-    reason = get_transport(names[0]).rejects(Traffic(0, workload))
+    first = get_transport(names[0])
+    reason = first.rejects(Traffic(first.size_of(workload, 1), workload))
     raise UsageError(
         f"nothing that was named can be measured by {workload}: {reason};"
         f" name one of {', '.join(having[:_MOST_NAMED])}{more}:"

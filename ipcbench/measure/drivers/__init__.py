@@ -25,7 +25,7 @@ def unavailable(loop: Loop) -> str | None:
 
 
 def rejects(case: Case) -> str | None:
-    """The reason why the case's driver can't run its workload or drive its transport; None if so.
+    """The reason why the case's driver can't run it over its transport; None if it can.
 
     Both sides are asked: the driver, and the transport.
     """
