@@ -50,7 +50,14 @@ class Definition(NamedTuple):
     better: Direction
     """`less`: the time is compared; `more`: the rate, its inverse."""
     replies: bool
-    """Whether the server answers each message before the next one is sent."""
+    """Whether messages go back to the client too."""
+    in_flight: int | None
+    """Most messages that the client sends before it waits for a reply.
+
+    1: the ends take turns. None: no reply bounds them, but the room that the mechanism has.
+    """
+    connects: bool
+    """Whether each message takes a connection of its own."""
     samples: bool
     """Whether single messages are timed too, in a burst of their own."""
     fixed_size_bytes: int | None
@@ -72,6 +79,8 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         unit="second",
         better="less",
         replies=True,
+        in_flight=1,
+        connects=False,
         samples=True,
         fixed_size_bytes=None,
         sizing="calibrated",
@@ -89,6 +98,8 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         unit="second",
         better="more",
         replies=False,
+        in_flight=None,
+        connects=False,
         samples=False,
         fixed_size_bytes=None,
         sizing="calibrated",
@@ -106,6 +117,8 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         unit="second",
         better="more",
         replies=True,
+        in_flight=1,
+        connects=True,
         samples=False,
         fixed_size_bytes=1,
         sizing="calibrated",

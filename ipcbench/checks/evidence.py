@@ -10,11 +10,10 @@ from typing import NamedTuple
 from ipcbench.case import Case
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed
 from ipcbench.evidence.verdict import Finding
-from ipcbench.measure.pair import Pair
+from ipcbench.measure.pair import Pair, refused
 from ipcbench.system.scratch import Scratch
-from ipcbench.transports.base import Traffic, Workspace
+from ipcbench.transports.base import Workspace
 from ipcbench.transports.registry import get_transport
-from ipcbench.workloads import DEFINITIONS
 
 _MESSAGES = 10
 _MESSAGE_BYTES = 64
@@ -42,12 +41,11 @@ def inspect_pair(name: str, scratch: Scratch) -> Inspection:
     """Starts a pair, exchanges messages, reads the tables while both ends live, and ends it."""
     transport = get_transport(name)
     workload = transport.workloads[0]
-    usual = DEFINITIONS[workload].fixed_size_bytes or _MESSAGE_BYTES
-    size = usual if transport.carries_payload else 0
-    reason = transport.unavailable() or transport.rejects(Traffic(size, workload))
+    size = transport.size_of(workload, _MESSAGE_BYTES)
+    case = Case(workload, name, size, "python", "free")
+    reason = transport.unavailable() or refused(case)
     if reason is not None:
         return Inspection(name, None, reason)
-    case = Case(workload, name, size, "python", "free")
     try:
         with scratch.launch() as directory, Pair(case, None, Workspace(directory)) as pair:
             pair.run(_MESSAGES)

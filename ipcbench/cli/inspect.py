@@ -17,18 +17,20 @@ from ipcbench.transports.registry import chosen, names
 
 def _list(_: Namespace, __: Sequence[str]) -> int:
     """Prints every transport, and whether it can run here."""
-    from ipcbench.measure.drivers import native
+    from ipcbench.measure import drivers
     from ipcbench.transports.catalogue import listed
 
-    print("\n".join(listed(native.unavailable())))
+    print("\n".join(listed(drivers.unavailable("native"))))
     return EXIT_OK
 
 
 def _explain(args: Namespace, _: Sequence[str]) -> int:
     """Prints all that is known of some transports."""
+    from ipcbench.measure import drivers
     from ipcbench.transports.catalogue import explained
 
-    print("\n\n".join("\n".join(explained(name)) for name in chosen(args.transports)))
+    texts = ("\n".join(explained(name, drivers.rejects)) for name in chosen(args.transports))
+    print("\n\n".join(texts))
     return EXIT_OK
 
 

@@ -45,6 +45,12 @@ from ipcbench.transports.registry import get_transport
 _T = TypeVar("_T")
 
 
+def refused(case: Case) -> str | None:
+    """The reason why the case's driver or its transport can't run it; None if both can."""
+    traffic = Traffic(case.message_size_bytes, case.workload)
+    return drivers.rejects(case) or get_transport(case.transport).rejects(traffic)
+
+
 class Pair:
     """A running client and server for one case. Use as a context manager."""
 
@@ -56,7 +62,13 @@ class Pair:
         tether: Tether | None = None,
         note_phase: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`note_phase` is called with the name of each phase as it begins."""
+        """`note_phase` is called with the name of each phase as it begins.
+
+        Raises LaunchFailed if the transport or the driver refuses the case; nothing is made then.
+        """
+        reason = refused(case)
+        if reason is not None:
+            raise LaunchFailed(f"{case.id} can't be measured: {reason}")
         self._case = case
         self._cpus = cpus
         self._workspace = workspace
@@ -199,6 +211,7 @@ class Pair:
             serve(case, link, channel, server_cpu, parent, unwanted)
 
         kept = tether.descriptors if tether else frozenset()
+        drivers.load(case.loop)
         self._peer = peer = ForkedPeer(serve_case, self._on_end, kept)
         self._held_before = held_now()
         self._link = link = self._transport.link(self._traffic, self._workspace)
@@ -212,7 +225,7 @@ class Pair:
             tether.leave_to_server()
         process.pin(client_cpu)
         link.keep_only("client")
-        self._client = client = drivers.client(case, link)
+        self._client = client = drivers.client(case, link, peer)
         if client.collects_garbage:
             gc.enable()
         hello = channel.expect("hello")
@@ -290,7 +303,7 @@ class Pair:
             self._payloads.fill(client.outgoing)
             client.exchange()
             sent.append(digest(client.outgoing))  # now: some number a message as they send it
-            if self._traffic.echoes:
+            if self._traffic.alternates:
                 self._compare(sent[-1], f"message {number + 1} of the check")
         received = channel.expect("checked")["digests"]
         if received != sent:

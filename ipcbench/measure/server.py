@@ -6,7 +6,7 @@ import signal
 from typing import NoReturn
 
 from ipcbench.case import Case
-from ipcbench.errors import explain_with_type
+from ipcbench.errors import LaunchFailed, explain_with_type
 from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.drivers import base
@@ -62,14 +62,17 @@ class Server:
         )
         while True:
             kind, values = self._channel.receive()
-            if kind == "run":
-                self._run(values["messages"])
-            elif kind == "check":
-                self._check(values["messages"])
-            elif kind == "report":
-                self._report()
-            else:
-                return
+            match kind:
+                case "run":
+                    self._run(values["messages"])
+                case "check":
+                    self._check(values["messages"])
+                case "report":
+                    self._report()
+                case "stop":
+                    return
+                case _:
+                    raise LaunchFailed(f"unknown request {kind!r} on the control channel")
 
     def _run(self, messages: int) -> None:
         channel, serve = self._channel, self._end.serve

@@ -25,7 +25,7 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
-from ipcbench.measure.pair import Pair
+from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
 from ipcbench.system import process
 from ipcbench.system.cpus import parse_cpus, placement_cpus
@@ -114,6 +114,9 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
     reason = get_transport(case.transport).unavailable()
     if reason is not None:
         raise UsageError(f"{case.transport} can't run here: {reason}")
+    reason = refused(case)
+    if reason is not None:
+        raise UsageError(f"{case.id} can't be measured: {reason}")
     if args.worker:
         placement_cpus(case.placement, args.cpus)
     with ExitStack() as resources:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
-from ipcbench.measure.drivers import native
+from ipcbench.measure import drivers
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import (
     Cpus,
@@ -18,9 +18,11 @@ from ipcbench.system.cpus import (
 from ipcbench.system.limits import too_large
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import chosen, get_transport, transports
-from ipcbench.workloads import DEFINITIONS, Workload
+from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, Workload
 
 _DEFAULT_BASELINE = "inet"
+_MOST_NAMED = 9
+"""Most transports that a message names: all that connect, and the first of those that stream."""
 
 
 class Choice(NamedTuple):
@@ -40,6 +42,7 @@ def choose(request: Request) -> Choice:
     if request.matrix:
         workloads = _matrix_workloads(request)
         names = chosen(request.transports)
+    _check_workloads(workloads, chosen(request.transports or request.usual_transports))
     loops, without = _loops(request.loops)
     cpus, elsewhere = _placements(request)
     possible, impossible = [], []
@@ -81,6 +84,31 @@ def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], 
     return names, notes
 
 
+def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> None:
+    """Raises UsageError for a workload that was asked for and that none of the transports has.
+
+    The usual workloads are no such request, unless none of them can be measured.
+    """
+    lacked = [
+        workload
+        for workload in workloads
+        if not any(get_transport(name).has(workload) for name in names)
+    ]
+    usual = set(workloads) == set(DEFAULT_WORKLOADS)
+    if not lacked or (usual and len(lacked) < len(workloads)):
+        return
+    workload = lacked[0]
+    having = [one.name for one in transports() if one.has(workload) and not one.is_control]
+    more = f" and {len(having) - _MOST_NAMED} more" if len(having) > _MOST_NAMED else ""
+    first = get_transport(names[0])
+    reason = first.rejects(Traffic(first.size_of(workload, 1), workload))
+    raise UsageError(
+        f"nothing that was named can be measured by {workload}: {reason};"
+        f" name one of {', '.join(having[:_MOST_NAMED])}{more}:"
+        f" compare {having[0]} --workloads {workload}"
+    )
+
+
 def _cases(
     names: Sequence[str],
     workloads: Sequence[Workload],
@@ -95,23 +123,21 @@ def _cases(
     cases: dict[Case, None] = {}
     for case in plan(names, workloads, sizes, loops, placements):
         transport = get_transport(case.transport)
-        if case.workload not in transport.workloads:
-            continue
-        if not transport.carries_payload:
-            cases[case._replace(message_size_bytes=0)] = None
-        else:
-            fixed = DEFINITIONS[case.workload].fixed_size_bytes
-            cases[case if fixed is None else case._replace(message_size_bytes=fixed)] = None
+        if transport.has(case.workload):
+            size = transport.size_of(case.workload, case.message_size_bytes)
+            cases[case._replace(message_size_bytes=size)] = None
     return list(cases)
 
 
 def _loops(asked: Sequence[Loop]) -> tuple[list[Loop], list[str]]:
     """The loops to measure, and notes on what is left out. UsageError if none is left."""
-    reason = native.unavailable() if "native" in asked else None
-    loops = [loop for loop in asked if loop != "native" or reason is None]
+    reasons = {loop: drivers.unavailable(loop) for loop in asked}
+    missing = {loop: reason for loop, reason in reasons.items() if reason is not None}
+    loops = [loop for loop in asked if loop not in missing]
     if not loops:
-        raise UsageError(f"no native loop here: {reason}; or use --loop python")
-    return loops, [f"the native loop is left out: {reason}"] if reason else []
+        loop, reason = next(iter(missing.items()))
+        raise UsageError(f"no {loop} loop here: {reason}; or use --loop {DEFAULT_LOOP}")
+    return loops, [f"the {loop} loop is left out: {reason}" for loop, reason in missing.items()]
 
 
 def _placements(request: Request) -> tuple[dict[Placement, Cpus | None], list[str]]:
@@ -160,8 +186,7 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
     return (
-        (native.rejects(case.workload) if case.loop == "native" else None)
-        or transport.rejects_driver(case.loop)
+        drivers.rejects(case)
         or transport.rejects(Traffic(case.message_size_bytes, case.workload))
         or too_large(case.message_size_bytes)
     )

@@ -9,9 +9,13 @@ The rules, each held by a test in tests/contract/:
 - `connect` links make a connection, exchange one byte each way, and end it, in one `send` of the
   client and one `receive` of the server.
 - Messages arrive whole, in the order sent, and without one lost or doubled.
-- `latency` links alternate strictly, client first: an end sends only after it has received
-  everything sent to it. `throughput` links stream from client to server only, and `send`
-  blocks while the receiver is behind; nothing is dropped.
+- What is sent before a reply is waited for is bounded by the traffic, not by its workload's name:
+  where it `alternates` the ends take turns, client first; else up to `in_flight` messages, and
+  replies to them, are on their way at once, and none overwrites another. Without replies messages
+  stream from client to server only, and `send` blocks while the receiver is behind; nothing is
+  dropped.
+- A transport says what it can do (`replies`, `streams`, `overlaps`, `connects`), and `rejects` a
+  workload that needs more. One that doesn't say that messages may overlap refuses those that do.
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
@@ -23,6 +27,9 @@ The rules, each held by a test in tests/contract/:
 - What drives an end (an event loop, a context, a thread, and the descriptors of each) is made in
   `client` and `server`, after the fork and on the end's CPU. What is made before the fork is in
   both processes, and the kernel's tables show it as a medium.
+- The descriptors in the shape of a stream or of datagrams are one end's alone, and so is their open
+  file description: a driver may make them non-blocking, at any time and for good (open(2)). The
+  other end doesn't notice it, and `close` works as before.
 - Closing twice is allowed, anywhere.
 """
 
@@ -33,11 +40,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, NoReturn
+from typing import ClassVar, Literal, NamedTuple, NoReturn, assert_never
 
 from ipcbench.case import Loop
 from ipcbench.transports.shapes import Shape
-from ipcbench.workloads import DEFINITIONS, Workload
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 Side = Literal["client", "server"]
 Role = Literal["mechanism", "floor", "ceiling"]
@@ -101,13 +108,27 @@ class Traffic(NamedTuple):
 
     @property
     def echoes(self) -> bool:
-        """Whether the server answers each message before the next one is sent."""
+        """Whether the server sends messages back, from the buffer that it received into."""
         return DEFINITIONS[self.workload].replies
+
+    @property
+    def in_flight(self) -> int | None:
+        """Most messages that are sent before a reply is waited for; None if no reply bounds them.
+
+        No more than these, and replies to these, are on their way at once.
+        """
+        each = DEFINITIONS[self.workload].in_flight
+        return None if each is None else each * self.window
+
+    @property
+    def alternates(self) -> bool:
+        """Whether the ends take turns: one message, or its reply, is on its way at a time."""
+        return self.echoes and self.in_flight == 1
 
     @property
     def connects(self) -> bool:
         """Whether each message takes a connection of its own."""
-        return DEFINITIONS[self.workload].quantity == "connection"
+        return DEFINITIONS[self.workload].connects
 
 
 WHOLE = slice(None)
@@ -239,8 +260,14 @@ class Transport(ABC):
     """The manual page or document that describes the mechanism."""
     groups: ClassVar[tuple[str, ...]]
     """Groups that select the transport, as `@sockets`; `list` shows it in the first."""
-    workloads: ClassVar[tuple[Workload, ...]] = ("latency", "throughput")
-    """Workloads that a pair can run over it."""
+    replies: bool = True
+    """Whether messages go back to the client too."""
+    streams: bool = True
+    """Whether messages go one way, as many at once as there is room for."""
+    overlaps: bool = False
+    """Whether messages may follow each other, `in_flight` of them, before a reply has come."""
+    connects: bool = False
+    """Whether each message may take a connection of its own."""
     carries_payload: ClassVar[bool] = True
     """False for a mechanism that only signals; it is measured with messages of 0 bytes."""
     mediums: tuple[Medium, ...] = ()
@@ -264,7 +291,32 @@ class Transport(ABC):
     @property
     def is_control(self) -> bool:
         """Whether its loop runs in the client alone, and no payload arrives anywhere."""
-        return self.role != "mechanism"
+        match self.role:
+            case "mechanism":
+                return False
+            case "floor" | "ceiling":
+                return True
+            case _:
+                assert_never(self.role)
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Workloads that a pair can run over it, in the order of every table."""
+        return tuple(workload for workload in WORKLOADS if self.has(workload))
+
+    def has(self, workload: Workload) -> bool:
+        """Whether it can do what the workload needs; `rejects` knows the limits besides."""
+        return self._lacks(Traffic(0, workload)) is None
+
+    def size_of(self, workload: Workload, asked_bytes: int) -> int:
+        """Bytes of a message, where so many are asked for.
+
+        The workload or the transport may have one size only.
+        """
+        if not self.carries_payload:
+            return 0
+        fixed = DEFINITIONS[workload].fixed_size_bytes
+        return asked_bytes if fixed is None else fixed
 
     def unavailable(self) -> str | None:
         """The reason why this transport can't run here, and the remedy; None where it can."""
@@ -273,9 +325,13 @@ class Transport(ABC):
     def rejects(self, traffic: Traffic) -> str | None:
         """The reason why a link can't carry this traffic: a limit, with its value; None if it can.
 
-        An override asks this one too. It refuses what no transport has yet: more than one client,
-        or message in flight, and options.
+        An override asks this one too. It refuses what the workload needs and the transport lacks,
+        and what no transport has yet: more than one client, or round trip in flight, and options.
+        A pair asks before it makes anything.
         """
+        lacking = self._lacks(traffic)
+        if lacking is not None:
+            return lacking
         if traffic.clients != 1:
             return f"{self.name} joins one client to one server, not {traffic.clients}"
         if traffic.window != 1:
@@ -293,12 +349,44 @@ class Transport(ABC):
         return {}
 
     def rejects_driver(self, driver: Loop) -> str | None:
-        """The reason why this driver can't drive the transport; None if it can."""
-        return None
+        """The reason why the transport can't be driven so; None if it can.
+
+        `drivers.rejects` asks it, and the driver, which may refuse too.
+        """
+        match driver:
+            case "python" | "native":
+                return None
+            case _:
+                assert_never(driver)
 
     @abstractmethod
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         """Makes the link between client and server. Raises Unavailable or OSError."""
+
+    def _lacks(self, traffic: Traffic) -> str | None:
+        """What the traffic's workload needs and the transport hasn't; None if it has all."""
+        if traffic.connects and not self.connects:
+            return f"{self.name} makes no connections"
+        if traffic.echoes and not self.replies:
+            return f"{self.name} sends nothing back"
+        if not traffic.echoes and not self.streams:
+            return f"{self.name} can't stream: each message has to be answered before the next"
+        if traffic.echoes and traffic.in_flight is None:
+            return f"{self.name} bounds the messages that wait for a reply"
+        if traffic.echoes and not traffic.alternates and not self.overlaps:
+            return f"{self.name} has one message in flight at a time, not {traffic.in_flight}"
+        return None
+
+
+def no_native_loop(driver: Loop, reason: str) -> str | None:
+    """The reason, for the driver in C; for the `rejects_driver` of what only Python can call."""
+    match driver:
+        case "python":
+            return None
+        case "native":
+            return reason
+        case _:
+            assert_never(driver)
 
 
 def message_buffer(size_bytes: int) -> memoryview:

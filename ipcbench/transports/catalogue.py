@@ -1,11 +1,11 @@
 """The text of `ipcbench list` and `ipcbench explain`. Prints nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from textwrap import wrap
 
-from ipcbench.case import LOOPS
+from ipcbench.case import LOOPS, Case, Loop
+from ipcbench.transports.base import Transport
 from ipcbench.transports.registry import get_transport, transports
-from ipcbench.workloads import WORKLOADS
 
 _COLUMNS = 80
 
@@ -64,24 +64,26 @@ def catalogue() -> Iterator[str]:
         yield f"| `{transport.name}` | {' | '.join(facts)} |"
 
 
-def explained(name: str) -> Iterator[str]:
-    """Every known fact of one transport, with its limits on this machine now."""
+def explained(name: str, rejects: Callable[[Case], str | None]) -> Iterator[str]:
+    """Every known fact of one transport, with its limits on this machine now.
+
+    `rejects` returns the reason why a case's loop can't drive it, if it can't.
+    """
     transport = get_transport(name)
     reason = transport.unavailable()
-    loops = [loop for loop in LOOPS if transport.rejects_driver(loop) is None]
+    refused = {loop: _refusal(transport, loop, rejects) for loop in LOOPS}
     facts = {
         "what": transport.summary,
         "the reader": transport.waits,
         "copied": transport.copies,
-        "workloads": ", ".join(name for name in WORKLOADS if name in transport.workloads),
-        "loops": ", ".join(loops),
+        "workloads": ", ".join(transport.workloads),
+        "loops": ", ".join(loop for loop in LOOPS if refused[loop] is None),
         "groups": ", ".join(f"@{group}" for group in transport.groups),
         "source": transport.source,
         "claim": ", ".join(transport.mediums) or "nothing joins the two ends",
         "here": f"can't run: {reason}" if reason else "can run",
     }
-    for loop in LOOPS:
-        limit = transport.rejects_driver(loop)
+    for loop, limit in refused.items():
         if limit is not None:
             facts[f"no {loop} loop"] = limit
     if transport.spins:
@@ -89,3 +91,12 @@ def explained(name: str) -> Iterator[str]:
     yield transport.name
     for label, text in (facts | dict(transport.system_limits())).items():
         yield f"  {label + ':':26}{text}"
+
+
+def _refusal(transport: Transport, loop: Loop, rejects: Callable[[Case], str | None]) -> str | None:
+    """The reason why a loop can drive the transport in none of its workloads; None if in one."""
+    reasons = [
+        rejects(Case(workload, transport.name, transport.size_of(workload, 1), loop))
+        for workload in transport.workloads
+    ]
+    return None if None in reasons else next(iter(reasons), None)

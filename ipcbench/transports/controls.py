@@ -74,7 +74,7 @@ class Memcpy(Transport):
     source = "docs/methodology.md"
     groups = ("controls",)
     role = "ceiling"
-    workloads = ("throughput",)
+    replies = False
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         return ControlLink(traffic.message_size_bytes, copying_endpoint)
@@ -90,6 +90,7 @@ class Null(Transport):
     source = "docs/methodology.md"
     groups = ("controls",)
     role = "floor"
+    overlaps = True
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         return ControlLink(traffic.message_size_bytes, idle_endpoint)

@@ -5,7 +5,16 @@ from itertools import repeat
 from time import perf_counter_ns
 
 from ipcbench.case import Loop
-from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Transport, Workspace, do_nothing
+from ipcbench.transports.base import (
+    Endpoint,
+    Link,
+    Side,
+    Traffic,
+    Transport,
+    Workspace,
+    do_nothing,
+    no_native_loop,
+)
 
 _PROBE_NS = 2_000
 _CALLS = 500
@@ -48,12 +57,14 @@ class Delayed(Transport):
         self._delay_ns = delay_ns
         self.mediums = transport.mediums
         self.leftovers = transport.leftovers
+        self.replies, self.streams = transport.replies, transport.streams
+        self.overlaps = transport.overlaps
 
     def rejects(self, traffic: Traffic) -> str | None:
-        return self._transport.rejects(traffic)
+        return self._transport.rejects(traffic) or super().rejects(traffic)
 
     def rejects_driver(self, driver: Loop) -> str | None:
-        return None if driver == "python" else "a known delay is waited for in Python only"
+        return no_native_loop(driver, "a known delay is waited for in Python only")
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         link = self._transport.link(traffic, workspace)

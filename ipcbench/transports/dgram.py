@@ -50,7 +50,7 @@ class DatagramLink(Link):
     def __init__(self, client: socket.socket, server: socket.socket, traffic: Traffic) -> None:
         self._ends = {"client": client, "server": server}
         self._size_bytes = traffic.message_size_bytes
-        self._echoes = traffic.echoes
+        self._echoes, self._alternates = traffic.echoes, traffic.alternates
         strangers = sum(_thrown_away(end) for end in self._ends.values())
         self._strangers = {STRANGERS: strangers} if strangers else {}
         limit = struct.pack("@ll", _LOST_AFTER_S, 0)
@@ -74,7 +74,7 @@ class DatagramLink(Link):
         end, size = self._ends[side], self._size_bytes
         outgoing, incoming = buffer_pair(size, echoes=self._echoes and side == "server")
         room = end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        window = 0 if self._echoes else half_window(size, room)
+        window = 0 if self._alternates else half_window(size, room)
         send: Callable[[], object] = partial(end.send, outgoing)
         if side == "client":
             send = _numbered(send, outgoing)

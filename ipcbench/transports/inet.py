@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
-from ipcbench.transports.parts.sockets import CONNECTING, TcpLink, ip_unavailable
+from ipcbench.transports.parts.sockets import TcpLink, ip_unavailable
 
 
 class Inet(Transport):
@@ -17,7 +17,8 @@ class Inet(Transport):
     source = "tcp(7), ip(7)"
     groups: ClassVar[tuple[str, ...]] = ("sockets", CORE)
     mediums: tuple[Medium, ...] = ("tcp4", "nodelay")
-    workloads = CONNECTING
+    overlaps = True
+    connects = True
     family: int = socket.AF_INET
     host = "127.0.0.1"
     nagle = False

@@ -32,6 +32,7 @@ class PosixShm(InDevShm):
     source = "shm_overview(7), sem_overview(7)"
     groups = ("posix",)
     mediums = ("posix-shm", "posix-sem")
+    overlaps = True
     leftovers = SEMAPHORES
 
     def unavailable(self) -> str | None:
@@ -61,6 +62,7 @@ class MmapFile(InDevShm):
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
     mediums = ("mapped-file", "posix-sem")
+    overlaps = True
     leftovers = SEMAPHORES
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
@@ -84,6 +86,7 @@ class MemfdEventfd(Transport):
     source = "memfd_create(2), eventfd(2)"
     groups = ("linux",)
     mediums = ("memfd", "eventfd")
+    overlaps = True
 
     def unavailable(self) -> str | None:
         return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
@@ -105,6 +108,7 @@ class ShmFutex(Transport):
     source = "mmap(2), futex(2)"
     groups = ("linux",)
     mediums = ("anonymous-memory", "futex")
+    overlaps = True
 
     def unavailable(self) -> str | None:
         return futex_unavailable()
@@ -127,7 +131,7 @@ class Eventfd(Transport):
     source = "eventfd(2)"
     groups = ("linux",)
     mediums = ("eventfd",)
-    workloads = ("latency",)
+    streams = False
     carries_payload = False
 
     def unavailable(self) -> str | None:

@@ -24,6 +24,7 @@ from ipcbench.transports.base import (
     Workspace,
     buffer_pair,
     momentary_name,
+    no_native_loop,
 )
 from ipcbench.transports.parts.connections import ListenerLink, connection_endpoint
 from ipcbench.transports.parts.counters import (
@@ -36,7 +37,6 @@ from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, remove_fr
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.parts.sockets import (
-    CONNECTING,
     SocketPath,
     ip_unavailable,
 )
@@ -52,9 +52,10 @@ class _ByPython(Transport):
 
     source = "Python's library reference: multiprocessing"
     groups = ("python",)
+    overlaps = True
 
     def rejects_driver(self, driver: Loop) -> str | None:
-        return None if driver == "python" else "Python by nature: there is no native loop"
+        return no_native_loop(driver, "Python by nature: there is no native loop")
 
 
 class PickleQueueLink(Link):
@@ -151,7 +152,7 @@ class MpConnection(_ByPython):
     summary = "multiprocessing.connection over a UNIX socket file"
     waits = "blocks in read"
     mediums = ("unix-stream", "socket-file")
-    workloads = CONNECTING
+    connects = True
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         path = SocketPath(workspace.directory, "listener")
@@ -165,7 +166,7 @@ class MpConnectionInet(_ByPython):
     summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
     waits = "blocks in read"
     mediums = ("tcp4", "nagle")
-    workloads = CONNECTING
+    connects = True
 
     def unavailable(self) -> str | None:
         return ip_unavailable(socket.AF_INET, "127.0.0.1")

@@ -110,6 +110,7 @@ class Pipe(Transport):
     source = "pipe(7)"
     groups: ClassVar[tuple[str, ...]] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
+    overlaps = True
 
     def system_limits(self) -> Mapping[str, str]:
         return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})

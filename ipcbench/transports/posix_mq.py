@@ -85,6 +85,7 @@ class PosixMq(Transport):
     source = "mq_overview(7)"
     groups = ("posix",)
     mediums = ("posix-mq",)
+    overlaps = True
     leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:

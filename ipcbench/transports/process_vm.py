@@ -19,6 +19,7 @@ from ipcbench.transports.base import (
     Workspace,
     buffer_pair,
     message_buffer,
+    no_native_loop,
 )
 
 
@@ -27,7 +28,7 @@ class AttachLink(Link):
 
     def __init__(self, traffic: Traffic) -> None:
         self._size_bytes = traffic.message_size_bytes
-        self._echoes = traffic.echoes
+        self._alternates = traffic.alternates
         # Made before the fork: it lies at the same address in the server, which has its own copy.
         self._servers = message_buffer(self._size_bytes)
         self._to_server, self._to_client = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
@@ -55,7 +56,7 @@ class AttachLink(Link):
             read()
 
         return Endpoint(
-            send=send if self._echoes else send_when_wanted,
+            send=send if self._alternates else send_when_wanted,
             receive=receive,
             outgoing=outgoing,
             incoming=incoming,
@@ -64,8 +65,8 @@ class AttachLink(Link):
     def server(self) -> Endpoint:
         os.write(self._telling, os.getpid().to_bytes(8))
         self._close_once("_telling")
-        to_server, to_client, echoes = self._to_server, self._to_client, self._echoes
-        if not echoes:
+        to_server, to_client = self._to_server, self._to_client
+        if not self._alternates:
 
             def receive() -> None:
                 os.eventfd_write(to_client, 1)  # what came before is done with, and may be replaced
@@ -122,7 +123,7 @@ class ProcessVm(Transport):
         return None
 
     def rejects_driver(self, driver: Loop) -> str | None:
-        return None if driver == "python" else "there is no loop in C for copies between processes"
+        return no_native_loop(driver, "there is no loop in C for copies between processes")
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         return AttachLink(traffic)

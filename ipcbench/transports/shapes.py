@@ -53,8 +53,8 @@ class CounterShape(NamedTuple):
 class DirectionShape(NamedTuple):
     """One direction through shared memory: slots from `offset` on, `stride` bytes apart.
 
-    `filled` counts slots, `free` counts parts of `part_slots` slots; None where strict alternation
-    keeps the one slot free.
+    `filled` counts slots, `free` counts parts of `part_slots` slots; None where replies keep
+    the slots free.
     """
 
     offset: int

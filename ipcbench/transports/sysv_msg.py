@@ -44,6 +44,7 @@ class SysvMsg(Transport):
     source = "msgop(2), sysvipc(7)"
     groups = ("sysv",)
     mediums = ("sysv-msg",)
+    overlaps = True
     leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:

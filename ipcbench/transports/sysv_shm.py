@@ -102,6 +102,7 @@ class SysvShm(Transport):
     source = "shmget(2), semop(2)"
     groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
     mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
+    overlaps = True
     leftovers = _SEMAPHORES
 
     def unavailable(self) -> str | None:
@@ -163,7 +164,7 @@ class SysvSem(Transport):
     groups = ("sysv",)
     mediums = ("sysv-sem",)
     leftovers = _SEMAPHORES
-    workloads = ("latency",)
+    streams = False
     carries_payload = False
 
     def unavailable(self) -> str | None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from ipcbench.transports.base import CORE, Link, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.sockets import (
-    CONNECTING,
     SUN_PATH_BYTES,
     Address,
     SocketLink,
@@ -64,7 +63,8 @@ class Unix(Transport):
     source = "unix(7)"
     groups = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
-    workloads = CONNECTING
+    overlaps = True
+    connects = True
 
     def system_limits(self) -> Mapping[str, str]:
         return {"sun_path": f"{SUN_PATH_BYTES} bytes, the closing NUL included"} | known(
@@ -84,7 +84,8 @@ class UnixSeqpacket(Transport):
     source = "unix(7)"
     groups = ("sockets",)
     mediums = ("unix-seqpacket", "socket-file")
-    workloads = CONNECTING
+    overlaps = True
+    connects = True
 
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "SOCK_SEQPACKET of AF_UNIX needs Linux"
@@ -108,7 +109,8 @@ class UnixAbstract(Transport):
     source = "unix(7)"
     groups = ("sockets",)
     mediums = ("unix-stream", "abstract-name")
-    workloads = CONNECTING
+    overlaps = True
+    connects = True
 
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "abstract names need Linux"
@@ -126,6 +128,7 @@ class Socketpair(Transport):
     source = "socketpair(2), unix(7)"
     groups = ("sockets",)
     mediums = ("unix-stream", "no-name")
+    overlaps = True
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -24,6 +24,8 @@ from ipcbench.workloads import WORKLOADS, Workload
 
 MECHANISMS = [transport for transport in transports() if not transport.is_control]
 MESSAGES = 10
+TRAFFIC = ("replies", "streams", "overlaps", "connects", "carries_payload")
+"""What a transport says of the traffic that it can carry."""
 
 
 class Swapped(Transport):
@@ -32,7 +34,7 @@ class Swapped(Transport):
     def __init__(self, named: Transport, is_really: Transport) -> None:
         self._really = is_really
         self.mediums = named.mediums
-        for name in ("name", "summary", "waits", "copies", "source", "groups", "workloads"):
+        for name in ("name", "summary", "waits", "copies", "source", "groups", *TRAFFIC):
             setattr(self, name, getattr(named, name))
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
@@ -49,7 +51,7 @@ def _named(name: str) -> Transport:
 
 def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
     transport = get_transport(name)
-    size = (1 if workload == "connect" else 64) if transport.carries_payload else 0
+    size = transport.size_of(workload, 64)
     with Pair(Case(workload, name, size), None, Workspace(directory)) as pair:
         pair.run(MESSAGES)
         return pair.inspect()
@@ -65,7 +67,7 @@ def _register(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_transport_is_proved_in_every_workload(
     transport: Transport, workload: Workload, tmp_path: Path
 ) -> None:
-    if workload not in transport.workloads:
+    if not transport.has(workload):
         pytest.skip(f"{transport.name} has no {workload}")
     _named(transport.name)
     finding = _inspect(transport.name, workload, tmp_path)

@@ -12,7 +12,7 @@ from ipcbench.transports.base import Traffic, Transport, Unavailable, Workspace
 from ipcbench.transports.parts import sockets
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.registry import get_transport, transports
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, Workload
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ def test_what_goes_over_ip_is_known() -> None:
 def test_all_that_goes_over_ip_is_bound_to_loopback_only(
     transport: Transport, workload: Workload, tmp_path: Path
 ) -> None:
-    if workload not in transport.workloads:
+    if not transport.has(workload):
         pytest.skip(f"{transport.name} has no {workload}")
     if reason := transport.unavailable():
         pytest.skip(reason)
     before = _bound_here()
-    size = DEFINITIONS[workload].fixed_size_bytes or 64
+    size = transport.size_of(workload, 64)
     link = transport.link(Traffic(size, workload), Workspace(tmp_path))
     try:
         bound = {inode: at for inode, at in _bound_here().items() if inode not in before}

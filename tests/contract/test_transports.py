@@ -14,26 +14,35 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never, cast
 
 import pytest
 
 from ipcbench.case import LOOPS, Case, Loop
-from ipcbench.errors import PeerDied
-from ipcbench.measure import peer
+from ipcbench.errors import LaunchFailed, PeerDied
+from ipcbench.measure import drivers, peer
 from ipcbench.measure.drivers import native
-from ipcbench.measure.pair import Pair
+from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.payload import Payloads
 from ipcbench.system.scratch import outstanding
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport, transports
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.transports.shapes import (
+    CopyShape,
+    DatagramShape,
+    NothingShape,
+    QueueShape,
+    SlotsShape,
+    StreamShape,
+)
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Definition, Workload
 from tests.contract.ends import driven_by, server_pid
 
 _T = TypeVar("_T")
 
 SIZES = (0, 1, 64, 4096, 65_537, 1_000_003)
 MESSAGES = 20
+BURST = 4
 PATIENCE_S = 20
 NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
@@ -42,9 +51,7 @@ MECHANISMS = [transport for transport in transports() if not transport.is_contro
 
 
 def _runnable(transport: Transport, loop: Loop = "python") -> Transport:
-    reason = transport.unavailable() or transport.rejects_driver(loop)
-    if reason is None and loop == "native":
-        reason = native.unavailable()
+    reason = transport.unavailable() or drivers.unavailable(loop)
     if reason is not None:
         pytest.skip(f"{transport.name}, {loop} loop: {reason}")
     return transport
@@ -57,13 +64,9 @@ def _joined(
     """Client and server endpoints of one link, both in this process."""
     if size == 0 and transport.carries_payload:
         pytest.skip("0 bytes are for what only signals")
-    if workload == "connect" and loop == "native":
-        pytest.skip("connections are made by the loop in Python only")
-    if workload not in transport.workloads:
-        pytest.skip(f"{transport.name} has no {workload}")
     if not transport.carries_payload and size:
         pytest.skip(f"{transport.name} carries no payload")
-    if reason := transport.rejects(Traffic(size, workload)):
+    if reason := refused(Case(workload, transport.name, size, loop)):
         pytest.skip(reason)
     link = _runnable(transport, loop).link(Traffic(size, workload), Workspace(directory))
     try:
@@ -182,6 +185,85 @@ def test_a_sender_waits_for_a_slow_receiver_and_nothing_is_dropped(
     assert numbers == list(range(count))
 
 
+@pytest.fixture
+def burst(monkeypatch: pytest.MonkeyPatch) -> Workload:
+    """A workload that isn't there yet: more than one message is in flight before a reply."""
+    row = DEFINITIONS["latency"]._replace(in_flight=BURST)
+    name: Workload = "burst"  # type: ignore[assignment]
+    monkeypatch.setitem(cast("dict[Workload, Definition]", DEFINITIONS), name, row)
+    knows = native.rejects  # it fails for a workload that it doesn't know
+    monkeypatch.setattr(native, "rejects", lambda one: None if one == name else knows(one))
+    return name
+
+
+@pytest.mark.parametrize("size", [0, 1, 64, 65_537])
+def test_messages_in_flight_arrive_whole_and_in_order_or_are_refused(
+    mechanism: Transport, loop: Loop, size: int, burst: Workload, tmp_path: Path
+) -> None:
+    if reason := mechanism.rejects(Traffic(size, burst)):
+        link_is_made = mechanism.overlaps and mechanism.rejects(Traffic(size, "latency")) is None
+        assert not link_is_made
+        pytest.skip(reason)
+    payloads = Payloads()
+    with _joined(mechanism, size, burst, tmp_path, loop) as (client, server):
+        for _ in range(MESSAGES):
+            sent = []
+
+            def take() -> list[bytes]:
+                taken = []
+                for _ in range(BURST):
+                    server.receive()
+                    taken.append(bytes(server.incoming))
+                return taken
+
+            # Small ones are all in flight before the first is received.
+            taking = _in_thread(take) if size > 64 else None
+            for _ in range(BURST):
+                payloads.fill(client.outgoing)
+                client.send()
+                sent.append(bytes(client.outgoing))
+            received = take() if taking is None else taking.result(PATIENCE_S)
+            assert received == sent
+            replying = _in_thread(server.send)
+            client.receive()
+            assert client.incoming == client.outgoing
+            replying.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("size", [0, 64])
+def test_replies_in_flight_arrive_whole_and_in_order(
+    mechanism: Transport, loop: Loop, size: int, burst: Workload, tmp_path: Path
+) -> None:
+    payloads = Payloads()
+    with _joined(mechanism, size, burst, tmp_path, loop) as (client, server):
+        for _ in range(MESSAGES):
+            sent = []
+            for _ in range(BURST):
+                payloads.fill(client.outgoing)
+                client.send()
+                sent.append(bytes(client.outgoing))
+            for _ in range(BURST):
+                server.receive()
+                server.send()
+            for message in sent:
+                client.receive()
+                assert client.incoming == message
+
+
+def test_a_workload_that_a_transport_lacks_is_refused_before_anything_is_made(
+    transport: Transport, loop: Loop, burst: Workload, tmp_path: Path
+) -> None:
+    for workload in (*WORKLOADS, burst):
+        case = Case(workload, transport.name, transport.size_of(workload, 64), loop)
+        if refused(case):
+            with pytest.raises(LaunchFailed, match="can't be measured: ") as raised:
+                Pair(case, None, Workspace(tmp_path))
+            assert len(str(raised.value).splitlines()) == 1
+        elif not transport.has(workload):
+            pytest.fail(f"{transport.name} has no {workload}, and doesn't refuse it")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_server_of_a_latency_link_sends_back_its_own_buffer(
     mechanism: Transport, loop: Loop, tmp_path: Path
 ) -> None:
@@ -198,12 +280,45 @@ def test_the_server_of_a_latency_link_sends_back_its_own_buffer(
 def test_buffers_are_of_the_exact_size_and_facts_name_their_unit(
     transport: Transport, loop: Loop, workload: Workload, tmp_path: Path
 ) -> None:
-    size = (1 if workload == "connect" else 1000) if transport.carries_payload else 0
+    size = transport.size_of(workload, 1000)
     with _joined(transport, size, workload, tmp_path, loop) as ends:
         for end in ends:
             assert len(end.outgoing) == len(end.incoming) == size
             assert all(name.endswith(("_bytes", "_count")) for name in end.facts)
             assert all(value > 0 for value in end.facts.values())
+
+
+def test_a_driver_may_make_an_ends_descriptors_non_blocking(
+    mechanism: Transport, tmp_path: Path
+) -> None:
+    with _joined(mechanism, 64, "latency", tmp_path) as (client, server):
+        ours, theirs = _own_descriptors(client), _own_descriptors(server)
+        for descriptor in ours:
+            os.set_blocking(descriptor, False)
+        assert all(map(os.get_blocking, theirs))
+        client.close()
+        assert not any(map(_is_open, ours))
+
+
+def _own_descriptors(end: Endpoint) -> set[int]:
+    """The descriptors of a stream or a datagram socket that a driver may poll."""
+    match end.shape:
+        case StreamShape(_, reader, writer):
+            return {reader, writer}
+        case DatagramShape(_, descriptor):
+            return {descriptor}
+        case None | QueueShape() | SlotsShape() | NothingShape() | CopyShape():
+            pytest.skip("it is no stream of descriptors")
+        case _:
+            assert_never(end.shape)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -235,7 +350,7 @@ def test_the_summary_and_the_wait_are_one_line_each(
         assert text
         assert "\n" not in text
     assert len(transport.summary) <= 52  # a line of `ipcbench list` has 80 columns
-    assert transport.rejects(Traffic(64, workload)) is None
+    assert (transport.rejects(Traffic(64, workload)) is None) == transport.has(workload)
     assert get_transport(transport.name) is transport
 
 
@@ -257,10 +372,10 @@ def test_traffic_that_no_link_is_made_for_is_refused(
 def test_the_servers_death_is_noticed_in_the_middle_of_a_batch(
     mechanism: Transport, loop: Loop, workload: Workload, stop: signal.Signals, tmp_path: Path
 ) -> None:
-    if workload not in mechanism.workloads or (workload == "connect" and loop == "native"):
-        pytest.skip(f"{mechanism.name} has no {workload} with this loop")
-    size = (1 if workload == "connect" else 64) if mechanism.carries_payload else 0
-    case = Case(workload, _runnable(mechanism, loop).name, size, loop, "free")
+    case = Case(workload, mechanism.name, mechanism.size_of(workload, 64), loop, "free")
+    if reason := refused(case):
+        pytest.skip(reason)
+    _runnable(mechanism, loop)
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(10)
         server = server_pid(pair)
@@ -309,8 +424,10 @@ def test_a_servers_death_that_is_seen_as_its_pair_is_closed_leaves_nothing(
 def test_the_clients_death_ends_the_server(
     mechanism: Transport, loop: Loop, tmp_path: Path
 ) -> None:
-    size = 64 if mechanism.carries_payload else 0
-    case = Case("latency", _runnable(mechanism, loop).name, size, loop, "free")
+    case = Case("latency", mechanism.name, mechanism.size_of("latency", 64), loop, "free")
+    if reason := refused(case):
+        pytest.skip(reason)
+    _runnable(mechanism, loop)
     reader, writer = os.pipe()
     client = os.fork()
     if client == 0:

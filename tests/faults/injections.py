@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipcbench.case import Loop
-from ipcbench.measure.drivers import native
+from ipcbench.case import LOOPS, Case, Loop
+from ipcbench.measure import drivers
 from ipcbench.transports.registry import get_transport, transports
 from ipcbench.workloads import WORKLOADS, Workload
 
@@ -83,12 +83,14 @@ def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
     """Workloads that both transports support; a sampled burst exists only in latency."""
     if phase == "sampled burst":
         return ["latency"]
-    return [one for one in WORKLOADS if all(one in get_transport(n).workloads for n in names)]
+    return [one for one in WORKLOADS if all(get_transport(n).has(one) for n in names)]
 
 
 def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
-    """Loops that both transports support; connections are made in Python only."""
-    limited = any(get_transport(name).rejects_driver("native") for name in names)
-    if limited or workload == "connect" or native.unavailable() is not None:
-        return ["python"]
-    return ["python", "native"]
+    """Loops that are here and can drive both transports."""
+    return [
+        loop
+        for loop in LOOPS
+        if drivers.unavailable(loop) is None
+        and all(drivers.rejects(Case(workload, name, 1, loop)) is None for name in names)
+    ]

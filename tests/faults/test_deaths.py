@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.measure.drivers import native
+from ipcbench.measure import drivers
 from ipcbench.results import store
 from ipcbench.transports.registry import get_transport, transports
 from tests.command import environment
@@ -125,14 +125,15 @@ def _finished_launches(path: Path, of: str = "") -> int:
 
 def _hardest(name: str) -> tuple[str, ...]:
     """What to run where nothing but the end counts: the loop in C, which no bytecode breaks."""
-    limited = native.unavailable() or get_transport(name).rejects_driver("native")
+    case = Case("latency", name, 64, "native")
+    limited = drivers.unavailable("native") or drivers.rejects(case)
     return "--sizes=64", "--workloads=latency", f"--loop={'python' if limited else 'native'}"
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_a_killed_server_fails_its_case_with_the_reason(name: str, tmp_path: Path) -> None:
     # The contract tests kill servers over every loop and workload; here is the way to the table.
-    streams = "throughput" in get_transport(name).workloads and MECHANISMS.index(name) % 2
+    streams = get_transport(name).has("throughput") and MECHANISMS.index(name) % 2
     workload = f"--workloads={'throughput' if streams else 'latency'}"
     options = (name, *_hardest(name), workload)
     with _comparing(*options, *SLOW, cwd=tmp_path) as driver:

@@ -29,7 +29,7 @@ from tests.command import environment
 LISTENING = [
     transport.name
     for transport in transports()
-    if "connect" in transport.workloads and not getattr(transport, "nagle", False)
+    if transport.has("connect") and not getattr(transport, "nagle", False)
 ]
 UDP = ["inet-udp", "inet6-udp"]
 WORKLOADS: tuple[Workload, ...] = ("latency", "throughput", "connect")

@@ -70,6 +70,13 @@ def _refused(*arguments: str, cwd: Path) -> str:
         (["--budget", "1s"], "a budget of 1 s fits no round of 26 cases"),
         (["--against", "none"], "there is no baseline 'none'; none was saved here"),
         (["--save", "../x"], "baseline name '../x' can't be a file's"),
+        (
+            ["pipe", "--workloads", "connect"],
+            "connect: pipe makes no connections; name one of unix,",
+        ),
+        (["pipe", "--workloads", "latency,connect"], "compare unix --workloads connect"),
+        (["sysv-sem", "--workloads", "throughput"], "throughput: sysv-sem can't stream"),
+        (["memcpy", "--workloads", "latency"], "latency: memcpy sends nothing back"),
         (["--no-such-option"], "unrecognized arguments: --no-such-option; see ipcbench"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

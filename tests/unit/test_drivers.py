@@ -3,6 +3,7 @@
 import select
 from array import array
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -10,9 +11,10 @@ from ipcbench.case import Case
 from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Acknowledgement, Channel, NoAcknowledgement
 from ipcbench.measure.drivers import blocking, native
+from ipcbench.measure.peer import ForkedPeer
 from ipcbench.transports.base import Endpoint, Traffic, Workspace
 from ipcbench.transports.registry import get_transport
-from ipcbench.workloads import WORKLOADS
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 
 class Noting:
@@ -39,20 +41,20 @@ class Noting:
 
 def test_a_batch_of_round_trips_is_acknowledged_after_its_last_reply() -> None:
     noting = Noting()
-    assert blocking.Client(noting.endpoint, replies=True).batch(2, noting) > 0
+    assert blocking.Client(noting.endpoint, "latency").batch(2, noting) > 0
     assert noting.calls == ["send", "receive", "send", "receive", "acknowledged"]
 
 
 def test_a_stream_is_acknowledged_once() -> None:
     noting = Noting()
-    assert blocking.Client(noting.endpoint, replies=False).batch(2, noting) > 0
+    assert blocking.Client(noting.endpoint, "throughput").batch(2, noting) > 0
     assert noting.calls == ["send", "send", "acknowledged"]
 
 
-@pytest.mark.parametrize("replies", [True, False])
-def test_a_server_looks_at_a_message_before_it_replies(replies: bool) -> None:
-    noting = Noting()
-    server = blocking.Server(noting.endpoint, replies=replies)
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_a_server_looks_at_a_message_before_it_replies(workload: Workload) -> None:
+    noting, replies = Noting(), DEFINITIONS[workload].replies
+    server = blocking.Server(noting.endpoint, workload)
     server.exchange(lambda: noting.calls.append("look"))
     server.serve(1)
     assert noting.calls == [
@@ -63,7 +65,7 @@ def test_a_server_looks_at_a_message_before_it_replies(replies: bool) -> None:
 
 def test_an_end_has_its_endpoints_facts_and_closes_it() -> None:
     noting = Noting()
-    client = blocking.Client(noting.endpoint, replies=True)
+    client = blocking.Client(noting.endpoint, "latency")
     assert client.facts == {"queues_count": 1}
     noting.endpoint.facts = {"queues_count": 2}
     assert client.facts == {"queues_count": 2}
@@ -74,17 +76,23 @@ def test_an_end_has_its_endpoints_facts_and_closes_it() -> None:
 
 def test_a_case_chooses_its_driver(tmp_path: Path) -> None:
     link = get_transport("null").link(Traffic(8, "latency"), Workspace(tmp_path))
-    python = drivers.client(Case("latency", "null", 8, "python"), link)
+    peer = ForkedPeer(_nobody, _nobody)
+    python = drivers.client(Case("latency", "null", 8, "python"), link, peer)
     assert type(python) is blocking.Client
     assert python.batch(3, NoAcknowledgement()) > 0
     if native.unavailable() is None:
-        compiled = drivers.client(Case("latency", "null", 8, "native"), link)
+        compiled = drivers.client(Case("latency", "null", 8, "native"), link, peer)
         assert type(compiled) is native.Client
         samples = array("q", bytes(8 * 3))
         compiled.sample(samples)
         assert compiled.batch(3, NoAcknowledgement()) > 0
         compiled.close()
     python.close()
+    peer.close()
+
+
+def _nobody(*_: object) -> NoReturn:
+    raise AssertionError("nobody is started")
 
 
 def test_the_loop_in_c_makes_no_connections() -> None:

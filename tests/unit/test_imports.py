@@ -18,7 +18,7 @@ ROOMS = {
     "checks": {"run", "measure", "analysis", "evidence", "results", "system", "transports"},
     "fleet": {"run", "results", "system"},
     "run": {
-        *("measure.tether", "measure.drivers.native", "progress.warnings", "analysis.precision"),
+        *("measure.tether", "measure.drivers", "progress.warnings", "analysis.precision"),
         *("results", "system", "transports"),
     },
     "progress": {"analysis"},

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ipcbench.case import Case
+from ipcbench.measure import drivers
 from ipcbench.measure.drivers import native
 from ipcbench.transports.registry import transports
 from tests.command import ROOT
@@ -142,7 +144,9 @@ import _native
 sys.modules["ipcbench.measure._native"] = _native
 
 from ipcbench.measure.control import NoAcknowledgement
-from ipcbench.measure.drivers.native import Client, NativeEndpoint, Server, rejects
+from ipcbench.measure.drivers.native import Client, NativeEndpoint, Server
+from ipcbench.measure.drivers import rejects
+from ipcbench.case import Case
 from ipcbench.transports.registry import transports
 from ipcbench.transports.base import Traffic, Workspace
 
@@ -163,9 +167,9 @@ def exchange(transport, traffic, directory):
     opening = there(lambda: ends.update(server=NativeEndpoint(link.server())))
     near = NativeEndpoint(link.client())
     assert type(near.core) is _native.Endpoint
-    client = Client(near, replies=traffic.echoes)
+    client = Client(near, traffic.workload)
     opening.join()
-    server = Server(ends["server"], replies=traffic.echoes)
+    server = Server(ends["server"], traffic.workload)
     alone, count = transport.is_control, 30 if transport.spins else 200
     sampled = 10 if traffic.echoes else 0
     serving = None if alone else there(server.serve, count + sampled)
@@ -179,9 +183,9 @@ def exchange(transport, traffic, directory):
     link.close()
 
 for transport in transports():
-    if transport.unavailable() is None and transport.rejects_driver("native") is None:
+    if transport.unavailable() is None:
         for workload in transport.workloads:
-            if not rejects(workload):
+            if not rejects(Case(workload, transport.name, 8, "native")):
                 for size in (1000, 8) if transport.carries_payload else (0,):
                     with tempfile.TemporaryDirectory() as directory:
                         exchange(transport, Traffic(size, workload), Path(directory))
@@ -225,9 +229,9 @@ def test_the_loops_run_clean_under_address_and_undefined_behaviour_sanitizers(
     expected = [
         f"{transport.name} {workload}"
         for transport in transports()
-        if transport.unavailable() is None and transport.rejects_driver("native") is None
+        if transport.unavailable() is None
         for workload in transport.workloads
-        if not native.rejects(workload)
+        if not drivers.rejects(Case(workload, transport.name, 8, "native"))
         for _ in range(2 if transport.carries_payload else 1)
     ]
     assert done.stdout.splitlines() == [*expected, "done"], done.stderr

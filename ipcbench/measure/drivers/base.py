@@ -4,13 +4,26 @@ A driver owns its end of the link. The rules:
 
 - Only the work of the workload is between two clock reads. A time ends, for round trips, with the
   last reply; for a stream, with the receiver's acknowledgement of the last message.
+- A driver runs the workloads that it names, and refuses the others: it chooses its loops by a
+  `match` that ends in `assert_never`, so that a new one is never run in the way of another.
 - A client or server is made after the fork and on its CPU, with all that drives it: an event loop,
   its self-pipe, a thread. What is made before the fork is shared with the other end, and the
   kernel's tables then show it as one more medium.
-- The death of the peer is the driver's to deliver: it ends any wait with `PeerDied`. A blocking
-  driver need do nothing, since SIGCHLD's handler raises in it. An event loop catches what a handler
-  raises, and only logs it: it has to watch the peer's descriptor (`Peer.fileno`), and to end its
-  task when that gets readable.
+- What a driver imports, `drivers.load` imports before the fork: an import shares no descriptor, and
+  neither end then waits for it, nor has memory of its own for it.
+- The descriptors of an end are its driver's, and so is their mode: it may make a stream's or a
+  datagram socket's non-blocking, and need not set them back, since the other end has an open file
+  description of its own (open(2)). An eventfd is one for both ends: its mode stays as it is.
+- What a signal handler raises ends any wait of an end and comes out of the driver's call as it was
+  raised: at the client `PeerDied`, from SIGCHLD's handler, and `Interrupted`, from those of the
+  signals that end a run. A blocking driver need do nothing. Nothing is run with the end after
+  that; it is only closed.
+- An event loop catches what a handler raises in a callback, and only logs it. Its exception handler
+  has to keep that error, and to stop the loop; the driver's call then raises it. To cancel the task
+  is not enough: where the handler raises in the loop before a callback is called, that callback is
+  lost, and a cancellation that waits for it is never delivered. An error may come out of the loop
+  itself, too: the loop isn't run again, and the coroutine is closed. It also watches the peer's
+  descriptor (`Peer.fileno`), since a signal may come just before it waits.
 """
 
 from array import array
@@ -67,7 +80,11 @@ class Client(End, Protocol):
         """Fills the array with the times of single round trips."""
 
     def exchange(self) -> None:
-        """Sends one message, untimed, and receives the reply if the workload has replies."""
+        """Sends one message, untimed, and does what the workload does before the next one.
+
+        So the check goes in the workload's own pattern: a reply is received after as many messages
+        as in a timed batch, and a stream doesn't wait.
+        """
 
 
 class Server(End, Protocol):
@@ -77,7 +94,7 @@ class Server(End, Protocol):
         """Receives this many messages, and replies if the workload has replies."""
 
     def exchange(self, look: Callable[[], None]) -> None:
-        """Receives one message, calls `look` while `incoming` has it, and replies.
+        """Receives one message, calls `look` while `incoming` has it, and replies if it is due.
 
         In this order, since with the reply the next message may already overwrite it.
         """

@@ -8,10 +8,11 @@ counts without making an object, and there is no error handling. The contract of
 from collections.abc import Callable, Mapping
 from itertools import repeat
 from time import perf_counter, perf_counter_ns
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 from ipcbench.measure.drivers.base import Acknowledged, Samples
 from ipcbench.transports.base import Endpoint
+from ipcbench.workloads import Workload
 
 
 def client_latency(endpoint: Endpoint, messages: int) -> float:
@@ -69,15 +70,25 @@ def server_throughput(endpoint: Endpoint, messages: int) -> None:
         receive()
 
 
+def takes_turns(workload: Workload) -> bool:
+    """Whether the loops run the workload as round trips; else as a stream. They know no other."""
+    match workload:
+        case "latency" | "connect":
+            return True
+        case "throughput":
+            return False
+        case _:
+            assert_never(workload)
+
+
 class End:
     """One end over an endpoint whose calls block."""
 
     collects_garbage: ClassVar[bool] = False
 
-    def __init__(self, endpoint: Endpoint, *, replies: bool) -> None:
-        """`replies` is whether the workload has them."""
+    def __init__(self, endpoint: Endpoint, workload: Workload) -> None:
         self._endpoint = endpoint
-        self._replies = replies
+        self._takes_turns = takes_turns(workload)
         self.outgoing = endpoint.outgoing
         self.incoming = endpoint.incoming
 
@@ -96,7 +107,7 @@ class Client(End):
 
     def batch(self, messages: int, acknowledged: Acknowledged) -> float:
         """Times a batch; see `drivers.base`."""
-        if not self._replies:
+        if not self._takes_turns:
             return client_throughput(self._endpoint, messages, acknowledged.wait)
         elapsed = client_latency(self._endpoint, messages)
         acknowledged.wait()
@@ -107,9 +118,9 @@ class Client(End):
         client_latency_sampled(self._endpoint, samples_ns)
 
     def exchange(self) -> None:
-        """Sends one message and receives its reply."""
+        """Sends one message, and in turns receives its reply."""
         self._endpoint.send()
-        if self._replies:
+        if self._takes_turns:
             self._endpoint.receive()
 
 
@@ -118,14 +129,14 @@ class Server(End):
 
     def serve(self, messages: int) -> None:
         """Serves a batch; see `drivers.base`."""
-        if self._replies:
+        if self._takes_turns:
             server_latency(self._endpoint, messages)
         else:
             server_throughput(self._endpoint, messages)
 
     def exchange(self, look: Callable[[], None]) -> None:
-        """Receives one message, calls `look`, and replies."""
+        """Receives one message, calls `look`, and in turns replies."""
         self._endpoint.receive()
         look()
-        if self._replies:
+        if self._takes_turns:
             self._endpoint.send()

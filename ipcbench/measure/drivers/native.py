@@ -1,14 +1,16 @@
 """The timed loops in C, if the extension `_native` was built; `blocking` documents them."""
 
+from typing import assert_never
+
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.drivers import blocking
 from ipcbench.measure.drivers.base import Acknowledged, Samples
 from ipcbench.transports.base import Endpoint
-from ipcbench.workloads import DEFINITIONS, Workload
+from ipcbench.workloads import Workload
 
 
 def unavailable() -> str | None:
-    """Why this installation has no native loop, and the remedy; None if it has one."""
+    """The reason why this installation has no native loop, and the remedy; None if it has one."""
     try:
         import ipcbench.measure._native  # noqa: F401  (whether it can be loaded is the question)
     except ImportError:
@@ -24,9 +26,18 @@ def rejects(workload: Workload) -> str | None:
 
     An endpoint that makes a connection for each message has no shape that they know.
     """
-    if DEFINITIONS[workload].quantity == "connection":
-        return "connections are made by the loop in Python only"
-    return None
+    match workload:
+        case "latency" | "throughput":
+            return None
+        case "connect":
+            return "connections are made by the loop in Python only"
+        case _:
+            assert_never(workload)
+
+
+def load() -> None:
+    """Imports the extension, if it was built; without it an endpoint says why there is none."""
+    unavailable()
 
 
 class NativeEndpoint(Endpoint):
@@ -59,13 +70,13 @@ class NativeEndpoint(Endpoint):
 class Client(blocking.Client):
     """The client of the loop in C; single messages are the endpoint's calls, also in C."""
 
-    def __init__(self, endpoint: NativeEndpoint, *, replies: bool) -> None:
-        super().__init__(endpoint, replies=replies)
+    def __init__(self, endpoint: NativeEndpoint, workload: Workload) -> None:
+        super().__init__(endpoint, workload)
         self._core = endpoint.core
 
     def batch(self, messages: int, acknowledged: Acknowledged) -> float:
         """Times a batch; see `drivers.base`."""
-        if not self._replies:
+        if not self._takes_turns:
             return self._core.client_throughput(messages, acknowledged.wait)
         elapsed = self._core.client_latency(messages)
         acknowledged.wait()
@@ -79,13 +90,13 @@ class Client(blocking.Client):
 class Server(blocking.Server):
     """The server of the loop in C; single messages are the endpoint's calls, also in C."""
 
-    def __init__(self, endpoint: NativeEndpoint, *, replies: bool) -> None:
-        super().__init__(endpoint, replies=replies)
+    def __init__(self, endpoint: NativeEndpoint, workload: Workload) -> None:
+        super().__init__(endpoint, workload)
         self._core = endpoint.core
 
     def serve(self, messages: int) -> None:
         """Serves a batch; see `drivers.base`."""
-        if self._replies:
+        if self._takes_turns:
             self._core.server_latency(messages)
         else:
             self._core.server_throughput(messages)

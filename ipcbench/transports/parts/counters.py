@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, assert_never
 
 from ipcbench.case import Loop
 from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_name
@@ -64,9 +64,15 @@ class SpinWords(Counters):
 def order_limit(loop: Loop) -> str | None:
     """The reason why a loop can't use words in shared memory on this CPU; None where it can."""
     machine = os.uname().machine
-    if loop == "native" or machine.lower() in _ORDERED_STORES:
-        return None
-    return f"on {machine} Python can't order its stores; use --loop native"
+    match loop:
+        case "native":
+            return None
+        case "python" if machine.lower() in _ORDERED_STORES:
+            return None
+        case "python":
+            return f"on {machine} Python can't order its stores; use --loop native"
+        case _:
+            assert_never(loop)
 
 
 class PosixSemaphores(Counters):

@@ -2,10 +2,11 @@
 
 Each direction is a ring of slots. The sender copies its private buffer into the next slot and
 increments `filled`; the receiver decrements `filled` and copies the slot into a private buffer: one
-copy in, one copy out. A latency link has one slot each way, which strict alternation keeps free. A
-throughput link has one bounded ring and a second counter, `free`, on which the sender waits. It
-counts parts of the ring: with counters in the kernel, giving each slot back separately would cost
-two more system calls a message.
+copy in, one copy out. Where there are replies, each way has as many slots as messages may be in
+flight, one where the ends take turns: the replies waited for keep them free. A stream has one
+bounded ring and a second counter, `free`, on which the sender waits. It counts parts of the ring:
+with counters in the kernel, giving each slot back separately would cost two more system calls a
+message.
 
 A transport chooses the memory (`Memory`) and the way to wait (`Counters`). The memory begins with a
 cache line for each counter that is a word in it; the slots follow.
@@ -139,7 +140,7 @@ class SlotsLink(Link):
         self._memory = memory
         self._counters = counters
         self._endpoints: list[Endpoint] = []
-        self._ring = Ring(1, 1) if self._echoes else ring(self._size_bytes)
+        self._ring = ring_of(traffic)
         try:
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
@@ -177,7 +178,7 @@ class SlotsLink(Link):
         to_server.attach(TO_SERVER_FILLED, None if self._echoes else TO_SERVER_FREE)
         to_client = None
         if self._echoes:
-            start = _HEADER_BYTES + stride
+            start = _HEADER_BYTES + self._ring.slots * stride
             to_client = _Direction(
                 self._counters, whole, start, stride, self._ring, self._size_bytes
             )
@@ -283,14 +284,22 @@ class _Direction:
     def sender(self, message: memoryview) -> Callable[[], None]:
         """Makes a call that puts the message into the next slot."""
         publish = self._filled.increase
-        if self._free is None:
-            (slot,) = self._slots
+        if self._free is None and len(self._slots) == 1:
+            (only,) = self._slots
 
             def send_in_turn() -> None:
-                slot[WHOLE] = message
+                only[WHOLE] = message
                 publish()
 
             return send_in_turn
+        if self._free is None:
+            free_slot = cycle(self._slots).__next__
+
+            def send_into_free() -> None:
+                free_slot()[WHOLE] = message
+                publish()
+
+            return send_into_free
 
         claim, next_slot = self._free.decrease, self._marking(0)
 
@@ -306,14 +315,22 @@ class _Direction:
     def receiver(self, message: memoryview) -> Callable[[], None]:
         """Makes a call that takes the message out of the next slot."""
         wait = self._filled.decrease
-        if self._free is None:
-            (slot,) = self._slots
+        if self._free is None and len(self._slots) == 1:
+            (only,) = self._slots
 
             def receive_in_turn() -> None:
                 wait()
-                message[WHOLE] = slot
+                message[WHOLE] = only
 
             return receive_in_turn
+        if self._free is None:
+            filled_slot = cycle(self._slots).__next__
+
+            def receive_from_filled() -> None:
+                wait()
+                message[WHOLE] = filled_slot()
+
+            return receive_from_filled
 
         give_back, next_slot = self._free.increase, self._marking(-1)
 
@@ -338,14 +355,20 @@ def slot_stride(size_bytes: int) -> int:
     return -(-size_bytes // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 
 
+def ring_of(traffic: Traffic) -> Ring:
+    """Size of the slots of one direction: all that may be in flight, or the ring of a stream."""
+    if traffic.echoes and traffic.in_flight is not None:
+        return Ring(1, traffic.in_flight)
+    return ring(traffic.message_size_bytes)
+
+
 def ring(size_bytes: int) -> Ring:
-    """Size of a throughput ring: at most 2 MiB, but 2 to 256 slots, in parts of equal size."""
+    """Size of a stream's ring: at most 2 MiB, but 2 to 256 slots, in parts of equal size."""
     slots = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
     return Ring(min(_PARTS, slots), max(1, slots // _PARTS))
 
 
 def memory_size(traffic: Traffic) -> int:
     """Bytes of shared memory that a link for this traffic takes."""
-    size = traffic.message_size_bytes
-    slots = 2 if traffic.echoes else ring(size).slots
-    return _HEADER_BYTES + slots * slot_stride(size)
+    slots = ring_of(traffic).slots * (2 if traffic.echoes else 1)
+    return _HEADER_BYTES + slots * slot_stride(traffic.message_size_bytes)

@@ -32,7 +32,6 @@ from ipcbench.transports.base import (
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
-from ipcbench.workloads import Workload
 
 Address = str | tuple[Any, ...]
 """Address that a socket connects to: a path, or getsockname() of the listener."""
@@ -47,8 +46,6 @@ NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, with a timeout of 0."""
 _UNIX_OVERHEAD_BYTES = 32
 """Overhead of a UNIX datagram or record: its length is at most the send buffer less this."""
-CONNECTING: tuple[Workload, ...] = ("latency", "throughput", "connect")
-"""Workloads of a transport that makes connections."""
 
 
 def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool) -> Endpoint:
