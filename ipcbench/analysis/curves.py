@@ -32,9 +32,9 @@ def timed(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def streamed(cases: pd.DataFrame) -> pd.DataFrame:
-    """The measured streams that carry payload: `timed`, `bytes_per_s` and its interval."""
+    """The cases with a bandwidth that carry payload: `timed`, `bytes_per_s` and its interval."""
     kept = timed(cases)
-    kept = kept[(kept["workload"] == "throughput") & (kept["message_size_bytes"] > 0)]
+    kept = kept[kept["throughput_bytes_per_s"].notna() & (kept["message_size_bytes"] > 0)]
     size = kept["message_size_bytes"]
     return kept.assign(
         bytes_per_s=size / kept["time_median_s"],

@@ -1,7 +1,7 @@
 """The pandas frames that every reporter reads: one row a launch, and one row a case."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Launch
 from ipcbench.results.store import Results
-from ipcbench.workloads import WORKLOADS
+from ipcbench.workloads import DEFINITIONS, WORKLOADS
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -41,9 +41,6 @@ COSTS = tuple(
 
 Page faults are those of all batches of a launch.
 """
-
-QUANTITIES = {"latency": "round_trip", "throughput": "message", "connect": "connection"}
-"""The thing that a case's times measure, by workload."""
 
 CASE_COLUMNS = (
     "case",
@@ -263,7 +260,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         MACHINE: group[MACHINE].iloc[0],
         "role": group["role"].iloc[0],
         "status": "measured",
-        "quantity": QUANTITIES[case.workload],
+        "quantity": DEFINITIONS[case.workload].quantity,
         "launches_count": len(group),
         "values_count": int(group["values_count"].sum()),
         "messages_count": int(group["messages_count"].sum()),
@@ -278,15 +275,30 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
-    if case.workload == "connect":
-        row["connections_per_s"] = 1 / across.median
-    if case.workload == "throughput":
-        row["throughput_messages_per_s"] = 1 / across.median
-        if row["role"] == "mechanism":
-            row["throughput_bytes_per_s"] = case.message_size_bytes / across.median
+    row |= _rates(case, across.median, moves_payload=row["role"] == "mechanism")
     row |= {name: group[name].median() for name in COSTS if name in group}
     row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
+
+
+def _rates(case: Case, time_s: float, *, moves_payload: bool) -> dict[str, float]:
+    """The columns with the rate of a workload whose times are of what is counted a second.
+
+    Only a one-way stream has a bandwidth: a time with an answer in it is not that of the payload.
+    """
+    definition = DEFINITIONS[case.workload]
+    match definition.quantity:
+        case "round_trip":
+            return {}
+        case "connection":
+            return {"connections_per_s": 1 / time_s}
+        case "message":
+            rates = {"throughput_messages_per_s": 1 / time_s}
+            if moves_payload and not definition.replies:
+                rates["throughput_bytes_per_s"] = case.message_size_bytes / time_s
+            return rates
+        case _:
+            assert_never(definition.quantity)
 
 
 def _percentiles(group: pd.DataFrame) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
+from ipcbench.workloads import DEFINITIONS
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
@@ -142,8 +143,9 @@ def asked_for(results: Measurements) -> bool:
 
 
 def traits(comparison: Comparison) -> Mapping[Dimension, str]:
-    """The value of a comparison in each dimension, but for the fixed size of `connect`."""
+    """The value of a comparison in each dimension, but for a size that its workload fixes."""
     case = comparison.subject
+    has_sizes = DEFINITIONS[case.workload].fixed_size_bytes is None
     every: dict[Dimension, str] = {
         "workload": case.workload,
         "other": comparison.other.transport,
@@ -153,9 +155,7 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
         "loop": case.loop,
     }
     return {
-        dimension: value
-        for dimension, value in every.items()
-        if dimension != "size" or case.workload != "connect"
+        dimension: value for dimension, value in every.items() if dimension != "size" or has_sizes
     }
 
 

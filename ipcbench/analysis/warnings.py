@@ -6,7 +6,7 @@ user did already and doesn't advise it again.
 
 import statistics
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from ipcbench.results.collection import Collection
 from ipcbench.results.store import RETRIED_KEY, Results
 from ipcbench.text import counted
 from ipcbench.units import display_percent
+from ipcbench.workloads import DEFINITIONS, Workload
 
 _UNSTABLE = 0.10
 _DRIFT = 0.10
@@ -65,7 +66,7 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
     for name, machine in counted[["case", "machine_key"]].drop_duplicates().itertuples(index=False):
         case = Case.parse(str(name))
         ceiling = medians.get(case._replace(transport="memcpy").id)
-        if ceiling is None or case.workload != "throughput":
+        if ceiling is None or not _takes_a_copy(case.workload):
             continue
         if medians[name] < ceiling / _SURELY_FASTER:
             says = (
@@ -73,6 +74,18 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
                 " don't believe it before you know why"
             )
             yield Objection("suspect", case.id, says, machine)
+
+
+def _takes_a_copy(workload: Workload) -> bool:
+    """Whether a time of this workload can't be less than that of one copy of the payload."""
+    quantity = DEFINITIONS[workload].quantity
+    match quantity:
+        case "message":
+            return True
+        case "round_trip" | "connection":  # which `memcpy` doesn't measure
+            return False
+        case _:
+            assert_never(quantity)
 
 
 def _imprecise(

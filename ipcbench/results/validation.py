@@ -20,6 +20,7 @@ from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
 from ipcbench.results.migration import FORMAT, READABLE, upgraded
 from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, like, number, one_of
 from ipcbench.text import printable
+from ipcbench.workloads import DEFINITIONS
 
 OUR_KEY = "ipcbench"
 """Top-level key of a file for the data that pyperf has no place for."""
@@ -40,8 +41,6 @@ _MOST_NAMES = 256
 _MOST_KEYS = 1_000
 """Distinct metadata names in one file; each is a column of the frame of launches."""
 _LARGEST_SIZE = 2**48
-_CONNECT_SIZE = 1
-"""Message size of every `connect` case, which exchanges one byte each way."""
 _LONGEST_NAME = 200
 _MOST_BRIEF = 60
 _MOST_BRIEF_ERROR = 300
@@ -345,8 +344,11 @@ def _case(name: object, where: str) -> Case:
         raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
-    if case.workload == "connect" and case.message_size_bytes != _CONNECT_SIZE:
-        raise _wrong(case.id, "message size", case.message_size_bytes, "the one byte of a connect")
+    fixed = DEFINITIONS[case.workload].fixed_size_bytes
+    if fixed is not None and case.message_size_bytes != fixed:
+        size = "one byte" if fixed == 1 else f"{fixed} bytes"
+        wanted = f"the {size} of a {case.workload}"
+        raise _wrong(case.id, "message size", case.message_size_bytes, wanted)
     return case
 
 
