@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from ipcbench.analysis.frame import MACHINE, histogram_of
+from ipcbench.analysis.frame import MACHINE, MEASURED, histogram_of
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.histogram import Histogram
+from ipcbench.results.metadata import MECHANISM
 
 CACHES = ("l1d", "l2", "l3")
 _PERCENTILE_STEPS = 10
@@ -23,7 +24,7 @@ _LABELLED_TAILS = (2.0, 10.0, 100.0, 1_000.0, 10_000.0)
 
 def timed(cases: pd.DataFrame) -> pd.DataFrame:
     """The measured mechanisms, with `low_s` and `high_s`: the interval of the time, or the time."""
-    kept = cases[(cases["status"] == "measured") & (cases["role"] == "mechanism")]
+    kept = cases[(cases["status"] == MEASURED) & (cases["role"] == MECHANISM)]
     kept = kept[(kept["time_median_s"] > 0).astype(bool)]
     return kept.assign(
         low_s=_or(kept, "time_interval_low_s", "time_median_s"),
@@ -48,7 +49,7 @@ def against_native(cases: pd.DataFrame) -> pd.DataFrame:
 
     `low` and `high` are the ratio's interval, or the ratio where it has none.
     """
-    kept = cases[(cases["time_to_native_ratio"].notna()) & (cases["role"] == "mechanism")]
+    kept = cases[(cases["time_to_native_ratio"].notna()) & (cases["role"] == MECHANISM)]
     return kept.assign(
         low=_or(kept, "time_to_native_low_ratio", "time_to_native_ratio"),
         high=_or(kept, "time_to_native_high_ratio", "time_to_native_ratio"),
@@ -72,7 +73,7 @@ def percentile_curves(launches: pd.DataFrame) -> pd.DataFrame:
     point if enough samples exceed it.
     """
     rows = []
-    mechanisms = launches[launches["role"] == "mechanism"] if len(launches) else launches
+    mechanisms = launches[launches["role"] == MECHANISM] if len(launches) else launches
     each = mechanisms.groupby([MACHINE, "case"], sort=False) if len(launches) else ()
     for (_, name), group in each:
         histogram = histogram_of(group)

@@ -13,6 +13,7 @@ from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Launch
+from ipcbench.results.metadata import MECHANISM
 from ipcbench.results.store import Results
 from ipcbench.workloads import DEFINITIONS, WORKLOADS
 
@@ -82,6 +83,9 @@ CASE_COLUMNS = (
     *metadata.COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
+
+MEASURED = "measured"
+"""The `status` of a case with a number; every other one says why there is none."""
 
 MACHINE = "machine_key"
 """The column of both frames with the key of the machine; no number is ever of two machines.
@@ -195,7 +199,7 @@ def _cases(
         for row in _rows_of_machine(own, baseline)
     ]
     rows += [
-        {"case": item.case.id, "role": "mechanism", "status": item.status, "reason": item.reason}
+        {"case": item.case.id, "role": MECHANISM, "status": item.status, "reason": item.reason}
         | item.case._asdict()
         for item in results.unmeasured.values()
     ]
@@ -259,7 +263,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         "case": case.id,
         MACHINE: group[MACHINE].iloc[0],
         "role": group["role"].iloc[0],
-        "status": "measured",
+        "status": MEASURED,
         "quantity": DEFINITIONS[case.workload].quantity,
         "launches_count": len(group),
         "values_count": int(group["values_count"].sum()),
@@ -275,7 +279,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
-    row |= _rates(case, across.median, moves_payload=row["role"] == "mechanism")
+    row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in COSTS if name in group}
     row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
@@ -320,7 +324,7 @@ def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[st
     """The ratio of each mechanism to the baseline of its table, by case id."""
     ratios: dict[str, Ratio] = {}
     for name, group in groups.items():
-        if baseline is None or group["role"].iloc[0] != "mechanism":
+        if baseline is None or group["role"].iloc[0] != MECHANISM:
             continue
         other = groups.get(Case.parse(name)._replace(transport=baseline).id)
         ratio = None if other is None else alternating_ratio(by_round(group), by_round(other))
@@ -359,8 +363,14 @@ def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) ->
 
 def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """The columns that compare the loop in Python with the loop in C, if both were run."""
-    native = groups.get(case._replace(loop="native").id)
-    if case.loop != "python" or native is None:
+    match case.loop:
+        case "python":
+            native = groups.get(case._replace(loop="native").id)
+        case "native":
+            return {}
+        case _:
+            assert_never(case.loop)
+    if native is None:
         return {}
     group = groups[case.id]
     ratio = alternating_ratio(by_round(group), by_round(native))
@@ -381,7 +391,7 @@ def _table_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["message_size_bytes"],
         row["placement"],
         row["loop"],
-        row["status"] != "measured",
-        row["role"] != "mechanism",
+        row["status"] != MEASURED,
+        row["role"] != MECHANISM,
         row.get("time_median_s", 0.0),
     )

@@ -10,7 +10,7 @@ from functools import reduce
 from itertools import combinations
 from math import log
 from operator import and_
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, assert_never
 
 import pandas as pd
 
@@ -200,14 +200,17 @@ def _doubt(ratio: Ratio) -> tuple[float, float]:
 def _says(claim: Claim, estimate: float, verdict: Verdict | None) -> Says:
     if verdict is None or verdict == "~":
         return "undecided"
-    low, high = ALIKE
-    right = {
-        "faster": verdict == "faster",
-        "which": verdict == "faster",
-        "slower": verdict == "slower",
-        "alike": low < estimate < high,
-    }
-    return "agrees" if right[claim.asserts] else "contradicts"
+    match claim.asserts:
+        case "faster" | "which":
+            is_right = verdict == "faster"
+        case "slower":
+            is_right = verdict == "slower"
+        case "alike":
+            low, high = ALIKE
+            is_right = low < estimate < high
+        case _:
+            assert_never(claim.asserts)
+    return "agrees" if is_right else "contradicts"
 
 
 def _judgement(

@@ -13,6 +13,7 @@ import pandas as pd
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.collection import Collection
+from ipcbench.results.metadata import MECHANISM
 from ipcbench.results.store import RETRIED_KEY, Results
 from ipcbench.text import counted
 from ipcbench.units import display_percent
@@ -62,7 +63,7 @@ def objections(results: Results | Collection, launches: pd.DataFrame) -> list[Ob
 def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
     """Mechanisms that are faster than one copy of the payload, so that some of it was not moved."""
     medians = launches.groupby("case")["time_s"].median()
-    counted = launches[launches["is_counted"] & (launches["role"] == "mechanism")]
+    counted = launches[launches["is_counted"] & (launches["role"] == MECHANISM)]
     for name, machine in counted[["case", "machine_key"]].drop_duplicates().itertuples(index=False):
         case = Case.parse(str(name))
         ceiling = medians.get(case._replace(transport="memcpy").id)
@@ -148,9 +149,9 @@ def flags_by_case(found: list[Objection]) -> dict[tuple[str, str], str]:
 
 
 def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
-    mechanism = group["role"].iloc[0] == "mechanism"
+    is_mechanism = group["role"].iloc[0] == MECHANISM
     for rule in RULES:
-        says = rule.says(group) if mechanism else None
+        says = rule.says(group) if is_mechanism else None
         if says is not None:
             yield Objection(rule.flag, name, says, str(group["machine_key"].iloc[0]))
 

@@ -9,7 +9,7 @@ sentence that begins with the file's name.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import pyperf
 
@@ -26,6 +26,7 @@ OUR_KEY = "ipcbench"
 """Top-level key of a file for the data that pyperf has no place for."""
 
 Status = Literal["n/a", "failed"]
+"""The kind of reason why a case has no number: it is impossible, or its launch failed."""
 
 _JOURNAL_KEY = "journal"
 """Key beside the plan: the token of the journal that belongs to the file."""
@@ -205,10 +206,9 @@ def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
     where = f"unmeasured case {number}"
     fields = _object_at(item, "the file", where)
     case = _case(fields.get("case"), where)
-    reason, status = fields.get("reason"), fields.get("status")
-    _check(TEXT, reason, case.id, "reason")
-    _check(one_of("n/a", "failed"), status, case.id, "status")
-    return case, "failed" if status == "failed" else "n/a", str(reason)
+    _check(TEXT, fields.get("reason"), case.id, "reason")
+    _check(one_of(*get_args(Status)), fields.get("status"), case.id, "status")
+    return case, fields["status"], fields["reason"]
 
 
 _Launches = list[tuple[Mapping[str, Any], dict[str, Any]]]

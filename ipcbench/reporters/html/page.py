@@ -16,7 +16,7 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import Analysis, noise_floor_of
+from ipcbench.analysis.frame import MEASURED, Analysis, noise_floor_of
 from ipcbench.analysis.judging import judged
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
@@ -264,7 +264,7 @@ def _warnings(report: Report) -> Section | None:
 
 
 def _reasons(report: Report) -> Section | None:
-    without = report.cases[report.cases["status"] != "measured"]
+    without = report.cases[report.cases["status"] != MEASURED]
     lines = [
         element("li", element("code", row["case"]), f" {row['status']}: {row['reason']}")
         for row in without.to_dict("records")
