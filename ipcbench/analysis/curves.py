@@ -1,6 +1,6 @@
 """Data points of the charts: over sizes, percentiles, time and placements. Pure.
 
-Each function takes a frame of `analysis.frame` and returns a frame with one row a point, in base
+Each function takes a frame of cases or of launches and returns one with a row a point, in base
 units. A case without a number has no point.
 """
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ipcbench.analysis.frame import MACHINE, MEASURED, histogram_of
+from ipcbench.analysis.frame import MEASURED
+from ipcbench.analysis.launch_frame import MACHINE, histogram_of
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.histogram import Histogram
 from ipcbench.results.metadata import MECHANISM

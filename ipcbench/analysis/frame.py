@@ -1,20 +1,25 @@
-"""The pandas frames that every reporter reads: one row a launch, and one row a case."""
+"""The frame of cases that every reporter reads: one row each, with ratios and flags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis.launch_frame import (
+    MACHINE,
+    Measurements,
+    by_round,
+    histogram_of,
+    launches,
+    noise_floor_of,
+)
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
-from ipcbench.results.launches import Launch
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.results.store import Results
 from ipcbench.workloads import DEFINITIONS, WORKLOADS
 
 PERCENTILES = {
@@ -87,42 +92,6 @@ CASE_COLUMNS = (
 MEASURED = "measured"
 """The `status` of a case with a number; every other one says why there is none."""
 
-MACHINE = "machine_key"
-"""The column of both frames with the key of the machine; no number is ever of two machines.
-
-The column `machine` is the name of a kind of machine, which two machines may share.
-"""
-
-Measurements = Results | Collection
-"""The results to be analysed: those of one file or of several."""
-
-
-def launches(results: Measurements) -> pd.DataFrame:
-    """One row a launch: the case's fields, `case`, MACHINE, times, counts, and all metadata.
-
-    `batches_s` holds the launch's values: seconds a round trip (latency), a message (throughput)
-    or a connection (connect). `time_s` is their median. `timed_s` is how long the clock ran for
-    them in all. `is_counted` tells whether the launch's case has a number in its file.
-    """
-    return pd.DataFrame([_launch_row(launch) for launch in results.launches()])
-
-
-def _launch_row(launch: Launch) -> dict[str, Any]:
-    values_s = launch.values_s
-    return {
-        **launch.facts,
-        **launch.case._asdict(),
-        "case": launch.case.id,
-        MACHINE: launch.machine,
-        "is_counted": launch.is_counted,
-        "time_s": launch.time_s,
-        "batches_s": values_s,
-        "values_count": len(values_s),
-        "messages_count": len(values_s) * launch.messages,
-        "timed_s": sum(values_s) * launch.messages,
-        "last_to_first_ratio": values_s[-1] / values_s[0],
-    }
-
 
 class Analysis(NamedTuple):
     """Results with the frames and objections computed from them, for every reporter."""
@@ -140,39 +109,10 @@ def analyse(results: Measurements, baseline: str | None = None) -> Analysis:
     return Analysis(results, _cases(results, table, found, baseline), table, found)
 
 
-def noise_floor_of(launches: pd.DataFrame) -> float:
-    """The noise floor within a run of one machine, known when it was made; 0 if unknown."""
-    if "noise_floor_ratio" not in launches:
-        return 0.0
-    return float(launches["noise_floor_ratio"].max())
-
-
 def baseline_of(cases: pd.DataFrame) -> str | None:
     """The baseline that rows of `cases` have their ratios against; None if they have no ratio."""
     named = cases["baseline"].dropna()
     return None if named.empty else str(named.iloc[0])
-
-
-class Confirmed(NamedTuple):
-    """Launches whose transport was confirmed in the kernel's tables, and the evidence of others."""
-
-    confirmed_count: int
-    others: pd.Series
-    """The evidence texts of the launches that were not confirmed."""
-
-
-def confirmed(launches: pd.DataFrame) -> Confirmed:
-    """Counts the launches confirmed in the kernel's tables, of a frame that has any evidence."""
-    nothing = pd.Series(None, launches.index, dtype="object")
-    is_confirmed = launches.get(metadata.OUTCOME_KEY, nothing).eq(metadata.CONFIRMED)
-    others = launches.loc[~is_confirmed, metadata.EVIDENCE_KEY]
-    return Confirmed(int(is_confirmed.sum()), others.fillna("no record"))
-
-
-def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
-    """The batches of each launch, by run and round."""
-    rounds = zip(group["run_id"], group["round"], strict=True)
-    return dict(zip(rounds, group["batches_s"], strict=True))
 
 
 def cases(results: Measurements, baseline: str | None = None) -> pd.DataFrame:
@@ -243,17 +183,6 @@ def check_baseline(results: Measurements, baseline: str) -> None:
     if baseline not in tried:
         names = ", ".join(sorted(tried))
         raise UsageError(f"baseline {baseline!r} is not among the measured: {names}")
-
-
-def histogram_of(group: pd.DataFrame) -> Histogram | None:
-    """All sampled round trips of these launches together; None if none were sampled."""
-    if HISTOGRAM_KEY not in group:
-        return None
-    merged: Histogram | None = None
-    for text in group[HISTOGRAM_KEY].dropna():
-        one = Histogram.parse(text)
-        merged = one if merged is None else merged.merged(one)
-    return merged
 
 
 def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:

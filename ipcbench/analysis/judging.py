@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple, Self, assert_never
 import pandas as pd
 
 from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
-from ipcbench.analysis.frame import MACHINE, Analysis, Measurements, by_round, noise_floor_of
+from ipcbench.analysis.frame import Analysis
+from ipcbench.analysis.launch_frame import MACHINE, Measurements, by_round, noise_floor_of
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.case import Case
 from ipcbench.errors import UsageError

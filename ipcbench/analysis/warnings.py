@@ -10,11 +10,12 @@ from typing import NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.results.store import RETRIED_KEY, Results
+from ipcbench.results.store import RETRIED_KEY
 from ipcbench.text import counted
 from ipcbench.units import display_percent
 from ipcbench.workloads import DEFINITIONS, Workload
@@ -49,12 +50,12 @@ class FlagRule(NamedTuple):
     says: Callable[[pd.DataFrame], str | None]
 
 
-def objections(results: Results | Collection, launches: pd.DataFrame) -> list[Objection]:
+def objections(results: Measurements, launches: pd.DataFrame) -> list[Objection]:
     """All objections to the cases with a number, machine by machine."""
     if launches.empty:
         return []
     found: list[Objection] = []
-    for machine, own in launches.groupby("machine_key", sort=False):
+    for machine, own in launches.groupby(MACHINE, sort=False):
         of_one = [*_imprecise(results, own, str(machine)), *_suspect(own), *_of_cases(own)]
         found += of_one
     return found + list(_partial(results, launches))
@@ -64,7 +65,7 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
     """Mechanisms that are faster than one copy of the payload, so that some of it was not moved."""
     medians = launches.groupby("case")["time_s"].median()
     counted = launches[launches["is_counted"] & (launches["role"] == MECHANISM)]
-    for name, machine in counted[["case", "machine_key"]].drop_duplicates().itertuples(index=False):
+    for name, machine in counted[["case", MACHINE]].drop_duplicates().itertuples(index=False):
         case = Case.parse(str(name))
         ceiling = medians.get(case._replace(transport="memcpy").id)
         if ceiling is None or not _takes_a_copy(case.workload):
@@ -89,9 +90,7 @@ def _takes_a_copy(workload: Workload) -> bool:
             assert_never(quantity)
 
 
-def _imprecise(
-    results: Results | Collection, launches: pd.DataFrame, machine: str
-) -> Iterator[Objection]:
+def _imprecise(results: Measurements, launches: pd.DataFrame, machine: str) -> Iterator[Objection]:
     """Cases that are less precise than `--target` asked for."""
     target = launches["target_ratio"].max() if "target_ratio" in launches else None
     if target is None or pd.isna(target):
@@ -115,10 +114,10 @@ def _of_cases(launches: pd.DataFrame) -> list[Objection]:
     ]
 
 
-def _partial(results: Results | Collection, launches: pd.DataFrame) -> Iterator[Objection]:
+def _partial(results: Measurements, launches: pd.DataFrame) -> Iterator[Objection]:
     """Cases that have a number from some of the files only."""
     counted = launches[launches["is_counted"]]
-    machines = dict(zip(counted["case"], counted["machine_key"], strict=True))
+    machines = dict(zip(counted["case"], counted[MACHINE], strict=True))
     for gap in results.gaps if isinstance(results, Collection) else ():
         item = gap.unmeasured
         says = f"it has no number in {gap.file} ({item.status}: {item.reason})"
@@ -153,7 +152,7 @@ def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
     for rule in RULES:
         says = rule.says(group) if is_mechanism else None
         if says is not None:
-            yield Objection(rule.flag, name, says, str(group["machine_key"].iloc[0]))
+            yield Objection(rule.flag, name, says, str(group[MACHINE].iloc[0]))
 
 
 def _unstable(group: pd.DataFrame) -> str | None:

@@ -16,8 +16,9 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import MEASURED, Analysis, noise_floor_of
+from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.launch_frame import noise_floor_of
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded

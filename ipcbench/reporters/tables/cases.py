@@ -6,7 +6,8 @@ from dataclasses import replace
 import pandas as pd
 
 from ipcbench import units
-from ipcbench.analysis.frame import MEASURED, baseline_of, confirmed, noise_floor_of
+from ipcbench.analysis.frame import MEASURED, baseline_of
+from ipcbench.analysis.launch_frame import confirmed, noise_floor_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
