@@ -1,6 +1,6 @@
 """Data points of the charts: over sizes, percentiles, time and placements. Pure.
 
-Each function takes a frame of `analysis.frame` and returns a frame with one row a point, in base
+Each function takes a frame of cases or of launches and returns one with a row a point, in base
 units. A case without a number has no point.
 """
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from ipcbench.analysis.frame import MACHINE, histogram_of
+from ipcbench.analysis.frame import MEASURED
+from ipcbench.analysis.launch_frame import MACHINE, histogram_of
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.histogram import Histogram
+from ipcbench.results.metadata import MECHANISM
 
 CACHES = ("l1d", "l2", "l3")
 _PERCENTILE_STEPS = 10
@@ -23,7 +25,7 @@ _LABELLED_TAILS = (2.0, 10.0, 100.0, 1_000.0, 10_000.0)
 
 def timed(cases: pd.DataFrame) -> pd.DataFrame:
     """The measured mechanisms, with `low_s` and `high_s`: the interval of the time, or the time."""
-    kept = cases[(cases["status"] == "measured") & (cases["role"] == "mechanism")]
+    kept = cases[(cases["status"] == MEASURED) & (cases["role"] == MECHANISM)]
     kept = kept[(kept["time_median_s"] > 0).astype(bool)]
     return kept.assign(
         low_s=_or(kept, "time_interval_low_s", "time_median_s"),
@@ -32,9 +34,9 @@ def timed(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def streamed(cases: pd.DataFrame) -> pd.DataFrame:
-    """The measured streams that carry payload: `timed`, `bytes_per_s` and its interval."""
+    """The cases with a bandwidth that carry payload: `timed`, `bytes_per_s` and its interval."""
     kept = timed(cases)
-    kept = kept[(kept["workload"] == "throughput") & (kept["message_size_bytes"] > 0)]
+    kept = kept[kept["throughput_bytes_per_s"].notna() & (kept["message_size_bytes"] > 0)]
     size = kept["message_size_bytes"]
     return kept.assign(
         bytes_per_s=size / kept["time_median_s"],
@@ -48,7 +50,7 @@ def against_native(cases: pd.DataFrame) -> pd.DataFrame:
 
     `low` and `high` are the ratio's interval, or the ratio where it has none.
     """
-    kept = cases[(cases["time_to_native_ratio"].notna()) & (cases["role"] == "mechanism")]
+    kept = cases[(cases["time_to_native_ratio"].notna()) & (cases["role"] == MECHANISM)]
     return kept.assign(
         low=_or(kept, "time_to_native_low_ratio", "time_to_native_ratio"),
         high=_or(kept, "time_to_native_high_ratio", "time_to_native_ratio"),
@@ -72,7 +74,7 @@ def percentile_curves(launches: pd.DataFrame) -> pd.DataFrame:
     point if enough samples exceed it.
     """
     rows = []
-    mechanisms = launches[launches["role"] == "mechanism"] if len(launches) else launches
+    mechanisms = launches[launches["role"] == MECHANISM] if len(launches) else launches
     each = mechanisms.groupby([MACHINE, "case"], sort=False) if len(launches) else ()
     for (_, name), group in each:
         histogram = histogram_of(group)

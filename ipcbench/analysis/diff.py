@@ -4,17 +4,19 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
-from ipcbench.case import Case
+from ipcbench.case import Case, parse_workload
 from ipcbench.errors import UsageError
 from ipcbench.results.launches import mechanisms
 from ipcbench.results.metadata import CAUTIONED
 from ipcbench.results.store import Results
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
-_GATE = re.compile(r"\s*(latency|throughput)\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_GATE = re.compile(
+    rf"\s*({'|'.join(map(re.escape, WORKLOADS))})\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Change:
 
     @property
     def moved(self) -> float:
-        """The change as a share: of the time for latency, of the rate otherwise."""
+        """The change as a share of the number that people compare: the time, or the rate."""
         return _as_change(self.ratio.estimate, self.case.workload)
 
     @property
@@ -56,7 +58,10 @@ class RunComparison:
 
 
 class Gate(NamedTuple):
-    """A limit that a change must not exceed: `latency>5%`, `throughput<-10%`."""
+    """A limit that a change must not exceed: `latency>5%`, `throughput<-10%`.
+
+    It is one of the number that people compare in its workload, as `Change.moved` is.
+    """
 
     text: str
     workload: Workload
@@ -78,8 +83,7 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(
             f"gate {text!r} can't be read; write it like 'latency>5%' or 'throughput<-10%'"
         )
-    workload: Workload = "latency" if match[1] == "latency" else "throughput"
-    return Gate(text.strip(), workload, match[2] == ">", float(match[3]) / 100)
+    return Gate(text.strip(), parse_workload(match[1]), match[2] == ">", float(match[3]) / 100)
 
 
 def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> RunComparison:
@@ -123,7 +127,15 @@ def _by_place(times: Sequence[float]) -> Mapping[int, float]:
 
 
 def _as_change(time_ratio: float, workload: Workload) -> float:
-    return time_ratio - 1 if workload == "latency" else 1 / time_ratio - 1
+    """The change, as a share, of what a workload is compared by, from a ratio of its times."""
+    better = DEFINITIONS[workload].better
+    match better:
+        case "less":
+            return time_ratio - 1
+        case "more":
+            return 1 / time_ratio - 1
+        case _:
+            assert_never(better)
 
 
 def _order(case: Case) -> tuple[int, int, str, str, str]:

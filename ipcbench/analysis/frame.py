@@ -1,20 +1,26 @@
-"""The pandas frames that every reporter reads: one row a launch, and one row a case."""
+"""The frame of cases that every reporter reads: one row each, with ratios and flags."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis.launch_frame import (
+    MACHINE,
+    Measurements,
+    by_round,
+    histogram_of,
+    launches,
+    noise_floor_of,
+)
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
-from ipcbench.results.launches import Launch
-from ipcbench.results.store import Results
-from ipcbench.workloads import WORKLOADS
+from ipcbench.results.metadata import MECHANISM
+from ipcbench.workloads import DEFINITIONS, WORKLOADS
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -41,9 +47,6 @@ COSTS = tuple(
 
 Page faults are those of all batches of a launch.
 """
-
-QUANTITIES = {"latency": "round_trip", "throughput": "message", "connect": "connection"}
-"""The thing that a case's times measure, by workload."""
 
 CASE_COLUMNS = (
     "case",
@@ -86,41 +89,8 @@ CASE_COLUMNS = (
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
-MACHINE = "machine_key"
-"""The column of both frames with the key of the machine; no number is ever of two machines.
-
-The column `machine` is the name of a kind of machine, which two machines may share.
-"""
-
-Measurements = Results | Collection
-"""The results to be analysed: those of one file or of several."""
-
-
-def launches(results: Measurements) -> pd.DataFrame:
-    """One row a launch: the case's fields, `case`, MACHINE, times, counts, and all metadata.
-
-    `batches_s` holds the launch's values: seconds a round trip (latency), a message (throughput)
-    or a connection (connect). `time_s` is their median. `timed_s` is how long the clock ran for
-    them in all. `is_counted` tells whether the launch's case has a number in its file.
-    """
-    return pd.DataFrame([_launch_row(launch) for launch in results.launches()])
-
-
-def _launch_row(launch: Launch) -> dict[str, Any]:
-    values_s = launch.values_s
-    return {
-        **launch.facts,
-        **launch.case._asdict(),
-        "case": launch.case.id,
-        MACHINE: launch.machine,
-        "is_counted": launch.is_counted,
-        "time_s": launch.time_s,
-        "batches_s": values_s,
-        "values_count": len(values_s),
-        "messages_count": len(values_s) * launch.messages,
-        "timed_s": sum(values_s) * launch.messages,
-        "last_to_first_ratio": values_s[-1] / values_s[0],
-    }
+MEASURED = "measured"
+"""The `status` of a case with a number; every other one says why there is none."""
 
 
 class Analysis(NamedTuple):
@@ -139,39 +109,10 @@ def analyse(results: Measurements, baseline: str | None = None) -> Analysis:
     return Analysis(results, _cases(results, table, found, baseline), table, found)
 
 
-def noise_floor_of(launches: pd.DataFrame) -> float:
-    """The noise floor within a run of one machine, known when it was made; 0 if unknown."""
-    if "noise_floor_ratio" not in launches:
-        return 0.0
-    return float(launches["noise_floor_ratio"].max())
-
-
 def baseline_of(cases: pd.DataFrame) -> str | None:
     """The baseline that rows of `cases` have their ratios against; None if they have no ratio."""
     named = cases["baseline"].dropna()
     return None if named.empty else str(named.iloc[0])
-
-
-class Confirmed(NamedTuple):
-    """Launches whose transport was confirmed in the kernel's tables, and the evidence of others."""
-
-    confirmed_count: int
-    others: pd.Series
-    """The evidence texts of the launches that were not confirmed."""
-
-
-def confirmed(launches: pd.DataFrame) -> Confirmed:
-    """Counts the launches confirmed in the kernel's tables, of a frame that has any evidence."""
-    nothing = pd.Series(None, launches.index, dtype="object")
-    is_confirmed = launches.get(metadata.OUTCOME_KEY, nothing).eq(metadata.CONFIRMED)
-    others = launches.loc[~is_confirmed, metadata.EVIDENCE_KEY]
-    return Confirmed(int(is_confirmed.sum()), others.fillna("no record"))
-
-
-def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
-    """The batches of each launch, by run and round."""
-    rounds = zip(group["run_id"], group["round"], strict=True)
-    return dict(zip(rounds, group["batches_s"], strict=True))
 
 
 def cases(results: Measurements, baseline: str | None = None) -> pd.DataFrame:
@@ -198,7 +139,7 @@ def _cases(
         for row in _rows_of_machine(own, baseline)
     ]
     rows += [
-        {"case": item.case.id, "role": "mechanism", "status": item.status, "reason": item.reason}
+        {"case": item.case.id, "role": MECHANISM, "status": item.status, "reason": item.reason}
         | item.case._asdict()
         for item in results.unmeasured.values()
     ]
@@ -244,17 +185,6 @@ def check_baseline(results: Measurements, baseline: str) -> None:
         raise UsageError(f"baseline {baseline!r} is not among the measured: {names}")
 
 
-def histogram_of(group: pd.DataFrame) -> Histogram | None:
-    """All sampled round trips of these launches together; None if none were sampled."""
-    if HISTOGRAM_KEY not in group:
-        return None
-    merged: Histogram | None = None
-    for text in group[HISTOGRAM_KEY].dropna():
-        one = Histogram.parse(text)
-        merged = one if merged is None else merged.merged(one)
-    return merged
-
-
 def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     times = group["time_s"].tolist()
     across, interval = spread(times), median_interval(times)
@@ -262,8 +192,8 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         "case": case.id,
         MACHINE: group[MACHINE].iloc[0],
         "role": group["role"].iloc[0],
-        "status": "measured",
-        "quantity": QUANTITIES[case.workload],
+        "status": MEASURED,
+        "quantity": DEFINITIONS[case.workload].quantity,
         "launches_count": len(group),
         "values_count": int(group["values_count"].sum()),
         "messages_count": int(group["messages_count"].sum()),
@@ -278,15 +208,30 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
-    if case.workload == "connect":
-        row["connections_per_s"] = 1 / across.median
-    if case.workload == "throughput":
-        row["throughput_messages_per_s"] = 1 / across.median
-        if row["role"] == "mechanism":
-            row["throughput_bytes_per_s"] = case.message_size_bytes / across.median
+    row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in COSTS if name in group}
     row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
+
+
+def _rates(case: Case, time_s: float, *, moves_payload: bool) -> dict[str, float]:
+    """The columns with the rate of a workload whose times are of what is counted a second.
+
+    Only a one-way stream has a bandwidth: a time with an answer in it is not that of the payload.
+    """
+    definition = DEFINITIONS[case.workload]
+    match definition.quantity:
+        case "round_trip":
+            return {}
+        case "connection":
+            return {"connections_per_s": 1 / time_s}
+        case "message":
+            rates = {"throughput_messages_per_s": 1 / time_s}
+            if moves_payload and not definition.replies:
+                rates["throughput_bytes_per_s"] = case.message_size_bytes / time_s
+            return rates
+        case _:
+            assert_never(definition.quantity)
 
 
 def _percentiles(group: pd.DataFrame) -> dict[str, Any]:
@@ -308,7 +253,7 @@ def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[st
     """The ratio of each mechanism to the baseline of its table, by case id."""
     ratios: dict[str, Ratio] = {}
     for name, group in groups.items():
-        if baseline is None or group["role"].iloc[0] != "mechanism":
+        if baseline is None or group["role"].iloc[0] != MECHANISM:
             continue
         other = groups.get(Case.parse(name)._replace(transport=baseline).id)
         ratio = None if other is None else alternating_ratio(by_round(group), by_round(other))
@@ -347,8 +292,14 @@ def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) ->
 
 def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """The columns that compare the loop in Python with the loop in C, if both were run."""
-    native = groups.get(case._replace(loop="native").id)
-    if case.loop != "python" or native is None:
+    match case.loop:
+        case "python":
+            native = groups.get(case._replace(loop="native").id)
+        case "native":
+            return {}
+        case _:
+            assert_never(case.loop)
+    if native is None:
         return {}
     group = groups[case.id]
     ratio = alternating_ratio(by_round(group), by_round(native))
@@ -369,7 +320,7 @@ def _table_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["message_size_bytes"],
         row["placement"],
         row["loop"],
-        row["status"] != "measured",
-        row["role"] != "mechanism",
+        row["status"] != MEASURED,
+        row["role"] != MECHANISM,
         row.get("time_median_s", 0.0),
     )

@@ -10,16 +10,18 @@ from functools import reduce
 from itertools import combinations
 from math import log
 from operator import and_
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, assert_never
 
 import pandas as pd
 
 from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
-from ipcbench.analysis.frame import MACHINE, Analysis, Measurements, by_round, noise_floor_of
+from ipcbench.analysis.frame import Analysis
+from ipcbench.analysis.launch_frame import MACHINE, Measurements, by_round, noise_floor_of
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
+from ipcbench.workloads import DEFINITIONS
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
@@ -142,8 +144,9 @@ def asked_for(results: Measurements) -> bool:
 
 
 def traits(comparison: Comparison) -> Mapping[Dimension, str]:
-    """The value of a comparison in each dimension, but for the fixed size of `connect`."""
+    """The value of a comparison in each dimension, but for a size that its workload fixes."""
     case = comparison.subject
+    has_sizes = DEFINITIONS[case.workload].fixed_size_bytes is None
     every: dict[Dimension, str] = {
         "workload": case.workload,
         "other": comparison.other.transport,
@@ -153,9 +156,7 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
         "loop": case.loop,
     }
     return {
-        dimension: value
-        for dimension, value in every.items()
-        if dimension != "size" or case.workload != "connect"
+        dimension: value for dimension, value in every.items() if dimension != "size" or has_sizes
     }
 
 
@@ -200,14 +201,17 @@ def _doubt(ratio: Ratio) -> tuple[float, float]:
 def _says(claim: Claim, estimate: float, verdict: Verdict | None) -> Says:
     if verdict is None or verdict == "~":
         return "undecided"
-    low, high = ALIKE
-    right = {
-        "faster": verdict == "faster",
-        "which": verdict == "faster",
-        "slower": verdict == "slower",
-        "alike": low < estimate < high,
-    }
-    return "agrees" if right[claim.asserts] else "contradicts"
+    match claim.asserts:
+        case "faster" | "which":
+            is_right = verdict == "faster"
+        case "slower":
+            is_right = verdict == "slower"
+        case "alike":
+            low, high = ALIKE
+            is_right = low < estimate < high
+        case _:
+            assert_never(claim.asserts)
+    return "agrees" if is_right else "contradicts"
 
 
 def _judgement(

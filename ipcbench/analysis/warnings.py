@@ -6,16 +6,19 @@ user did already and doesn't advise it again.
 
 import statistics
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.collection import Collection
-from ipcbench.results.store import RETRIED_KEY, Results
+from ipcbench.results.metadata import MECHANISM
+from ipcbench.results.store import RETRIED_KEY
 from ipcbench.text import counted
 from ipcbench.units import display_percent
+from ipcbench.workloads import DEFINITIONS, Workload
 
 _UNSTABLE = 0.10
 _DRIFT = 0.10
@@ -47,12 +50,12 @@ class FlagRule(NamedTuple):
     says: Callable[[pd.DataFrame], str | None]
 
 
-def objections(results: Results | Collection, launches: pd.DataFrame) -> list[Objection]:
+def objections(results: Measurements, launches: pd.DataFrame) -> list[Objection]:
     """All objections to the cases with a number, machine by machine."""
     if launches.empty:
         return []
     found: list[Objection] = []
-    for machine, own in launches.groupby("machine_key", sort=False):
+    for machine, own in launches.groupby(MACHINE, sort=False):
         of_one = [*_imprecise(results, own, str(machine)), *_suspect(own), *_of_cases(own)]
         found += of_one
     return found + list(_partial(results, launches))
@@ -61,11 +64,11 @@ def objections(results: Results | Collection, launches: pd.DataFrame) -> list[Ob
 def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
     """Mechanisms that are faster than one copy of the payload, so that some of it was not moved."""
     medians = launches.groupby("case")["time_s"].median()
-    counted = launches[launches["is_counted"] & (launches["role"] == "mechanism")]
-    for name, machine in counted[["case", "machine_key"]].drop_duplicates().itertuples(index=False):
+    counted = launches[launches["is_counted"] & (launches["role"] == MECHANISM)]
+    for name, machine in counted[["case", MACHINE]].drop_duplicates().itertuples(index=False):
         case = Case.parse(str(name))
         ceiling = medians.get(case._replace(transport="memcpy").id)
-        if ceiling is None or case.workload != "throughput":
+        if ceiling is None or not _takes_a_copy(case.workload):
             continue
         if medians[name] < ceiling / _SURELY_FASTER:
             says = (
@@ -75,9 +78,19 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
             yield Objection("suspect", case.id, says, machine)
 
 
-def _imprecise(
-    results: Results | Collection, launches: pd.DataFrame, machine: str
-) -> Iterator[Objection]:
+def _takes_a_copy(workload: Workload) -> bool:
+    """Whether a time of this workload can't be less than that of one copy of the payload."""
+    quantity = DEFINITIONS[workload].quantity
+    match quantity:
+        case "message":
+            return True
+        case "round_trip" | "connection":  # which `memcpy` doesn't measure
+            return False
+        case _:
+            assert_never(quantity)
+
+
+def _imprecise(results: Measurements, launches: pd.DataFrame, machine: str) -> Iterator[Objection]:
     """Cases that are less precise than `--target` asked for."""
     target = launches["target_ratio"].max() if "target_ratio" in launches else None
     if target is None or pd.isna(target):
@@ -101,10 +114,10 @@ def _of_cases(launches: pd.DataFrame) -> list[Objection]:
     ]
 
 
-def _partial(results: Results | Collection, launches: pd.DataFrame) -> Iterator[Objection]:
+def _partial(results: Measurements, launches: pd.DataFrame) -> Iterator[Objection]:
     """Cases that have a number from some of the files only."""
     counted = launches[launches["is_counted"]]
-    machines = dict(zip(counted["case"], counted["machine_key"], strict=True))
+    machines = dict(zip(counted["case"], counted[MACHINE], strict=True))
     for gap in results.gaps if isinstance(results, Collection) else ():
         item = gap.unmeasured
         says = f"it has no number in {gap.file} ({item.status}: {item.reason})"
@@ -135,11 +148,11 @@ def flags_by_case(found: list[Objection]) -> dict[tuple[str, str], str]:
 
 
 def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
-    mechanism = group["role"].iloc[0] == "mechanism"
+    is_mechanism = group["role"].iloc[0] == MECHANISM
     for rule in RULES:
-        says = rule.says(group) if mechanism else None
+        says = rule.says(group) if is_mechanism else None
         if says is not None:
-            yield Objection(rule.flag, name, says, str(group["machine_key"].iloc[0]))
+            yield Objection(rule.flag, name, says, str(group[MACHINE].iloc[0]))
 
 
 def _unstable(group: pd.DataFrame) -> str | None:

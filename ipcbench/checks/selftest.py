@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
 from ipcbench.errors import UsageError
@@ -314,8 +314,8 @@ def _times(results: Results) -> dict[str, dict[object, float]]:
 
 def _clock_cost_s(results: Results, loop_s: float) -> float:
     """Seconds that one clock read adds to a sampled message: `null` sampled, less `null`'s loop."""
-    launches = frame.launches(results)
-    merged = frame.histogram_of(launches[launches["transport"] == "null"])
+    launches = launch_frame.launches(results)
+    merged = launch_frame.histogram_of(launches[launches["transport"] == "null"])
     return max(0.0, merged.percentile_ns(0.5) * 1e-9 - loop_s) if merged else 0.0
 
 

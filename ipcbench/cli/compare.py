@@ -190,7 +190,7 @@ def _verdict_on(results: "Results", target: float | None, baseline: str) -> int:
     """The exit code of a run that wasn't cut short."""
     from ipcbench.analysis.precision import precision
 
-    if any(item.status == "failed" for item in results.unmeasured.values()):
+    if any(item.has_failed for item in results.unmeasured.values()):
         return EXIT_CASES_FAILED
     found = None if target is None else precision(results, baseline)
     if target is None or (found is not None and found.reaches(target)):

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, assert_never
 
 from ipcbench import units
 from ipcbench.case import (
@@ -23,6 +23,7 @@ from ipcbench.case import (
 from ipcbench.errors import UsageError
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import parse_cpus
+from ipcbench.workloads import WORKLOADS, Workload
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -86,6 +87,20 @@ def _typed_sizes(sizes: Iterable[int]) -> str:
     return ",".join(map(units.format_size, sizes))
 
 
+def _about(workload: Workload) -> str:
+    """The name of a workload, and its gist."""
+    match workload:
+        case "latency":
+            gist = "round trip"
+        case "throughput":
+            gist = "one way"
+        case "connect":
+            gist = "connection set-up"
+        case _:
+            assert_never(workload)
+    return f"{workload} ({gist})"
+
+
 _LIST = {"metavar": "LIST"}
 _FILE = {"type": Path, "metavar": "FILE"}
 _FLAG = {"action": "store_true"}
@@ -104,8 +119,7 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "measured",
             ("--workloads",),
-            "latency (round trip), throughput (one way), connect (connection set-up)"
-            " (default: {workloads})",
+            f"{', '.join(map(_about, WORKLOADS))} (default: {{workloads}})",
             _LIST | {"type": listed("workload", "latency,throughput", parse_workload)},
             ",".join,
         ),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
     """Shows stored results, and writes what is asked for of them."""
-    from ipcbench.analysis import frame
+    from ipcbench.analysis import frame, launch_frame
     from ipcbench.reporters.hgrm import hgrm_texts
     from ipcbench.results import collection, store
 
@@ -35,7 +35,7 @@ def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
     if args.baseline is not None:
         frame.check_baseline(results, args.baseline)
     if args.hgrm is not None:
-        for path, text in hgrm_texts(frame.launches(results), args.hgrm).items():
+        for path, text in hgrm_texts(launch_frame.launches(results), args.hgrm).items():
             write_atomically(checked_output(path, force=args.force), text)
             say(f"written: {path}")
     for path in show_results(results, args, args.baseline, wanted):

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipcbench.analysis.frame import Measurements
+    from ipcbench.analysis.launch_frame import Measurements
 
 _LEAST_TIMES_ITS_COST = 20
 """Least pause after computing warnings, in multiples of its cost: 5 % of a run at most."""
@@ -27,7 +27,7 @@ class WarningsSoFar:
     def __call__(self, results: "Measurements") -> Mapping[str, str]:
         with suppress(MemoryError, ImportError):  # no warning is worth the rest of the run
             # Loads pandas; imported here so that the first round needn't wait for it.
-            from ipcbench.analysis.frame import launches
+            from ipcbench.analysis.launch_frame import launches
             from ipcbench.analysis.warnings import IMPRECISE, by_flag, objections
 
             began_s = self._now_s()

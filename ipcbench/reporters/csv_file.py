@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ipcbench.analysis.frame import MACHINE
+from ipcbench.analysis.launch_frame import MACHINE
 
 _STARTS_OF_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  (meant to look alike)
 """First characters of a formula in a spreadsheet, also full-width (OWASP, "CSV Injection")."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ipcbench.analysis.frame import histogram_of
+from ipcbench.analysis.launch_frame import histogram_of
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.histogram import percentile_lines

@@ -12,6 +12,7 @@ import pyperf
 
 from ipcbench.case import Case
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.metadata import MECHANISM
 
 Scalar = int | float | str
 """A value of metadata."""
@@ -64,7 +65,7 @@ class Launch:
     @property
     def is_mechanism(self) -> bool:
         """Whether the transport is one to compare, and not a control."""
-        return self.facts["role"] == "mechanism"
+        return self.facts["role"] == MECHANISM
 
     @property
     def histograms(self) -> Mapping[str, Histogram]:

@@ -7,7 +7,7 @@ number or text: pyperf records what it likes, and a transport the sizes of its o
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.rules import (
@@ -23,6 +23,11 @@ from ipcbench.results.rules import (
 
 Scope = Literal["run", "launch"]
 """Whether a fact is that of a whole run, or of each launch."""
+
+Role = Literal["mechanism", "floor", "ceiling", "control"]
+"""A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
+MECHANISM: Role = "mechanism"
+"""The role of what is compared; every other one is that of a control, which bounds it."""
 
 FORMAT_KEY = "ipcbench_format"
 QUESTION_KEY = "question"
@@ -82,8 +87,7 @@ def _private(name: str) -> Key:
 
 _NAME = like(NAME_PATTERN, "a name")
 _CPU = whole(0, 99_999)
-# "control": both floor and ceiling, in early files
-_ROLE = one_of("mechanism", "floor", "ceiling", "control")
+_ROLE = one_of(*get_args(Role))
 
 KEYS = (
     # Of a run, in the order in which a page has them.

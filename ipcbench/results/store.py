@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import assert_never
 
 import pyperf
 
@@ -46,6 +47,17 @@ class Unmeasured:
     case: Case
     status: Status
     reason: str
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it should have been measured."""
+        match self.status:
+            case "failed":
+                return True
+            case "n/a":
+                return False
+            case _:
+                assert_never(self.status)
 
 
 @dataclass(slots=True)

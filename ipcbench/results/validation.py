@@ -9,7 +9,7 @@ sentence that begins with the file's name.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import pyperf
 
@@ -20,11 +20,13 @@ from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
 from ipcbench.results.migration import FORMAT, READABLE, upgraded
 from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, like, number, one_of
 from ipcbench.text import printable
+from ipcbench.workloads import DEFINITIONS
 
 OUR_KEY = "ipcbench"
 """Top-level key of a file for the data that pyperf has no place for."""
 
 Status = Literal["n/a", "failed"]
+"""The kind of reason why a case has no number: it is impossible, or its launch failed."""
 
 _JOURNAL_KEY = "journal"
 """Key beside the plan: the token of the journal that belongs to the file."""
@@ -40,8 +42,6 @@ _MOST_NAMES = 256
 _MOST_KEYS = 1_000
 """Distinct metadata names in one file; each is a column of the frame of launches."""
 _LARGEST_SIZE = 2**48
-_CONNECT_SIZE = 1
-"""Message size of every `connect` case, which exchanges one byte each way."""
 _LONGEST_NAME = 200
 _MOST_BRIEF = 60
 _MOST_BRIEF_ERROR = 300
@@ -206,10 +206,9 @@ def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
     where = f"unmeasured case {number}"
     fields = _object_at(item, "the file", where)
     case = _case(fields.get("case"), where)
-    reason, status = fields.get("reason"), fields.get("status")
-    _check(TEXT, reason, case.id, "reason")
-    _check(one_of("n/a", "failed"), status, case.id, "status")
-    return case, "failed" if status == "failed" else "n/a", str(reason)
+    _check(TEXT, fields.get("reason"), case.id, "reason")
+    _check(one_of(*get_args(Status)), fields.get("status"), case.id, "status")
+    return case, fields["status"], fields["reason"]
 
 
 _Launches = list[tuple[Mapping[str, Any], dict[str, Any]]]
@@ -345,8 +344,11 @@ def _case(name: object, where: str) -> Case:
         raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
-    if case.workload == "connect" and case.message_size_bytes != _CONNECT_SIZE:
-        raise _wrong(case.id, "message size", case.message_size_bytes, "the one byte of a connect")
+    fixed = DEFINITIONS[case.workload].fixed_size_bytes
+    if fixed is not None and case.message_size_bytes != fixed:
+        size = "one byte" if fixed == 1 else f"{fixed} bytes"
+        wanted = f"the {size} of a {case.workload}"
+        raise _wrong(case.id, "message size", case.message_size_bytes, wanted)
     return case
 
 

@@ -11,7 +11,7 @@ import pyperf
 import pytest
 
 import ipcbench as ipcbench_package
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.case import Case
 from ipcbench.measure.drivers import native
 from ipcbench.results import store
@@ -37,7 +37,7 @@ def test_compare_measures_shows_and_saves(tmp_path: Path) -> None:
     assert "seed 5; timed " in done.stdout
     assert "saved: run.json and run.csv" in done.stderr
 
-    launches = frame.launches(store.load(tmp_path / "run.json"))
+    launches = launch_frame.launches(store.load(tmp_path / "run.json"))
     assert sorted(launches["transport"].unique()) == sorted(USUAL)
     mechanisms = launches[launches["role"] == "mechanism"]
     assert (mechanisms["messages_checked"] > 0).all()
@@ -175,7 +175,7 @@ def test_explain_tells_the_wait_the_copies_the_source_and_the_limits(tmp_path: P
 def test_each_launch_keeps_the_kernels_word_for_it(tmp_path: Path) -> None:
     done = ipcbench("compare", "unix", "pipe", "--sizes=64", *QUICK, "-o", "r.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    launches = frame.launches(store.load(tmp_path / "r.json"))
+    launches = launch_frame.launches(store.load(tmp_path / "r.json"))
     said = launches.set_index(["workload", "transport"])["evidence"]
     assert said["latency", "unix"].startswith("proved: AF_UNIX stream: client's socket ")
     assert said["throughput", "pipe"].startswith("proved: pipe: inode ")

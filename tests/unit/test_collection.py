@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.warnings import summarised
@@ -116,7 +116,7 @@ def test_numbers_of_two_machines_are_never_pooled_or_compared() -> None:
     verdicts = cases["verdict"].dropna().to_dict()
     assert verdicts == {("Linux 6.0", "unix"): "faster", ("7", "unix"): "~"}
     assert cases["machine"].nunique() == 1
-    assert cases[frame.MACHINE].nunique() == 2
+    assert cases[launch_frame.MACHINE].nunique() == 2
     with pytest.raises(UsageError, match="one machine"):
         judged(found)
 

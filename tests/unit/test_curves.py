@@ -2,7 +2,7 @@
 
 import pytest
 
-from ipcbench.analysis import curves, frame
+from ipcbench.analysis import curves, frame, launch_frame
 from ipcbench.case import Case
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from tests.replay import replayed
@@ -32,7 +32,7 @@ def test_a_rate_is_the_size_over_the_time_and_its_interval_is_turned_round() -> 
 
 def test_drift_is_each_launch_over_the_median_of_its_case() -> None:
     results, _, _ = replayed({INET: [[1e-5], [1e-5], [2e-5]], UNIX: [[2e-6]] * 3}, rounds=3)
-    points = curves.drift(frame.launches(results))
+    points = curves.drift(launch_frame.launches(results))
     assert sorted(points["ratio"]) == pytest.approx([1, 1, 1, 1, 1, 2])
     rounds = curves.drift_by_round(points)
     assert list(rounds["round"]) == [1, 2, 3]
@@ -41,7 +41,7 @@ def test_drift_is_each_launch_over_the_median_of_its_case() -> None:
 
 def test_a_percentile_has_a_point_only_where_samples_lie_beyond_it() -> None:
     results, _, _ = replayed({INET: [[1e-5]]}, rounds=1)
-    launches = frame.launches(results)
+    launches = launch_frame.launches(results)
     sampled = Histogram.of(range(1_000, 2_000))
     launches[HISTOGRAM_KEY] = str(sampled)
     points = curves.percentile_curves(launches)
@@ -53,12 +53,12 @@ def test_a_percentile_has_a_point_only_where_samples_lie_beyond_it() -> None:
 
 def test_without_samples_there_are_no_percentiles() -> None:
     results, _, _ = replayed({INET: [[1e-5]]}, rounds=1)
-    assert curves.percentile_curves(frame.launches(results)).empty
+    assert curves.percentile_curves(launch_frame.launches(results)).empty
 
 
 def test_caches_are_labelled_only_where_they_were_recorded() -> None:
     results, _, _ = replayed({INET: [[1e-5]]}, rounds=1)
-    launches = frame.launches(results)
+    launches = launch_frame.launches(results)
     assert curves.caches_bytes(launches) == {}
     assert curves.caches_bytes(launches.assign(cache_l2_bytes=512)) == {"l2": 512}
 

@@ -3,11 +3,13 @@ import pytest
 from ipcbench.analysis.diff import compare_runs, parse_gate
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
-from ipcbench.reporters.tables.diff import gate_line
+from ipcbench.reporters.model import Line, Part
+from ipcbench.reporters.tables.diff import diff_parts, gate_line
 from ipcbench.results.store import Results
 from tests.replay import Recorded, replayed
 
 LATENCY, STREAM = Case("latency", "unix", 64), Case("throughput", "unix", 64)
+CONNECT = Case("connect", "unix", 1)
 NOISE = (1.0, 1.02, 0.99, 1.01, 0.98, 1.0, 1.03, 0.97)
 
 
@@ -43,12 +45,31 @@ def test_a_slower_run_is_told_as_time_for_latency_and_as_rate_for_throughput() -
         ("throughput<-10%", True),
         ("throughput<-21%", False),
         ("throughput>0%", False),
+        ("connect<-10%", True),
+        ("connect<-21%", False),
+        ("connect>0%", False),
     ],
 )
 def test_a_gate_trips_only_when_the_whole_interval_is_beyond_it(gate: str, trips: bool) -> None:
-    comparison = compare_runs(_run(1, LATENCY, STREAM), _run(1.25, LATENCY, STREAM))
+    cases = (LATENCY, STREAM, CONNECT)
+    comparison = compare_runs(_run(1, *cases), _run(1.25, *cases))
     parsed = parse_gate(gate)
     assert any(parsed.tripped_by(change) for change in comparison.changes) is trips
+
+
+def test_a_gate_of_one_workload_is_not_tripped_by_another() -> None:
+    changes = compare_runs(_run(1, CONNECT), _run(1.25, CONNECT)).changes
+    assert not any(parse_gate("throughput<-10%").tripped_by(change) for change in changes)
+
+
+def test_the_legend_says_what_the_changes_of_each_workload_are_of() -> None:
+    def legend(*cases: Case) -> Part:
+        parts = diff_parts(compare_runs(_run(1, *cases), _run(1.25, *cases)))
+        return next(part for part in parts if isinstance(part, Line))
+
+    usual = "change: of the round trip (latency), of messages a second (throughput)"
+    assert legend(LATENCY) == Line(usual)
+    assert legend(LATENCY, CONNECT) == Line(f"{usual}, of connections a second (connect)")
 
 
 def test_a_gate_within_the_interval_does_not_trip() -> None:

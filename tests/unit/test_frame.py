@@ -1,6 +1,6 @@
 import pytest
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from tests.replay import Recorded, replayed
@@ -11,7 +11,7 @@ STREAM, STREAM_NULL = Case("throughput", "inet", 1024), Case("throughput", "null
 
 def test_a_launch_counts_by_the_median_of_its_values() -> None:
     results, _, _ = replayed({INET: [[1e-5, 9e-5, 2e-5]]}, rounds=1)
-    launches = frame.launches(results)
+    launches = launch_frame.launches(results)
     assert launches["time_s"].tolist() == [2e-5]
     assert launches["timed_s"].tolist() == [pytest.approx(12e-5 * 100)]
     assert launches["messages_count"].tolist() == [300]
@@ -20,7 +20,7 @@ def test_a_launch_counts_by_the_median_of_its_values() -> None:
 def test_cases_have_all_columns_in_order_even_where_nothing_was_measured() -> None:
     results, _, _ = replayed({INET: ["boom"]}, rounds=1)
     cases = frame.cases(results)
-    assert tuple(cases.columns) == (*frame.CASE_COLUMNS, frame.MACHINE)
+    assert tuple(cases.columns) == (*frame.CASE_COLUMNS, launch_frame.MACHINE)
     assert cases["status"].tolist() == ["failed"]
     assert cases["time_median_s"].isna().all()
 

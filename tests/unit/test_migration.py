@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import launch_frame
 from ipcbench.case import Case
 from ipcbench.evidence.verdict import Outcome
 from ipcbench.results import store
@@ -62,7 +62,7 @@ def test_outcomes_are_those_of_the_room_evidence() -> None:
 def test_the_count_of_confirmed_launches_goes_by_the_outcome_alone() -> None:
     facts = {"evidence": "proved: but it isn't", "evidence_outcome": "not witnessed"}
     results, _, _ = replayed({Case("latency", "unix", 64): [[1e-5]] * 2}, 2, facts={**facts})
-    count, others = frame.confirmed(frame.launches(results))
+    count, others = launch_frame.confirmed(launch_frame.launches(results))
     assert (count, others.tolist()) == (0, ["proved: but it isn't"] * 2)
 
 

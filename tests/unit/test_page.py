@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.claims import CLAIMS
 from ipcbench.analysis.frame import Analysis
 from ipcbench.case import Case
@@ -325,7 +325,7 @@ def test_markdown_mentions_nobody() -> None:
 
 
 def test_the_first_launch_is_told_where_any_launch_has_its_date() -> None:
-    launches = frame.launches(replayed({UNIX: [[1e-5]] * 3}, rounds=3)[0])
+    launches = launch_frame.launches(replayed({UNIX: [[1e-5]] * 3}, rounds=3)[0])
     launches["date"] = [None, "2026-11-24 07:00", "2026-11-24 06:00"]
     (one,) = provenances(launches)
     assert one.facts[0] == ("first launch", "2026-11-24 06:00")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.case import Case
 from ipcbench.cli import console
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
@@ -74,7 +74,7 @@ def test_a_failed_case_shows_its_status_and_its_reason_below() -> None:
 
 def _foot(results: Results, *evidence: str | None) -> str:
     """The foot of these results if their launches had this evidence, the last repeated."""
-    launches = frame.launches(results)
+    launches = launch_frame.launches(results)
     said = pd.Series([*evidence, *[evidence[-1]] * (len(launches) - len(evidence))])
     outcomes = said.str.partition(":")[0]
     having = launches.assign(evidence=said, evidence_outcome=outcomes)

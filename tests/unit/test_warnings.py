@@ -3,7 +3,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.warnings import flags_by_case, objections, summarised
 from ipcbench.case import Case
 from tests.replay import replayed
@@ -14,7 +14,7 @@ UNIX = Case("latency", "unix", 64)
 def _flags(times: list[float], **columns: Any) -> dict[str, str]:
     """The flags of a case with these launches; columns replace its metadata."""
     results, _, _ = replayed({UNIX: [[time] for time in times]}, rounds=len(times))
-    launches = frame.launches(results)
+    launches = launch_frame.launches(results)
     for name, value in columns.items():
         launches[name] = value
     return {objection.flag: objection.says for objection in objections(results, launches)}
@@ -88,7 +88,7 @@ def test_the_foot_says_each_flag_once_and_the_csv_has_all_of_a_case() -> None:
     other = Case("latency", "pipe", 64)
     wild = [[1.0], [2.0], [1.01], [2.01], [0.99], [1.99], [1.0], [2.0]]
     results, _, _ = replayed({UNIX: wild, other: wild}, rounds=8)
-    found = objections(results, frame.launches(results))
+    found = objections(results, launch_frame.launches(results))
     assert [line.partition(":")[0] for line in summarised(found)] == ["unstable", "bimodal"]
     assert all("(and 1 more case)" in line for line in summarised(found))
     flags = {case: raised for (_, case), raised in flags_by_case(found).items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from ipcbench.analysis import frame
+from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.warnings import summarised
 from ipcbench.case import Case
 from ipcbench.progress.warnings import WarningsSoFar
@@ -39,13 +39,13 @@ def test_a_run_is_not_warned_of_what_it_goes_on_for() -> None:
 
 
 def test_they_take_a_small_part_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    results, looked_at, looks = _unstable(), [], frame.launches
+    results, looked_at, looks = _unstable(), [], launch_frame.launches
 
     def launches(known: Results) -> pd.DataFrame:
         looked_at.append(known)
         return looks(known)
 
-    monkeypatch.setattr(frame, "launches", launches)
+    monkeypatch.setattr(launch_frame, "launches", launches)
     clock: Iterator[float] = iter([0.0, 0.0, 1.0, 20.9, 21.0, 22.0])
     so_far = WarningsSoFar(lambda: next(clock))
     first, early, later = so_far(results), so_far(results), so_far(results)
@@ -58,5 +58,5 @@ def test_too_little_memory_for_them_ends_no_run(monkeypatch: pytest.MonkeyPatch)
     def launches(_: Results) -> pd.DataFrame:
         raise MemoryError
 
-    monkeypatch.setattr(frame, "launches", launches)
+    monkeypatch.setattr(launch_frame, "launches", launches)
     assert WarningsSoFar()(_unstable()) == {}

@@ -16,8 +16,9 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench import __version__
-from ipcbench.analysis.frame import Analysis, noise_floor_of
+from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.launch_frame import noise_floor_of
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded
@@ -264,7 +265,7 @@ def _warnings(report: Report) -> Section | None:
 
 
 def _reasons(report: Report) -> Section | None:
-    without = report.cases[report.cases["status"] != "measured"]
+    without = report.cases[report.cases["status"] != MEASURED]
     lines = [
         element("li", element("code", row["case"]), f" {row['status']}: {row['reason']}")
         for row in without.to_dict("records")

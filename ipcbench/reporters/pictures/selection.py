@@ -46,7 +46,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Subject:
-    """The input of pictures: the frames of `analysis.frame`, and the transports to colour first."""
+    """The input of pictures: frames of cases and launches, and the transports to colour first."""
 
     cases: pd.DataFrame
     launches: pd.DataFrame

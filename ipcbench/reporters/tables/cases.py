@@ -6,7 +6,8 @@ from dataclasses import replace
 import pandas as pd
 
 from ipcbench import units
-from ipcbench.analysis.frame import baseline_of, confirmed, noise_floor_of
+from ipcbench.analysis.frame import MEASURED, baseline_of
+from ipcbench.analysis.launch_frame import confirmed, noise_floor_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
@@ -24,6 +25,7 @@ from ipcbench.reporters.tables.columns import (
     label,
     table_columns,
 )
+from ipcbench.results.metadata import MECHANISM
 from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
@@ -61,7 +63,7 @@ def percentile_tables(cases: pd.DataFrame) -> Iterator[Grid]:
 
 def cost_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields tables of CPU time and of context switches a message, both for each of `tables`."""
-    for _, group in cases[cases["status"] == "measured"].groupby(TABLE_KEYS, sort=False):
+    for _, group in cases[cases["status"] == MEASURED].groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
         yield _table(f"Cost of a message, {workload}", group, COST_COLUMNS)
         yield _table(f"Switches a message and faults, {workload}", group, SWITCH_COLUMNS)
@@ -76,7 +78,7 @@ def joined_tables(cases: pd.DataFrame) -> Iterator[Grid]:
 
 def joined_details(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table of percentiles and two of costs, each with all cases that have them."""
-    measured = cases[cases["status"] == "measured"]
+    measured = cases[cases["status"] == MEASURED]
     for title, columns in (
         ("Percentiles of single round trips", PERCENTILE_COLUMNS),
         ("CPU time of a message", COST_COLUMNS),
@@ -111,7 +113,7 @@ def _evidence_row(case: str, launches: pd.DataFrame) -> GridRow:
 
 def reasons(cases: pd.DataFrame) -> Iterator[Line]:
     """Yields a line for each reason why a case has no number."""
-    without = cases[cases["status"] != "measured"]
+    without = cases[cases["status"] != MEASURED]
     for (status, reason), group in without.groupby(["status", "reason"], sort=False):
         more = f" (and {counted(len(group) - 1, 'more case')})" if len(group) > 1 else ""
         yield Line(f"{status}: {group['case'].iloc[0]}: {reason}{more}")
@@ -159,7 +161,7 @@ def _row(row: Row, columns: Sequence[Column]) -> GridRow:
 
     A case without a number has its status in the first cell that would have one.
     """
-    is_measured = row["status"] == "measured"
+    is_measured = row["status"] == MEASURED
     cells = [replace(columns[0].cell(row), text=label(row))]
     has_status = is_measured
     for column in columns[1:]:
@@ -167,8 +169,7 @@ def _row(row: Row, columns: Sequence[Column]) -> GridRow:
         if not has_status and not column.is_of_case:
             cell, has_status = replace(cell, text=str(row["status"])), True
         cells.append(cell)
-    is_control = is_measured and row["role"] != "mechanism"
-    kind: RowKind = "control" if is_control else "normal"
+    kind: RowKind = "normal" if row["role"] == MECHANISM else "control"
     return GridRow(cells, kind, str(row["status"]))
 
 

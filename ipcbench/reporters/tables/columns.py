@@ -14,11 +14,11 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.case import parse_workload
 from ipcbench.reporters.model import Cell, GridColumn, Value
+from ipcbench.results.metadata import Role
 from ipcbench.workloads import DEFINITIONS, Definition, Quantity
 
 Row = Mapping[Hashable, Any]
 
-_CONTROLS = {"floor": "floor", "ceiling": "top", "control": "control"}
 SAME_RATIO_TEXT = "1.00x"
 
 
@@ -66,9 +66,17 @@ def value_of(value: Any) -> Value:
 
 def label(row: Row) -> str:
     """The name of a row: its transport, and for a control also the kind, like `null (floor)`."""
-    if row["status"] != "measured" or row["role"] == "mechanism":
-        return str(row["transport"])
-    return f"{row['transport']} ({_CONTROLS[row['role']]})"
+    role: Role = row["role"]
+    match role:
+        case "mechanism":
+            return str(row["transport"])
+        case "ceiling":
+            kind = "top"
+        case "floor" | "control":
+            kind = role
+        case _:
+            assert_never(role)
+    return f"{row['transport']} ({kind})"
 
 
 def ratio_text(time_ratio: float, verdict: str | None = None) -> str:

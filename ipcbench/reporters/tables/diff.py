@@ -1,11 +1,13 @@
 """The changes between two runs, as parts of the model. Pure."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from ipcbench.analysis.diff import Change, RunComparison
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, Part
 from ipcbench.text import counted
 from ipcbench.units import display_change, display_percent, display_time, format_size
+from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, WORKLOADS, Quantity
 
 _COLUMNS = (
     GridColumn("case", "case", is_number=False),
@@ -24,7 +26,7 @@ def diff_parts(comparison: RunComparison) -> Iterator[Part]:
     for placement in dict.fromkeys(change.case.placement for change in comparison.changes):
         rows = [_row(one) for one in comparison.changes if one.case.placement == placement]
         yield Grid(f"NEW against OLD, {placement}", _COLUMNS, rows, {"placement": placement})
-    yield Line("change: of the round trip (latency), of messages a second (throughput)")
+    yield Line(f"change: {_legend(comparison)}")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
     if comparison.noise_floor:
         floor = display_percent(comparison.noise_floor)
@@ -33,6 +35,29 @@ def diff_parts(comparison: RunComparison) -> Iterator[Part]:
     for name, where in (("OLD", comparison.only_old), ("NEW", comparison.only_new)):
         for case in where:
             yield Line(f"only in {name}: {case}")
+
+
+def _legend(comparison: RunComparison) -> str:
+    """The numbers that changes are of, for the usual workloads and those that were compared."""
+    shown = {*DEFAULT_WORKLOADS, *(change.case.workload for change in comparison.changes)}
+    return ", ".join(
+        f"of {_compared(DEFINITIONS[workload].quantity)} ({workload})"
+        for workload in WORKLOADS
+        if workload in shown
+    )
+
+
+def _compared(quantity: Quantity) -> str:
+    """The number that people compare of a quantity, in words."""
+    match quantity:
+        case "round_trip":
+            return "the round trip"
+        case "message":
+            return "messages a second"
+        case "connection":
+            return "connections a second"
+        case _:
+            assert_never(quantity)
 
 
 def gate_line(gate: str, change: Change) -> str:

@@ -6,9 +6,11 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench import units
+from ipcbench.analysis.frame import MEASURED
 from ipcbench.case import parse_workload
 from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
 from ipcbench.reporters.tables.columns import TRANSPORT_COLUMN, Column, Row, definition
+from ipcbench.results.metadata import MECHANISM
 from ipcbench.workloads import Quantity, Workload
 
 
@@ -33,7 +35,7 @@ class _Place(NamedTuple):
 
 def overviews(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table for each loop and placement, without messages of 0 bytes (mere signals)."""
-    carrying = cases[(cases["message_size_bytes"] > 0) & (cases["role"] == "mechanism")]
+    carrying = cases[(cases["message_size_bytes"] > 0) & (cases["role"] == MECHANISM)]
     for (placement, loop), group in carrying.groupby(["placement", "loop"], sort=False):
         about = {"placement": str(placement), "loop": str(loop)}
         places = list(dict.fromkeys(map(_place_of, group.to_dict("records"))))
@@ -55,7 +57,7 @@ def _place_of(row: Row) -> _Place:
 
 
 def _cell(row: Row) -> Cell:
-    if row["status"] != "measured":
+    if row["status"] != MEASURED:
         return Cell(str(row["status"]))
     return _place_of(row).shown.cell(row)
 

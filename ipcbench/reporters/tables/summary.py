@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ipcbench.analysis.frame import Analysis, noise_floor_of
+from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.launch_frame import noise_floor_of
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters.model import Part
 from ipcbench.reporters.tables import cases as case_tables

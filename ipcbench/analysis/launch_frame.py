@@ -1,0 +1,88 @@
+"""The frame of launches, one row each, and what several launches have together."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from ipcbench.results import metadata
+from ipcbench.results.collection import Collection
+from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.launches import Launch
+from ipcbench.results.store import Results
+
+MACHINE = "machine_key"
+"""The column of all frames with the key of the machine; no number is ever of two machines.
+
+The column `machine` is the name of a kind of machine, which two machines may share.
+"""
+
+Measurements = Results | Collection
+"""The results to be analysed: those of one file or of several."""
+
+
+def launches(results: Measurements) -> pd.DataFrame:
+    """One row a launch: the case's fields, `case`, MACHINE, times, counts, and all metadata.
+
+    `batches_s` holds the launch's values: seconds a round trip (latency), a message (throughput)
+    or a connection (connect). `time_s` is their median. `timed_s` is how long the clock ran for
+    them in all. `is_counted` tells whether the launch's case has a number in its file.
+    """
+    return pd.DataFrame([_launch_row(launch) for launch in results.launches()])
+
+
+def _launch_row(launch: Launch) -> dict[str, Any]:
+    values_s = launch.values_s
+    return {
+        **launch.facts,
+        **launch.case._asdict(),
+        "case": launch.case.id,
+        MACHINE: launch.machine,
+        "is_counted": launch.is_counted,
+        "time_s": launch.time_s,
+        "batches_s": values_s,
+        "values_count": len(values_s),
+        "messages_count": len(values_s) * launch.messages,
+        "timed_s": sum(values_s) * launch.messages,
+        "last_to_first_ratio": values_s[-1] / values_s[0],
+    }
+
+
+def noise_floor_of(launches: pd.DataFrame) -> float:
+    """The noise floor within a run of one machine, known when it was made; 0 if unknown."""
+    if "noise_floor_ratio" not in launches:
+        return 0.0
+    return float(launches["noise_floor_ratio"].max())
+
+
+class Confirmed(NamedTuple):
+    """Launches whose transport was confirmed in the kernel's tables, and the evidence of others."""
+
+    confirmed_count: int
+    others: pd.Series
+    """The evidence texts of the launches that were not confirmed."""
+
+
+def confirmed(launches: pd.DataFrame) -> Confirmed:
+    """Counts the launches confirmed in the kernel's tables, of a frame that has any evidence."""
+    nothing = pd.Series(None, launches.index, dtype="object")
+    is_confirmed = launches.get(metadata.OUTCOME_KEY, nothing).eq(metadata.CONFIRMED)
+    others = launches.loc[~is_confirmed, metadata.EVIDENCE_KEY]
+    return Confirmed(int(is_confirmed.sum()), others.fillna("no record"))
+
+
+def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
+    """The batches of each launch, by run and round."""
+    rounds = zip(group["run_id"], group["round"], strict=True)
+    return dict(zip(rounds, group["batches_s"], strict=True))
+
+
+def histogram_of(group: pd.DataFrame) -> Histogram | None:
+    """All sampled round trips of these launches together; None if none were sampled."""
+    if HISTOGRAM_KEY not in group:
+        return None
+    merged: Histogram | None = None
+    for text in group[HISTOGRAM_KEY].dropna():
+        one = Histogram.parse(text)
+        merged = one if merged is None else merged.merged(one)
+    return merged
