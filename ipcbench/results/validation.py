@@ -1,24 +1,33 @@
 """Validates the text of a results file. Pure.
 
 A file may come from anybody. Each value that a frame, a statistic or a table reads is checked for
-its type and range, the size and depth of the file are bounded, and all text is sanitised for
-display. Every error is a ResultsError that names the case and the key; its message continues a
-sentence that begins with the file's name.
+its type and range, the size and depth of the file are bounded (`bounded_json`), and all text is
+sanitised for display. Every error is a ResultsError that names the case and the key; its message
+continues a sentence that begins with the file's name.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, NoReturn, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pyperf
 
 from ipcbench.case import Case, cpus_placement, placement_of_cpus
 from ipcbench.errors import ResultsError, UsageError
+from ipcbench.results.bounded_json import (
+    brief,
+    brief_error,
+    check,
+    excess_of,
+    items_of,
+    object_at,
+    parsed_json,
+    wrong,
+)
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
 from ipcbench.results.migration import FORMAT, READABLE, upgraded
-from ipcbench.results.rules import NAME_PATTERN, TEXT, ValueRule, like, number, one_of
+from ipcbench.results.rules import NAME_PATTERN, TEXT, like, number, one_of
 from ipcbench.text import printable
 from ipcbench.workloads import DEFINITIONS
 
@@ -31,9 +40,6 @@ Status = Literal["n/a", "failed"]
 _JOURNAL_KEY = "journal"
 """Key beside the plan: the token of the journal that belongs to the file."""
 _PYPERF_VERSION = "1.0"
-_MOST_DEPTH = 16
-_MOST_ELEMENTS = 10_000_000
-"""Elements of lists and objects; each takes up to 100 bytes of memory, however short its text."""
 _MOST_CASES = 20_000
 _MOST_LAUNCHES = 100_000
 """Launches of one case; ipcbench would take days to measure more."""
@@ -43,8 +49,6 @@ _MOST_KEYS = 1_000
 """Distinct metadata names in one file; each is a column of the frame of launches."""
 _LARGEST_SIZE = 2**48
 _LONGEST_NAME = 200
-_MOST_BRIEF = 60
-_MOST_BRIEF_ERROR = 300
 
 _TIME = number(1e-15, 1e9)
 """Seconds a message. No machine comes near the bounds; arithmetic within them can't overflow."""
@@ -57,25 +61,11 @@ def parsed(text: str) -> Mapping[str, Any]:
 
     Raises ResultsError.
     """
-    if sum(map(text.count, ",[{")) > _MOST_ELEMENTS:
-        raise ResultsError(f"holds more than {_MOST_ELEMENTS} values; report its runs one by one")
-    data = _json(text)
+    if excess := excess_of(text):
+        raise ResultsError(f"holds {excess}; report its runs one by one")
+    data = parsed_json(text)
     if not isinstance(data, dict) or "benchmarks" not in data:
         raise ResultsError("is not a pyperf file; give a file that ipcbench wrote")
-    return data
-
-
-def _json(text: str) -> Any:
-    """Parses a JSON text of bounded depth. Raises ResultsError."""
-    try:
-        data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
-        _check_depth(data)
-    except RecursionError as error:
-        raise _too_deep() from error
-    except json.JSONDecodeError as error:
-        raise ResultsError(f"is not JSON: {_brief_error(error)}") from error
-    except ValueError as error:  # int() takes no more digits than sys.get_int_max_str_digits()
-        raise ResultsError("holds a number of too many digits") from error
     return data
 
 
@@ -93,10 +83,10 @@ def may_have_journal(text: str) -> bool:
 
 def read_token(data: Mapping[str, Any]) -> str | None:
     """Reads the token of the journal that belongs to a file; None for none. Raises ResultsError."""
-    token = _object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get(_JOURNAL_KEY)
+    token = object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get(_JOURNAL_KEY)
     if token is None:
         return None
-    _check(_TOKEN, token, "the file", _JOURNAL_KEY)
+    check(_TOKEN, token, "the file", _JOURNAL_KEY)
     return str(token)
 
 
@@ -109,21 +99,21 @@ def read_journal(text: str, token: str | None) -> JournalEntries:
     header, *lines = text.split("\n")[:-1] or [""]  # what follows the last end of a line is torn
     if token is None or _header_token(header) != token:
         return JournalEntries()
-    if sum(map(text.count, ",[{")) > _MOST_ELEMENTS:
-        raise ResultsError(f"has a journal of more than {_MOST_ELEMENTS} values")
+    if excess := excess_of(text):
+        raise ResultsError(f"has a journal of {excess}")
     launches: list[Mapping[str, Any]] = []
     unmeasured: list[object] = []
     for place, line in enumerate(lines, 2):
         where = f"line {place} of its journal"
         try:
-            entry = _json(line)
+            entry = parsed_json(line)
         except ResultsError:
             if place == len(lines) + 1:
                 break
             raise
-        match _object_at(entry, "the file", where):
+        match object_at(entry, "the file", where):
             case {"launch": launch, **others} if not others:
-                launches.append(_object_at(launch, where, "launch"))
+                launches.append(object_at(launch, where, "launch"))
             case {"unmeasured": item, **others} if not others:
                 unmeasured.append(item)
             case _:
@@ -134,7 +124,7 @@ def read_journal(text: str, token: str | None) -> JournalEntries:
 def _header_token(line: str) -> object:
     """The token in the first line of a journal; None if that is no header of a readable one."""
     try:
-        header = _json(line)
+        header = parsed_json(line)
     except ResultsError:
         return None
     is_header = isinstance(header, dict) and header.get("ipcbench_journal") in READABLE
@@ -148,9 +138,9 @@ def read_suite(
 
     Raises ResultsError.
     """
-    benchmarks = _items(data["benchmarks"], "the file", "benchmarks", _MOST_CASES)
+    benchmarks = items_of(data["benchmarks"], "the file", "benchmarks", _MOST_CASES)
     if data.get("version") != _PYPERF_VERSION:
-        shown = _brief(data.get("version"))
+        shown = brief(data.get("version"))
         raise ResultsError(f"is not a readable pyperf file: its version is {shown}, not 1.0")
     for one in benchmarks:
         _check_ours(data, one)
@@ -181,11 +171,11 @@ def read_unmeasured(
     """
     if OUR_KEY not in data:
         return []
-    ours = _object_at(data[OUR_KEY], "the file", OUR_KEY)
+    ours = object_at(data[OUR_KEY], "the file", OUR_KEY)
     if ours.get("format", FORMAT) not in READABLE:
         raise _other_format(ours["format"])
-    items = _items(ours.get("unmeasured", []), "the file", "unmeasured", _MOST_CASES)
-    items = _items([*items, *more], "the file", "unmeasured", _MOST_CASES)
+    items = items_of(ours.get("unmeasured", []), "the file", "unmeasured", _MOST_CASES)
+    items = items_of([*items, *more], "the file", "unmeasured", _MOST_CASES)
     read = [_unmeasured(item, number) for number, item in enumerate(items, 1)]
     cases = [case for case, _, _ in read]
     _check_different(cases, "unmeasured cases")
@@ -195,19 +185,19 @@ def read_unmeasured(
 
 def read_intent(data: Mapping[str, Any]) -> Intent | None:
     """Reads the run's plan from a file's data; None if there is none. Raises ResultsError."""
-    plan = _object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get("plan")
+    plan = object_at(data.get(OUR_KEY, {}), "the file", OUR_KEY).get("plan")
     try:
         return None if plan is None else Intent.parse(plan)
     except ResultsError as error:
-        raise ResultsError(_brief_error(error)) from error
+        raise ResultsError(brief_error(error)) from error
 
 
 def _unmeasured(item: object, number: int) -> tuple[Case, Status, str]:
     where = f"unmeasured case {number}"
-    fields = _object_at(item, "the file", where)
+    fields = object_at(item, "the file", where)
     case = _case(fields.get("case"), where)
-    _check(TEXT, fields.get("reason"), case.id, "reason")
-    _check(one_of(*get_args(Status)), fields.get("status"), case.id, "status")
+    check(TEXT, fields.get("reason"), case.id, "reason")
+    check(one_of(*get_args(Status)), fields.get("status"), case.id, "status")
     return case, fields["status"], fields["reason"]
 
 
@@ -227,14 +217,14 @@ def _by_name(launches: Sequence[Mapping[str, Any]]) -> dict[str, _Launches]:
 
 def _launches_of(data: object, where: str, common: Mapping[str, Any]) -> _Launches:
     """The launches of a benchmark; at least one."""
-    fields = _object_at(data, "the file", where)
+    fields = object_at(data, "the file", where)
     shared = {**common, **_metadata_of(fields, where)}
-    launches = _items(fields.get("runs"), where, "runs", _MOST_LAUNCHES)
+    launches = items_of(fields.get("runs"), where, "runs", _MOST_LAUNCHES)
     if not launches:
-        raise _wrong(where, "runs", launches, "a list of launches")
+        raise wrong(where, "runs", launches, "a list of launches")
     every: _Launches = []
     for one in launches:
-        launch = _object_at(one, where, "a launch")
+        launch = object_at(one, where, "a launch")
         every.append((launch, upgraded({**shared, **_metadata_of(launch, where)})))
     return every
 
@@ -251,7 +241,7 @@ def _benchmark(every: _Launches, where: str) -> pyperf.Benchmark:
     try:
         return pyperf.Benchmark(runs)
     except (ValueError, TypeError) as error:
-        raise ResultsError(f"contradicts itself: {case.id}: {_brief_error(error)}") from error
+        raise ResultsError(f"contradicts itself: {case.id}: {brief_error(error)}") from error
 
 
 def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
@@ -267,7 +257,7 @@ def _check_ours(data: Mapping[str, Any], benchmark: object) -> None:
         found |= level if isinstance(level, dict) else {}
     name, written = found.get("name"), found.get(FORMAT_KEY)
     if name is not None and written is None:
-        raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not one of its cases")
+        raise ResultsError(f"isn't ipcbench's: {brief(name)} is not one of its cases")
     if written is not None and written not in READABLE:
         raise _other_format(written)
 
@@ -276,17 +266,17 @@ def _run(launch: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> 
     missing = [key for key in REQUIRED if key not in metadata]
     if missing:
         raise ResultsError(f"lacks something: {where} has no {missing[0]}")
-    values = _items(launch.get("values"), where, "values", _MOST_ELEMENTS)
+    values = items_of(launch.get("values"), where, "values")
     if not values:
-        raise _wrong(where, "values", values, "a list of times")
+        raise wrong(where, "values", values, "a list of times")
     for value in values:
-        _check(_TIME, value, where, "a value")
-    warmups = _items(launch.get("warmups", []), where, "warmups", _MOST_ELEMENTS)
+        check(_TIME, value, where, "a value")
+    warmups = items_of(launch.get("warmups", []), where, "warmups")
     for warmup in warmups:
-        if len(_items(warmup, where, "a warmup", 2)) != 2:
-            raise _wrong(where, "a warmup", warmup, "a list of a count and a time")
-        _check(LOOPS, warmup[0], where, "loops of a warmup")
-        _check(_WARMUP_TIME, warmup[1], where, "a warmup")
+        if len(items_of(warmup, where, "a warmup", 2)) != 2:
+            raise wrong(where, "a warmup", warmup, "a list of a count and a time")
+        check(LOOPS, warmup[0], where, "loops of a warmup")
+        check(_WARMUP_TIME, warmup[1], where, "a warmup")
     try:
         return pyperf.Run(
             values,
@@ -295,7 +285,7 @@ def _run(launch: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> 
             collect_metadata=False,
         )
     except (ValueError, TypeError) as error:  # pyperf's own rules for its own metadata
-        raise ResultsError(f"holds a wrong value: {where}: {_brief_error(error)}") from error
+        raise ResultsError(f"holds a wrong value: {where}: {brief_error(error)}") from error
 
 
 def _check_launches(case: Case, launches: Sequence[Mapping[str, Any]]) -> None:
@@ -308,7 +298,7 @@ def _check_launches(case: Case, launches: Sequence[Mapping[str, Any]]) -> None:
             raise _other_format(metadata[FORMAT_KEY])
         for key, same in shared.items():
             if key in metadata and metadata[key] != same:
-                raise _wrong(where, key, metadata[key], repr(same))
+                raise wrong(where, key, metadata[key], repr(same))
         launch = metadata["run_id"], metadata["round"]
         if launch in seen:
             raise ResultsError(f"holds a launch twice: {where} is round {launch[1]} once more")
@@ -319,36 +309,36 @@ def _metadata_of(fields: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The metadata at one level of a file, each value checked, all text sanitised."""
     return {
         key: _metadatum(key, value, where)
-        for key, value in _object_at(fields.get("metadata", {}), where, "metadata").items()
+        for key, value in object_at(fields.get("metadata", {}), where, "metadata").items()
     }
 
 
 def _metadatum(key: str, value: object, where: str) -> object:
     if NAME_PATTERN.fullmatch(key) is None:
-        raise ResultsError(f"holds a wrong name: {where}: {_brief(key)} is not a metadata's name")
-    _check(rule_of(key), value, where, key)
+        raise ResultsError(f"holds a wrong name: {where}: {brief(key)} is not a metadata's name")
+    check(rule_of(key), value, where, key)
     return printable(value.strip()) if isinstance(value, str) else value
 
 
 def _case(name: object, where: str) -> Case:
     """The case with this id. Raises ResultsError unless it is spelled as ipcbench spells it."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-        raise _wrong(where, "its case", name, "a case's name")
+        raise wrong(where, "its case", name, "a case's name")
     try:
         case = Case.parse(name)
     except (UsageError, ValueError) as error:
-        raise ResultsError(f"isn't ipcbench's: {_brief_error(error)}") from error
+        raise ResultsError(f"isn't ipcbench's: {brief_error(error)}") from error
     cpus = placement_of_cpus(case.placement)
     spelled = case if cpus is None else case._replace(placement=cpus_placement(*cpus))
     if spelled.id != name or not NAME_PATTERN.fullmatch(case.transport):
-        raise ResultsError(f"isn't ipcbench's: {_brief(name)} is not how it writes a case")
+        raise ResultsError(f"isn't ipcbench's: {brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
-        raise _wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
+        raise wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
     fixed = DEFINITIONS[case.workload].fixed_size_bytes
     if fixed is not None and case.message_size_bytes != fixed:
         size = "one byte" if fixed == 1 else f"{fixed} bytes"
         wanted = f"the {size} of a {case.workload}"
-        raise _wrong(case.id, "message size", case.message_size_bytes, wanted)
+        raise wrong(case.id, "message size", case.message_size_bytes, wanted)
     return case
 
 
@@ -385,80 +375,5 @@ def _every_metadata(benchmarks: Iterable[pyperf.Benchmark]) -> Iterator[dict[str
     return (run.get_metadata() for bench in benchmarks for run in bench.get_runs())
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The dict of a JSON object. Raises ResultsError for a duplicate key, which is ambiguous."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ResultsError(f"is ambiguous: {_brief(twice)} stands twice in one object")
-    return found
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ResultsError(f"holds {constant}, which is no number")
-
-
-def _check_depth(data: object) -> None:
-    level: list[Any] = [data] if isinstance(data, dict | list) else []
-    for _ in range(_MOST_DEPTH):
-        inner = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [item for items in inner for item in items if isinstance(item, dict | list)]
-        if not level:
-            return
-    raise _too_deep()
-
-
-def _too_deep() -> ResultsError:
-    return ResultsError(f"is nested deeper than {_MOST_DEPTH} levels; no results file is")
-
-
-def _items(value: object, where: str, key: str, most: int) -> list[Any]:
-    """The value as a list. Raises ResultsError if it isn't one or is too long."""
-    if not isinstance(value, list):
-        shown = _brief(value)
-        raise ResultsError(f"is not a readable pyperf file: {where}: {key} is {shown}, not a list")
-    if len(value) > most:
-        raise ResultsError(f"holds too much: {where} has {len(value)} {key}, more than {most}")
-    return value
-
-
-def _object_at(value: object, where: str, key: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        shown = _brief(value)
-        raise ResultsError(
-            f"is not a readable pyperf file: {where}: {key} is {shown}, not an object"
-        )
-    return value
-
-
-def _check(rule: ValueRule, value: object, where: str, key: str) -> None:
-    if not rule.fits(value):
-        raise _wrong(where, key, value, rule.wanted)
-
-
-def _wrong(where: str, key: str, value: object, wanted: str) -> ResultsError:
-    return ResultsError(f"holds a wrong value: {where}: {key} is {_brief(value)}, not {wanted}")
-
-
 def _other_format(written: object) -> ResultsError:
-    return ResultsError(f"has format {_brief(written)}; this ipcbench reads format 1 to {FORMAT}")
-
-
-def _brief(value: object) -> str:
-    """A short description of a value of any type and size, for an error message."""
-    if isinstance(value, dict | list):
-        kind = "an object" if isinstance(value, dict) else "a list"
-        return kind if value else f"{kind} of nothing"
-    if isinstance(value, str):
-        return repr(value) if len(value) <= _MOST_BRIEF else f"{value[:_MOST_BRIEF]!r}..."
-    if value is None or isinstance(value, bool):
-        return "missing" if value is None else str(value).lower()
-    if isinstance(value, int) and abs(value) >= 10**_MOST_BRIEF:
-        return "a very large number"  # whose digits may be too many for str()
-    return repr(value)
-
-
-def _brief_error(error: Exception) -> str:
-    """The message of another library's error, shortened and sanitised."""
-    return printable(str(error)[:_MOST_BRIEF_ERROR])
+    return ResultsError(f"has format {brief(written)}; this ipcbench reads format 1 to {FORMAT}")

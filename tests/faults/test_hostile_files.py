@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ipcbench.cli import main
 from ipcbench.errors import ResultsError
-from ipcbench.results import metadata, store, validation
+from ipcbench.results import bounded_json, metadata, store, validation
 from tests.command import QUICK
 from tests.command import ipcbench as ipcbench_process
 from tests.faults import hostile
@@ -196,7 +196,7 @@ def test_deep_nesting_is_refused_wherever_it_is(data: Any) -> None:
 def test_more_values_than_memory_holds_are_refused_before_they_are_read(
     monkeypatch: pytest.MonkeyPatch, data: Any
 ) -> None:
-    monkeypatch.setattr(validation, "_MOST_ELEMENTS", 1000)
+    monkeypatch.setattr(bounded_json, "_MOST_ELEMENTS", 1000)
     data["more"] = [[]] * 1000
     assert "FILE holds more than 1000 values" in refusal(data)
 

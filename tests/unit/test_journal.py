@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipcbench.case import Case
 from ipcbench.errors import ResultsError
-from ipcbench.results import journal, store, validation
+from ipcbench.results import bounded_json, journal, store
 from ipcbench.results.files import journal_path, read_text, write_atomically
 from ipcbench.results.journal import Journal
 from ipcbench.results.store import Metadata, Results
@@ -420,7 +420,7 @@ def test_a_file_with_a_token_that_is_none_is_refused(path: Path, token: object) 
 
 def test_the_values_of_a_journal_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _with_journal(path, *[GOOD] * 400)
-    monkeypatch.setattr(validation, "_MOST_ELEMENTS", 1000)
+    monkeypatch.setattr(bounded_json, "_MOST_ELEMENTS", 1000)
     with pytest.raises(ResultsError, match="has a journal of more than 1000 values"):
         store.load(path)
 
