@@ -295,7 +295,7 @@ class Pair:
     def _verify_each(self) -> None:
         client, channel = self._ends()
         self._enter("payload check")
-        messages = messages_to_check(self._case.message_size_bytes)
+        messages = messages_to_check(self._traffic.message_size_bytes, self._traffic.in_flight)
         channel.send("check", messages=messages)
         channel.expect_line(READY)
         sent = []

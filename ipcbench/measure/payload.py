@@ -29,6 +29,11 @@ def digest(buffer: memoryview) -> str:
     return hashlib.blake2b(buffer, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def messages_to_check(message_size_bytes: int) -> int:
-    """Number of messages of a full check: about 1 MiB, at least 2 and at most 32."""
-    return max(_FEWEST_MESSAGES, min(_MOST_MESSAGES, _CHECKED_BYTES // max(1, message_size_bytes)))
+def messages_to_check(message_size_bytes: int, in_flight: int | None) -> int:
+    """Number of messages of a full check: about 1 MiB, at least 2 and at most 32.
+
+    Where a reply waits for `in_flight` messages, a multiple of them: no check ends before a reply.
+    """
+    wanted = _CHECKED_BYTES // max(1, message_size_bytes)
+    messages = max(_FEWEST_MESSAGES, min(_MOST_MESSAGES, wanted))
+    return messages if in_flight is None else -(-messages // in_flight) * in_flight

@@ -102,7 +102,7 @@ def plan_of(intent: Intent, line: CommandLine, started_s: float, elapsed_s: floa
         intent.warmups,
         intent.min_time_s,
         intent.timeout_s,
-        together=pairs_at_once([case.message_size_bytes for case in cases], MOST_TOGETHER),
+        together=pairs_at_once(cases, MOST_TOGETHER),
     )
     run = Run(
         cases=cases,

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import psutil
 
+from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.transports.base import DEV_SHM, Traffic
-from ipcbench.transports.registry import transports
+from ipcbench.transports.registry import get_transport
 from ipcbench.units import display_size, format_size
 
 _BUFFERS_PER_MESSAGE = 8
@@ -29,14 +30,15 @@ _JANITOR = 1
 _UNLIMITED = 2**62
 
 
-def pairs_at_once(sizes: Sequence[int], most: int) -> int:
-    """The number of pairs of these message sizes that may exist at once, from 1 to `most`."""
+def pairs_at_once(cases: Sequence[Case], most: int) -> int:
+    """The number of pairs of these cases that may exist at once, from 1 to `most`."""
+    sizes = [case.message_size_bytes for case in cases]
     largest = max(sizes, default=1) or 1  # a transport that only signals has messages of 0 bytes
     fitting = (
         _memory(sizes) // (2 * largest * _BUFFERS_PER_MESSAGE),
         _pairs_of_files(),
         _pairs_of_processes(),
-        _shared_memory() // _most_shared(largest),
+        _shared_memory() // (_most_shared(cases) or 1),
     )
     return max(1, min(most, *fitting))
 
@@ -119,12 +121,16 @@ def _shared_memory() -> int:
     return stat.f_bavail * stat.f_frsize or _UNLIMITED  # if it is full, what needs it is n/a
 
 
-def _most_shared(size_bytes: int) -> int:
-    """Bytes of /dev/shm of the pair that takes the most, whatever its transport and workload."""
+def _most_shared(cases: Sequence[Case]) -> int:
+    """Bytes of /dev/shm of the pair that takes the most; 0 if none takes any."""
     return max(
-        transport.dev_shm_bytes(Traffic(size_bytes, workload))
-        for transport in transports()
-        for workload in transport.workloads
+        (
+            get_transport(case.transport).dev_shm_bytes(
+                Traffic(case.message_size_bytes, case.workload)
+            )
+            for case in cases
+        ),
+        default=0,
     )
 
 

@@ -5,9 +5,15 @@ import resource
 
 import pytest
 
+from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.system import limits
 from ipcbench.system.limits import pairs_at_once, too_large
+
+
+def _streams(*sizes: int) -> list[Case]:
+    """Cases that take a ring in /dev/shm each."""
+    return [Case("throughput", "posix-shm", size) for size in sizes]
 
 
 @pytest.fixture
@@ -27,7 +33,7 @@ def soft_limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
 
 
 def test_without_limits_there_are_as_many_as_are_wanted(soft_limits: dict[int, int]) -> None:
-    assert pairs_at_once([64], 12) == 12
+    assert pairs_at_once(_streams(64), 12) == 12
 
 
 @pytest.mark.parametrize(("files", "pairs"), [(23, 1), (28, 2), (29, 3), (1024, 12)])
@@ -35,7 +41,7 @@ def test_each_worker_takes_three_descriptors(
     files: int, pairs: int, soft_limits: dict[int, int]
 ) -> None:
     soft_limits[resource.RLIMIT_NOFILE] = files
-    assert pairs_at_once([64], 12) == pairs
+    assert pairs_at_once(_streams(64), 12) == pairs
 
 
 @pytest.mark.parametrize(("processes", "pairs"), [(103, 1), (109, 2), (4096, 12)])
@@ -43,7 +49,7 @@ def test_each_pair_takes_up_to_four_processes(
     processes: int, pairs: int, soft_limits: dict[int, int]
 ) -> None:
     soft_limits[resource.RLIMIT_NPROC] = processes
-    assert pairs_at_once([64], 12) == pairs
+    assert pairs_at_once(_streams(64), 12) == pairs
 
 
 @pytest.mark.parametrize(
@@ -59,16 +65,17 @@ def test_a_limit_that_lets_no_pair_be_is_named(
 ) -> None:
     soft_limits[kind] = limit
     with pytest.raises(UsageError, match=says):
-        pairs_at_once([64], 12)
+        pairs_at_once(_streams(64), 12)
 
 
 def test_shared_memory_is_shared_out(
     soft_limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_shared_memory", lambda: 64 * 2**20)  # what Docker gives
-    assert pairs_at_once([65536], 12) == 12
-    assert pairs_at_once([2**23], 12) == 3
-    assert pairs_at_once([2**26], 12) == 1
+    assert pairs_at_once(_streams(65536), 12) == 12
+    assert pairs_at_once(_streams(2**23), 12) == 3
+    assert pairs_at_once(_streams(2**26), 12) == 1
+    assert pairs_at_once([Case("throughput", "pipe", 2**23)], 12) == 12  # it takes none of it
 
 
 def test_a_size_that_one_pair_has_no_memory_for_is_told_with_the_reason(
@@ -79,4 +86,4 @@ def test_a_size_that_one_pair_has_no_memory_for_is_told_with_the_reason(
     reason = "messages of 64m need 512 MiB of memory and 256 MiB is free; choose a smaller size"
     assert too_large(2**26) == reason
     with pytest.raises(UsageError, match=reason):
-        pairs_at_once([2**20, 2**26], 12)
+        pairs_at_once(_streams(2**20, 2**26), 12)
