@@ -168,7 +168,7 @@ def _rows_of_machine(table: pd.DataFrame, baseline: str | None) -> list[dict[str
 
 
 def _gaps(results: Measurements) -> dict[str, str]:
-    """What single files lack of a measured case, by case id."""
+    """Gaps of single files in a measured case, by case id."""
     found: dict[str, list[str]] = {}
     for gap in results.gaps if isinstance(results, Collection) else ():
         item = gap.unmeasured

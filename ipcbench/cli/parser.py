@@ -83,7 +83,7 @@ def _formatter() -> Any:
 
 
 class Handler(NamedTuple):
-    """What a command takes, and what it does."""
+    """The arguments of a command, and the function that carries it out."""
 
     add_arguments: Callable[[Parser], None]
     run: Callable[[argparse.Namespace, Sequence[str]], int]

@@ -41,7 +41,7 @@ class Peer(Protocol):
         """A descriptor that gets readable when the process ends, for a driver that polls."""
 
     def holdings(self) -> Holdings:
-        """What the process holds now. Raises OSError if it isn't visible."""
+        """Lists the objects that the process holds now. Raises OSError if it isn't visible."""
 
     def last_words(self) -> str | None:
         """The reason that a failing server left on the channel, if it left one."""

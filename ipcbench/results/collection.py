@@ -50,7 +50,7 @@ class Collection:
 
     @property
     def gaps(self) -> list[Gap]:
-        """What single files lack of the cases that others measured."""
+        """Gaps of single files in cases that others measured."""
         measured = {launch.case for launch in self.counted()}
         return [
             Gap(name, item)

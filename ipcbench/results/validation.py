@@ -70,7 +70,7 @@ def parsed(text: str) -> Mapping[str, Any]:
 
 
 class JournalEntries(NamedTuple):
-    """What a journal adds to its file, not yet validated but for its form."""
+    """Launches and reasons that a journal adds to its file, validated in form only."""
 
     launches: Sequence[Mapping[str, Any]] = ()
     unmeasured: Sequence[object] = ()

@@ -74,7 +74,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for; None and empty where the tool is to choose.
+    """All that a user asks to have measured; None and empty where the tool is to choose.
 
     Equal requests ask for the same cases and effort. Nothing here is about where results go or
     what is shown of them.

@@ -96,7 +96,7 @@ DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) and sem_overvie
 
 
 class Traffic(NamedTuple):
-    """What goes over a link: all that decides how the link is made, and whether it can be."""
+    """Messages over a link: all that decides how the link is made, and whether it can be."""
 
     message_size_bytes: int
     workload: Workload
@@ -364,7 +364,7 @@ class Transport(ABC):
         """Makes the link between client and server. Raises Unavailable or OSError."""
 
     def _lacks(self, traffic: Traffic) -> str | None:
-        """What the traffic's workload needs and the transport hasn't; None if it has all."""
+        """The need of the traffic's workload that the transport lacks; None if it has all."""
         if traffic.connects and not self.connects:
             return f"{self.name} makes no connections"
         if traffic.echoes and not self.replies:

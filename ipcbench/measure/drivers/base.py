@@ -49,7 +49,7 @@ class Acknowledged(Protocol):
 
 
 class End(Protocol):
-    """What the two ends have in common."""
+    """One end of a link with its driver: the part that client and server share."""
 
     collects_garbage: ClassVar[bool]
     """Whether Python's garbage collector runs: for a driver that makes cyclic garbage."""
