@@ -144,7 +144,7 @@ class ForkedPeer:
             return None
 
     def expect_end(self) -> None:
-        """Takes the handler of SIGCHLD away."""
+        """Lets SIGCHLD do nothing from now on."""
         forget_children()
 
     def wait(self) -> str | None:

@@ -1,7 +1,7 @@
 """Turns SIGINT, SIGTERM and SIGHUP into one exception that a run can handle."""
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self
@@ -15,7 +15,7 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Context in which the first SIGINT, SIGTERM or SIGHUP raises Interrupted.
 
-    From then on all three are ignored: what is left to do (ending a worker, a last save, the table)
+    From then on all three do nothing: what is left to do (ending a worker, a last save, the table)
     is short and must not be cut.
     """
 
@@ -43,7 +43,7 @@ class Interrupts:
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         for other in ENDING_SIGNALS:
-            signal.signal(other, signal.SIG_IGN)
+            signal.signal(other, disregard)
         self._asked_by = number
         raise _interrupted_by(number)
 
@@ -58,29 +58,27 @@ def signals_held_back() -> Iterator[None]:
 
     A process started inside inherits this; `accept_signals` is the first thing it should call.
     """
-    with _held_back(ENDING_SIGNALS):
-        yield
-
-
-def forget_children() -> None:
-    """Ignores SIGCHLD from now on.
-
-    One that came while signal.signal() was at it would be reported on stderr as "ignored due to
-    race condition" (CPython's Modules/signalmodule.c).
-    """
-    with _held_back((signal.SIGCHLD,)):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-
-
-@contextmanager
-def _held_back(signals: Iterable[signal.Signals]) -> Iterator[None]:
     # Asked first: to block may run the handler of one that came just before, which may raise.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def forget_children() -> None:
+    """Lets SIGCHLD do nothing from now on."""
+    signal.signal(signal.SIGCHLD, disregard)
+
+
+def disregard(_number: int, _frame: FrameType | None) -> None:
+    """Handles a signal by doing nothing.
+
+    SIG_IGN or SIG_DFL in its place would have CPython report a signal that came while the handler
+    was being changed as "ignored due to race condition" (Modules/signalmodule.c). To block it
+    first is no help: in a process with threads another one takes it.
+    """
 
 
 def accept_signals() -> None:

@@ -1,5 +1,6 @@
 """Signals that wait, and children that are forgotten."""
 
+import inspect
 import signal
 from collections.abc import Iterable
 from types import FrameType
@@ -23,21 +24,16 @@ def raise_ended(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Ended
 
 
-def test_no_childs_signal_arrives_while_children_are_being_forgotten(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # The kernel would send it at any moment; Python then reports a race on stderr.
-    set_handler, waiting = signal.signal, []
-
-    def noting(number: signal.Signals, handler: signal.Handlers) -> object:
-        waiting.append(number in blocked())
-        return set_handler(number, handler)
-
-    monkeypatch.setattr(signal, "signal", noting)
-    forget_children()
-    assert waiting == [True]
-    assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
-    assert signal.SIGCHLD not in blocked()
+def test_a_childs_signal_that_comes_late_still_finds_a_handler() -> None:
+    # With SIG_DFL or SIG_IGN there, CPython reports it as "ignored due to race condition": twice in
+    # 5000 changes of the handler, while another process sent SIGCHLD to this one with two threads.
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        forget_children()
+        assert inspect.isfunction(signal.getsignal(signal.SIGCHLD))
+        signal.raise_signal(signal.SIGCHLD)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_signal_that_was_held_back_comes_at_the_end() -> None:
