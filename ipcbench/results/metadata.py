@@ -28,7 +28,10 @@ Scope = Literal["run", "launch"]
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
 MECHANISM: Role = "mechanism"
-"""The role of what is compared; every other one is that of a control, which bounds it."""
+"""The role of what is compared; every other one is that of a control, which bounds it.
+
+Where the baseline is a control, the controls are compared, too.
+"""
 
 FORMAT_KEY = "ipcbench_format"
 QUESTION_KEY = "question"
