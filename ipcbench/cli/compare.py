@@ -225,11 +225,11 @@ def _add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help=f"names of `ipcbench list` or groups: {known}",
+        help=f"names (as unix:sndbuf=4k) or groups: {known}",
     )
     what = parser.add_argument_group("what is measured")
     options.add_cases(what, usual)
-    options.add(what, "--matrix")
+    options.add(what, "--vary", "--grid", "--matrix")
     much = parser.add_argument_group("how much is measured")
     options.add_presets(much)
     options.add_effort(
