@@ -78,7 +78,12 @@ class SocketOptions:
             end.setsockopt(socket.SOL_SOCKET, option, size_bytes)
 
     def tune(self, connection: socket.socket) -> None:
-        """Sets what is to be set on a connection. Raises OSError."""
+        """Sets what is to be set on a connection. Raises OSError.
+
+        An accepted UNIX socket has the system's buffers, whatever those of its listener are; what
+        TCP accepts inherits them.
+        """
+        self.prepare(connection)
 
     def in_force(self, end: socket.socket) -> dict[str, str]:
         """The values of the knobs that a socket has now."""
