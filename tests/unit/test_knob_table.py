@@ -1,4 +1,4 @@
-"""The table of knobs: what was asked for, and what launches read back, from their metadata alone."""
+"""The table of knobs: asked for and read back, from the metadata of launches alone."""
 
 import io
 from collections.abc import Sequence
