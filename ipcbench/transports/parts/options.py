@@ -78,6 +78,11 @@ class SocketOptions:
             if knob in settings
         }
 
+    @property
+    def any_asked(self) -> bool:
+        """Whether any is to be set."""
+        return bool(self._buffers)
+
     def prepare(self, end: socket.socket) -> None:
         """Sets what is to be set before a socket connects or listens. Raises OSError."""
         for option, size_bytes in self._buffers.items():
@@ -86,8 +91,8 @@ class SocketOptions:
     def tune(self, connection: socket.socket) -> None:
         """Sets what is to be set on a connection. Raises OSError.
 
-        An accepted UNIX socket has the system's buffers, whatever those of its listener are; what
-        TCP accepts inherits them.
+        An accepted UNIX socket has nothing of its listener's options (unix_stream_connect of
+        net/unix/af_unix.c makes it anew).
         """
         self.prepare(connection)
 
@@ -108,6 +113,11 @@ class TcpOptions(SocketOptions):
         self._congestion = settings.get("congestion")
         quickack = settings.get("quickack")
         self._quickack = None if quickack is None else quickack == "on"
+
+    @property
+    def any_asked(self) -> bool:
+        asked = self._nodelay or self._congestion is not None or self._quickack is not None
+        return asked or super().any_asked
 
     def prepare(self, end: socket.socket) -> None:
         super().prepare(end)
