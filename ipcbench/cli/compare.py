@@ -4,6 +4,7 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,8 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
 def _line(program: str, given: Sequence[str], request: Request, usual: Request) -> "CommandLine":
     from ipcbench.run.facts import CommandLine
 
-    again = shlex.join([*program.split(), *requests.words_of(request, usual)])
+    unseeded = replace(request, seed=None)
+    again = shlex.join([*program.split(), *requests.words_of(unseeded, usual)])
     return CommandLine(shlex.join(given), again)
 
 

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from ipcbench.cli.commands import parser
-from ipcbench.cli.compare import USUAL
+from ipcbench.cli.compare import USUAL, _line
 from ipcbench.cli.requests import request_of, words_of
 from ipcbench.run.variation import varied_terms
 from tests.asked import plan_of, requested
@@ -112,3 +112,9 @@ def test_the_command_to_measure_it_again_asks_for_the_same(typed: str) -> None:
 def test_a_parser_is_none_the_worse_for_what_was_varied_before() -> None:
     assert requested("compare", "--vary", "unix:sndbuf=4k").vary == ("unix:sndbuf=4k",)
     assert requested("compare").vary == ()
+
+
+def test_the_command_to_measure_it_again_has_no_seed_yet_as_the_run_adds_its_own() -> None:
+    request = requested("compare", "--vary", "unix:sndbuf=4k,8k", "--seed", "3")
+    line = _line("ipcbench compare", ["ipcbench", "compare", "as typed"], request, USUAL)
+    assert line.again == "ipcbench compare --vary unix:sndbuf=4k,8k"
