@@ -6,6 +6,7 @@ varied, and so is the last one where none has a list.
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from ipcbench.case import parse_workload
@@ -13,6 +14,9 @@ from ipcbench.errors import UsageError
 from ipcbench.terms import Term
 from ipcbench.transports.registry import canonical
 from ipcbench.workloads import WORKLOADS
+
+_MOST_COMBINATIONS = 10_000
+"""Most terms of a grid: that many take a day to measure, and a second to spell."""
 
 
 class Variation(NamedTuple):
@@ -70,6 +74,12 @@ class Variation(NamedTuple):
             if not grid:
                 yield from told
         if grid:
+            count = prod(len(values) for _, values in self.lists)
+            if count > _MOST_COMBINATIONS:
+                raise UsageError(
+                    f"--grid of {self.base} has {count:,} combinations, more than the"
+                    f" {_MOST_COMBINATIONS:,} that can be planned; give it fewer values"
+                )
             each = ([(knob, value) for value in values] for knob, values in self.lists)
             for settings in product(*each):
                 yield canonical(str(self._with(settings)))

@@ -7,6 +7,7 @@ import pytest
 from ipcbench.cli.commands import parser
 from ipcbench.cli.compare import USUAL, _line
 from ipcbench.cli.requests import request_of, words_of
+from ipcbench.errors import UsageError
 from ipcbench.run.variation import varied_terms
 from tests.asked import plan_of, requested
 
@@ -86,6 +87,12 @@ def test_it_is_said_first_how_long_that_takes() -> None:
     plan = plan_of("compare", "--vary", "unix:sndbuf=4k,64k:rcvbuf=4k,64k", "--grid")
     (note,) = plan.notes
     assert note.startswith(f"{len(plan.run.cases)} cases, 7 rounds: about ")
+
+
+def test_a_grid_that_nobody_could_wait_for_is_refused_before_it_is_spelled() -> None:
+    many = ",".join(map(str, range(1, 1001)))
+    with pytest.raises(UsageError, match="--grid of unix has 1,000,000 combinations, more than"):
+        varied_terms([f"unix:sndbuf={many}:rcvbuf={many}"], grid=True)
 
 
 @pytest.mark.parametrize("more", ["--rounds=7", "--budget=120m"])
