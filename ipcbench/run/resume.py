@@ -11,8 +11,10 @@ from ipcbench.results import store
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import INHERITED, SAME_TO_RESUME
 from ipcbench.results.store import Results
+from ipcbench.run import interpreters
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, plan_of, planned
+from ipcbench.run.pythons import labels_of
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import checked_cpus
 from ipcbench.transports.registry import get_transport
@@ -38,13 +40,14 @@ def resumed(path: Path, asked: Request | None, line: CommandLine) -> tuple[Plan,
     for placement, cpus in results.intent.cpus.items():
         if cpus is not None and checked_cpus(cpus) != cpus:
             raise UsageError(f"{path} can't be gone on with: no CPUs {cpus} for {placement}")
+    others = _interpreters(path, results.intent, asked)
     recorded = [launch.facts for launch in results.launches()]
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
-    plan = plan_of(results.intent, line, started_s, elapsed_s)
+    plan = plan_of(results.intent, line, started_s, elapsed_s, others)
     if is_complete(plan, results):
         plan = replace(plan, notes=[f"nothing of {path} is left to measure"])
     if recorded:
-        _check_machine(path, recorded[0], plan.run.metadata)
+        _check_machines(path, results, plan)
         plan.run.metadata.update(
             {name: recorded[0][name] for name in INHERITED if name in recorded[0]}
         )
@@ -90,7 +93,47 @@ def _difference_of_plans(intent: Intent, asked: Request) -> str | None:
     return intent.difference(planned(replace(asked, seed=seed), CommandLine("", "")).intent)
 
 
-def _check_machine(path: Path, then: Mapping[str, object], now: Mapping[str, object]) -> None:
+def _interpreters(
+    path: Path, intent: Intent, asked: Request | None
+) -> Mapping[str, interpreters.Interpreter]:
+    """The interpreters that the plan's cases name: where the request says, or what is asked now.
+
+    Raises UsageError for one that can't be used, or can't measure a case any more.
+    """
+    cases = [Case.parse(case) for case in intent.cases]
+    labels = {case.interpreter for case in cases} - {""}
+    if not labels:
+        return {}
+    try:
+        pythons = (asked or Request.parse(intent.request)).pythons
+    except ResultsError as error:
+        raise ResultsError(f"{path} can't be gone on with: {error}") from error
+    if labels - set(labels_of(pythons)):
+        raise UsageError(
+            f"{path} can't be gone on with: its plan doesn't say where its Pythons are"
+        )
+    try:
+        found = interpreters.asked(pythons, cases)
+    except UsageError as error:
+        raise UsageError(f"{path} can't be gone on with: {error}") from error
+    for case in cases:
+        reason = found[case.interpreter].rejects(case)
+        if reason is not None:
+            raise UsageError(f"{path} can't be gone on with: {case.id}: {reason}")
+    return found
+
+
+def _check_machines(path: Path, results: Results, plan: Plan) -> None:
+    """Checks that the machine, and each interpreter, is what it was. Raises UsageError."""
+    firsts: dict[str, Mapping[str, object]] = {}
+    for launch in results.launches():
+        firsts.setdefault(launch.case.interpreter, launch.facts)
+    for label, then in firsts.items():
+        own = plan.run.facts_of.get(label, {})
+        _check_machine(f"{path}, {label}," if label else f"{path}", then, plan.run.metadata | own)
+
+
+def _check_machine(path: str, then: Mapping[str, object], now: Mapping[str, object]) -> None:
     for name in SAME_TO_RESUME:
         if name in then and name in now and then[name] != now[name]:
             raise UsageError(
