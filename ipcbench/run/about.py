@@ -15,16 +15,16 @@ may be added. Cases are named by arguments, `latency/unix/1k/python`, and answer
 import json
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 
 from ipcbench import __version__
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
-from ipcbench.measure.pair import refused
 from ipcbench.measure.tether import PROTOCOL
 from ipcbench.results.folder import code_version
 from ipcbench.results.migration import FORMAT
+from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import get_transport
 
 MODULE = "ipcbench.run.about"
@@ -64,12 +64,14 @@ def _rejected(text: str) -> str | None:
     """The reason why a worker of this installation would refuse the case; None if it wouldn't."""
     try:
         case = Case.parse(text)
-        return get_transport(case.transport).unavailable() or refused(case)
+        transport = get_transport(case.transport)
+        traffic = Traffic(case.message_size_bytes, case.workload)
+        return transport.unavailable() or drivers.rejects(case) or transport.rejects(traffic)
     except UsageError as error:  # an earlier version may not know the case
         return str(error)
 
 
 if __name__ == "__main__":
-    import ipcbench.measure.worker  # noqa: F401  (what it needs and lacks must be said now)
+    import_module("ipcbench.measure.worker")  # what it needs and lacks must be said now
 
     print(json.dumps(about(sys.argv[1:])))
