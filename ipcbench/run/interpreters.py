@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ipcbench.results.rules import FLAG, TEXT, ValueRule, checked, optional
 from ipcbench.results.store import Metadata
 from ipcbench.run.pythons import Named
 from ipcbench.system.machine import python_name
+from ipcbench.system.signals import signals_held_back
 
 ABOUT = "ipcbench.run.about"
 ANSWER_LIMIT_S = 20.0
@@ -180,29 +181,29 @@ def _answer(named: Named, command: Sequence[str]) -> tuple[int, str, str]:
 
     Whatever it started in its group is ended with it: a wrapper may leave its Python behind.
     """
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise UsageError(
-            f"{named}: it can't be started: {explain_start(error)};"
-            " name an interpreter, /path/bin/python"
-        ) from error
-    with process:
+    with ExitStack() as started:
         try:
-            texts = _read(process)
-            if texts is not None:
-                _wait_for_end(process.pid)
-        finally:
-            # Before it is reaped, the group's id can't be another's.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            with signals_held_back():
+                process = started.enter_context(
+                    subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        env=environment(),
+                        start_new_session=True,
+                    )
+                )
+                # It runs before the process is reaped, while the group's id can't be another's.
+                started.callback(_end_group, process.pid)
+        except OSError as error:
+            raise UsageError(
+                f"{named}: it can't be started: {explain_start(error)};"
+                " name an interpreter, /path/bin/python"
+            ) from error
+        texts = _read(process)
+        if texts is not None:
+            _wait_for_end(process.pid)
     if texts is None:
         raise UsageError(
             f"{named}: it doesn't answer within {ANSWER_LIMIT_S:g} s what its ipcbench is;"
@@ -241,6 +242,11 @@ def _wait_for_end(pid: int) -> None:
         if time.monotonic() > deadline_s:
             break
         time.sleep(0.001)
+
+
+def _end_group(group: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _is_reasons(value: object) -> bool:

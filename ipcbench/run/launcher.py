@@ -117,7 +117,7 @@ class WorkerLauncher:
                         )
                         workers[case] = started.enter_context(worker), output
                 except LaunchFailed as failure:
-                    yield case, failure
+                    yield case, self._without_path(case, failure)
             wait_until_ready([worker for worker, _ in workers.values()])
             while workers:
                 for case, (worker, output) in list(workers.items()):
@@ -126,9 +126,15 @@ class WorkerLauncher:
                             continue
                         outcome: Measured | LaunchFailed = _result(output)
                     except LaunchFailed as failure:
-                        outcome = failure
+                        outcome = self._without_path(case, failure)
                     del workers[case]
                     yield case, outcome
+
+    def _without_path(self, case: Case, failure: LaunchFailed) -> LaunchFailed:
+        """The failure, told without where an interpreter is: reasons are published."""
+        if not case.interpreter:
+            return failure
+        return LaunchFailed(str(failure).replace(str(self._programs[case.interpreter]), "python"))
 
     def _command(self, case: Case, options: Sequence[str], output: Path) -> list[str]:
         program = self._programs[case.interpreter] if case.interpreter else sys.executable
