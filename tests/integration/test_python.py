@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -173,9 +174,12 @@ def _more_rounds(source: Path, target: Path, rounds: int) -> Path:
     return target
 
 
-def test_a_run_goes_on_with_the_same_interpreters(measured: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_the_same_interpreters(
+    measured: Path, pythons: dict[str, str], tmp_path: Path
+) -> None:
     path = _more_rounds(measured, tmp_path / "run.json", 7)
-    done = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    both = f"{pythons['base']},{pythons['head']}"
+    done = ipcbench("compare", "--resume", str(path), "--python", both, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     facts = _facts(path)
     assert {label: len(launches) for label, launches in facts.items()} == {"base": 14, "head": 14}
@@ -193,30 +197,73 @@ def test_a_run_goes_on_where_an_interpreter_is_elsewhere_but_the_same(
     assert len(_facts(path)["head"]) == 14
 
 
+def test_how_to_go_on_names_the_interpreters(pythons: dict[str, str], tmp_path: Path) -> None:
+    both = f"base={pythons['base']},head={pythons['head']}"
+    command = [sys.executable, "-m", "ipcbench", "compare", "unix", "--python", both, *LITTLE]
+    with subprocess.Popen(
+        [*command, "--rounds=200", "-o", "run.json"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (tmp_path / "run.json").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on with: ipcbench compare --resume run.json --python {both}\n" in said
+
+
 @pytest.mark.parametrize(
-    ("head", "says"),
+    ("named", "says"),
     [
-        ("none", "it isn't there"),
-        ("changed", "head, was begun with versions pyperf"),
-        ("poor", "head: "),
+        ("", "was begun with the interpreters base and head; name each again: --python base=PATH"),
+        ("head={head},base={base}", "was begun with the interpreters base and head"),
+        ("base={base}", "was begun with the interpreters base and head"),
+        ("base={base},head={base}/none", "it isn't there"),
+        ("base={base},head={changed}", "head, was begun with versions pyperf"),
+        ("base={base},head={poor}", "/head: head: the package sysv_ipc is missing"),
     ],
 )
-def test_a_run_does_not_go_on_with_another(
-    head: str, says: str, measured: Path, pythons: dict[str, str], tmp_path: Path
+def test_a_run_does_not_go_on_with_others(
+    named: str, says: str, measured: Path, pythons: dict[str, str], tmp_path: Path
 ) -> None:
-    changed = _made(tmp_path / "changed", psutil="0.0.2") if head == "changed" else ""
+    changed = _made(tmp_path / "changed", psutil="0.0.2") if "{changed}" in named else ""
     path = tmp_path / "run.json"
     text = _more_rounds(measured, path, 7).read_text()
-    if head == "poor":
+    if "{poor}" in named:
         text = text.replace("latency/unix/", "latency/sysv-msg/").replace('"unix"', '"sysv-msg"')
-    found = {"none": str(tmp_path / "none"), "changed": changed, "poor": pythons["poor"]}[head]
-    path.write_text(text.replace(f"head={pythons['head']}", f"head={found}"))
-    before = path.read_bytes()
-    refused = ipcbench("compare", "--resume", str(path), cwd=tmp_path)
+    path.write_text(text)
+    options = ("--python", named.format(**pythons, changed=changed)) if named else ()
+    refused = ipcbench("compare", "--resume", str(path), *options, cwd=tmp_path)
     assert refused.returncode == 2, refused.stderr
     (line,) = refused.stderr.splitlines()
     assert says in line
-    assert path.read_bytes() == before
+    assert path.read_text() == text
+
+
+def test_a_program_that_a_file_names_is_never_started(measured: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
+    trap.chmod(0o755)
+    data = json.loads(_more_rounds(measured, tmp_path / "run.json", 7).read_text())
+    data["ipcbench"]["plan"]["request"]["pythons"] = [f"base={trap}", f"head={trap}"]
+    (tmp_path / "run.json").write_text(json.dumps(data))
+    assert ipcbench("compare", "--resume", "run.json", cwd=tmp_path).returncode == 2
+    assert ipcbench("report", "run.json", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_run_without_interpreters_goes_on_with_none(
+    pythons: dict[str, str], tmp_path: Path
+) -> None:
+    done = ipcbench("compare", "unix", *LITTLE, "--rounds=1", "-o", "run.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    refused = ipcbench("compare", "--resume=run.json", "--python", pythons["base"], cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "was begun with no other interpreters; leave --python out" in refused.stderr
 
 
 @pytest.mark.parametrize(
