@@ -23,7 +23,10 @@ from ipcbench.results.rules import (
 from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN
 
 Scope = Literal["run", "launch"]
-"""Whether a fact is that of a whole run, or of each launch."""
+"""Whether a fact is that of a whole run, or of each launch.
+
+What a run records of its Python and libraries is that of each interpreter, where it has several.
+"""
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""

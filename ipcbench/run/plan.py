@@ -68,6 +68,9 @@ def planned(request: Request, line: CommandLine) -> Plan:
     if request.pythons:
         interpreters = asked(request.pythons, choice.possible)
         possible, rejected = shared_out(choice.possible, interpreters)
+        if rejected and not possible:
+            case, reason = rejected[0]
+            raise UsageError(f"no interpreter can measure any case: {case.id}: {reason}")
         every = [
             (case._replace(interpreter=label), reason)
             for case, reason in choice.impossible

@@ -165,6 +165,28 @@ def test_what_an_interpreter_lacks_is_not_measured_there_and_told(
     assert rows[("sysv-msg", "python", "full")]["status"] == "measured"
 
 
+def test_where_no_interpreter_can_measure_anything_nothing_is_begun(
+    pythons: dict[str, str], tmp_path: Path
+) -> None:
+    options = ("--python", pythons["poor"], "--loop=native", *LITTLE)
+    refused = ipcbench("compare", "unix", *options, cwd=tmp_path)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert "no interpreter can measure any case: latency/unix/64/native/" in line
+    assert "poor has no native loop: the extension wasn't built" in line
+
+
+def test_one_interpreter_measures_in_the_place_of_this_one(
+    pythons: dict[str, str], tmp_path: Path
+) -> None:
+    options = ("--python", pythons["head"], "--matrix", *LITTLE, "--rounds=1", "-o", "run.json")
+    done = ipcbench("compare", "pipe", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Round trip by CPU, pipe, 64 B, python loop, head" in done.stdout
+    assert "Interpreters:" not in done.stdout
+    assert set(_facts(tmp_path / "run.json")) == {"head"}
+
+
 def _more_rounds(source: Path, target: Path, rounds: int) -> Path:
     """A copy of a result file whose plan has more rounds than it holds."""
     data = json.loads(source.read_text())
