@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
+from ipcbench.analysis.cautions import cautions
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
 from ipcbench.case import Case, parse_workload
 from ipcbench.errors import UsageError
 from ipcbench.results.launches import mechanisms
-from ipcbench.results.metadata import CAUTIONED
 from ipcbench.results.store import Results
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
@@ -52,7 +52,7 @@ class RunComparison:
     only_old: Sequence[str]
     only_new: Sequence[str]
     cautions: Sequence[str]
-    """A sentence for each difference between the runs other than the code."""
+    """A sentence for each difference between the runs other than the code; see `cautions`."""
     noise_floor: float
     """Share by which unchanged code differs between runs; a verdict within it is `~`."""
 
@@ -108,12 +108,12 @@ def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> RunCom
         [case.id for case in sorted(mine.keys() - others.keys(), key=_order)]
         for mine, others in ((before, after), (after, before))
     )
-    return RunComparison(changes, only_old, only_new, _cautions(old, new), noise_floor)
+    return RunComparison(changes, only_old, only_new, cautions(old, new), noise_floor)
 
 
 def machine_of(results: Results) -> str:
     """The slug of the machine a run was made on; `unknown` for a run without launches."""
-    return next(iter(_facts(results, "machine")), "unknown")
+    return next((str(one.facts["machine"]) for one in results.launches()), "unknown")
 
 
 def _times(results: Results) -> dict[Case, list[float]]:
@@ -142,19 +142,3 @@ def _order(case: Case) -> tuple[int, int, str, str, str, str]:
     place = WORKLOADS.index(case.workload)
     by_table = place, case.message_size_bytes, case.placement, case.loop
     return *by_table, case.transport, case.interpreter
-
-
-def _cautions(old: Results, new: Results) -> list[str]:
-    cautions = []
-    for fact in CAUTIONED:
-        before, after = _facts(old, fact), _facts(new, fact)
-        if before != after:
-            cautions.append(f"{fact} differs: {', '.join(before)} and {', '.join(after)}")
-    placements = [{case.placement for case in _times(results)} for results in (old, new)]
-    if placements[0] != placements[1]:
-        cautions.append("the placements differ: cases are compared only where they are the same")
-    return cautions
-
-
-def _facts(results: Results, name: str) -> list[str]:
-    return sorted({str(launch.facts.get(name, "unknown")) for launch in results.launches()})

@@ -14,10 +14,20 @@ from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.collection import Collection
-from ipcbench.results.metadata import MECHANISM
+from ipcbench.results.metadata import ASKED_KEY, MECHANISM
 from ipcbench.results.store import RETRIED_KEY
+from ipcbench.results.surroundings import (
+    PERIODS_KEY,
+    QUOTA_KEY,
+    SMALL_PIPE,
+    SOFT_PIPE_PAGES_KEY,
+    THROTTLED,
+    THROTTLED_KEY,
+    THROTTLED_TIME_KEY,
+)
+from ipcbench.terms import parse_settings
 from ipcbench.text import counted
-from ipcbench.units import display_percent
+from ipcbench.units import display_percent, display_size, display_time
 from ipcbench.workloads import DEFINITIONS, Workload
 
 _UNSTABLE = 0.10
@@ -28,6 +38,10 @@ _MOST_INVOLUNTARY = 0.05
 _MANY_ROUNDS = 20
 _MOST_BUSY = 0.1
 _SURELY_FASTER = 1.1
+_USUAL_PIPE_BYTES = 65536
+"""The capacity of a pipe of 16 pages of 4 KiB; larger pages make larger pipes (pipe(7))."""
+_USUAL_SOFT_PAGES = 16384
+"""The default of fs.pipe-user-pages-soft (pipe(7))."""
 IMPRECISE = "imprecise"
 _FEWEST = 6
 """Fewest launches from which a shape can be distinguished from chance."""
@@ -290,6 +304,44 @@ def _strangers(group: pd.DataFrame) -> str | None:
     return f"{dropped} dropped: something on this machine connects to our ports; find and end it"
 
 
+def _throttled(group: pd.DataFrame) -> str | None:
+    if THROTTLED_KEY not in group:
+        return None
+    stops, periods = (int(group[key].sum()) for key in (THROTTLED_KEY, PERIODS_KEY))
+    if not stops:
+        return None
+    quota = group[QUOTA_KEY].iloc[0] if QUOTA_KEY in group else "unknown"
+    return (
+        f"a CPU quota ({quota}) stopped it in {stops} of {counted(periods, 'period')} of its"
+        f" batches, for {display_time(group[THROTTLED_TIME_KEY].sum())} of CPU time in all;"
+        " measure without the quota: ipcbench doctor says who can lift it"
+    )
+
+
+def _small_pipe(group: pd.DataFrame) -> str | None:
+    """Flags pipes that the kernel made smaller than usual, where no size was asked for."""
+    key = "client_pipe_size_bytes"
+    if key not in group or "size" in _asked_knobs(group):
+        return None
+    least = group[key].min()
+    if pd.isna(least) or least >= _USUAL_PIPE_BYTES:
+        return None
+    pages = group[SOFT_PIPE_PAGES_KEY].iloc[0] if SOFT_PIPE_PAGES_KEY in group else None
+    limit = "" if pages is None or pd.isna(pages) else f", which is {counted(int(pages), 'page')}"
+    return (
+        f"its pipe holds {display_size(least)} in place of the usual"
+        f" {display_size(_USUAL_PIPE_BYTES)}: this user's pipes reached fs.pipe-user-pages-soft"
+        f"{limit}; end programs that hold pipes, or have root raise it: sysctl -w"
+        f" fs.pipe-user-pages-soft={_USUAL_SOFT_PAGES}"
+    )
+
+
+def _asked_knobs(group: pd.DataFrame) -> dict[str, str]:
+    """The knobs that were set of a case's transport; empty in files of before."""
+    asked = [] if ASKED_KEY not in group else group[ASKED_KEY].dropna().tolist()
+    return parse_settings(str(asked[0])) if asked else {}
+
+
 RULES = (
     FlagRule("unstable", _unstable),
     FlagRule("bimodal", _bimodal),
@@ -299,6 +351,8 @@ RULES = (
     FlagRule("page-faults", _faults),
     FlagRule("crowded", _crowded),
     FlagRule("load", _loaded),
+    FlagRule(THROTTLED, _throttled),
+    FlagRule(SMALL_PIPE, _small_pipe),
     FlagRule("retried", _retried),
     FlagRule("strangers", _strangers),
 )

@@ -38,6 +38,7 @@ from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
 from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
+from ipcbench.system.cgroups import Quota, Throttling, quotas, throttling
 from ipcbench.system.cpus import Cpus
 from ipcbench.terms import format_settings
 from ipcbench.transports.base import Link, Traffic, Unavailable, Workspace
@@ -84,6 +85,8 @@ class Pair:
         self._messages_timed = 0
         self._usage = Usage()
         self._server_usage = Usage()
+        self._quotas: list[Quota] = []
+        self._throttling = Throttling()
         self._client_cpus: set[int | None] = set()
         self._server_cpus: list[int] = []
         self._server_facts: Mapping[str, int] = {}
@@ -176,6 +179,10 @@ class Pair:
         if self._messages_timed:
             facts |= self._usage.facts("client", self._messages_timed)
             facts |= self._server_usage.facts("server", self._messages_timed)
+        if self._quotas:
+            facts["cgroup_cpu_periods_count"] = self._throttling.periods
+            facts["cgroup_cpu_throttled_count"] = self._throttling.throttled
+            facts["cgroup_cpu_throttled_s"] = self._throttling.stopped_s
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
         client_cpus = sorted(cpu for cpu in self._client_cpus if cpu is not None)
@@ -224,6 +231,7 @@ class Pair:
         kept = tether.descriptors if tether else frozenset()
         drivers.load(case.loop)
         self._peer = peer = ForkedPeer(serve_case, self._on_end, kept)
+        self._quotas = quotas()
         self._held_before = held_now()
         self._link = link = self._transport.link(self._traffic, self._workspace)
         self._enter("hand-shake")
@@ -254,9 +262,11 @@ class Pair:
         client, channel = self._ends()
         self._enter("timed batch")
         self._payloads.fill(client.outgoing)
+        stopped_before = throttling(self._quotas)  # of no quota: nothing is read
         before = usage()
         elapsed = self._timed(client, channel, messages)
         self._usage = self._usage + (usage() - before)
+        self._throttling += throttling(self._quotas) - stopped_before
         self._messages_timed += messages
         self._client_cpus.add(last_cpu())
         if not self._transport.is_control:

@@ -7,10 +7,11 @@ number or text: pyperf records what it likes, and a transport the sizes of its o
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from ipcbench.errors import UsageError
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.keys import Key
 from ipcbench.results.rules import (
     NAME_PATTERN,
     SCALAR,
@@ -21,13 +22,9 @@ from ipcbench.results.rules import (
     one_of,
     whole,
 )
+from ipcbench.results.surroundings import OF_LAUNCHES, OF_RUNS
 from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
-
-Scope = Literal["run", "launch"]
-"""Whether a fact is that of a whole run, or of each launch.
-
-What a run records of its Python and libraries is that of each interpreter, where it has several.
-"""
+from ipcbench.units import display_percent, display_size
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
@@ -82,32 +79,6 @@ def _are_settings(value: object) -> bool:
         return False
 
 
-class Key(NamedTuple):
-    """One row of the table."""
-
-    name: str
-    scope: Scope
-    title: str | None
-    """The page's name of a fact that all launches share; "": its own, after those with a title.
-
-    None: a page doesn't list it.
-    """
-    rule: ValueRule | None = None
-    """The requirement on its value; None: that of the name's ending."""
-    column: int | None = None
-    """Its place among the columns of the CSV; None if it has none."""
-    is_required: bool = False
-    """Whether every launch must have it."""
-    cautions: bool = False
-    """Whether `diff` cautions where two runs differ in it: a change may not be the code's."""
-    is_same_to_resume: bool = False
-    """Whether a run can be resumed only where it is still the same."""
-    is_inherited: bool = False
-    """Whether the launches of a resumed run take it from those before."""
-    is_private: bool = False
-    """Whether pyperf records it and we don't keep it: results are published."""
-
-
 def _private(name: str) -> Key:
     return Key(name, "run", None, is_private=True)
 
@@ -135,10 +106,10 @@ KEYS = (
     Key("target_ratio", "run", "precision asked for", number(1e-9, 1e9)),
     Key("ipcbench_version", "run", "ipcbench", TEXT, 16, is_required=True, cautions=True),
     Key("code_version", "run", "code", TEXT, is_same_to_resume=True),
-    Key("versions", "run", "libraries", TEXT, is_same_to_resume=True),
+    Key("versions", "run", "libraries", TEXT, is_same_to_resume=True, cautions=True),
     Key("perf_version", "run", "pyperf"),
     Key("python", "run", "Python", TEXT, 15, True, cautions=True, is_same_to_resume=True),
-    Key("python_compiler", "run", "Python's compiler"),
+    Key("python_compiler", "run", "Python's compiler", cautions=True),
     Key(
         "machine",
         "run",
@@ -152,21 +123,23 @@ KEYS = (
     Key("cpu_model", "run", "CPU", TEXT, 10, is_required=True, is_same_to_resume=True),
     Key("cpu_count", "run", "CPUs", whole(1, 10**6), 11, is_required=True),
     Key("virtualisation", "run", "virtualisation", TEXT, 12, is_required=True),
-    Key("governor", "run", "CPU governor", TEXT, 13),
+    Key("governor", "run", "CPU governor", TEXT, 13, cautions=True),
     Key("cpu_freq", "launch", "CPU frequency"),
-    Key("cpu_config", "run", "CPU settings"),
-    Key("cache_l1d_bytes", "run", "L1d cache"),
-    Key("cache_l2_bytes", "run", "L2 cache"),
-    Key("cache_l3_bytes", "run", "L3 cache"),
+    Key("cpu_config", "run", "CPU settings", cautions=True),
+    Key("cache_l1d_bytes", "run", "L1d cache", cautions=True),
+    Key("cache_l2_bytes", "run", "L2 cache", cautions=True),
+    Key("cache_l3_bytes", "run", "L3 cache", cautions=True),
     Key("kernel", "run", "kernel", TEXT, 14, True, cautions=True, is_same_to_resume=True),
     Key("platform", "run", "platform"),
-    Key("aslr", "run", "address layout"),
+    Key("aslr", "run", "address layout", cautions=True),
     Key("timer", "run", "clock"),
+    *OF_RUNS,
     Key("cpu_busy_before_run_ratio", "run", "CPUs busy before the run"),
     Key("noise_floor_ratio", "run", "noise floor of the machine"),
     # Of a run, shown in another way or of no interest.
     Key("unit", "run", None, one_of("second")),
     Key("inner_loops", "run", "", whole(1, 1)),
+    Key("cpu_quota", "run", None),  # pyperf's, of the process's own cgroup alone
     Key("python_version", "run", None),
     Key("python_implementation", "run", None),
     Key("cpu_model_name", "run", None),
@@ -184,7 +157,7 @@ KEYS = (
     Key("loop", "launch", None),
     Key("placement", "launch", None),
     Key("interpreter", "launch", None),
-    Key("python_gil", "launch", "GIL", one_of("on", "off")),
+    Key("python_gil", "launch", "GIL", one_of("on", "off"), cautions=True),
     Key("role", "launch", None, _ROLE, is_required=True),
     Key("round", "launch", None, whole(1, 10**9), is_required=True),
     Key("loops", "launch", None, LOOPS, is_required=True),
@@ -196,18 +169,22 @@ KEYS = (
     Key(OUTCOME_KEY, "launch", None, one_of(*OUTCOMES)),
     Key(RETRIED_KEY, "launch", "", TEXT),
     Key(HISTOGRAM_KEY, "launch", None, ValueRule("a histogram of round trips", _is_histogram)),
-    Key("cpu_client", "launch", None, _CPU, 0),
-    Key("cpu_server", "launch", None, _CPU, 1),
+    Key("cpu_client", "launch", None, _CPU, 0, cautions=True),
+    Key("cpu_server", "launch", None, _CPU, 1, cautions=True),
     Key("cpus_seen_client", "launch", None, TEXT, 2),
     Key("cpus_seen_server", "launch", None, TEXT, 3),
-    Key("client_so_sndbuf_bytes", "launch", "", None, 4),
-    Key("server_so_rcvbuf_bytes", "launch", "", None, 5),
-    Key("client_pipe_size_bytes", "launch", "", None, 6),
-    Key("client_shared_memory_size_bytes", "launch", "", None, 7),
-    Key("client_ring_slots_count", "launch", None, None, 8),
+    Key("client_so_sndbuf_bytes", "launch", "", None, 4, cautions=True, knob="sndbuf"),
+    Key("server_so_rcvbuf_bytes", "launch", "", None, 5, cautions=True, knob="rcvbuf"),
+    Key("client_pipe_size_bytes", "launch", "", None, 6, cautions=True, knob="size"),
+    Key("client_shared_memory_size_bytes", "launch", "", None, 7, cautions=True),
+    Key("client_so_rcvbuf_bytes", "launch", "", cautions=True, knob="rcvbuf"),
+    Key("server_so_sndbuf_bytes", "launch", "", cautions=True, knob="sndbuf"),
+    Key("server_pipe_size_bytes", "launch", "", cautions=True, knob="size"),
+    Key("client_ring_slots_count", "launch", None, None, 8, cautions=True),
     Key(ASKED_KEY, "launch", None, _SETTINGS, 19),
-    Key(CLIENT_KNOBS_KEY, "launch", None, _SETTINGS, 20),
-    Key(SERVER_KNOBS_KEY, "launch", None, _SETTINGS, 21),
+    Key(CLIENT_KNOBS_KEY, "launch", None, _SETTINGS, 20, cautions=True, is_missed=True),
+    Key(SERVER_KNOBS_KEY, "launch", None, _SETTINGS, 21, cautions=True),
+    *OF_LAUNCHES,
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
     Key("runnable_threads", "launch", None),
@@ -239,7 +216,7 @@ COLUMNS = tuple(
 REQUIRED = tuple(key.name for key in KEYS if key.is_required)
 """Facts that every launch must have."""
 
-CAUTIONED = tuple(name for name in COLUMNS if BY_NAME[name].cautions)
+CAUTIONED = tuple(key for key in KEYS if key.cautions)
 """Facts that must be equal in two runs for a change between them to be due to the code."""
 
 SAME_TO_RESUME = tuple(key.name for key in KEYS if key.is_same_to_resume)
@@ -265,3 +242,12 @@ def rule_of(name: str) -> ValueRule:
     if row is not None and row.rule is not None:
         return row.rule
     return next((rule for ending, rule in _RULES_BY_ENDING if name.endswith(ending)), SCALAR)
+
+
+def displayed(name: str, value: Any) -> str:
+    """A fact's value for people, by the unit that its name ends in."""
+    if isinstance(value, str):
+        return value
+    if name.endswith("_bytes"):
+        return display_size(float(value))
+    return display_percent(float(value)) if name.endswith("_ratio") else str(value)

@@ -7,6 +7,7 @@ may be added. Cases are named by arguments, `latency/unix/1k/python`, and answer
     ipcbench, code_version      versions of the package, and of its code
     worker_protocol, format     numbers that must be the driver's own
     python, implementation, free_threaded
+    build                       properties of its build that change its speed
     versions                    libraries that a launch depends on
     native                      null, or the reason why there is no loop in C
     cases                       for each case null, or the reason why it can't be measured
@@ -24,6 +25,7 @@ from ipcbench.measure import drivers
 from ipcbench.measure.tether import PROTOCOL
 from ipcbench.results.folder import code_version
 from ipcbench.results.migration import FORMAT
+from ipcbench.system.surroundings import python_build
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import get_transport
 
@@ -54,6 +56,7 @@ def about(cases: Sequence[str]) -> dict[str, object]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "free_threaded": "free-threading" in sys.version,
+        "build": python_build(),
         "versions": library_versions(),
         "native": drivers.unavailable("native"),
         "cases": {case: _rejected(case) for case in cases},

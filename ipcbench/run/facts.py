@@ -11,6 +11,7 @@ from ipcbench.results.metadata import AGAIN_KEY, QUESTION_KEY
 from ipcbench.results.store import Metadata
 from ipcbench.run.about import library_versions
 from ipcbench.system import machine
+from ipcbench.system.surroundings import surroundings
 
 _LOOK_S = 0.2
 """Seconds over which the use of the CPUs is sampled before a run."""
@@ -37,6 +38,7 @@ def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
     return (
         target
         | caches
+        | surroundings()
         | {
             "run_id": secrets.token_hex(4),
             "seed": intent.seed,

@@ -132,6 +132,8 @@ def _asked(named: Named, program: Path, questions: Sequence[str]) -> Interpreter
         "code_version": read["code_version"],
         "versions": read["versions"],
     }
+    # One that doesn't tell it hasn't the driver's: unknown, rather than wrong.
+    facts["python_build"] = read["build"] or "unknown"
     return Interpreter(named.label, program, facts, read["native"], read["cases"])
 
 
@@ -259,6 +261,7 @@ _RULES: Mapping[str, ValueRule] = {
     "python": TEXT,
     "implementation": TEXT,
     "free_threaded": FLAG,
+    "build": optional(TEXT),
     "versions": TEXT,
     "native": optional(TEXT),
     "cases": ValueRule("an object of reasons by case", _is_reasons),

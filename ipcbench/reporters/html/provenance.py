@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ipcbench.reporters.tables.cases import interpreter_facts
-from ipcbench.results.metadata import AGAIN_KEY, NOT_SHOWN, TITLES
+from ipcbench.results.metadata import AGAIN_KEY, NOT_SHOWN, TITLES, displayed
 from ipcbench.text import counted
-from ipcbench.units import display_percent, display_size
 
 _COMPUTED = frozenset(
     (
@@ -33,8 +32,10 @@ def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
     """Yields the provenance of each run, in the order of the launches."""
     for _, group in launches.groupby("run_id", sort=False) if len(launches) else ():
         facts = _facts(group)
-        known = [(title, _text(key, facts[key])) for key, title in TITLES.items() if key in facts]
-        others = [(key, _text(key, facts[key])) for key in sorted(facts.keys() - TITLES.keys())]
+        known = [
+            (title, displayed(key, facts[key])) for key, title in TITLES.items() if key in facts
+        ]
+        others = [(key, displayed(key, facts[key])) for key in sorted(facts.keys() - TITLES.keys())]
         whom = [(f"interpreter {label}", said) for label, said in interpreter_facts(group)]
         yield Provenance([*_times(group), *known, *whom, *_pinned(group), *others], _again(group))
 
@@ -80,9 +81,3 @@ def _pinned(group: pd.DataFrame) -> list[tuple[str, str]]:
         (f"CPUs, {placement}", f"client on {client:.0f}, server on {server:.0f}")
         for placement, client, server in pairs.itertuples(index=False)
     ]
-
-
-def _text(key: str, value: Any) -> str:
-    if key.endswith("_bytes"):
-        return display_size(float(value))
-    return display_percent(float(value)) if key.endswith("_ratio") else str(value)
