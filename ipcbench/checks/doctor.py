@@ -2,9 +2,11 @@
 
 Most checks read /proc and /sys below a root; a missing file is reported, and never an error.
 Facts of this process (its CPUs, clock, descriptors, temporary folder) come from the system,
-whatever the root. `python -m pyperf system show` adds what isn't checked here: perf's sampling
-rate, address space randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full and the
-power cable. It is run as a program, since as a library it prints and exits.
+whatever the root. `around` has the checks of what is set around it: cgroup, kernel, container.
+
+`python -m pyperf system show` adds what isn't checked here: perf's sampling rate, address space
+randomisation, the CPUs of interrupts and of RCU callbacks, nohz_full and the power cable. It is run
+as a program, since as a library it prints and exits.
 """
 
 import os
@@ -21,24 +23,18 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from ipcbench.checks import around
+from ipcbench.checks.advice import ORDINARY, Assessment, Level, Standing, set_sysctl, suited, write
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
-from ipcbench.system import machine
+from ipcbench.system import cgroups, machine
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.system.scratch import leftovers
+from ipcbench.system.surroundings import cpu_list, format_cpu_list, text_of
 from ipcbench.text import counted
 from ipcbench.transports.registry import transports
 from ipcbench.units import display_size, display_time, three_digits
-
-Level = Literal["ok", "note", "warn", "fatal"]
-"""Severity of a check.
-
-`ok`: as it should be. `note`: worth knowing. `warn`: numbers are worse than they need be.
-`fatal`: nothing can be measured.
-"""
-Assessment = tuple[Level, str, str | None]
-"""The level, the fact found, and a remedy, which is dropped if the level is `ok`."""
 
 _CPU = "sys/devices/system/cpu"
 _CLOCK = "sys/devices/system/clocksource/clocksource0"
@@ -103,13 +99,13 @@ def examine(root: Path = Path("/")) -> list[Check]:
     return checks + (_pyperf() if root == Path("/") else [])  # pyperf reads no other root
 
 
-def render(checks: Iterable[Check]) -> list[str]:
-    """A line for each check, and an indented one for its remedy."""
+def render(checks: Iterable[Check], who: Standing = ORDINARY) -> list[str]:
+    """A line for each check, and an indented one for its remedy, as it works for whom it tells."""
     lines = []
     for found in checks:
         lines.append(f"{found.level:5} {found.topic:12} {found.says}")
         if found.remedy is not None:
-            lines.append(f"      try: {found.remedy}")
+            lines.append(f"      try: {suited(found.remedy, who)}")
     return lines
 
 
@@ -131,14 +127,9 @@ def _checked(topic: str, check: Callable[[Path], Assessment], root: Path) -> Che
 
 
 def _read(root: Path, pattern: str) -> list[str]:
-    """The text of each matching file that may be read."""
-    texts = []
-    for path in sorted(root.glob(pattern)):
-        try:
-            texts.append(path.read_text(encoding="utf-8", errors="replace").strip())
-        except OSError:
-            continue
-    return texts
+    """The text of each matching file that may be read and has a value."""
+    texts = (text_of(path) for path in sorted(root.glob(pattern)))
+    return [text for text in texts if text is not None]
 
 
 def _cores(root: Path) -> Assessment:
@@ -148,13 +139,17 @@ def _cores(root: Path) -> Assessment:
     says = f"{counted(cores, 'core')}, {smt}"
     if cores == 1:
         return "warn", f"{says}: the two ends can't have a core each", None
-    return "ok" if cores == cpus else "note", says, f"echo off | sudo tee /{_CPU}/smt/control"
+    return "ok" if cores == cpus else "note", says, write("off", f"/{_CPU}/smt/control")
 
 
-def _allowed(_root: Path) -> Assessment:
+def _allowed(root: Path) -> Assessment:
     allowed, cpus = len(allowed_cpus()), os.cpu_count() or 1
     says = f"this process may use {allowed} of {counted(cpus, 'CPU')}"
     remedy = f"taskset -c 0-{cpus - 1} ipcbench compare" if cpus > 1 else None
+    granted = cpu_list(cgroups.cpuset(root))
+    if granted and len(granted) <= allowed < cpus:
+        says += f", as its cgroup has {format_cpu_list(granted)} alone"
+        remedy = f"have the cgroup's cpuset widened to 0-{cpus - 1} by whoever set it"
     return "ok" if allowed > 1 else "warn", says, remedy
 
 
@@ -172,11 +167,14 @@ def _turbo(root: Path) -> Assessment:
     if _read(root, f"{_CPU}/{name}")[0] == off:
         return "ok", "off", None
     says = "on: a CPU's frequency depends on heat and on the other cores"
-    return "warn", says, f"echo {off} | sudo tee /{_CPU}/{name}"
+    return "warn", says, write(off, f"/{_CPU}/{name}")
 
 
 def _isolated(root: Path) -> Assessment:
-    if cpus := _read(root, f"{_CPU}/isolated")[0]:
+    path = root / _CPU / "isolated"
+    if not path.exists():
+        raise LookupError("no such file")
+    if cpus := format_cpu_list(cpu_list(text_of(path))):
         return "ok", f"CPUs {cpus}; to measure there: taskset -c {cpus} ipcbench compare", None
     return "note", "no CPUs: other work may run on the measured ones", None
 
@@ -196,7 +194,7 @@ def _clock(root: Path) -> Assessment:
     says = f"{source}, smallest step {display_time(step_s)} in {_CLOCK_READS} reads"
     fine = step_s <= _COARSE_S and source not in _SLOW_CLOCKS
     others = {*" ".join(_read(root, f"{_CLOCK}/available_clocksource")).split()} - {source}
-    remedy = f"echo tsc | sudo tee /{_CLOCK}/current_clocksource" if "tsc" in others else None
+    remedy = write("tsc", f"/{_CLOCK}/current_clocksource") if "tsc" in others else None
     return "ok" if fine else "warn", says, remedy
 
 
@@ -223,7 +221,7 @@ def _limit(limit: Limit, root: Path) -> Assessment:
     shown = counted(value, limit.counts) if limit.counts else display_size(value)
     says = f"{limit.bounds}: {'no limit' if value > _NO_LIMIT else shown} ({limit.sysctl})"
     words[limit.word] = str(limit.comfortable)
-    remedy = f"sudo sysctl -w {shlex.quote(f'{limit.sysctl}=' + ' '.join(words))}"
+    remedy = set_sysctl(f"{limit.sysctl}={' '.join(words)}")
     return "ok" if value >= limit.comfortable else "note", says, remedy
 
 
@@ -299,6 +297,7 @@ CHECKS: tuple[tuple[str, Callable[[Path], Assessment]], ...] = (
     ("turbo", _turbo),
     ("isolated", _isolated),
     ("machine", _machine),
+    *around.CHECKS,
     ("clock", _clock),
     ("load", _load),
     ("swap", _swap),

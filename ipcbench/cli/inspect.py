@@ -80,10 +80,10 @@ def _clean(args: Namespace, _: Sequence[str]) -> int:
 
 def _doctor(_: Namespace, __: Sequence[str]) -> int:
     """Prints what on this machine bounds or disturbs measuring."""
-    from ipcbench.checks import doctor
+    from ipcbench.checks import advice, doctor
 
     checks = doctor.examine()
-    print("\n".join(doctor.render(checks)))
+    print("\n".join(doctor.render(checks, advice.standing())))
     return doctor.exit_code(checks)
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ipcbench.checks import doctor
+from ipcbench.checks.advice import Level
 from ipcbench.checks.doctor import Check, examine, exit_code, pyperf_advice, render
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
 from ipcbench.system import machine
@@ -161,7 +162,7 @@ def test_only_performance_on_every_cpu_is_a_fine_governor(tmp_path: Path) -> Non
 @pytest.mark.parametrize("topic", ["governor", "turbo"])
 @pytest.mark.parametrize(("kind", "level"), [("kvm", "note"), ("bare-metal", "warn")])
 def test_a_frequency_that_isnt_shown_matters_only_on_bare_metal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic: str, kind: str, level: doctor.Level
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic: str, kind: str, level: Level
 ) -> None:
     _virtualised(monkeypatch, kind)
     assert _found(tmp_path, topic) == Check(topic, level, "not shown by this system")

@@ -6,11 +6,13 @@ once. The rest of a message goes through views that were made beforehand.
 """
 
 import errno
+import fcntl
 import io
 import mmap
 import os
 import socket
 import struct
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -48,6 +50,8 @@ _NO_PORT = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 NO_LINGER = struct.pack("@ii", 1, 0)
 """struct linger of socket(7): on, with a timeout of 0."""
+_SIOCGIFFLAGS, _IFF_UP = 0x8913, 0x1
+"""Request for an interface's flags, and that of one that is up (linux/sockios.h, net/if.h)."""
 _UNIX_OVERHEAD_BYTES = 32
 """Overhead of a UNIX datagram or record: its length is at most the send buffer less this."""
 
@@ -308,8 +312,25 @@ class TcpLink(SocketLink):
         return address
 
 
+def is_loopback_down() -> bool:
+    """Whether the loopback interface of this network namespace is down, as it is in a new one.
+
+    An address of it can be bound even then, and only a connection fails. netdevice(7).
+    """
+    request = struct.pack("16s24x", b"lo")
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            answer = fcntl.ioctl(probe, _SIOCGIFFLAGS, request)
+    except OSError:
+        return False  # none of that name, or another system: what uses it will tell
+    (flags,) = struct.unpack_from("h", answer, 16)
+    return not flags & _IFF_UP
+
+
 def ip_unavailable(family: int, host: str, kind: int = socket.SOCK_STREAM) -> str | None:
     """The reason why this loopback address has no such socket; None where it has."""
+    if sys.platform == "linux" and is_loopback_down():
+        return "the loopback interface is down: ip link set lo up (as root)"
     try:
         with socket.socket(family, kind) as probe:
             probe.bind((host, 0))
