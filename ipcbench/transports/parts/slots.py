@@ -16,7 +16,9 @@ import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from itertools import cycle
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ipcbench.transports.base import (
@@ -35,10 +37,13 @@ CACHE_LINE_BYTES = 64
 TO_SERVER_FILLED, TO_SERVER_FREE, TO_CLIENT_FILLED = range(3)
 """Places of the counters of a link."""
 _HEADER_BYTES = 3 * CACHE_LINE_BYTES
-_RING_BYTES = 2 * 1024 * 1024
-"""Size of a throughput ring: more than the private cache of a core, so that a slot has left the
-sender's cache when it is used again: a line costs more from another core's cache than from the
-shared one. Chosen from 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (see the commit)."""
+_RING_CACHES = 4
+"""Size of a stream's ring in private caches of a core, so that a slot has left the sender's cache
+when it is used again: a line costs more from another core's cache than from the shared one. Chosen
+on an EPYC with 512 KiB of L2 and a Xeon with 2 MiB (see the commits)."""
+_LEAST_RING_BYTES = 2 * 1024 * 1024
+_MOST_RING_BYTES = 16 * 1024 * 1024
+_PRIVATE_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
 _PARTS = 4
 """Parts of a ring. With two, the sender of short messages runs out of slots; eight cost more than
 they gain (the commit that set it says more)."""
@@ -63,6 +68,8 @@ class Counter(NamedTuple):
 
     increase: Callable[[], None]
     decrease: Callable[[], Any]
+    attempt: Callable[[], bool]
+    """Decrements it if that needs no wait; whether it did."""
     shape: CounterShape
     views: tuple[memoryview, ...] = ()
     """Views that must be released before the memory is unmapped."""
@@ -134,13 +141,16 @@ def reserve(descriptor: int, size_bytes: int) -> None:
 class SlotsLink(Link):
     """Shared memory with slots, its counters, and the endpoints that use them."""
 
-    def __init__(self, traffic: Traffic, memory: Memory, counters: Counters) -> None:
+    def __init__(
+        self, traffic: Traffic, memory: Memory, counters: Counters, slots: int | None = None
+    ) -> None:
+        """`slots`: of a stream's ring; None for the number that fits the message's size."""
         self._size_bytes = traffic.message_size_bytes
         self._echoes = traffic.echoes
         self._memory = memory
         self._counters = counters
         self._endpoints: list[Endpoint] = []
-        self._ring = ring_of(traffic)
+        self._ring = ring_of(traffic, slots)
         try:
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
@@ -355,20 +365,37 @@ def slot_stride(size_bytes: int) -> int:
     return -(-size_bytes // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 
 
-def ring_of(traffic: Traffic) -> Ring:
+def ring_of(traffic: Traffic, slots: int | None = None) -> Ring:
     """Size of the slots of one direction: all that may be in flight, or the ring of a stream."""
     if traffic.echoes and traffic.in_flight is not None:
         return Ring(1, traffic.in_flight)
-    return ring(traffic.message_size_bytes)
+    return ring(slots or usual_slots(traffic.message_size_bytes))
 
 
-def ring(size_bytes: int) -> Ring:
-    """Size of a stream's ring: at most 2 MiB, but 2 to 256 slots, in parts of equal size."""
-    slots = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
-    return Ring(min(_PARTS, slots), max(1, slots // _PARTS))
+def usual_slots(size_bytes: int) -> int:
+    """Number of slots of a stream's ring, 2 to 256, where no other number is asked for."""
+    fitting = max(_FEWEST_SLOTS, min(_MOST_SLOTS, ring_bytes() // slot_stride(size_bytes)))
+    return fitting if fitting < _PARTS else fitting - fitting % _PARTS
 
 
-def memory_size(traffic: Traffic) -> int:
+@cache
+def ring_bytes() -> int:
+    """Bytes of a stream's ring, as far as its slots are large enough; by this machine's caches."""
+    try:
+        size = _PRIVATE_CACHE.read_text(encoding="ascii").strip()
+        private_bytes = int(size.removesuffix("K")) * 1024
+    except (OSError, ValueError):
+        return _LEAST_RING_BYTES
+    return max(_LEAST_RING_BYTES, min(_MOST_RING_BYTES, _RING_CACHES * private_bytes))
+
+
+def ring(slots: int) -> Ring:
+    """A ring of so many slots, in equal parts: four, or else the next number that divides them."""
+    parts = next((parts for parts in range(_PARTS, slots) if slots % parts == 0), slots)
+    return Ring(parts, slots // parts)
+
+
+def memory_size(traffic: Traffic, slots: int | None = None) -> int:
     """Bytes of shared memory that a link for this traffic takes."""
-    slots = ring_of(traffic).slots * (2 if traffic.echoes else 1)
-    return _HEADER_BYTES + slots * slot_stride(traffic.message_size_bytes)
+    count = ring_of(traffic, slots).slots * (2 if traffic.echoes else 1)
+    return _HEADER_BYTES + count * slot_stride(traffic.message_size_bytes)
