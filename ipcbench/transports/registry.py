@@ -138,7 +138,7 @@ def canonical(text: str) -> str:
         settled_term = settled(term, base.all_knobs)
     except UsageError as error:
         raise UsageError(f"{error}{_others_with(term, base)}") from error
-    clash = base.clash(dict(settled_term.settings))
+    clash = base.clash(dict(term.settings))
     if clash is not None:
         raise UsageError(f"{text!r}: {clash}")
     found = str(settled_term)

@@ -16,6 +16,7 @@ from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_
 from ipcbench.transports.parts.dev_shm import remove_from_dev_shm
 from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
+from ipcbench.units import parse_duration
 
 SEMAPHORE_KIND = "posix-sem"
 """Kind of a POSIX semaphore in the ledger; the number beside it is part of its name."""
@@ -40,6 +41,8 @@ class SpinWords(Counters):
     in private. Data written before an increment must be visible before it: on x86 the hardware
     guarantees that (Intel SDM 3A, 8.2.2), elsewhere only the loop in C.
     """
+
+    knobs = MappingProxyType({"wait": "spin"})
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
         start = place * CACHE_LINE_BYTES
@@ -200,9 +203,11 @@ class SpinThenSleep(Counters):
     sleeps, so it always counts in the kernel.
     """
 
-    def __init__(self, sleeping: Counters, spin_ns: int) -> None:
+    def __init__(self, sleeping: Counters, spin: str) -> None:
+        """`spin`: how long to poll, like `20us`."""
         self._sleeping = sleeping
-        self._spin_ns = spin_ns
+        self._spin_ns = round(parse_duration(spin) * 1e9)
+        self.knobs = {"wait": "adaptive", "spin": spin}
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
         start = place * CACHE_LINE_BYTES

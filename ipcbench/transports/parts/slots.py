@@ -15,10 +15,11 @@ cache line for each counter that is a word in it; the slots follow.
 import mmap
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import cycle
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ipcbench.transports.base import (
@@ -42,7 +43,8 @@ _RING_CACHES = 4
 when it is used again: a line costs more from another core's cache than from the shared one. Chosen
 on an EPYC with 512 KiB of L2 and a Xeon with 2 MiB (see the commits)."""
 _LEAST_RING_BYTES = 2 * 1024 * 1024
-_MOST_RING_BYTES = 16 * 1024 * 1024
+_MOST_RING_BYTES = 8 * 1024 * 1024
+"""So that a few pairs have room in a /dev/shm of 64 MiB, which containers often have."""
 _PRIVATE_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
 _PARTS = 4
 """Parts of a ring. With two, the sender of short messages runs out of slots; eight cost more than
@@ -89,6 +91,9 @@ class Memory(ABC):
 
 class Counters(ABC):
     """Counters by which the ends of a link wait for each other; made before the fork."""
+
+    knobs: Mapping[str, str] = MappingProxyType({"wait": "sleep"})
+    """The way to wait, as the knobs of a transport spell it."""
 
     @abstractmethod
     def make(self, place: int, value: int, memory: memoryview) -> None:
@@ -208,6 +213,7 @@ class SlotsLink(Link):
             outgoing=outgoing,
             incoming=incoming,
             facts={"shared_memory_size_bytes": len(whole), "ring_slots_count": self._ring.slots},
+            effective=self._knobs_in_force,
             close=close,
             shape=SlotsShape(
                 "slots",
@@ -218,6 +224,9 @@ class SlotsLink(Link):
         )
         self._endpoints.append(endpoint)
         return endpoint
+
+    def _knobs_in_force(self) -> Mapping[str, str]:
+        return {**self._counters.knobs, "slots": str(self._ring.slots)}
 
 
 class SignalLink(Link):
