@@ -72,17 +72,8 @@ class SysvSemaphores(Counters):
 
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]
-        acquire = semaphore.acquire
-
-        def attempt() -> bool:
-            # This end alone decrements it. A refused IPC_NOWAIT would cost an exception.
-            if not semaphore.value:
-                return False
-            acquire()
-            return True
-
         shape = CounterShape("semop", semaphore.id)
-        return Counter(semaphore.release, acquire, attempt, shape)
+        return Counter(semaphore.release, semaphore.acquire, shape)
 
     def close(self) -> None:
         while self._semaphores:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +27,6 @@ _WORD_BYTES = 4
 _WORD_MASK = 2**32 - 1
 _ORDERED_STORES = {"x86_64", "amd64", "i386", "i686"}
 _SEMAPHORE, _MOST_SEMAPHORE = 1, 2**31 - 1
-_ATTEMPTS_BETWEEN_CLOCKS = range(4)
 _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
 _SYS_FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 """System call numbers of futex(2), which the C library doesn't wrap."""
@@ -64,14 +62,7 @@ class SpinWords(Counters):
                 pass
             lowered = (lowered + 1) & _WORD_MASK
 
-        def attempt() -> bool:
-            nonlocal lowered
-            if word[0] == lowered:
-                return False
-            lowered = (lowered + 1) & _WORD_MASK
-            return True
-
-        return Counter(increase, decrease, attempt, CounterShape("spin", start), (word, part))
+        return Counter(increase, decrease, CounterShape("spin", start), (word, part))
 
 
 def order_limit(loop: Loop) -> str | None:
@@ -114,8 +105,7 @@ class PosixSemaphores(Counters):
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]
         shape = CounterShape("posix-sem", semaphore.handle)
-        attempt = partial(semaphore.acquire, False)
-        return Counter(semaphore.release, semaphore.acquire, attempt, shape)
+        return Counter(semaphore.release, semaphore.acquire, shape)
 
     def close(self) -> None:
         self._semaphores.clear()
@@ -132,18 +122,11 @@ class Eventfds(Counters):
 
     def end(self, place: int, memory: memoryview) -> Counter:
         descriptor = self._descriptors[place]
-        read = partial(os.eventfd_read, descriptor)
-        waiting = select.poll()  # non-blocking, it would be so for both ends
-        waiting.register(descriptor, select.POLLIN)
-
-        def attempt() -> bool:
-            if not waiting.poll(0):
-                return False
-            read()
-            return True
-
-        write = partial(os.eventfd_write, descriptor, 1)
-        return Counter(write, read, attempt, CounterShape("eventfd", descriptor))
+        return Counter(
+            partial(os.eventfd_write, descriptor, 1),
+            partial(os.eventfd_read, descriptor),
+            CounterShape("eventfd", descriptor),
+        )
 
     def close(self) -> None:
         while self._descriptors:
@@ -157,6 +140,8 @@ class FutexWords(Counters):
     read after its own store, so it always wakes. It calls futex through ctypes, since the standard
     library doesn't have it.
     """
+
+    are_words = True
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
         start = place * CACHE_LINE_BYTES
@@ -185,22 +170,15 @@ class FutexWords(Counters):
                 wait(lowered)
             lowered = (lowered + 1) & _WORD_MASK
 
-        def attempt() -> bool:
-            nonlocal lowered
-            if words[0] == lowered:
-                return False
-            lowered = (lowered + 1) & _WORD_MASK
-            return True
-
-        return Counter(increase, decrease, attempt, CounterShape("futex", start), (words, part))
+        return Counter(increase, decrease, CounterShape("futex", start), (words, part))
 
 
 class SpinThenSleep(Counters):
-    """Counters of the kernel, which the waiting end polls for a while before it sleeps on one.
+    """Words in the shared memory, which the waiting end polls for a while before it sleeps.
 
-    The loop in C polls a word in the shared memory instead, and enters the kernel only to sleep
-    and to wake. Python can't order its store of such a word before its look whether the other end
-    sleeps, so it always counts in the kernel.
+    The loop in C goes by the word, and enters the kernel only to sleep and to wake. Python can't
+    order its store of the word before its look whether the other end sleeps, so there the kernel's
+    object counts, as it does without spinning, and the word is a hint that it won't block.
     """
 
     def __init__(self, sleeping: Counters, spin: str) -> None:
@@ -218,30 +196,33 @@ class SpinThenSleep(Counters):
     def end(self, place: int, memory: memoryview) -> Counter:
         counter = self._sleeping.end(place, memory)
         start = place * CACHE_LINE_BYTES
-        return counter._replace(
-            decrease=_spinning_first(counter, self._spin_ns),
-            shape=counter.shape._replace(word=start, spin_ns=self._spin_ns),
+        part = memory[start : start + _WORD_BYTES]
+        word = part.cast("I")
+        increase_in_kernel, sleep, spin_ns = counter.increase, counter.decrease, self._spin_ns
+        lowered = 0
+
+        def increase() -> None:
+            word[0] = (word[0] + 1) & _WORD_MASK
+            increase_in_kernel()
+
+        def decrease() -> None:
+            nonlocal lowered
+            if word[0] == lowered:
+                end_ns = perf_counter_ns() + spin_ns
+                while word[0] == lowered and perf_counter_ns() < end_ns:
+                    pass
+            sleep()
+            lowered = (lowered + 1) & _WORD_MASK
+
+        return Counter(
+            increase_in_kernel if self._sleeping.are_words else increase,
+            decrease,
+            counter.shape._replace(word=start, spin_ns=spin_ns),
+            (*counter.views, word, part),
         )
 
     def close(self) -> None:
         self._sleeping.close()
-
-
-def _spinning_first(counter: Counter, spin_ns: int) -> Callable[[], None]:
-    """Makes a decrease that tries again and again for so long before it sleeps."""
-    attempt, sleep = counter.attempt, counter.decrease
-
-    def decrease() -> None:
-        if attempt():
-            return
-        end_ns = perf_counter_ns() + spin_ns
-        while perf_counter_ns() < end_ns:
-            for _ in _ATTEMPTS_BETWEEN_CLOCKS:
-                if attempt():
-                    return
-        sleep()
-
-    return decrease
 
 
 def remove_semaphore(number: int) -> None:

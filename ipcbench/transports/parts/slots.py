@@ -20,7 +20,7 @@ from functools import cache
 from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ipcbench.transports.base import (
     WHOLE,
@@ -70,8 +70,6 @@ class Counter(NamedTuple):
 
     increase: Callable[[], None]
     decrease: Callable[[], Any]
-    attempt: Callable[[], bool]
-    """Decrements it if that needs no wait; whether it did."""
     shape: CounterShape
     views: tuple[memoryview, ...] = ()
     """Views that must be released before the memory is unmapped."""
@@ -94,6 +92,8 @@ class Counters(ABC):
 
     knobs: Mapping[str, str] = MappingProxyType({"wait": "sleep"})
     """The way to wait, as the knobs of a transport spell it."""
+    are_words: ClassVar[bool] = False
+    """Whether a counter of the kernel's is a word in the memory itself, at the place's line."""
 
     @abstractmethod
     def make(self, place: int, value: int, memory: memoryview) -> None:
