@@ -304,14 +304,18 @@ static int wake(endpoint *self, counter *counter)
         return eventfd_move(self, counter->id, true);
 #ifdef __linux__
     case FUTEX:
-        return futex(counter->word, FUTEX_WAKE, 1) == -1 ? FAILED : DONE;
+        return futex(counter->word + 1, FUTEX_WAKE, 1) == -1 ? FAILED : DONE;
 #endif
     default:
         return DONE;
     }
 }
 
-/* Sleeps until a wake-up comes, or, on a futex, while the word isn't raised. */
+/*
+ * Sleeps until a wake-up comes. A futex remembers none, so the sleep is on the flag, not the word:
+ * the raising end may see the flag of one wait, and take back that of the next, on which it sends
+ * the wake-up before the other end is asleep.
+ */
 static int sleep_in_kernel(endpoint *self, counter *counter)
 {
     switch (counter->sleeps_on) {
@@ -323,7 +327,7 @@ static int sleep_in_kernel(endpoint *self, counter *counter)
         return eventfd_move(self, counter->id, false);
 #ifdef __linux__
     case FUTEX:
-        if (futex(counter->word, FUTEX_WAIT, counter->mine) == -1 && errno != EAGAIN)
+        if (futex(counter->word + 1, FUTEX_WAIT, 1) == -1 && errno != EAGAIN)
             return after_failure(self);
         return DONE;
 #endif

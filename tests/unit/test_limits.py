@@ -9,7 +9,6 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.system import limits
 from ipcbench.system.limits import pairs_at_once, too_large
-from ipcbench.transports.parts import slots
 
 
 def _streams(*sizes: int) -> list[Case]:
@@ -73,7 +72,6 @@ def test_shared_memory_is_shared_out(
     soft_limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_shared_memory", lambda: 64 * 2**20)  # what Docker gives
-    monkeypatch.setattr(slots, "ring_bytes", lambda: 2**21)
     assert pairs_at_once(_streams(*[65536] * 12), 12) == 12
     assert pairs_at_once(_streams(*[2**23] * 12), 12) == 3
     assert pairs_at_once(_streams(*[2**26] * 12), 12) == 1

@@ -1,5 +1,6 @@
 """The extension itself; what its loops do is in the contract tests, which run over every loop."""
 
+import ctypes
 import os
 import select
 import shutil
@@ -8,7 +9,10 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from array import array
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,7 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.measure import drivers
 from ipcbench.measure.drivers import native
+from ipcbench.transports.parts.counters import _futex_calls
 from tests.command import ROOT
 from tests.contract.tuned import all_transports
 
@@ -197,6 +202,47 @@ def test_a_wake_up_that_a_broken_wait_left_behind_brings_no_message() -> None:
     assert words[0] == 1
     sender.join()
     os.close(event)
+
+
+@pytest.mark.parametrize("kind", ["eventfd", "futex"])
+def test_a_sender_that_takes_the_flag_of_the_next_wait_for_that_of_the_last_loses_no_wake_up(
+    kind: str,
+) -> None:
+    event = os.eventfd(0, os.EFD_SEMAPHORE)
+    memory = bytearray(128)
+    words = memoryview(memory)[64:72].cast("I")
+    _, wake_futex = _futex_calls(ctypes.addressof(ctypes.c_char.from_buffer(words)) + 4)
+    wake = wake_futex if kind == "futex" else partial(os.eventfd_write, event, 1)
+    receives = (0, 64, 1, 1, (kind, 64 if kind == "futex" else event, 64, 1), None)
+    endpoint = _endpoint(("slots", memory, None, receives))
+
+    def take_the_flag_again_and_again_and_then_send() -> bool:
+        for _ in range(3000):
+            deadline_s = time.monotonic() + 5
+            while not words[1]:
+                os.sched_yield()
+                if time.monotonic() > deadline_s:
+                    words[0] = 1
+                    wake_futex()
+                    os.eventfd_write(event, 1)
+                    os.kill(os.getpid(), signal.SIGUSR1)
+                    return False
+            words[1] = 0
+            wake()
+        words[0] = 1
+        words[1] = 0
+        wake()
+        return True
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(take_the_flag_again_and_again_and_then_send)
+            endpoint.receive()
+            assert sent.result(30), "it sleeps, and doesn't say so"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        os.close(event)
 
 
 def _readable(descriptor: int) -> bool:

@@ -16,9 +16,7 @@ import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache
 from itertools import cycle
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,14 +36,11 @@ CACHE_LINE_BYTES = 64
 TO_SERVER_FILLED, TO_SERVER_FREE, TO_CLIENT_FILLED = range(3)
 """Places of the counters of a link."""
 _HEADER_BYTES = 3 * CACHE_LINE_BYTES
-_RING_CACHES = 4
-"""Size of a stream's ring in private caches of a core, so that a slot has left the sender's cache
-when it is used again: a line costs more from another core's cache than from the shared one. Chosen
-on an EPYC with 512 KiB of L2 and a Xeon with 2 MiB (see the commits)."""
-_LEAST_RING_BYTES = 2 * 1024 * 1024
-_MOST_RING_BYTES = 8 * 1024 * 1024
-"""So that a few pairs have room in a /dev/shm of 64 MiB, which containers often have."""
-_PRIVATE_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+_RING_BYTES = 2 * 1024 * 1024
+"""Size of a throughput ring: more than the private cache of a core, so that a slot has left the
+sender's cache when it is used again: a line costs more from another core's cache than from the
+shared one. Chosen from 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (see the commit); of
+a Xeon with 2 MiB of L2 a ring of 8 MiB is faster across cores, and slower on one."""
 _PARTS = 4
 """Parts of a ring. With two, the sender of short messages runs out of slots; eight cost more than
 they gain (the commit that set it says more)."""
@@ -383,19 +378,8 @@ def ring_of(traffic: Traffic, slots: int | None = None) -> Ring:
 
 def usual_slots(size_bytes: int) -> int:
     """Number of slots of a stream's ring, 2 to 256, where no other number is asked for."""
-    fitting = max(_FEWEST_SLOTS, min(_MOST_SLOTS, ring_bytes() // slot_stride(size_bytes)))
+    fitting = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
     return fitting if fitting < _PARTS else fitting - fitting % _PARTS
-
-
-@cache
-def ring_bytes() -> int:
-    """Bytes of a stream's ring, as far as its slots are large enough; by this machine's caches."""
-    try:
-        size = _PRIVATE_CACHE.read_text(encoding="ascii").strip()
-        private_bytes = int(size.removesuffix("K")) * 1024
-    except (OSError, ValueError):
-        return _LEAST_RING_BYTES
-    return max(_LEAST_RING_BYTES, min(_MOST_RING_BYTES, _RING_CACHES * private_bytes))
 
 
 def ring(slots: int) -> Ring:
