@@ -7,11 +7,12 @@ from ipcbench.cli import options
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
 from ipcbench.cli.parser import Handler, Parser, nothing_to_add
-from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
+from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed, UsageError
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
+from ipcbench.transports.base import Transport
 from ipcbench.transports.registry import chosen, names
 
 
@@ -26,11 +27,22 @@ def _list(_: Namespace, __: Sequence[str]) -> int:
 
 def _explain(args: Namespace, _: Sequence[str]) -> int:
     """Prints all that is known of some transports."""
+    from ipcbench.checks.in_force import in_force
     from ipcbench.measure import drivers
-    from ipcbench.transports.catalogue import explained
+    from ipcbench.system.scratch import scratch
+    from ipcbench.transports.catalogue import InForce, explained
 
-    texts = ("\n".join(explained(name, drivers.rejects)) for name in chosen(args.transports))
-    print("\n\n".join(texts))
+    def read_back(transport: Transport) -> InForce | str:
+        try:
+            with scratch() as private, private.launch() as directory:
+                return in_force(transport, directory)
+        except (UsageError, LaunchFailed) as error:  # no folder for it: all else can be told
+            return str(error)
+
+    wanted = chosen(args.transports)
+    with Interrupts():
+        texts = ("\n".join(explained(name, drivers.rejects, read_back)) for name in wanted)
+        print("\n\n".join(texts))
     return EXIT_OK
 
 

@@ -21,6 +21,7 @@ from ipcbench.case import (
     parse_workload,
 )
 from ipcbench.errors import UsageError
+from ipcbench.run.pythons import parse_pythons
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import parse_cpus
 from ipcbench.workloads import WORKLOADS, Workload
@@ -150,9 +151,28 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option(
             "measured",
+            ("--vary",),
+            "compare values of a knob, like unix:sndbuf=4k,64k; again for another",
+            {"action": "append", "metavar": "TERM"},
+        ),
+        Option(
+            "measured",
+            ("--grid",),
+            "every combination of the values of --vary, not one at a time",
+            _FLAG,
+        ),
+        Option(
+            "measured",
             ("--matrix",),
             "round trips of one transport over every pair of CPUs",
             _FLAG,
+        ),
+        Option(
+            "measured",
+            ("--python",),
+            "measure with these interpreters, in turns: LABEL=a/bin/python,b/bin/python",
+            _LIST | {"dest": "pythons", "type": parse_pythons},
+            ",".join,
         ),
         Option(
             "measured",
@@ -287,7 +307,7 @@ def add_cases(what: "argparse._ActionsContainer", usual: Request) -> None:
     placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
     add(
         what,
-        *("--sizes", "--workloads", "--loop", "--placement", "--cpus"),
+        *("--sizes", "--workloads", "--loop", "--placement", "--cpus", "--python"),
         **_typed(usual, "sizes", "workloads", "loops"),
         usual_placements=",".join(placements),
     )

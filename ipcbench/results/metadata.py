@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
+from ipcbench.errors import UsageError
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.rules import (
     NAME_PATTERN,
@@ -20,21 +21,29 @@ from ipcbench.results.rules import (
     one_of,
     whole,
 )
-from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN
+from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
 
 Scope = Literal["run", "launch"]
-"""Whether a fact is that of a whole run, or of each launch."""
+"""Whether a fact is that of a whole run, or of each launch.
+
+What a run records of its Python and libraries is that of each interpreter, where it has several.
+"""
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
 MECHANISM: Role = "mechanism"
-"""The role of what is compared; every other one is that of a control, which bounds it."""
+"""The role of what is compared; every other one is that of a control, which bounds it.
+
+Where the baseline is a control, the controls are compared, too.
+"""
 
 FORMAT_KEY = "ipcbench_format"
 QUESTION_KEY = "question"
 """Metadata of what the run was to answer: `compare`, `claims`, or the name of a bench script."""
 AGAIN_KEY = "again"
 """Metadata of the command that measures the same cases in the same order."""
+INTERPRETERS_KEY = "interpreters"
+"""Metadata of the labels of a run's interpreters, with commas between, the first one first."""
 RETRIED_KEY = "retried_after"
 """Metadata of a launch that was a retry: the reason why the first try failed."""
 
@@ -53,6 +62,7 @@ CONFIRMED = "proved"
 OUTCOMES = (CONFIRMED, "refuted", "not witnessed")
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_LABELS = re.compile(rf"{NAME_PATTERN.pattern}(,{NAME_PATTERN.pattern})*", re.ASCII)
 LOOPS = whole(1, 10**11)
 
 
@@ -60,6 +70,15 @@ def _is_histogram(value: object) -> bool:
     try:
         return isinstance(value, str) and Histogram.parse(value).total > 0
     except ValueError:
+        return False
+
+
+def _are_settings(value: object) -> bool:
+    if not isinstance(value, str) or SETTINGS_PATTERN.fullmatch(value) is None:
+        return False
+    try:
+        return bool(parse_settings(value))
+    except UsageError:
         return False
 
 
@@ -95,7 +114,7 @@ def _private(name: str) -> Key:
 
 _NAME = like(NAME_PATTERN, "a name")
 _CPU = whole(0, 99_999)
-_SETTINGS = like(SETTINGS_PATTERN, "knobs with their values")
+_SETTINGS = ValueRule("knobs with their values, each knob once", _are_settings)
 _ROLE = one_of(*get_args(Role))
 
 KEYS = (
@@ -106,6 +125,13 @@ KEYS = (
     Key(AGAIN_KEY, "run", None, TEXT, is_inherited=True),
     Key("seed", "run", "seed", whole(0), 17, is_required=True),
     Key("baseline", "run", "baseline", like(TERM_PATTERN, "the name of a transport"), None, True),
+    Key(
+        INTERPRETERS_KEY,
+        "run",
+        "interpreters",
+        like(_LABELS, "labels of interpreters with commas between"),
+        is_inherited=True,
+    ),
     Key("target_ratio", "run", "precision asked for", number(1e-9, 1e9)),
     Key("ipcbench_version", "run", "ipcbench", TEXT, 16, is_required=True, cautions=True),
     Key("code_version", "run", "code", TEXT, is_same_to_resume=True),
@@ -157,6 +183,8 @@ KEYS = (
     Key("message_size_bytes", "launch", None),
     Key("loop", "launch", None),
     Key("placement", "launch", None),
+    Key("interpreter", "launch", None),
+    Key("python_gil", "launch", "GIL", one_of("on", "off")),
     Key("role", "launch", None, _ROLE, is_required=True),
     Key("round", "launch", None, whole(1, 10**9), is_required=True),
     Key("loops", "launch", None, LOOPS, is_required=True),

@@ -5,6 +5,7 @@ can be handed it. What it means on a machine is found out by `choice` and `plan`
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
@@ -14,11 +15,13 @@ from ipcbench.errors import ResultsError
 from ipcbench.results.rules import (
     CPU_PAIR,
     FLAG,
+    NAME_PATTERN,
     POSITIVE,
     TEXT,
     ValueRule,
     checked,
     each,
+    like,
     one_of,
     optional,
     whole,
@@ -34,6 +37,8 @@ _TITLES = {
     "question": "another question",
     "transports": "other cases",
     "usual_transports": "other cases",
+    "vary": "other cases",
+    "grid": "other cases",
     "only": "other cases",
     "workloads": "other cases",
     "sizes": "other cases",
@@ -42,6 +47,7 @@ _TITLES = {
     "usual_placements": "other cases",
     "matrix": "other cases",
     "cpus": "other CPUs",
+    "pythons": "other interpreters",
     "baseline": "another baseline",
     "seed": "another seed",
     "preset": "another number of rounds",
@@ -54,6 +60,9 @@ _TITLES = {
     "budget_s": "another --budget",
 }
 """The phrase for two requests that differ in a field."""
+
+_LATER = frozenset(("vary", "grid", "pythons"))
+"""Fields that requests of earlier versions lack; they asked for nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,11 @@ class Request:
     transports: tuple[str, ...] = ()
     """Names and groups (`@sockets`). One that can't run here is an error."""
     usual_transports: tuple[str, ...] = ("@core",)
-    """Measured where `transports` is empty. One that can't run here is left out."""
+    """Measured where `transports` and `vary` are empty. One that can't run here is left out."""
+    vary: tuple[str, ...] = ()
+    """Transports with values of their knobs to compare: `unix:sndbuf=4k,64k`."""
+    grid: bool = False
+    """Whether every combination of the values in `vary` is measured, instead of one at a time."""
     only: Mapping[str, tuple[str, ...]] | None = None
     """By workload, the transports it is measured for; all, and the controls, where None."""
     workloads: tuple[Workload, ...] = DEFAULT_WORKLOADS
@@ -99,6 +112,8 @@ class Request:
     """CPUs of the client and the server."""
     matrix: bool = False
     """Whether round trips of one transport are measured over every pair of CPUs."""
+    pythons: tuple[str, ...] = ()
+    """Other interpreters, each as `LABEL=PATH` with the path as typed; empty: the own one alone."""
     baseline: str | None = None
     seed: int | None = None
     preset: PresetName | None = None
@@ -115,12 +130,14 @@ class Request:
         """A phrase for the first field that differs; None where both ask for the same.
 
         The order in which transports are named makes no difference. Neither does a seed that one
-        of them leaves to be chosen.
+        of them leaves to be chosen, nor where an interpreter is: its label tells which one it is.
         """
         for field in fields(self):
             mine, others = getattr(self, field.name), getattr(other, field.name)
             if field.name == "transports":
                 mine, others = set(mine), set(others)
+            if field.name == "pythons":
+                mine, others = ([text.partition("=")[0] for text in one] for one in (mine, others))
             if field.name == "seed" and None in (mine, others):
                 continue
             if mine != others:
@@ -134,8 +151,12 @@ class Request:
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """The request that `as_json` wrote. Raises ResultsError for anything else."""
-        if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
+        """The request that `as_json` wrote, of this version or an earlier one.
+
+        Raises ResultsError for anything else.
+        """
+        known = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or not known - _LATER <= set(data) <= known:
             raise ResultsError("it holds no request that can be read")
         try:
             read = {name: checked(value, _RULES[name]) for name, value in data.items()}
@@ -161,11 +182,14 @@ def _is_only(value: object) -> bool:
     )
 
 
+_LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {
     "question": TEXT,
     "transports": each(TEXT),
     "usual_transports": each(TEXT),
+    "vary": each(TEXT),
+    "grid": FLAG,
     "only": optional(ValueRule("an object of transports by workload", _is_only)),
     "workloads": each(one_of(*WORKLOADS)),
     "sizes": each(whole(1)),
@@ -174,6 +198,7 @@ _RULES: Mapping[str, ValueRule] = {
     "usual_placements": _PLACEMENTS,
     "cpus": optional(CPU_PAIR),
     "matrix": FLAG,
+    "pythons": each(like(_LABELLED, "an interpreter, LABEL=PATH")),
     "baseline": optional(TEXT),
     "seed": optional(whole(0)),
     "preset": optional(one_of(*get_args(PresetName))),
