@@ -100,10 +100,11 @@ class InSharedMemory(Transport):
 
     def _too_many_slots(self, traffic: Traffic) -> str | None:
         """The reason why so many slots of this size are too much; None if they aren't."""
-        needed = self.memory_bytes(traffic)
-        if self.slots is None or traffic.echoes or needed <= _MOST_RING_BYTES:
+        stride = slot_stride(traffic.message_size_bytes)
+        needed = (self.slots or 0) * stride
+        if traffic.echoes or needed <= _MOST_RING_BYTES:
             return None
-        most = _MOST_RING_BYTES // slot_stride(traffic.message_size_bytes)
+        most = _MOST_RING_BYTES // stride
         told = f"{self.slots} slots take {display_size(needed)}"
         limit = f"a ring takes at most {display_size(_MOST_RING_BYTES)}"
         remedy = f"write slots={most}, or less" if most > 1 else "leave slots out"
