@@ -8,6 +8,7 @@ TERMS = (
     "sysv-shm:wait=spin:slots=2",
     "posix-shm:wait=adaptive",
     "posix-shm:slots=3",
+    "posix-shm:wait=adaptive:spin=0",
     "mmap-file:wait=spin",
     "memfd-eventfd:wait=adaptive",
     "memfd-eventfd:wait=adaptive:slots=7",

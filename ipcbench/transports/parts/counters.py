@@ -15,7 +15,7 @@ from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_
 from ipcbench.transports.parts.dev_shm import remove_from_dev_shm
 from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
-from ipcbench.units import parse_duration
+from ipcbench.units import parse_span
 
 SEMAPHORE_KIND = "posix-sem"
 """Kind of a POSIX semaphore in the ledger; the number beside it is part of its name."""
@@ -184,7 +184,7 @@ class SpinThenSleep(Counters):
     def __init__(self, sleeping: Counters, spin: str) -> None:
         """`spin`: how long to poll, like `20us`."""
         self._sleeping = sleeping
-        self._spin_ns = round(parse_duration(spin) * 1e9)
+        self._spin_ns = round(parse_span(spin) * 1e9)
         self.knobs = {"wait": "adaptive", "spin": spin}
 
     def make(self, place: int, value: int, memory: memoryview) -> None:

@@ -50,7 +50,9 @@ class InSharedMemory(Transport):
                 self.waits = "spins: its CPU does nothing else"
                 self.summary = f"{self.summary.partition(';')[0]}; spins"
             case "adaptive":
-                self.waits = f"spins for {self.setting('spin')}, then {self.waits}"
+                spin = self.setting("spin")
+                first = "looks once" if spin == "0" else f"spins for {spin}"
+                self.waits = f"{first}, then {self.waits}"
                 self.summary = f"{self.summary.partition(';')[0]}; spins, then sleeps"
             case _:
                 pass
