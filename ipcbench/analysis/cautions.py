@@ -26,8 +26,6 @@ _TOLD_BY = {(key.name.partition("_")[0], key.knob): key.name for key in KEYS if 
 """Facts that tell a knob's value in force, by side and knob."""
 _UNSTEADY = ("quickack",)
 """Knobs whose value in force the kernel changes as it likes while a connection is used."""
-_MISSED = {CLIENT_KNOBS_KEY: "congestion control and other knobs in force"}
-"""Rows without a title, in words."""
 _PARTED = "; "
 """Separator of the entries of a fact that is a list, such as that of mitigations."""
 
@@ -57,7 +55,7 @@ def cautions(old: Results, new: Results) -> list[str]:
         found += _differences(key, pairs)
         lacks = _lacks(key, pairs)
         if key.is_missed and lacks is not None:
-            missed[lacks].append(_MISSED.get(key.name, key.words))
+            missed[lacks].append(key.words)
     found += [
         f"not recorded in {name}: {', '.join(facts)}; a difference there can't be seen"
         for name, facts in missed.items()
@@ -86,7 +84,8 @@ def _differences(key: Key, pairs: Iterable[_Pair]) -> Iterator[str]:
             _, cases = told.setdefault(words, (_told(before, after), []))
             cases += [case] if case is not None else []
     for words, (values, cases) in told.items():
-        yield f"{words} differs: {values}{_where(cases)}"
+        verb = "differ" if words.partition(" of ")[0].endswith("s") else "differs"
+        yield f"{words} {verb}: {values}{_where(cases)}"
 
 
 def _differ(key: Key, before: _Fact, after: _Fact) -> bool:

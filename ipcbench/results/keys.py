@@ -29,6 +29,8 @@ class Key(NamedTuple):
     """Whether every launch must have it."""
     cautions: bool = False
     """Whether `diff` cautions where two runs differ in it: a change may not be the code's."""
+    said: str | None = None
+    """The fact in words, where it has no title."""
     is_same_to_resume: bool = False
     """Whether a run can be resumed only where it is still the same."""
     is_inherited: bool = False
@@ -48,5 +50,5 @@ class Key(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The fact in words: its title, or else its name."""
-        return self.title or self.name.replace("_", " ")
+        """The fact in words."""
+        return self.title or self.said or self.name.replace("_", " ")

@@ -51,9 +51,18 @@ def _of_run(
     )
 
 
-def _of_launch(name: str, rule: ValueRule) -> Key:
+def _of_launch(name: str, said: str, rule: ValueRule) -> Key:
     read_from = "cpu.stat before and after each batch, where there is a quota"
-    return Key(name, "launch", None, rule, read_from=read_from, advice="quota", flag=THROTTLED)
+    return Key(
+        name,
+        "launch",
+        None,
+        rule,
+        said=said,
+        read_from=read_from,
+        advice="quota",
+        flag=THROTTLED,
+    )
 
 
 OF_RUNS = (
@@ -78,7 +87,7 @@ OF_RUNS = (
         advice="CPUs",
     ),
     _of_run(
-        "allowed_cpus", "CPUs allowed", "Cpus_allowed_list of /proc/self/status", advice="CPUs"
+        "allowed_cpus", "allowed CPUs", "Cpus_allowed_list of /proc/self/status", advice="CPUs"
     ),
     _of_run(
         "cpu_kinds",
@@ -141,9 +150,9 @@ OF_RUNS = (
 """Facts that the driver reads once a run, in the order of a page."""
 
 OF_LAUNCHES = (
-    _of_launch(PERIODS_KEY, _COUNT),
-    _of_launch(THROTTLED_KEY, _COUNT),
-    _of_launch(THROTTLED_TIME_KEY, number(0, 1e12)),
+    _of_launch(PERIODS_KEY, "periods of the quota during batches", _COUNT),
+    _of_launch(THROTTLED_KEY, "those in which it stopped the launch", _COUNT),
+    _of_launch(THROTTLED_TIME_KEY, "CPU time for which it was stopped", number(0, 1e12)),
 )
 """Facts that each launch counts over its batches."""
 

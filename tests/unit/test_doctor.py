@@ -187,6 +187,27 @@ def test_isolated_cpus_come_with_the_way_to_measure_there(tmp_path: Path) -> Non
     assert "taskset -c 2-3 ipcbench compare" in found.says
 
 
+@pytest.mark.parametrize(
+    ("text", "cpus"), [(" (null)\n", None), ("", None), ("\n", None), ("2-3,7\n", "2-3,7")]
+)
+def test_odd_text_in_place_of_isolated_cpus_means_none(
+    tmp_path: Path, text: str, cpus: str | None
+) -> None:
+    found = _found(tmp_path, "isolated", {f"{CPU}/isolated": text})
+    if cpus is None:
+        assert found == Check(
+            "isolated", "note", "no CPUs: other work may run on the measured ones"
+        )
+    else:
+        assert found.level == "ok"
+        assert f"taskset -c {cpus} ipcbench compare" in found.says
+
+
+def test_a_governor_of_odd_text_is_none(tmp_path: Path) -> None:
+    found = _found(tmp_path, "governor", {f"{CPU}/cpu0/cpufreq/scaling_governor": "(null)\n"})
+    assert found.says == "not shown by this system"
+
+
 @pytest.mark.parametrize(("kind", "level"), [("bare-metal", "ok"), ("kvm", "note")])
 def test_a_virtual_machine_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, level: str

@@ -70,6 +70,39 @@ def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: 
     assert list(_flags(QUIET, **{column: value})) == [flag]
 
 
+def test_a_case_that_a_quota_stopped_is_throttled_and_says_for_how_long() -> None:
+    counts = {
+        "cgroup_cpu_periods_count": 19,
+        "cgroup_cpu_throttled_count": [18] * 7 + [20],
+        "cgroup_cpu_throttled_s": 0.55,
+    }
+    quota = {"cgroup_cpu_quota": "0.5 CPUs: 0.05 s of every 0.1 s"}
+    says = _flags(QUIET, **counts, **quota)["throttled"]
+    assert says.startswith(
+        "a CPU quota (0.5 CPUs: 0.05 s of every 0.1 s) stopped it in 146 of 152 periods of its"
+        " batches, for 4.40 s of CPU time in all; "
+    )
+    assert "throttled" not in _flags(QUIET, **counts | {"cgroup_cpu_throttled_count": 0}, **quota)
+    assert "throttled" in _flags(QUIET, **counts)
+
+
+def test_a_pipe_that_the_kernel_made_small_is_flagged_with_the_reason() -> None:
+    got = {"client_pipe_size_bytes": 8192}
+    says = _flags(QUIET, **got, pipe_user_pages_soft=1)["small-pipe"]
+    assert says.startswith(
+        "its pipe holds 8 KiB in place of the usual 64 KiB: this user's pipes reached"
+        " fs.pipe-user-pages-soft, which is 1 page; end programs that hold pipes"
+    )
+    assert "sysctl -w fs.pipe-user-pages-soft=16384" in says
+    assert "small-pipe" in _flags(QUIET, **got)
+
+
+def test_a_pipe_of_the_usual_size_or_of_one_that_was_asked_for_is_not_flagged() -> None:
+    assert _flags(QUIET, client_pipe_size_bytes=65536, pipe_user_pages_soft=1) == {}
+    assert _flags(QUIET, client_pipe_size_bytes=8192, knobs_asked="size=8k") == {}
+    assert "small-pipe" in _flags(QUIET, client_pipe_size_bytes=8192, knobs_asked=None)
+
+
 def test_strangers_are_counted_over_all_launches() -> None:
     told = _flags(QUIET, server_strangers_count=[1, None, None, 2, None, None, None, None])
     assert told["strangers"].startswith("3 strangers were dropped: something on this machine")
