@@ -130,7 +130,7 @@ def test_sizes_that_are_equal_when_rounded_are_told_exactly() -> None:
 
 
 def test_what_one_file_lacks_is_no_caution_but_where_it_matters_and_that_is_said_once() -> None:
-    new = {
+    new: Metadata = {
         "cgroup_cpu_quota": "none",
         "python_build": "release",
         "knobs_client": "congestion=bbr",
