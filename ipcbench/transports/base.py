@@ -245,6 +245,16 @@ class Link(ABC):
         """Removes the link's objects; called by its maker once both ends are done."""
 
 
+class Origin(NamedTuple):
+    """The package that a transport comes from, if it isn't this one."""
+
+    package: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
+
+
 class Transport(ABC):
     """One way to move a message between two processes. Stateless: one instance serves all."""
 
@@ -280,6 +290,8 @@ class Transport(ABC):
     A remover gets the noted key, and takes a missing object for removed. It may be called at any
     time, by a process that measures nothing, and loads no module.
     """
+    origin: Origin | None = None
+    """The package that it comes from; set as a plug-in is loaded, None for what is built in."""
     spins: ClassVar[bool] = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
 
