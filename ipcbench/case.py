@@ -4,8 +4,9 @@ import re
 from typing import Literal, NamedTuple, Self, TypeVar, get_args
 
 from ipcbench.errors import UsageError, unknown_name
+from ipcbench.terms import Term, settled
 from ipcbench.units import format_size, parse_size
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 Loop = Literal["python", "native"]
 Placement = str
@@ -63,8 +64,11 @@ class Case(NamedTuple):
 
 
 def parse_workload(text: str) -> Workload:
-    """The workload of this name; UsageError with the nearest known one otherwise."""
-    return _one_of("workload", text, WORKLOADS)
+    """The workload of this term; UsageError for an unknown name or knob, with those there are."""
+    term = Term.parse(text)
+    workload = _one_of("workload", term.name, WORKLOADS)
+    settled(term, DEFINITIONS[workload].knobs)
+    return workload
 
 
 def parse_loop(text: str) -> Loop:

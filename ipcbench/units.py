@@ -10,8 +10,8 @@ from ipcbench.errors import UsageError
 
 _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,18})([kmg]?)", re.IGNORECASE)
-_DURATION_FACTORS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
+_DURATION_FACTORS = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -19,12 +19,15 @@ _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 MEBIBYTE_BYTES = 1024**2
 
 
-def parse_size(text: str) -> int:
-    """Bytes meant by `64`, `1k`, `64K` or `1m` (k is 1024); UsageError for anything else."""
+def parse_size(text: str, what: str = "message size") -> int:
+    """Bytes meant by `64`, `1k`, `64K` or `1m` (k is 1024); UsageError for anything else.
+
+    `what` is the name of such a size in the error.
+    """
     match = _SIZE.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         raise UsageError(
-            f"message size {text.strip()!r} is not a whole number of bytes above 0;"
+            f"{what} {text.strip()!r} is not a whole number of bytes above 0;"
             " write it like 64, 1k, 64k or 1m"
         )
     return int(match[1]) * _SIZE_FACTORS[match[2].lower()]
@@ -60,7 +63,7 @@ def display_size(size_bytes: float) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds meant by `30`, `30s`, `50ms` or `2m`; UsageError unless it is above 0."""
+    """Seconds meant by `30`, `30s`, `50ms`, `20us` or `2m`; UsageError unless it is above 0."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{text.strip()!r} is not a time above 0; write it like 50ms, 30s or 2m")
@@ -70,7 +73,8 @@ def parse_duration(text: str) -> float:
 def format_duration(seconds: float) -> str:
     """A spelling that `parse_duration` reads back exactly: 0.01 is `10ms`, 30.0 is `30s`."""
     exact = f"{seconds:.15f}".rstrip("0").rstrip(".")
-    spellings = (f"{seconds * 1e3:g}ms" if seconds < 1 else f"{seconds:g}s", f"{exact}s")
+    unit = next((unit for unit in ("s", "ms", "us") if seconds >= _DURATION_FACTORS[unit]), "ns")
+    spellings = (f"{seconds / _DURATION_FACTORS[unit]:g}{unit}", f"{exact}s")
     for spelling in spellings:
         if _DURATION.fullmatch(spelling) and parse_duration(spelling) == seconds:
             return spelling

@@ -8,6 +8,8 @@ checker and not a silent default.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
+from ipcbench.terms import Knob
+
 Workload = Literal["latency", "throughput", "connect"]
 
 Quantity = Literal["round_trip", "message", "connection"]
@@ -63,6 +65,8 @@ class Definition(NamedTuple):
     fixed_size_bytes: int | None
     """The one message size that it has; None where the size is chosen."""
     sizing: Sizing
+    knobs: tuple[Knob, ...] = ()
+    """Its parameters, written behind its name; none has one yet."""
 
 
 DEFINITIONS: Mapping[Workload, Definition] = {

@@ -39,6 +39,7 @@ from ipcbench.measure.tether import Tether
 from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
+from ipcbench.terms import format_settings
 from ipcbench.transports.base import Link, Traffic, Unavailable, Workspace
 from ipcbench.transports.registry import get_transport
 
@@ -86,6 +87,7 @@ class Pair:
         self._client_cpus: set[int | None] = set()
         self._server_cpus: list[int] = []
         self._server_facts: Mapping[str, int] = {}
+        self._server_effective: Mapping[str, str] = {}
         self._held_before: frozenset[str] = frozenset()
         self._evidence: Finding | None = None
         self._peer: Peer | None = None
@@ -162,6 +164,12 @@ class Pair:
         client, _ = self._ends()
         for side, values in (("client", client.facts), ("server", self._server_facts)):
             facts |= {f"{side}_{name}": value for name, value in values.items()}
+        told = {
+            "knobs_asked": self._transport.settings,
+            "knobs_client": client.effective,
+            "knobs_server": self._server_effective,
+        }
+        facts |= {name: format_settings(knobs) for name, knobs in told.items() if knobs}
         if self._messages_timed:
             facts |= self._usage.facts("client", self._messages_timed)
             facts |= self._server_usage.facts("server", self._messages_timed)
@@ -284,6 +292,7 @@ class Pair:
         self._server_cpus = report["cpus"]
         self._server_usage = Usage(*report["usage"])
         self._server_facts = report["facts"]
+        self._server_effective = report["effective"]
         if report["messages"] != self._messages:
             raise CheckFailed(
                 f"the client sent {self._messages} messages"

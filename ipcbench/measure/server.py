@@ -105,6 +105,7 @@ class Server:
             usage=list(self._usage),
             cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
             facts=dict(self._end.facts),
+            effective=dict(self._end.effective),
         )
 
 

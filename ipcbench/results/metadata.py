@@ -20,6 +20,7 @@ from ipcbench.results.rules import (
     one_of,
     whole,
 )
+from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN
 
 Scope = Literal["run", "launch"]
 """Whether a fact is that of a whole run, or of each launch."""
@@ -36,6 +37,13 @@ AGAIN_KEY = "again"
 """Metadata of the command that measures the same cases in the same order."""
 RETRIED_KEY = "retried_after"
 """Metadata of a launch that was a retry: the reason why the first try failed."""
+
+ASKED_KEY = "knobs_asked"
+"""Metadata of the transport's knobs that were set, as behind its name: `sndbuf=4k:rcvbuf=4k`."""
+CLIENT_KNOBS_KEY = "knobs_client"
+"""Metadata of all its knobs that could be read back at the client, with the values in force."""
+SERVER_KNOBS_KEY = "knobs_server"
+"""The same at the server."""
 
 EVIDENCE_KEY = "evidence"
 """Metadata of what the kernel's tables showed, in words."""
@@ -87,6 +95,7 @@ def _private(name: str) -> Key:
 
 _NAME = like(NAME_PATTERN, "a name")
 _CPU = whole(0, 99_999)
+_SETTINGS = like(SETTINGS_PATTERN, "knobs with their values")
 _ROLE = one_of(*get_args(Role))
 
 KEYS = (
@@ -96,7 +105,7 @@ KEYS = (
     Key("command", "run", "command", TEXT, is_required=True, is_inherited=True),
     Key(AGAIN_KEY, "run", None, TEXT, is_inherited=True),
     Key("seed", "run", "seed", whole(0), 17, is_required=True),
-    Key("baseline", "run", "baseline", like(NAME_PATTERN, "the name of a transport"), None, True),
+    Key("baseline", "run", "baseline", like(TERM_PATTERN, "the name of a transport"), None, True),
     Key("target_ratio", "run", "precision asked for", number(1e-9, 1e9)),
     Key("ipcbench_version", "run", "ipcbench", TEXT, 16, is_required=True, cautions=True),
     Key("code_version", "run", "code", TEXT, is_same_to_resume=True),
@@ -168,6 +177,9 @@ KEYS = (
     Key("client_pipe_size_bytes", "launch", "", None, 6),
     Key("client_shared_memory_size_bytes", "launch", "", None, 7),
     Key("client_ring_slots_count", "launch", None, None, 8),
+    Key(ASKED_KEY, "launch", None, _SETTINGS, 19),
+    Key(CLIENT_KNOBS_KEY, "launch", None, _SETTINGS, 20),
+    Key(SERVER_KNOBS_KEY, "launch", None, _SETTINGS, 21),
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
     Key("runnable_threads", "launch", None),

@@ -28,6 +28,7 @@ from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import FORMAT_KEY, LOOPS, REQUIRED, rule_of
 from ipcbench.results.migration import FORMAT, READABLE, upgraded
 from ipcbench.results.rules import NAME_PATTERN, TEXT, like, number, one_of
+from ipcbench.terms import TERM_PATTERN
 from ipcbench.text import printable
 from ipcbench.workloads import DEFINITIONS
 
@@ -48,7 +49,7 @@ _MOST_NAMES = 256
 _MOST_KEYS = 1_000
 """Distinct metadata names in one file; each is a column of the frame of launches."""
 _LARGEST_SIZE = 2**48
-_LONGEST_NAME = 200
+_LONGEST_NAME = 400
 
 _TIME = number(1e-15, 1e9)
 """Seconds a message. No machine comes near the bounds; arithmetic within them can't overflow."""
@@ -330,7 +331,7 @@ def _case(name: object, where: str) -> Case:
         raise ResultsError(f"isn't ipcbench's: {brief_error(error)}") from error
     cpus = placement_of_cpus(case.placement)
     spelled = case if cpus is None else case._replace(placement=cpus_placement(*cpus))
-    if spelled.id != name or not NAME_PATTERN.fullmatch(case.transport):
+    if spelled.id != name or not TERM_PATTERN.fullmatch(case.transport):
         raise ResultsError(f"isn't ipcbench's: {brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")

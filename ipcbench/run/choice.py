@@ -17,7 +17,7 @@ from ipcbench.system.cpus import (
 )
 from ipcbench.system.limits import too_large
 from ipcbench.transports.base import Traffic
-from ipcbench.transports.registry import chosen, get_transport, transports
+from ipcbench.transports.registry import canonical, chosen, get_transport, transports
 from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, Workload
 
 _DEFAULT_BASELINE = "inet"
@@ -66,21 +66,18 @@ def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], 
     A transport that can't run is an error if it was asked for by name, and is left out if not. The
     controls are always included.
     """
-    wanted_names = chosen(asked or usual)
-    for name in wanted_names:
-        reason = get_transport(name).unavailable()
-        if name in asked and reason is not None:
-            raise UsageError(f"{name} can't run here: {reason}")
+    wanted = chosen(asked or usual)
+    named = {canonical(text) for text in asked if not text.startswith("@")}
+    controls = [one.name for one in transports() if one.is_control and one.name not in wanted]
     names, notes = [], []
-    for transport in transports():
-        wanted = transport.name in wanted_names
-        if not wanted and not transport.is_control:
-            continue
-        reason = transport.unavailable()
+    for name in [*wanted, *controls]:
+        reason = get_transport(name).unavailable()
         if reason is None:
-            names.append(transport.name)
+            names.append(name)
+        elif name in named:
+            raise UsageError(f"{name} can't run here: {reason}")
         else:
-            notes.append(f"{transport.name} is left out: {reason}")
+            notes.append(f"{name} is left out: {reason}")
     return names, notes
 
 
@@ -195,13 +192,13 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
 def _baseline(asked: str | None, names: Sequence[str]) -> str:
     if asked is None:
         return _DEFAULT_BASELINE if _DEFAULT_BASELINE in names else names[0]
-    get_transport(asked)
-    if asked not in names:
+    baseline = canonical(asked)
+    if baseline not in names:
         raise UsageError(
             f"baseline {asked!r} is not among the measured: {', '.join(names)};"
             " name it as a transport too"
         )
-    return asked
+    return baseline
 
 
 def plan(

@@ -68,6 +68,7 @@ def instance(transport: Transport | type[Transport]) -> Transport:
         raise BrokenRule(f"{transport!r} can't be made: {error}") from error
     if not isinstance(made, Transport):
         raise BrokenRule(f"{transport!r} is no ipcbench.transports.base.Transport")
+    made.settle()
     return made
 
 

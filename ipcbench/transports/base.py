@@ -30,9 +30,12 @@ The rules, each held by a test in tests/contract/:
 - The descriptors in the shape of a stream or of datagrams are one end's alone, and so is their open
   file description: a driver may make them non-blocking, at any time and for good (open(2)). The
   other end doesn't notice it, and `close` works as before.
+- A knob that is set takes effect, or making the link fails; what it came to is read back from the
+  kernel, or from the object, into `effective` at both ends.
 - Closing twice is allowed, anywhere.
 """
 
+import copy
 import mmap
 import os
 from abc import ABC, abstractmethod
@@ -40,9 +43,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, NoReturn, assert_never
+from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never
 
 from ipcbench.case import Loop
+from ipcbench.terms import Knob, Span, Term, Whole
 from ipcbench.transports.shapes import Shape
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
@@ -88,6 +92,10 @@ The kernel keeps no table of `futex` and `process-vm`.
 CORE = "core"
 """The group that is measured by default."""
 
+DELAY = Knob("delay", Span(0.1), None, "its server busy-waits so long after each message")
+DUMMY = Knob("dummy", Whole(0, 9_999), "0", "nothing: to compare a thing with itself")
+"""Knobs that every transport has, the controls no delay."""
+
 LEDGER = "made"
 """Name of the file in a workspace that lists objects that outlive a process."""
 
@@ -104,7 +112,7 @@ class Traffic(NamedTuple):
     """Round trips in flight at once, from each client."""
     clients: int = 1
     settings: tuple[tuple[str, str], ...] = ()
-    """Names and values of the transport's own options."""
+    """Names and values of the workload's knobs; those of the transport are its own."""
 
     @property
     def echoes(self) -> bool:
@@ -141,6 +149,11 @@ def do_nothing() -> None:
 
     As the `send` and `receive` of the null transport it is the floor of every Python loop.
     """
+
+
+def nothing_set() -> Mapping[str, str]:
+    """Reads back the knobs of a transport that has none."""
+    return {}
 
 
 def one_way_only() -> NoReturn:
@@ -187,7 +200,9 @@ class Endpoint:
     the same buffer at the server of a latency link, which so sends back what it received.
     """
 
-    __slots__ = ("_close", "facts", "incoming", "outgoing", "receive", "send", "shape")
+    __slots__ = (
+        *("_close", "effective", "facts", "incoming", "outgoing", "receive", "send", "shape"),
+    )
 
     def __init__(
         self,
@@ -197,6 +212,7 @@ class Endpoint:
         outgoing: memoryview,
         incoming: memoryview,
         facts: Mapping[str, int] = MappingProxyType({}),
+        effective: Callable[[], Mapping[str, str]] = nothing_set,
         close: Callable[[], None] = do_nothing,
         shape: Shape | None = None,
     ) -> None:
@@ -209,6 +225,11 @@ class Endpoint:
 
         At the server of a connect link they may change: it counts unauthenticated connections.
         """
+        self.effective = effective
+        """Reads back the values of the transport's knobs that are in force, as they are spelled.
+
+        Called between batches, not after `close`. A knob that this end can't read is left out.
+        """
         self.shape = shape
         """Description of the endpoint for the loop in C; None where only Python can drive it."""
         self._close: Callable[[], None] | None = close
@@ -218,7 +239,7 @@ class Endpoint:
         close, self._close = self._close, None
         if close is not None:
             # The closures hold views of mappings that can't be unmapped while they live.
-            del self.send, self.receive, self.shape
+            del self.send, self.receive, self.effective, self.shape
             close()
 
 
@@ -256,19 +277,27 @@ class Origin(NamedTuple):
 
 
 class Transport(ABC):
-    """One way to move a message between two processes. Stateless: one instance serves all."""
+    """One way to move a message between two processes, with its knobs as they are set.
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
+    Nothing else is kept in it: one instance serves all links.
+    """
+
+    name: str
+    """Its name, with the knobs that are set: `unix`, `unix:sndbuf=4k`."""
+    knobs: ClassVar[tuple[Knob, ...]] = ()
+    """Its own parameters; `all_knobs` has those of every transport, too."""
+    settings: Mapping[str, str] = MappingProxyType({})
+    """The knobs that are set, in canonical spelling; see `configured`."""
+    summary: str
     """Description in one line, for `ipcbench list`."""
-    waits: ClassVar[str]
+    waits: str
     """Way in which the reader waits: it affects the time more than the mechanism does."""
     role: ClassVar[Role] = "mechanism"
     copies: ClassVar[str] = "twice: into the kernel and out of it"
     """Number of copies of a message on its way, and their places."""
     source: ClassVar[str]
     """The manual page or document that describes the mechanism."""
-    groups: ClassVar[tuple[str, ...]]
+    groups: tuple[str, ...]
     """Groups that select the transport, as `@sockets`; `list` shows it in the first."""
     replies: bool = True
     """Whether messages go back to the client too."""
@@ -292,8 +321,34 @@ class Transport(ABC):
     """
     origin: Origin | None = None
     """The package that it comes from; set as a plug-in is loaded, None for what is built in."""
-    spins: ClassVar[bool] = False
+    spins: bool = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
+
+    @property
+    def all_knobs(self) -> tuple[Knob, ...]:
+        """Every parameter that can be written behind its name."""
+        return (*self.knobs, DUMMY) if self.is_control else (*self.knobs, DELAY, DUMMY)
+
+    def configured(self, settings: Mapping[str, str]) -> Self:
+        """A copy with these knobs set, whose values are in canonical spelling."""
+        made = copy.copy(self)
+        made.settings = MappingProxyType(dict(settings))
+        made.name = str(Term(self.name, tuple(settings.items())))
+        made.settle()
+        return made
+
+    def settle(self) -> None:  # noqa: B027  (most have nothing that depends on a knob)
+        """Sets what depends on its knobs, like `mediums` and `spins`; called once they are set."""
+
+    def clash(self, settings: Mapping[str, str]) -> str | None:
+        """The reason why these knobs can't be set together; None if they can."""
+        return None
+
+    def setting(self, knob: str) -> str | None:
+        """The value asked for, or else the knob's default; None where the system decides."""
+        if knob in self.settings:
+            return self.settings[knob]
+        return next((one.default for one in self.knobs if one.name == knob), None)
 
     @property
     def is_default(self) -> bool:
@@ -349,7 +404,7 @@ class Transport(ABC):
         if traffic.window != 1:
             return f"{self.name} has one round trip in flight, not {traffic.window}"
         if traffic.settings:
-            return f"{self.name} has no option {traffic.settings[0][0]!r}"
+            return f"{self.name} has no {traffic.workload} with {traffic.settings[0][0]!r}"
         return None
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:

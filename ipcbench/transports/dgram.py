@@ -26,6 +26,7 @@ from ipcbench.transports.base import (
     owner_only,
 )
 from ipcbench.transports.parts.gate import STRANGERS
+from ipcbench.transports.parts.options import BUFFERS, SocketOptions, receive_buffer_bytes
 from ipcbench.transports.parts.sockets import (
     SocketPath,
     bind_refused,
@@ -47,7 +48,14 @@ _NUMBER_BYTES = 8
 class DatagramLink(Link):
     """Two datagram sockets, connected to each other."""
 
-    def __init__(self, client: socket.socket, server: socket.socket, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        traffic: Traffic,
+        options: SocketOptions,
+    ) -> None:
+        self._options = options
         self._ends = {"client": client, "server": server}
         self._size_bytes = traffic.message_size_bytes
         self._echoes, self._alternates = traffic.echoes, traffic.alternates
@@ -94,6 +102,7 @@ class DatagramLink(Link):
             }
             | ({"window_messages_count": 2 * window} if window else {})
             | (self._strangers if side == "server" else {}),
+            effective=partial(self._options.in_force, end),
             close=end.close,
             shape=DatagramShape("datagram", end.fileno(), side == "client", window),
         )
@@ -109,9 +118,12 @@ class UnixDgram(Transport):
     groups = ("sockets",)
     mediums = ("unix-dgram", "socket-file")
     numbers_messages = True
+    knobs = BUFFERS
 
     def rejects(self, traffic: Traffic) -> str | None:
-        return super().rejects(traffic) or unix_message_limit(traffic.message_size_bytes)
+        return super().rejects(traffic) or unix_message_limit(
+            traffic.message_size_bytes, self.settings
+        )
 
     def system_limits(self) -> Mapping[str, str]:
         return known(
@@ -122,9 +134,12 @@ class UnixDgram(Transport):
         )
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        options = SocketOptions(self.settings)
         paths = [SocketPath(workspace.directory, name) for name in ("client", "server")]
         ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
         try:
+            for end in ends:
+                options.prepare(end)
             with owner_only():
                 for end, path in zip(ends, paths, strict=True):
                     end.bind(path.address)
@@ -137,7 +152,7 @@ class UnixDgram(Transport):
         finally:
             for path in paths:
                 path.close()
-        return DatagramLink(ends[0], ends[1], traffic)
+        return DatagramLink(ends[0], ends[1], traffic, options)
 
 
 class InetUdp(Transport):
@@ -150,6 +165,7 @@ class InetUdp(Transport):
     groups = ("sockets",)
     mediums: tuple[Medium, ...] = ("udp4",)
     numbers_messages = True
+    knobs = BUFFERS
     family: int = socket.AF_INET
     host = "127.0.0.1"
 
@@ -158,9 +174,22 @@ class InetUdp(Transport):
 
     def rejects(self, traffic: Traffic) -> str | None:
         most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
-        if traffic.message_size_bytes <= most:
-            return super().rejects(traffic)
-        return f"a UDP datagram holds at most {most:,} bytes here (udp(7)); no setting raises that"
+        if traffic.message_size_bytes > most:
+            return (
+                f"a UDP datagram holds at most {most:,} bytes here (udp(7)); no setting raises that"
+            )
+        return super().rejects(traffic) or self._too_little_room(traffic.message_size_bytes)
+
+    def _too_little_room(self, size_bytes: int) -> str | None:
+        """The reason why every datagram would be dropped; None if one fits the buffer asked for."""
+        room = receive_buffer_bytes(self.settings) if "rcvbuf" in self.settings else None
+        needed = 2 * size_bytes + _KERNEL_BYTES
+        if room is None or needed <= room:
+            return None
+        return (
+            f"a receive buffer of {room:,} bytes drops every datagram of {size_bytes:,}; ask for"
+            f" rcvbuf={-(-needed // 2)}, which net.core.rmem_max must allow"
+        )
 
     def system_limits(self) -> Mapping[str, str]:
         most = _MOST_UDP_BYTES[socket.AddressFamily(self.family)]
@@ -169,9 +198,11 @@ class InetUdp(Transport):
         )
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        options = SocketOptions(self.settings)
         ends = [socket.socket(self.family, socket.SOCK_DGRAM) for _ in range(2)]
         try:
             for end in ends:
+                options.prepare(end)
                 end.bind((self.host, 0))
             ends[0].connect(ends[1].getsockname())
             ends[1].connect(ends[0].getsockname())
@@ -183,7 +214,7 @@ class InetUdp(Transport):
             for end in ends:
                 end.close()
             raise
-        return DatagramLink(ends[0], ends[1], traffic)
+        return DatagramLink(ends[0], ends[1], traffic, options)
 
 
 class Inet6Udp(InetUdp):

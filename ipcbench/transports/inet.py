@@ -2,9 +2,9 @@
 
 import socket
 from collections.abc import Mapping
-from typing import ClassVar
 
 from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
+from ipcbench.transports.parts.options import TcpOptions, tcp_knobs
 from ipcbench.transports.parts.sockets import TcpLink, ip_unavailable
 
 
@@ -15,13 +15,17 @@ class Inet(Transport):
     summary = "TCP over IPv4 loopback (127.0.0.1), TCP_NODELAY"
     waits = "blocks in recv"
     source = "tcp(7), ip(7)"
-    groups: ClassVar[tuple[str, ...]] = ("sockets", CORE)
+    groups: tuple[str, ...] = ("sockets", CORE)
     mediums: tuple[Medium, ...] = ("tcp4", "nodelay")
     overlaps = True
     connects = True
     family: int = socket.AF_INET
     host = "127.0.0.1"
-    nagle = False
+    knobs = tcp_knobs(nodelay="on")
+
+    def settle(self) -> None:
+        trait: Medium = "nodelay" if self.setting("nodelay") == "on" else "nagle"
+        self.mediums = (self.mediums[0], trait)
 
     def unavailable(self) -> str | None:
         return ip_unavailable(self.family, self.host)
@@ -36,17 +40,8 @@ class Inet(Transport):
         )
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return TcpLink(self.family, self.host, traffic, nagle=self.nagle)
-
-
-class InetNagle(Inet):
-    """TCP at 127.0.0.1 with the default options, Nagle's algorithm included."""
-
-    name = "inet-nagle"
-    summary = "TCP over IPv4 loopback, Nagle's algorithm left on"
-    groups = ("sockets",)
-    mediums = ("tcp4", "nagle")
-    nagle = True
+        options = TcpOptions(self.settings, nodelay=self.setting("nodelay") == "on")
+        return TcpLink(self.family, self.host, traffic, options)
 
 
 class Inet6(Inet):
@@ -63,13 +58,3 @@ class Inet6(Inet):
         if not socket.has_ipv6:
             return "this Python was built without IPv6; use a build that has it"
         return super().unavailable()
-
-
-class Inet6Nagle(Inet6):
-    """TCP at ::1 with the default options, Nagle's algorithm included."""
-
-    name = "inet6-nagle"
-    summary = "TCP over IPv6 loopback, Nagle's algorithm left on"
-    groups = ("sockets",)
-    mediums = ("tcp6", "nagle")
-    nagle = True

@@ -1,4 +1,4 @@
-"""Pipes, one each way: anonymous, of the largest size, or named. pipe(7), fifo(7).
+"""Pipes, one each way: anonymous or named. pipe(7), fifo(7).
 
 A blocking write of more than PIPE_BUF bytes may be split, and a read returns as soon as there is
 data: both ends go on until the message is whole.
@@ -8,8 +8,10 @@ import fcntl
 import io
 import os
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
+from ipcbench.terms import Knob, Size
 from ipcbench.transports.base import (
     CORE,
     Endpoint,
@@ -26,9 +28,15 @@ from ipcbench.transports.base import (
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
+from ipcbench.units import format_size, parse_size
 
 _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""
+
+
+def largest_bytes() -> int:
+    """The most bytes that an ordinary user's pipe may hold."""
+    return kernel_setting("fs.pipe-max-size") or _USUAL_LARGEST_BYTES
 
 
 class PipeEnds(NamedTuple):
@@ -43,17 +51,16 @@ class PipeEnds(NamedTuple):
         self.writer.close()
 
 
-def joined_pipes(traffic: Traffic, capacity_bytes: int | None = None) -> Link:
-    """Makes two anonymous pipes, of this capacity or the usual one, and the link of their ends."""
+def joined_pipes(traffic: Traffic, size: str | None = None) -> Link:
+    """Makes two anonymous pipes, of this size or the usual one, and the link of their ends."""
     to_server_read, to_server_write = os.pipe()
     to_client_read, to_client_write = os.pipe()
     client = PipeEnds(io.FileIO(to_client_read, "rb"), io.FileIO(to_server_write, "wb"))
     server = PipeEnds(io.FileIO(to_server_read, "rb"), io.FileIO(to_client_write, "wb"))
     link = JoinedLink(traffic, client, server, pipe_endpoint)
     try:
-        if capacity_bytes is not None:
-            for ends in (client, server):
-                fcntl.fcntl(ends.writer, fcntl.F_SETPIPE_SZ, capacity_bytes)
+        for ends in (client, server):
+            _set_size(ends.writer, size)
     except BaseException:
         link.close()
         raise
@@ -69,6 +76,7 @@ def pipe_endpoint(ends: PipeEnds, size_bytes: int, *, echoes: bool) -> Endpoint:
         outgoing=outgoing,
         incoming=incoming,
         facts=_pipe_size(ends.writer),
+        effective=partial(_size_in_force, ends.writer),
         close=ends.close,
         shape=StreamShape("stream", ends.reader.fileno(), ends.writer.fileno(), is_socket=False),
     )
@@ -77,7 +85,8 @@ def pipe_endpoint(ends: PipeEnds, size_bytes: int, *, echoes: bool) -> Endpoint:
 class FifoLink(Link):
     """Two named pipes in the launch's directory, removed with the link. fifo(7)."""
 
-    def __init__(self, traffic: Traffic, workspace: Workspace) -> None:
+    def __init__(self, traffic: Traffic, workspace: Workspace, size: str | None) -> None:
+        self._pipe_size = size
         self._size_bytes = traffic.message_size_bytes
         self._echoes = traffic.echoes
         self._paths = [workspace.directory / name for name in ("forth", "back")]
@@ -88,12 +97,14 @@ class FifoLink(Link):
         to_server, to_client = self._paths
         writer = io.FileIO(to_server, "wb")  # each open waits for the other end's
         ends = PipeEnds(io.FileIO(to_client, "rb"), writer)
+        _set_size(writer, self._pipe_size)
         return pipe_endpoint(ends, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
         to_server, to_client = self._paths
         reader = io.FileIO(to_server, "rb")
         ends = PipeEnds(reader, io.FileIO(to_client, "wb"))
+        _set_size(ends.writer, self._pipe_size)
         return pipe_endpoint(ends, self._size_bytes, echoes=self._echoes)
 
     def close(self) -> None:
@@ -108,39 +119,34 @@ class Pipe(Transport):
     summary = "two anonymous pipes, one each way"
     waits = "blocks in read"
     source = "pipe(7)"
-    groups: ClassVar[tuple[str, ...]] = ("pipes", CORE)
+    groups: tuple[str, ...] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
     overlaps = True
+    knobs = (
+        Knob("size", Size(1, largest_bytes, "sysctl fs.pipe-max-size"), None, "room in each pipe"),
+    )
+
+    def settle(self) -> None:
+        size = self.setting("size")
+        if size is not None and parse_size(size) == largest_bytes():
+            self.mediums = (*self.mediums, "largest")
+
+    def unavailable(self) -> str | None:
+        size = self.setting("size")
+        if size is None:
+            return None
+        if not hasattr(fcntl, "F_SETPIPE_SZ"):
+            return "the size of a pipe can't be set on this system"
+        most = largest_bytes()
+        if parse_size(size) > most:
+            return f"a pipe holds at most {most:,} bytes here; raise sysctl fs.pipe-max-size"
+        return None
 
     def system_limits(self) -> Mapping[str, str]:
         return known({"fs.pipe-max-size": "bytes that an ordinary user's pipe may hold"})
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return joined_pipes(traffic)
-
-
-class PipeLargest(Pipe):
-    """A pipe in each direction, as large as an ordinary user may make it."""
-
-    name = "pipe-1m"
-    summary = "two anonymous pipes of the largest size (1 MiB)"
-    groups = ("pipes",)
-    mediums = ("pipe", "largest")
-
-    def unavailable(self) -> str | None:
-        if not hasattr(fcntl, "F_SETPIPE_SZ"):
-            return "the size of a pipe can't be set on this system"
-        return None
-
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        largest = kernel_setting("fs.pipe-max-size") or _USUAL_LARGEST_BYTES
-        try:
-            return joined_pipes(traffic, largest)
-        except PermissionError as error:
-            raise Unavailable(
-                f"no pipe of {largest:,} bytes: {error.strerror}; this user's pipes hold too much"
-                " already (fs.pipe-user-pages-soft)"
-            ) from error
+        return joined_pipes(traffic, self.setting("size"))
 
 
 class Fifo(Pipe):
@@ -153,7 +159,20 @@ class Fifo(Pipe):
     mediums = ("fifo",)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return FifoLink(traffic, workspace)
+        return FifoLink(traffic, workspace, self.setting("size"))
+
+
+def _set_size(writer: io.FileIO, size: str | None) -> None:
+    """Sets the room in a pipe, if a size is asked for. Raises Unavailable."""
+    if size is None:
+        return
+    try:
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, parse_size(size))
+    except PermissionError as error:
+        raise Unavailable(
+            f"no pipe of {parse_size(size):,} bytes: {error.strerror}; this user's pipes hold too"
+            " much already (fs.pipe-user-pages-soft)"
+        ) from error
 
 
 def _pipe_size(pipe: io.FileIO) -> dict[str, int]:
@@ -161,3 +180,8 @@ def _pipe_size(pipe: io.FileIO) -> dict[str, int]:
     if not hasattr(fcntl, "F_GETPIPE_SZ"):
         return {}
     return {"pipe_size_bytes": fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)}
+
+
+def _size_in_force(pipe: io.FileIO) -> dict[str, str]:
+    facts = _pipe_size(pipe)
+    return {"size": format_size(facts["pipe_size_bytes"])} if facts else {}

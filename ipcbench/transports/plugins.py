@@ -131,6 +131,7 @@ def _made(plugin: Plugin) -> Transport:
         raise UsageError(
             f"{point.value} calls itself {made.name!r}, and its entry point {plugin.name!r}"
         )
+    made.settle()
     made.origin = origin
     return made
 

@@ -8,9 +8,10 @@ Semaphores can't be marked so: their keys are in the workspace's ledger before t
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from ipcbench.case import Loop
+from ipcbench.terms import Knob, words
 from ipcbench.transports.base import (
     CORE,
     Link,
@@ -100,10 +101,20 @@ class SysvShm(Transport):
     waits = "sleeps on a semaphore"
     copies = "twice: into a slot of the segment and out of it"
     source = "shmget(2), semop(2)"
-    groups: ClassVar[tuple[str, ...]] = ("sysv", CORE)
+    groups: tuple[str, ...] = ("sysv", CORE)
     mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
     overlaps = True
     leftovers = _SEMAPHORES
+    knobs = (Knob("wait", words("sleep", "spin"), "sleep", "how an end waits for the other"),)
+
+    def settle(self) -> None:
+        if self.setting("wait") == "spin":
+            self.waits = "spins: its CPU does nothing else"
+            self.mediums = ("sysv-shm",)
+            self.spins = True
+
+    def rejects_driver(self, driver: Loop) -> str | None:
+        return order_limit(driver) if self.spins else super().rejects_driver(driver)
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -132,25 +143,7 @@ class SysvShm(Transport):
         return SlotsLink(traffic, segment, self._counters(workspace))
 
     def _counters(self, workspace: Workspace) -> Counters:
-        return SysvSemaphores(workspace)
-
-
-class SysvShmSpin(SysvShm):
-    """System V shared memory whose reader spins."""
-
-    name = "sysv-shm-spin"
-    summary = "System V shared memory; spins, never on one CPU"
-    waits = "spins: its CPU does nothing else"
-    source = "shmget(2)"
-    groups = ("sysv",)
-    mediums = ("sysv-shm",)
-    spins = True
-
-    def rejects_driver(self, driver: Loop) -> str | None:
-        return order_limit(driver)
-
-    def _counters(self, workspace: Workspace) -> Counters:
-        return SpinWords()
+        return SpinWords() if self.spins else SysvSemaphores(workspace)
 
 
 class SysvSem(Transport):

@@ -4,9 +4,11 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 from ipcbench.transports.base import CORE, Link, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.joined import JoinedLink
+from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
     SUN_PATH_BYTES,
     Address,
@@ -24,11 +26,12 @@ class UnixLink(SocketLink):
         self,
         traffic: Traffic,
         workspace: Workspace,
+        options: SocketOptions,
         kind: int = socket.SOCK_STREAM,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
         try:
-            super().__init__(socket.AF_UNIX, traffic, kind)
+            super().__init__(socket.AF_UNIX, traffic, options, kind)
         except BaseException:
             self._path.close()
             raise
@@ -45,8 +48,8 @@ class UnixLink(SocketLink):
 class AbstractLink(SocketLink):
     """Sockets met at a name in Linux's abstract namespace, which needs no file."""
 
-    def __init__(self, traffic: Traffic) -> None:
-        super().__init__(socket.AF_UNIX, traffic)
+    def __init__(self, traffic: Traffic, options: SocketOptions) -> None:
+        super().__init__(socket.AF_UNIX, traffic, options)
 
     def bind(self, listener: socket.socket) -> Address:
         name = f"\0ipcbench-{os.urandom(16).hex()}"  # nobody can guess it and connect first
@@ -64,6 +67,7 @@ class Unix(Transport):
     groups = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
     overlaps = True
+    knobs = BUFFERS
     connects = True
 
     def system_limits(self) -> Mapping[str, str]:
@@ -72,7 +76,7 @@ class Unix(Transport):
         )
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return UnixLink(traffic, workspace)
+        return UnixLink(traffic, workspace, SocketOptions(self.settings))
 
 
 class UnixSeqpacket(Transport):
@@ -85,19 +89,22 @@ class UnixSeqpacket(Transport):
     groups = ("sockets",)
     mediums = ("unix-seqpacket", "socket-file")
     overlaps = True
+    knobs = BUFFERS
     connects = True
 
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "SOCK_SEQPACKET of AF_UNIX needs Linux"
 
     def rejects(self, traffic: Traffic) -> str | None:
-        return super().rejects(traffic) or unix_message_limit(traffic.message_size_bytes)
+        return super().rejects(traffic) or unix_message_limit(
+            traffic.message_size_bytes, self.settings
+        )
 
     def system_limits(self) -> Mapping[str, str]:
         return known({"net.core.wmem_default": "bytes of send buffer, which a record must fit"})
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return UnixLink(traffic, workspace, socket.SOCK_SEQPACKET)
+        return UnixLink(traffic, workspace, SocketOptions(self.settings), socket.SOCK_SEQPACKET)
 
 
 class UnixAbstract(Transport):
@@ -110,13 +117,14 @@ class UnixAbstract(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "abstract-name")
     overlaps = True
+    knobs = BUFFERS
     connects = True
 
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "abstract names need Linux"
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return AbstractLink(traffic)
+        return AbstractLink(traffic, SocketOptions(self.settings))
 
 
 class Socketpair(Transport):
@@ -129,7 +137,11 @@ class Socketpair(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "no-name")
     overlaps = True
+    knobs = BUFFERS
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        options = SocketOptions(self.settings)
         client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        return JoinedLink(traffic, client, server, socket_endpoint)
+        options.prepare(client)
+        options.prepare(server)
+        return JoinedLink(traffic, client, server, partial(socket_endpoint, options=options))

@@ -70,10 +70,12 @@ def test_nagle_is_off_at_both_ends_and_only_loopback_listens(name: str, tmp_path
     link = transport.link(Traffic(64, "latency"), Workspace(tmp_path))
     listener: socket.socket = link._listener  # type: ignore[attr-defined]
     assert listener.getsockname()[0] in {"127.0.0.1", "::1"}
-    client = socket.create_connection(listener.getsockname()[:2])
-    link.tune(client)  # type: ignore[attr-defined]
-    assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    client.close()
+    with ThreadPoolExecutor(1) as pool:
+        server = pool.submit(link.server)
+        ends = [link.client(), server.result(5)]
+    assert [end.effective()["nodelay"] for end in ends] == ["on", "on"]
+    for end in ends:
+        end.close()
     link.close()
 
 

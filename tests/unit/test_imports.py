@@ -41,16 +41,17 @@ VOCABULARY = {
     "errors": set(),
     "text": set(),
     "units": {"errors"},
-    "workloads": set(),
-    "case": {"errors", "units", "workloads"},
+    "terms": {"errors", "units"},
+    "workloads": {"terms"},
+    "case": {"errors", "terms", "units", "workloads"},
     "events": {"case"},
 }
 """The modules that all rooms share, and what each may import of the others."""
 
 VOCABULARY_OF = {
     "evidence": set(),
-    "transports": {"errors", "case", "workloads"},
-    "results": {"case", "text", "errors", "workloads", "units"},
+    "transports": {"errors", "case", "terms", "units", "workloads"},
+    "results": {"case", "terms", "text", "errors", "workloads", "units"},
     "system": {"case", "errors", "units", "text"},
 }
 """Rooms that know only a part of the vocabulary."""

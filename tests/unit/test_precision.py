@@ -56,6 +56,6 @@ def test_presets_fill_what_the_options_leave_open() -> None:
     assert (mixed.run.rounds, mixed.effort.min_time_s) == (2, 0.05)
 
 
-def test_a_name_that_only_the_selftest_knows_cant_be_compared() -> None:
-    with pytest.raises(UsageError, match="unknown transport 'unix@1'; did you mean 'unix'"):
-        plan_of("compare", "unix@1")
+def test_a_name_of_the_selftest_is_a_spelling_of_a_knob() -> None:
+    transports = {case.transport for case in plan_of("compare", "unix@1", "unix").run.cases}
+    assert transports == {"unix", "unix:dummy=1", "memcpy", "null"}

@@ -28,7 +28,7 @@ def _transports(loaded: set[str]) -> set[str]:
 @pytest.mark.parametrize("module", ["base", "registry"])
 def test_the_contract_and_the_registry_load_no_mechanism(module: str) -> None:
     loaded = _transports(_loaded(f"import ipcbench.transports.{module}"))
-    assert loaded <= {"base", "registry", "shapes"}
+    assert loaded <= {"base", "plugins", "registry", "shapes"}
 
 
 def test_a_worker_loads_the_mechanism_that_it_measures_and_no_other() -> None:
@@ -40,7 +40,7 @@ def test_a_worker_loads_the_mechanism_that_it_measures_and_no_other() -> None:
     loaded = _transports(_loaded(program))
     assert "unix" in loaded
     assert not {name for name in loaded if "." not in name} - {
-        *("base", "parts", "registry", "shapes", "unix"),
+        *("base", "parts", "plugins", "registry", "shapes", "unix"),
     }
     assert not loaded & {"parts.sysv", "parts.queues", "parts.slots", "parts.counters"}
 

@@ -79,8 +79,10 @@ def test_a_failed_promise_is_the_first_word_of_its_line() -> None:
 
 
 def test_a_name_with_a_delay_or_a_number_is_the_transport_behind_it() -> None:
-    assert get_transport("unix@7") is get_transport("unix")
+    assert type(get_transport("unix@7")) is type(get_transport("unix"))
+    assert get_transport("unix@7") is get_transport("unix:dummy=7")
     assert isinstance(get_transport("pipe+20us@1"), Delayed)
+    assert get_transport("pipe+20us@1").name == "pipe:delay=20us:dummy=1"
     for name in ("pipe+20", "pipe+us", "pipe@", "pipe@x", "@1"):
         with pytest.raises(UsageError, match="unknown transport"):
             get_transport(name)

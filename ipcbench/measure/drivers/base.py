@@ -66,6 +66,10 @@ class End(Protocol):
     def facts(self) -> Mapping[str, int]:
         """Effective buffer sizes and counts, by a name that ends in its unit; they may change."""
 
+    @property
+    def effective(self) -> Mapping[str, str]:
+        """The values of the transport's knobs in force at this end; asked between batches."""
+
     def close(self) -> None:
         """Closes this end. Allowed twice."""
 

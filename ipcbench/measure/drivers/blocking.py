@@ -97,6 +97,11 @@ class End:
         """The facts of the endpoint."""
         return self._endpoint.facts
 
+    @property
+    def effective(self) -> Mapping[str, str]:
+        """What the endpoint reads back."""
+        return self._endpoint.effective()
+
     def close(self) -> None:
         """Closes the endpoint."""
         self._endpoint.close()

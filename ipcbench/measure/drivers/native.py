@@ -63,6 +63,7 @@ class NativeEndpoint(Endpoint):
             outgoing=endpoint.outgoing,
             incoming=endpoint.incoming,
             facts=endpoint.facts,
+            effective=endpoint.effective,
             close=close,
         )
 

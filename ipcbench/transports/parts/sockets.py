@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ from ipcbench.transports.base import (
     Unavailable,
     buffer_pair,
     do_nothing,
-    kernel_setting,
     message_buffer,
+    nothing_set,
     owner_only,
 )
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
+from ipcbench.transports.parts.options import SocketOptions, send_buffer_bytes
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
+
+DEFAULTS = SocketOptions({})
+"""Options of which none is asked for."""
 
 Address = str | tuple[Any, ...]
 """Address that a socket connects to: a path, or getsockname() of the listener."""
@@ -48,8 +52,16 @@ _UNIX_OVERHEAD_BYTES = 32
 """Overhead of a UNIX datagram or record: its length is at most the send buffer less this."""
 
 
-def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool) -> Endpoint:
+def socket_endpoint(
+    connection: socket.socket,
+    size_bytes: int,
+    *,
+    echoes: bool,
+    options: SocketOptions = DEFAULTS,
+) -> Endpoint:
     """An endpoint on a connected, blocking stream socket, which it then owns.
+
+    `options` are what its knobs are read back by.
 
     FileIO calls read(2) and write(2) with less of the interpreter in between than the socket's own
     methods: on one core a round trip takes 2 to 3 % less (the commit that chose it says more). Of a
@@ -72,6 +84,7 @@ def socket_endpoint(connection: socket.socket, size_bytes: int, *, echoes: bool)
             "so_sndbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
             "so_rcvbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
         },
+        effective=partial(options.in_force, connection),
         close=connection.close,
         shape=StreamShape("stream", connection.fileno(), connection.fileno(), is_socket=True),
     )
@@ -85,7 +98,9 @@ def opening_message(opening: bytes) -> memoryview:
 
 
 def connecting_endpoint(
-    exchange: Callable[[memoryview, memoryview], None], opening: bytes
+    exchange: Callable[[memoryview, memoryview], None],
+    opening: bytes,
+    effective: Callable[[], Mapping[str, str]] = nothing_set,
 ) -> Endpoint:
     """The client of the connect workload: `send` makes a connection, exchanges a byte, ends it.
 
@@ -97,11 +112,16 @@ def connecting_endpoint(
         receive=do_nothing,
         outgoing=whole[len(opening) :],
         incoming=incoming,
+        effective=effective,
     )
 
 
 def accepting_endpoint(
-    answer: Callable[[], None], message: memoryview, gate: Gate, watch: Watch
+    answer: Callable[[], None],
+    message: memoryview,
+    gate: Gate,
+    watch: Watch,
+    effective: Callable[[], Mapping[str, str]] = nothing_set,
 ) -> Endpoint:
     """The server of the connect workload: `receive` takes, answers and ends a connection."""
     return Endpoint(
@@ -110,6 +130,7 @@ def accepting_endpoint(
         outgoing=message,
         incoming=message,
         facts=gate.facts,
+        effective=effective,
         close=watch.stop,
     )
 
@@ -157,7 +178,14 @@ class SocketLink(Link):
     holds no orderly end of a TCP connection.
     """
 
-    def __init__(self, family: int, traffic: Traffic, kind: int = socket.SOCK_STREAM) -> None:
+    def __init__(
+        self,
+        family: int,
+        traffic: Traffic,
+        options: SocketOptions,
+        kind: int = socket.SOCK_STREAM,
+    ) -> None:
+        self._options = options
         self._family = family
         self._kind = kind
         self._size_bytes = traffic.message_size_bytes
@@ -167,27 +195,29 @@ class SocketLink(Link):
         self._gate = Gate(self._listener, self._token, 1 if self._connects else 0)
         self._watch = Watch()
         try:
+            options.prepare(self._listener)  # what it accepts inherits it
             with owner_only():
                 self._address = self.bind(self._listener)
             self._listener.listen(BACKLOG)
         except OSError as error:
             self._listener.close()
             raise bind_refused(error) from error
+        except BaseException:
+            self._listener.close()
+            raise
 
     @abstractmethod
     def bind(self, listener: socket.socket) -> Address:
         """Binds the listener and returns the address that the client connects to."""
 
-    def tune(self, connection: socket.socket) -> None:
-        """Sets the options of either end of a new connection."""
-
     def client(self) -> Endpoint:
         if self._connects:
-            return connecting_endpoint(self._connect_once, self._token)
+            return connecting_endpoint(self._connect_once, self._token, self._in_force)
         connection = socket.socket(self._family, self._kind)
         try:
+            self._options.prepare(connection)
             connection.connect(self._address)
-            self.tune(connection)
+            self._options.tune(connection)
             connection.sendall(self._token)
         except OSError as error:
             connection.close()
@@ -195,15 +225,15 @@ class SocketLink(Link):
         except BaseException:
             connection.close()
             raise
-        return socket_endpoint(connection, self._size_bytes, echoes=False)
+        return self._endpoint(connection, echoes=False)
 
     def server(self) -> Endpoint:
         if self._connects:
             return self._answering()
         connection, _ = self._gate.admit()
         self._listener.close()
-        self.tune(connection)
-        endpoint = socket_endpoint(connection, self._size_bytes, echoes=self._echoes)
+        self._options.tune(connection)
+        endpoint = self._endpoint(connection, echoes=self._echoes)
         endpoint.facts = {**endpoint.facts, **self._gate.facts}
         return endpoint
 
@@ -214,18 +244,29 @@ class SocketLink(Link):
     def close(self) -> None:
         self._listener.close()
 
+    def _endpoint(self, connection: socket.socket, *, echoes: bool) -> Endpoint:
+        return socket_endpoint(connection, self._size_bytes, echoes=echoes, options=self._options)
+
+    def _in_force(self) -> Mapping[str, str]:
+        """The knobs of a socket like those of the connect workload, which come and go."""
+        with socket.socket(self._family, self._kind) as like_them:
+            self._options.prepare(like_them)
+            self._options.tune(like_them)
+            return self._options.in_force(like_them)
+
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with socket.socket(self._family, self._kind) as connection:
+            self._options.prepare(connection)
             connection.connect(self._address)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-            self.tune(connection)
+            self._options.tune(connection)
             connection.send(outgoing)
             if connection.recv_into(incoming) != 1:
                 raise EOFError("a new connection ended before its byte came back")
 
     def _answering(self) -> Endpoint:
         """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
-        gate, watch, token, tune = self._gate, self._watch, self._token, self.tune
+        gate, watch, token, tune = self._gate, self._watch, self._token, self._options.tune
         accept, same, wait_all = self._listener.accept, gate.same, int(socket.MSG_WAITALL)
         whole = opening_message(bytes(len(token)))
         claimed, message = whole[: len(token)], whole[len(token) :]
@@ -251,25 +292,20 @@ class SocketLink(Link):
                 connection.send(message)
 
         watch.start()
-        return accepting_endpoint(answer, message, gate, watch)
+        return accepting_endpoint(answer, message, gate, watch, self._in_force)
 
 
 class TcpLink(SocketLink):
-    """TCP over a loopback address, at a port the kernel chose, with Nagle's algorithm on or off."""
+    """TCP over a loopback address, at a port the kernel chose."""
 
-    def __init__(self, family: int, host: str, traffic: Traffic, *, nagle: bool) -> None:
+    def __init__(self, family: int, host: str, traffic: Traffic, options: SocketOptions) -> None:
         self._host = host
-        self._nagle = nagle
-        super().__init__(family, traffic)
+        super().__init__(family, traffic, options)
 
     def bind(self, listener: socket.socket) -> Address:
         listener.bind((self._host, 0))
         address: Address = listener.getsockname()
         return address
-
-    def tune(self, connection: socket.socket) -> None:
-        if not self._nagle:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def ip_unavailable(family: int, host: str, kind: int = socket.SOCK_STREAM) -> str | None:
@@ -301,13 +337,16 @@ def _bind_reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def unix_message_limit(message_size_bytes: int) -> str | None:
+def unix_message_limit(message_size_bytes: int, settings: Mapping[str, str]) -> str | None:
     """The reason why one UNIX datagram or record can't be this long; None if it can."""
-    room = kernel_setting("net.core.wmem_default")
+    room = send_buffer_bytes(settings)
     if room is None or message_size_bytes <= room - _UNIX_OVERHEAD_BYTES:
         return None
     needed = message_size_bytes + _UNIX_OVERHEAD_BYTES
+    remedy = f"raise it with sysctl net.core.wmem_default={needed}"
+    if "sndbuf" in settings:
+        remedy = f"ask for sndbuf={-(-needed // 2)}, which net.core.wmem_max must allow"
     return (
         f"a message must fit the send buffer, which holds {room - _UNIX_OVERHEAD_BYTES:,} bytes;"
-        f" raise it with sysctl net.core.wmem_default={needed}"
+        f" {remedy}"
     )
