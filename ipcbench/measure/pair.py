@@ -169,7 +169,10 @@ class Pair:
             "knobs_client": client.effective,
             "knobs_server": self._server_effective,
         }
-        facts |= {name: format_settings(knobs) for name, knobs in told.items() if knobs}
+        order = [knob.name for knob in self._transport.all_knobs]
+        for name, knobs in told.items():
+            if knobs:
+                facts[name] = format_settings({one: knobs[one] for one in order if one in knobs})
         if self._messages_timed:
             facts |= self._usage.facts("client", self._messages_timed)
             facts |= self._server_usage.facts("server", self._messages_timed)

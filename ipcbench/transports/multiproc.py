@@ -14,11 +14,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ipcbench.case import Loop
+from ipcbench.terms import Knob, Whole
 from ipcbench.transports.base import (
     DEV_SHM,
     WHOLE,
     Endpoint,
     Link,
+    Medium,
     Traffic,
     Transport,
     Workspace,
@@ -26,7 +28,7 @@ from ipcbench.transports.base import (
     momentary_name,
     no_native_loop,
 )
-from ipcbench.transports.parts.connections import ListenerLink, connection_endpoint
+from ipcbench.transports.parts.connections import ListenerLink, connection_endpoint, set_options
 from ipcbench.transports.parts.counters import (
     SEMAPHORES,
     SEMAPHORES_PER_LINK,
@@ -35,6 +37,7 @@ from ipcbench.transports.parts.counters import (
 )
 from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, remove_from_dev_shm
 from ipcbench.transports.parts.joined import JoinedLink
+from ipcbench.transports.parts.options import BUFFERS, SocketOptions, TcpOptions, tcp_knobs
 from ipcbench.transports.parts.slots import Memory, SlotsLink, memory_size, reserve
 from ipcbench.transports.parts.sockets import (
     SocketPath,
@@ -45,6 +48,8 @@ SEGMENT_KIND = "posix-shm"
 """Kind of a segment in the ledger; the number beside it is part of its name."""
 
 _QUEUE_MESSAGES = 16
+
+PICKLE = (Knob("protocol", Whole(0, 5), None, "the pickle protocol of its items"),)
 
 
 class _ByPython(Transport):
@@ -61,11 +66,18 @@ class _ByPython(Transport):
 class PickleQueueLink(Link):
     """A multiprocessing queue in each direction, which pickles its items."""
 
-    def __init__(self, traffic: Traffic, make: Callable[[], Any]) -> None:
+    def __init__(
+        self, traffic: Traffic, make: Callable[[], Any], protocol: str | None = None
+    ) -> None:
         self._size_bytes = traffic.message_size_bytes
         self._echoes = traffic.echoes
-        with semaphores_explained():
-            self._to_server, self._to_client = make(), make()
+        self._pickling = Pickling(protocol)
+        try:
+            with semaphores_explained():
+                self._to_server, self._to_client = make(), make()
+        except BaseException:
+            self._pickling.close()
+            raise
 
     def client(self) -> Endpoint:
         return self._endpoint(self._to_server, self._to_client, echoes=False)
@@ -74,6 +86,7 @@ class PickleQueueLink(Link):
         return self._endpoint(self._to_client, self._to_server, echoes=self._echoes)
 
     def close(self) -> None:
+        self._pickling.close()
         for queue in (self._to_server, self._to_client):
             if hasattr(queue, "cancel_join_thread"):
                 queue.cancel_join_thread()
@@ -94,7 +107,50 @@ class PickleQueueLink(Link):
             receive=receive,
             outgoing=outgoing,
             incoming=incoming,
+            effective=self._pickling.in_force,
         )
+
+
+class Pickling:
+    """The pickle protocol of multiprocessing's queues, as long as this is not closed.
+
+    They have no option for it: the pickler that their module names is replaced by one that does.
+    """
+
+    def __init__(self, protocol: str | None) -> None:
+        from multiprocessing import reduction
+
+        self._queues = _queues()
+        self._usual = reduction.ForkingPickler
+        if protocol is None:
+            return
+        asked = int(protocol)
+
+        class WithProtocol(reduction.ForkingPickler):
+            @classmethod
+            def dumps(cls, obj: object, _: int | None = None) -> memoryview:
+                """Pickles as the usual one, in the protocol asked for."""
+                return super().dumps(obj, asked)
+
+        self._queues._ForkingPickler = WithProtocol  # noqa: SLF001  (it has no public name)
+
+    def in_force(self) -> dict[str, str]:
+        """The protocol, found out by what the queues make of a message."""
+        import pickle
+
+        made = bytes(self._queues._ForkingPickler.dumps(b"message"))  # noqa: SLF001
+        every = range(pickle.HIGHEST_PROTOCOL + 1)
+        return {"protocol": str(n) for n in every if pickle.dumps(b"message", n) == made}  # noqa: B035
+
+    def close(self) -> None:
+        """Gives the queues their usual pickler back. Allowed twice."""
+        self._queues._ForkingPickler = self._usual  # noqa: SLF001
+
+
+def _queues() -> Any:
+    from multiprocessing import queues
+
+    return queues
 
 
 class NamedMemory(Memory):
@@ -137,12 +193,16 @@ class MpPipe(_ByPython):
     summary = "multiprocessing.Pipe, duplex (a UNIX socket pair)"
     waits = "blocks in read"
     mediums = ("unix-stream", "no-name")
+    knobs = BUFFERS
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         from multiprocessing import connection  # heavy: loaded where it is needed
 
         client, server = connection.Pipe(duplex=True)
-        return JoinedLink(traffic, client, server, connection_endpoint)
+        options = SocketOptions(self.settings)
+        set_options(client, options)
+        set_options(server, options)
+        return JoinedLink(traffic, client, server, partial(connection_endpoint, options=options))
 
 
 class MpConnection(_ByPython):
@@ -153,10 +213,12 @@ class MpConnection(_ByPython):
     waits = "blocks in read"
     mediums = ("unix-stream", "socket-file")
     connects = True
+    knobs = BUFFERS
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         path = SocketPath(workspace.directory, "listener")
-        return ListenerLink("AF_UNIX", path.address, traffic, path.close)
+        options = SocketOptions(self.settings)
+        return ListenerLink("AF_UNIX", path.address, traffic, options, path.close)
 
 
 class MpConnectionInet(_ByPython):
@@ -165,14 +227,20 @@ class MpConnectionInet(_ByPython):
     name = "mp-connection-inet"
     summary = "multiprocessing.connection over 127.0.0.1, Nagle on"
     waits = "blocks in read"
-    mediums = ("tcp4", "nagle")
+    mediums: tuple[Medium, ...] = ("tcp4", "nagle")
     connects = True
+    knobs = tcp_knobs(nodelay="off")
+
+    def settle(self) -> None:
+        if self.setting("nodelay") == "on":
+            self.mediums = ("tcp4", "nodelay")
 
     def unavailable(self) -> str | None:
         return ip_unavailable(socket.AF_INET, "127.0.0.1")
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        return ListenerLink("AF_INET", ("127.0.0.1", 0), traffic)
+        options = TcpOptions(self.settings, nodelay=self.setting("nodelay") == "on")
+        return ListenerLink("AF_INET", ("127.0.0.1", 0), traffic, options)
 
 
 class _WithSemaphores(InDevShm, _ByPython):
@@ -194,12 +262,14 @@ class MpQueue(_WithSemaphores):
     copies = "four times: pickled, into a pipe and out of it, unpickled"
     mediums = ("pipe", "posix-sem")
     semaphores = 6
+    knobs = PICKLE
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         from multiprocessing import get_context  # heavy: loaded where it is needed
 
         context = get_context("fork")
-        return PickleQueueLink(traffic, partial(context.Queue, _QUEUE_MESSAGES))
+        make = partial(context.Queue, _QUEUE_MESSAGES)
+        return PickleQueueLink(traffic, make, self.setting("protocol"))
 
 
 class MpSimpleQueue(_WithSemaphores):
@@ -211,11 +281,13 @@ class MpSimpleQueue(_WithSemaphores):
     copies = "four times: pickled, into a pipe and out of it, unpickled"
     mediums = ("pipe", "posix-sem")
     semaphores = 4
+    knobs = PICKLE
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         from multiprocessing import get_context
 
-        return PickleQueueLink(traffic, get_context("fork").SimpleQueue)
+        make = get_context("fork").SimpleQueue
+        return PickleQueueLink(traffic, make, self.setting("protocol"))
 
 
 class MpSharedMemory(_WithSemaphores):

@@ -17,7 +17,9 @@ from ipcbench.transports.base import (
     owner_only,
 )
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
+from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import (
+    DEFAULTS,
     NO_LINGER,
     accepting_endpoint,
     bind_refused,
@@ -39,6 +41,7 @@ class ListenerLink(Link):
         family: str,
         address: Any,
         traffic: Traffic,
+        options: SocketOptions,
         on_close: Callable[[], None] = do_nothing,
     ) -> None:
         """`on_close` is called once the listener is closed, or couldn't be made."""
@@ -47,6 +50,7 @@ class ListenerLink(Link):
         self._connect = connection.Client
         self._wrap = connection.Connection
         self._family = family
+        self._options = options
         self._size_bytes = traffic.message_size_bytes
         self._echoes, self._connects = traffic.echoes, traffic.connects
         self._token = new_token()
@@ -68,8 +72,9 @@ class ListenerLink(Link):
         if self._connects:
             return connecting_endpoint(self._connect_once, self._token)
         end = self._connect(self._listener.address, self._family)
+        set_options(end, self._options)
         os.write(end.fileno(), self._token)
-        return connection_endpoint(end, self._size_bytes, echoes=False)
+        return connection_endpoint(end, self._size_bytes, echoes=False, options=self._options)
 
     def server(self) -> Endpoint:
         if self._connects:
@@ -77,7 +82,10 @@ class ListenerLink(Link):
         connection, _ = self._gate.admit()
         self._socket.close()
         end = self._wrap(connection.detach())
-        endpoint = connection_endpoint(end, self._size_bytes, echoes=self._echoes)
+        set_options(end, self._options)
+        endpoint = connection_endpoint(
+            end, self._size_bytes, echoes=self._echoes, options=self._options
+        )
         endpoint.facts = self._gate.facts
         return endpoint
 
@@ -91,6 +99,7 @@ class ListenerLink(Link):
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with self._connect(self._listener.address, self._family) as end:
+            set_options(end, self._options)
             end.send_bytes(outgoing)
             end.recv_bytes_into(incoming)
             if self._family == "AF_INET":
@@ -101,10 +110,12 @@ class ListenerLink(Link):
         gate, watch, token = self._gate, self._watch, self._token
         accept, same, whole_bytes = self._listener.accept, gate.same, len(token) + 1
         message = opening_message(token)[len(token) :]
+        options = self._options
 
         def answer() -> None:
             with accept() as end:
                 watch.connection = end
+                set_options(end, options)
                 try:
                     came = end.recv_bytes(whole_bytes)
                 except (OSError, EOFError):
@@ -122,8 +133,10 @@ class ListenerLink(Link):
         return accepting_endpoint(answer, message, gate, watch)
 
 
-def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
-    """An endpoint on a Connection, which it then owns."""
+def connection_endpoint(
+    end: Any, size_bytes: int, *, echoes: bool, options: SocketOptions = DEFAULTS
+) -> Endpoint:
+    """An endpoint on a Connection over a socket, which it then owns."""
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     receive_into = end.recv_bytes_into
 
@@ -137,11 +150,30 @@ def connection_endpoint(end: Any, size_bytes: int, *, echoes: bool) -> Endpoint:
         receive=receive,
         outgoing=outgoing,
         incoming=incoming,
+        effective=partial(_in_force, end, options),
         close=end.close,
     )
 
 
+def set_options(end: Any, options: SocketOptions) -> None:
+    """Sets the options of a Connection's socket, which is connected already."""
+    if options.any_asked:
+        with _socket_of(end) as same:
+            options.prepare(same)
+            options.tune(same)
+
+
+def _in_force(end: Any, options: SocketOptions) -> dict[str, str]:
+    with _socket_of(end) as same:
+        return options.in_force(same)
+
+
 def _reset_on_close(end: Any) -> None:
     """Sets a TCP connection to end without TIME_WAIT; see `stream.SocketLink`."""
-    with socket.socket(fileno=os.dup(end.fileno())) as same:
+    with _socket_of(end) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+
+
+def _socket_of(end: Any) -> socket.socket:
+    """The socket of a Connection once more, to be closed by the caller."""
+    return socket.socket(fileno=os.dup(end.fileno()))

@@ -72,13 +72,23 @@ class SocketOptions:
             if knob in settings
         }
 
+    @property
+    def any_asked(self) -> bool:
+        """Whether any is to be set."""
+        return bool(self._buffers)
+
     def prepare(self, end: socket.socket) -> None:
         """Sets what is to be set before a socket connects or listens. Raises OSError."""
         for option, size_bytes in self._buffers.items():
             end.setsockopt(socket.SOL_SOCKET, option, size_bytes)
 
     def tune(self, connection: socket.socket) -> None:
-        """Sets what is to be set on a connection. Raises OSError."""
+        """Sets what is to be set on a connection. Raises OSError.
+
+        An accepted UNIX socket has nothing of its listener's options (unix_stream_connect of
+        net/unix/af_unix.c makes it anew).
+        """
+        self.prepare(connection)
 
     def in_force(self, end: socket.socket) -> dict[str, str]:
         """The values of the knobs that a socket has now."""
@@ -97,6 +107,11 @@ class TcpOptions(SocketOptions):
         self._congestion = settings.get("congestion")
         quickack = settings.get("quickack")
         self._quickack = None if quickack is None else quickack == "on"
+
+    @property
+    def any_asked(self) -> bool:
+        asked = self._nodelay or self._congestion is not None or self._quickack is not None
+        return asked or super().any_asked
 
     def prepare(self, end: socket.socket) -> None:
         super().prepare(end)
