@@ -133,9 +133,13 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
 
 
 def _describe(case: Case) -> dict[str, int | str]:
-    return {
+    transport = get_transport(case.transport)
+    package: dict[str, int | str] = {}
+    if transport.origin is not None:
+        package["transport_package"] = str(transport.origin)
+    return package | {
         "ipcbench_version": __version__,
-        "role": get_transport(case.transport).role,
+        "role": transport.role,
         "workload": case.workload,
         "transport": case.transport,
         "message_size_bytes": case.message_size_bytes,

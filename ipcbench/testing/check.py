@@ -13,6 +13,7 @@ from ipcbench.testing.isolation import Kind, Outcome, isolated
 from ipcbench.testing.objects import objects, remove
 from ipcbench.testing.subject import PATIENCE_S, Rule, Subject, Trial
 from ipcbench.transports.base import LEDGER, Transport
+from ipcbench.transports.plugins import fault_of
 from ipcbench.transports.registry import standing_in
 
 RULES: tuple[Rule, ...] = (*making.RULES, *messages.RULES, *kernel.RULES, *deaths.RULES)
@@ -56,8 +57,7 @@ def check_transport(transport: Transport | type[Transport], patience_s: float = 
     made = instance(transport)
     for verdict in verdicts(made, patience_s=patience_s):
         if verdict.is_broken:
-            name = getattr(made, "name", type(made).__name__)
-            raise BrokenRule(f"{name}: {verdict.rule.name}: {verdict.sentence}")
+            raise BrokenRule(f"{made.name}: {verdict.rule.name}: {verdict.sentence}")
 
 
 def instance(transport: Transport | type[Transport]) -> Transport:
@@ -69,10 +69,13 @@ def instance(transport: Transport | type[Transport]) -> Transport:
     if not isinstance(made, Transport):
         raise BrokenRule(f"{transport!r} is no ipcbench.transports.base.Transport")
     made.settle()
+    fault = fault_of(made)
+    if fault is not None:
+        raise BrokenRule(f"{type(made).__name__}: described: {fault}")
     return made
 
 
-def chosen(names: Sequence[str]) -> tuple[Rule, ...]:
+def chosen_rules(names: Sequence[str]) -> tuple[Rule, ...]:
     """The rules of these names; all, if there are none. Raises UsageError."""
     known = [rule.name for rule in RULES]
     for name in names:

@@ -123,7 +123,7 @@ def _await_end(pid: int) -> None:
 RULES = (
     Rule(
         "servers-death",
-        "the server's death is noticed in the middle of a batch",
+        "the server's death is noticed within a batch",
         (
             *over(_servers_death, loop=LOOPS, workload=WORKLOADS, stop=(signal.SIGKILL,)),
             *over(_servers_death, loop=LOOPS, workload=("latency",), stop=(signal.SIGTERM,)),

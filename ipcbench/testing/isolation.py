@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     sentence: str = ""
 
 
-def isolated(work: Callable[[], None], directory: Path, limit_s: float) -> Outcome:
+def isolated(work: Callable[[], object], directory: Path, limit_s: float) -> Outcome:
     """Does the work in a process of its own, which has `limit_s`; nothing that it starts stays.
 
     `directory` is what the work takes for the folder of temporary files.
@@ -75,7 +75,7 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def _guard(
-    work: Callable[[], None], directory: Path, limit_s: float, tell: int, waits: int
+    work: Callable[[], object], directory: Path, limit_s: float, tell: int, waits: int
 ) -> NoReturn:
     """Runs the guard, in the child right after the fork; never returns."""
     outcome = Outcome("broken", "the trial could not be started")
@@ -102,7 +102,7 @@ def _guard(
         os._exit(0)
 
 
-def _trial(work: Callable[[], None], directory: Path, answers: int) -> NoReturn:
+def _trial(work: Callable[[], object], directory: Path, answers: int) -> NoReturn:
     """Does the work, in the guard's child; never returns."""
     outcome = Outcome("passed")
     try:

@@ -153,10 +153,10 @@ def _owner_only(subject: Subject) -> None:
 
 
 RULES = (
-    Rule("claim", "a mechanism claims what the kernel can confirm", once(_claim)),
+    Rule("claim", "it claims what the kernel can confirm", once(_claim)),
     Rule(
         "evidence",
-        "the kernel proves its claim in every workload",
+        "the kernel proves its claim",
         over(_evidence, workload=WORKLOADS),
     ),
     Rule("owner-only", "all that has a name is the owner's alone", once(_owner_only)),

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, assert_never
@@ -25,6 +24,7 @@ from ipcbench.testing.subject import (
     require,
 )
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic
+from ipcbench.transports.plugins import fault_of
 from ipcbench.transports.registry import get_transport
 from ipcbench.transports.shapes import (
     CopyShape,
@@ -36,37 +36,21 @@ from ipcbench.transports.shapes import (
 )
 from ipcbench.workloads import WORKLOADS, Workload
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _MOST_SUMMARY = 52  # a line of `ipcbench list` has 80 columns
 _UNITS = ("_bytes", "_count")
 
 
 def _described(subject: Subject, workload: Workload) -> None:
     transport = subject.transport
-    texts: dict[str, object] = {
-        "name": transport.name,
-        "summary": transport.summary,
-        "waits": transport.waits,
-        "copies": transport.copies,
-        "source": transport.source,
-        **{f"system_limits()[{name!r}]": text for name, text in transport.system_limits().items()},
-    }
-    for attribute, text in texts.items():
-        if not isinstance(text, str) or not text:
-            raise Broken(f"`{attribute}` is no text, or an empty one")
-        require("\n" not in text, f"`{attribute}` has more than one line")
-    require(
-        _NAME.fullmatch(transport.name.partition(":")[0]),
-        f"the name {transport.name!r} has more in it than a-z, 0-9 and hyphens",
-    )
+    fault = fault_of(transport)
+    if fault is not None:
+        raise Broken(fault)
+    for name, text in transport.system_limits().items():
+        require(text and text.isprintable(), f"the limit {name!r} must be one line: {text!r}")
     require(
         len(transport.summary) <= _MOST_SUMMARY,
         f"`summary` has {len(transport.summary)} characters, and a line of `list` has room for"
         f" {_MOST_SUMMARY}",
-    )
-    require(
-        transport.groups and all(_NAME.fullmatch(group) for group in transport.groups),
-        f"`groups` must name one group at least, of a-z, 0-9 and hyphens: {transport.groups!r}",
     )
     rejected = transport.rejects(Traffic(64, workload))
     require(
@@ -143,6 +127,19 @@ def _buffers(subject: Subject, loop: Loop, workload: Workload) -> None:
                 )
 
 
+def _knobs(subject: Subject, loop: Loop) -> None:
+    transport = subject.transport
+    workload = transport.workloads[0]
+    known = {knob.name for knob in transport.all_knobs}
+    with joined(subject, transport.size_of(workload, 64), workload, loop) as ends:
+        for end in ends:
+            read_back: Mapping[str, object] = end.effective()
+            strange = sorted(read_back.keys() - known)
+            require(not strange, f"`effective` has what is no knob: {', '.join(strange)}")
+            texts = all(isinstance(value, str) and value for value in read_back.values())
+            require(texts, f"`effective` has values that are no texts: {dict(read_back)}")
+
+
 def _own_descriptors(subject: Subject) -> None:
     subject.mechanism  # noqa: B018  (raises for a control)
     with joined(subject, subject.transport.size_of("latency", 64), "latency") as (client, server):
@@ -214,12 +211,12 @@ def _closing(subject: Subject, loop: Loop, workload: Workload) -> None:
 RULES = (
     Rule(
         "described",
-        "name, summary, wait, copies and source are a line each, and `has` agrees with `rejects`",
+        "its texts are a line each, and true",
         over(_described, workload=WORKLOADS),
     ),
     Rule(
         "refusals",
-        "a workload that it lacks is refused before anything is made",
+        "a workload that it lacks is refused at once",
         over(_lacking, loop=LOOPS),
     ),
     Rule(
@@ -237,12 +234,13 @@ RULES = (
     Rule("link", "a link is a Link", once(_a_link)),
     Rule(
         "buffers",
-        "buffers are of the exact size, and facts name their unit",
+        "buffers are exact, and facts name their unit",
         over(_buffers, loop=LOOPS, workload=WORKLOADS),
     ),
+    Rule("knobs", "what knobs came to is read back", over(_knobs, loop=LOOPS)),
     Rule(
         "descriptors",
-        "a driver may make an end's descriptors non-blocking",
+        "an end's descriptors can be made non-blocking",
         once(_own_descriptors),
     ),
     Rule(

@@ -139,7 +139,7 @@ def _made(plugin: Plugin) -> Transport:
 def fault_of(transport: Transport) -> str | None:
     """The first thing that a transport lacks of what each is asked for; None if it has all."""
     for attribute in _TEXTS:
-        text = getattr(transport, attribute, None)
+        text: object = getattr(transport, attribute, None)
         if not isinstance(text, str) or not text:
             return f"it has no `{attribute}`, which must be a text"
         if len(text.splitlines()) != 1 or not text.isprintable():
@@ -147,7 +147,7 @@ def fault_of(transport: Transport) -> str | None:
     groups = getattr(transport, "groups", None)
     if not isinstance(groups, tuple) or not groups or not all(map(_is_name, groups)):
         return "its `groups` must be a tuple with one name at least, of a-z, 0-9 and hyphens"
-    if not _is_name(transport.name):
+    if not _is_name(transport.name.partition(":")[0]):  # its knobs, if some are set, are behind it
         return f"its name {transport.name!r} has more in it than a-z, 0-9 and hyphens"
     return None
 

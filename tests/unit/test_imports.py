@@ -15,7 +15,16 @@ ROOMS = {
         *("checks", "fleet", "run", "progress", "reporters", "analysis", "measure", "system"),
         *("results", "testing", "transports"),
     },
-    "checks": {"run", "measure", "analysis", "evidence", "results", "system", "transports"},
+    "checks": {
+        "run",
+        "testing",
+        "measure",
+        "analysis",
+        "evidence",
+        "results",
+        "system",
+        "transports",
+    },
     "testing": {"measure", "evidence", "system", "transports"},
     "fleet": {"run", "results", "system"},
     "run": {

@@ -25,7 +25,7 @@ from ipcbench.reporters.tables.columns import (
     label,
     table_columns,
 )
-from ipcbench.results.metadata import MECHANISM
+from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
@@ -135,6 +135,10 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     ):
         yield Line(f"{model}, {count} CPUs, {virtualisation}; {kernel}; {python}")
         yield Line(_effort_line(group))
+    if PACKAGE_KEY in launches:
+        for package, group in launches.groupby(PACKAGE_KEY):
+            names = ", ".join(dict.fromkeys(group["transport"]))
+            yield Line(f"of another package, {package}: {names}")
     yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
