@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from ipcbench.case import LOOPS, PLACEMENTS
+from ipcbench.transports import plugins
 from ipcbench.transports.registry import groups, names
 from ipcbench.workloads import WORKLOADS
 
@@ -57,7 +58,7 @@ def _list_of(names: Iterable[str]) -> Completer:
     return offered
 
 
-_NAMES = names()
+_NAMES = (*names(), *plugins.found())
 _COMPLETERS: dict[str, Completer] = {
     "transports": _any_of([*_NAMES, *(f"@{group}" for group in groups())]),
     "baseline": _any_of(_NAMES),

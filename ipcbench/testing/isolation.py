@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import sys
 import tempfile
 import time
 import warnings
@@ -25,7 +26,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _GRACE_S = 2.0
 """Seconds for processes that are about to end anyway."""
 _POLL_S = 0.002
+_MOST_SENTENCE = 2000
 _MOST_BYTES = 64 * 1024
+"""More than such a sentence takes, however it is escaped, and no more than a pipe has room for."""
 
 Kind = Literal["passed", "skipped", "broken", "hung"]
 
@@ -110,6 +113,7 @@ def _trial(work: Callable[[], object], directory: Path, answers: int) -> NoRetur
             signal.signal(number, signal.SIG_DFL)
         process.die_with_parent(os.getppid())
         process.silence_standard_streams()  # a trial may print what it likes
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         tempfile.tempdir = str(directory)
         os.environ["TMPDIR"] = str(directory)
         work()
@@ -120,7 +124,8 @@ def _trial(work: Callable[[], object], directory: Path, answers: int) -> NoRetur
     except BaseException as error:
         outcome = Outcome("broken", explain_with_type(error))
     finally:
-        os.write(answers, json.dumps(outcome).encode()[:_MOST_BYTES])
+        short = outcome._replace(sentence=outcome.sentence[:_MOST_SENTENCE])
+        os.write(answers, json.dumps(short).encode())
         os._exit(0)
 
 

@@ -1,13 +1,16 @@
 """Rules about messages: they arrive whole, in order, and none is lost, doubled or overwritten."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
 from ipcbench.case import LOOPS, Loop
 from ipcbench.measure.drivers import native
+from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
 from ipcbench.testing.subject import (
+    Broken,
     NotTried,
     Rule,
     Subject,
@@ -25,6 +28,11 @@ from ipcbench.workloads import DEFINITIONS, Definition, Workload
 SIZES = (0, 1, 64, 4096, 65_537, 1_000_003)
 MESSAGES = 20
 BURST = 4
+
+_LONG_S = 0.1
+"""Seconds of a batch that is longer than what is done around it."""
+_TRIES = 3
+"""So many in a row aren't all disturbed."""
 
 
 def _round_trips(subject: Subject, loop: Loop, size: int) -> None:
@@ -206,6 +214,24 @@ def _two_at_once(subject: Subject) -> None:
         within(subject, other, "a second link beside the first")
 
 
+def _clock(subject: Subject, loop: Loop) -> None:
+    case = subject.case(subject.transport.workloads[0], loop)
+    with Pair(case, None, subject.workspace()) as pair:
+        messages, around_s = 100, 0.0
+        for _ in range(_TRIES):
+            while around_s < _LONG_S:
+                began_s = time.monotonic()
+                elapsed_s = pair.run(messages)
+                around_s = time.monotonic() - began_s
+                messages *= 2
+            if elapsed_s > around_s / 4:
+                return
+            told, around_s = f"{elapsed_s:.6f} s of a batch that took {around_s:.3f} s", 0.0
+    raise Broken(
+        f"the timed loop says {told} by another clock: the transport must leave the clock alone"
+    )
+
+
 RULES = (
     Rule(
         "round-trips",
@@ -237,6 +263,7 @@ RULES = (
         "the server sends back its own buffer",
         over(_echo_from_one_buffer, loop=LOOPS),
     ),
+    Rule("clock", "the time of a batch is that of any clock", over(_clock, loop=LOOPS)),
     Rule("two-at-once", "two links at once don't disturb each other", once(_two_at_once)),
 )
 """The rules about messages."""

@@ -1,6 +1,8 @@
 """The contract that every transport keeps; imports only the vocabulary.
 
-The rules, each held by a test in tests/contract/:
+Other packages may build on this module and on `shapes`: what changes here is in the CHANGELOG.
+
+The rules, each tried on every transport by `ipcbench.testing`:
 
 - A message is exactly `message_size_bytes` long. `send` takes all of `outgoing`, `receive`
   fills all of `incoming`, whatever number of system calls that takes.

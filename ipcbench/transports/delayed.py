@@ -56,7 +56,7 @@ class Delayed(Transport):
         self._transport = transport
         self._delay_ns = delay_ns
         self.mediums = transport.mediums
-        self.leftovers = transport.leftovers
+        self.leftovers, self.origin = transport.leftovers, transport.origin
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
 

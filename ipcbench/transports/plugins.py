@@ -7,7 +7,9 @@ is wrong with one is a sentence about it, and never the end of the program.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from typing import NamedTuple, Protocol
 
 from ipcbench.errors import UsageError
@@ -116,8 +118,9 @@ def _made(plugin: Plugin) -> Transport:
     """The transport, once it is seen to be one. Raises UsageError with what is wrong with it."""
     ((origin, point),) = plugin.points
     try:
-        value = point.load()
-        made = value() if isinstance(value, type) else value
+        with redirect_stdout(StringIO()):  # documents go to stdout, and nothing else
+            value = point.load()
+            made = value() if isinstance(value, type) else value
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"{point.value} can't be loaded: {type(error).__name__}: {_one_line(str(error))}"

@@ -8,7 +8,7 @@ all that is built in, by name. Neither groups of ipcbench nor `all` have plug-in
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
@@ -200,15 +200,18 @@ def get_transport(text: str) -> Transport:
     return _loaded(name)
 
 
-def removers() -> Mapping[str, Callable[[int], None]]:
+def removers(kinds: Iterable[str] = ()) -> Mapping[str, Callable[[int], None]]:
     """How to remove what any transport may leave behind, by the kind in a ledger.
 
-    Of plug-ins, those that are loaded. Imports every mechanism that is built in, so that whoever
-    asks before a fork needs no import after it.
+    Of plug-ins, those that are loaded; all, if nothing else knows one of these kinds. Imports every
+    mechanism that is built in, so that whoever asks before a fork needs no import after it.
     """
     found: dict[str, Callable[[int], None]] = {}
     for transport in (*LOADED.values(), *transports()):
         found |= transport.leftovers
+    if not found.keys() >= set(kinds):
+        for transport in plugged_in()[0].values():
+            found = dict(transport.leftovers) | found
     return found
 
 

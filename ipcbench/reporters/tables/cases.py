@@ -137,7 +137,7 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
         yield Line(_effort_line(group))
     if PACKAGE_KEY in launches:
         for package, group in launches.groupby(PACKAGE_KEY):
-            names = ", ".join(dict.fromkeys(group["transport"]))
+            names = ", ".join(sorted(group["transport"].unique()))
             yield Line(f"of another package, {package}: {names}")
     yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
