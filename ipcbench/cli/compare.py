@@ -71,8 +71,8 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
     from ipcbench.results.journal import Journal
     from ipcbench.run import session
     from ipcbench.system.lock import machine_lock
+    from ipcbench.system.objects import objects
     from ipcbench.system.scratch import leftovers, sweep
-    from ipcbench.testing.objects import objects
     from ipcbench.transports.registry import get_transport
 
     request = requests.request_of(args, usual)
@@ -124,7 +124,7 @@ def _say_what_is_left(before: frozenset[str]) -> None:
 
     What is built in notes what it makes, and a test holds that nothing of it stays.
     """
-    from ipcbench.testing.objects import objects, removal_of
+    from ipcbench.system.objects import objects, removal_of
 
     for left in sorted(objects() - before):
         say(f"new since the run began, and still there: {left}; remove it with: {removal_of(left)}")

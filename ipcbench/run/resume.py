@@ -9,7 +9,7 @@ from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results import store
 from ipcbench.results.intent import Intent
-from ipcbench.results.metadata import INHERITED, SAME_TO_RESUME
+from ipcbench.results.metadata import INHERITED, PLUGINS_KEY, SAME_TO_RESUME
 from ipcbench.results.store import Results
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, plan_of, planned
@@ -91,6 +91,8 @@ def _difference_of_plans(intent: Intent, asked: Request) -> str | None:
 
 
 def _check_machine(path: Path, then: Mapping[str, object], now: Mapping[str, object]) -> None:
+    # A run without plug-ins has no fact of them; one with them differs from it all the same.
+    then, now = ({PLUGINS_KEY: "none", **facts} for facts in (then, now))
     for name in SAME_TO_RESUME:
         if name in then and name in now and then[name] != now[name]:
             raise UsageError(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipcbench.errors import unknown_name
+from ipcbench.system.objects import objects, remove
 from ipcbench.system.scratch import Scratch, outstanding, scratch, sweep
 from ipcbench.testing import deaths, kernel, making, messages
 from ipcbench.testing.isolation import Kind, Outcome, isolated
-from ipcbench.testing.objects import objects, remove
 from ipcbench.testing.subject import PATIENCE_S, Rule, Subject, Trial
 from ipcbench.transports.base import LEDGER, Transport
 from ipcbench.transports.plugins import fault_of

@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
 
@@ -62,7 +63,8 @@ def isolated(work: Callable[[], object], directory: Path, limit_s: float) -> Out
     finally:
         os.close(held)
         os.close(told)
-        os.waitpid(guard, 0)
+        with suppress(ChildProcessError):  # the caller ignores SIGCHLD, or waits for all
+            os.waitpid(guard, 0)
     try:
         kind, sentence = json.loads(answer)
     except ValueError:
