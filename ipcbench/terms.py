@@ -31,16 +31,24 @@ class Term(NamedTuple):
         """The term that is written so. Raises UsageError; knows no names and no knobs."""
         name, *parts = text.split(":")
         settings: dict[str, str] = {}
+        if parts and not name:
+            raise UsageError(f"{text!r} has no name before its colon; write it like unix:sndbuf=4k")
         for part in parts:
             knob, equals, value = part.partition("=")
             if not part:
                 raise UsageError(
                     f"{text!r} has a colon without a knob; write {name}:KNOB=VALUE, or {name} alone"
                 )
+            if not knob:
+                raise UsageError(f"{text!r} has a value without a knob; write {name}:KNOB{part}")
             if not equals or not value:
                 raise UsageError(f"{text!r} gives {knob!r} no value; write {name}:{knob}=VALUE")
             if knob in settings:
                 raise UsageError(f"{text!r} sets {knob!r} twice; set it once")
+            if "," in value:
+                raise UsageError(
+                    f"{text!r} gives {knob!r} a list; to compare its values write --vary {text}"
+                )
             if not re.fullmatch(_VALUE, value, re.ASCII):
                 raise UsageError(f"{text!r}: {value!r} is no value of a knob; write it like 64k")
             settings[knob] = value
@@ -103,7 +111,7 @@ class Whole(NamedTuple):
     def canonical(self, value: str) -> str:
         """Without leading zeros."""
         if not (value.isascii() and value.isdigit()) or not self.least <= int(value) <= self.most:
-            raise UsageError(f"{value!r} is not {self.described()}")
+            raise UsageError(f"{value!r} doesn't fit")
         return str(int(value))
 
     def described(self) -> str:
@@ -137,12 +145,12 @@ class Choice(NamedTuple):
         """The word itself."""
         words = self.known()
         if value not in words:
-            raise UsageError(f"{value!r} is none of {', '.join(words) or 'no values at all'}")
+            raise UsageError(f"{value!r} is not known here")
         return value
 
     def described(self) -> str:
         """The words."""
-        return " or ".join(self.known())
+        return " or ".join(self.known()) or "no value on this machine"
 
 
 def words(*known: str) -> Choice:

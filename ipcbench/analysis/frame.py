@@ -250,16 +250,25 @@ def _percentiles(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def _ratios(groups: Mapping[str, pd.DataFrame], baseline: str | None) -> dict[str, Ratio]:
-    """The ratio of each mechanism to the baseline of its table, by case id."""
+    """The ratio of each mechanism to the baseline of its table, by case id.
+
+    A control has one only where the baseline is a control itself.
+    """
     ratios: dict[str, Ratio] = {}
     for name, group in groups.items():
-        if baseline is None or group["role"].iloc[0] != MECHANISM:
+        if baseline is None:
             continue
         other = groups.get(Case.parse(name)._replace(transport=baseline).id)
-        ratio = None if other is None else alternating_ratio(by_round(group), by_round(other))
+        if other is None or (_is_control(group) and not _is_control(other)):
+            continue
+        ratio = alternating_ratio(by_round(group), by_round(other))
         if ratio is not None:
             ratios[name] = ratio
     return ratios
+
+
+def _is_control(group: pd.DataFrame) -> bool:
+    return bool(group["role"].iloc[0] != MECHANISM)
 
 
 def _verdicts(ratios: Mapping[str, Ratio], noise_floor: float) -> dict[str, str | None]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ipcbench.analysis.stats import Interval, alternating_ratio, median_interval
 from ipcbench.results.collection import Collection
-from ipcbench.results.launches import mechanisms
+from ipcbench.results.launches import by_case, mechanisms
 from ipcbench.results.store import Results
 
 
@@ -32,12 +32,15 @@ def precisions(
 ) -> list[Precision]:
     """The precision of each case's ratio to the baseline; of its time, if it has no ratio.
 
-    `machine` is the key of the one to look at; None where all launches are of one.
+    The cases of controls are among them where the baseline is a control. `machine` is the key of
+    the one to look at; None where all launches are of one.
     """
-    counted = (one for one in results.counted() if machine in (None, one.machine))
+    counted = [one for one in results.counted() if machine in (None, one.machine)]
+    of_controls = (not one.is_mechanism for one in counted if one.case.transport == baseline)
+    compared = by_case(counted) if any(of_controls) else mechanisms(counted)
     launches = {
         case: {launch.key: launch.values_s for launch in measured}
-        for case, measured in mechanisms(counted).items()
+        for case, measured in compared.items()
     }
     found = []
     for case, batches in launches.items():

@@ -4,6 +4,7 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,8 @@ def _say_what_is_left(before: frozenset[str]) -> None:
 def _line(program: str, given: Sequence[str], request: Request, usual: Request) -> "CommandLine":
     from ipcbench.run.facts import CommandLine
 
-    again = shlex.join([*program.split(), *requests.words_of(request, usual)])
+    unseeded = replace(request, seed=None)
+    again = shlex.join([*program.split(), *requests.words_of(unseeded, usual)])
     return CommandLine(shlex.join(given), again)
 
 
@@ -241,11 +243,11 @@ def _add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help=f"names of `ipcbench list` or groups: {known}",
+        help=f"names (as unix:sndbuf=4k) or groups: {known}",
     )
     what = parser.add_argument_group("what is measured")
     options.add_cases(what, usual)
-    options.add(what, "--matrix")
+    options.add(what, "--vary", "--grid", "--matrix")
     much = parser.add_argument_group("how much is measured")
     options.add_presets(much)
     options.add_effort(

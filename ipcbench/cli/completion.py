@@ -7,8 +7,10 @@ import argparse
 from collections.abc import Callable, Iterable
 
 from ipcbench.case import LOOPS, PLACEMENTS
+from ipcbench.errors import UsageError
+from ipcbench.terms import Choice, Knob
 from ipcbench.transports import plugins
-from ipcbench.transports.registry import groups, names
+from ipcbench.transports.registry import get_transport, groups, names
 from ipcbench.workloads import WORKLOADS
 
 Completer = Callable[..., list[str]]
@@ -58,10 +60,50 @@ def _list_of(names: Iterable[str]) -> Completer:
     return offered
 
 
+def _term_of(names: Iterable[str], *, is_list: bool = False) -> Completer:
+    """Completes one name of these, and knobs behind it: `inet:nodelay=on`.
+
+    Their values are completed where they are words. With `is_list` there may be several of them.
+    """
+    named = _any_of(names)
+
+    def offered(prefix: str, **more: object) -> list[str]:
+        before, colon, begun = prefix.rpartition(":")
+        if not colon:
+            return named(prefix, **more)
+        knob, equals, value = begun.partition("=")
+        knobs = _knobs_of(before.partition(":")[0])
+        if not equals:
+            used = {part.partition("=")[0] for part in before.split(":")[1:]}
+            found = [f"{name}=" for name in knobs if name not in used and name.startswith(knob)]
+            return [f"{before}:{one}" for one in found]
+        known = _words_of(knobs.get(knob))
+        values = _list_of(known) if is_list else _any_of(known)
+        return [f"{before}:{knob}={one}" for one in values(value)]
+
+    return offered
+
+
+def _knobs_of(name: str) -> dict[str, Knob]:
+    """The knobs of a transport, by name; none of an unknown one, nor of a plug-in."""
+    if name in plugins.found():
+        return {}  # to know them it would have to be imported
+    try:
+        return {knob.name: knob for knob in get_transport(name).all_knobs}
+    except UsageError:
+        return {}
+
+
+def _words_of(knob: Knob | None) -> list[str]:
+    """The values of a knob that are words, as this machine has them."""
+    return list(knob.kind.known()) if knob is not None and isinstance(knob.kind, Choice) else []
+
+
 _NAMES = (*names(), *plugins.found())
 _COMPLETERS: dict[str, Completer] = {
-    "transports": _any_of([*_NAMES, *(f"@{group}" for group in groups())]),
-    "baseline": _any_of(_NAMES),
+    "transports": _term_of([*_NAMES, *(f"@{group}" for group in groups())]),
+    "baseline": _term_of(_NAMES),
+    "vary": _term_of(_NAMES, is_list=True),
     "workloads": _list_of(WORKLOADS),
     "loops": _list_of(LOOPS),
     "placements": _list_of(PLACEMENTS),

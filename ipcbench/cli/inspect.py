@@ -1,19 +1,25 @@
 """The commands that look around: list, explain, evidence, doctor, selftest, clean."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 from ipcbench import units
 from ipcbench.cli import options
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
 from ipcbench.cli.parser import Handler, Parser, nothing_to_add
-from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
+from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed, UsageError
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
+from ipcbench.transports.base import Transport
 from ipcbench.transports.registry import chosen, get_transport, names
+
+_APART_S = 10.0
+"""Seconds for what takes milliseconds."""
 
 
 def _list(_: Namespace, __: Sequence[str]) -> int:
@@ -27,12 +33,37 @@ def _list(_: Namespace, __: Sequence[str]) -> int:
 
 def _explain(args: Namespace, _: Sequence[str]) -> int:
     """Prints all that is known of some transports."""
+    from ipcbench.checks.in_force import in_force
     from ipcbench.measure import drivers
-    from ipcbench.transports.catalogue import explained
+    from ipcbench.system.scratch import scratch
+    from ipcbench.transports.catalogue import InForce, explained
 
-    texts = ("\n".join(explained(name, drivers.rejects)) for name in chosen(args.transports))
-    print("\n\n".join(texts))
+    def read_back(transport: Transport) -> InForce | str:
+        try:
+            with scratch() as private, private.launch() as directory:
+                wrong = _tried_apart(transport, directory, lambda: in_force(transport, directory))
+                return wrong or in_force(transport, directory)
+        except (UsageError, LaunchFailed) as error:  # no folder for it: all else can be told
+            return str(error)
+
+    wanted = chosen(args.transports)
+    with Interrupts():
+        texts = ("\n".join(explained(name, drivers.rejects, read_back)) for name in wanted)
+        print("\n\n".join(texts))
     return EXIT_OK
+
+
+def _tried_apart(transport: Transport, directory: Path, work: Callable[[], object]) -> str | None:
+    """Why work with a plug-in can't be done in this process: it hangs or crashes. None if it can.
+
+    What is built in doesn't.
+    """
+    if transport.origin is None:
+        return None
+    from ipcbench.testing.isolation import isolated
+
+    outcome = isolated(work, directory, _APART_S)
+    return outcome.sentence if outcome.kind in {"broken", "hung"} else None
 
 
 def _evidence(args: Namespace, _: Sequence[str]) -> int:
@@ -43,7 +74,15 @@ def _evidence(args: Namespace, _: Sequence[str]) -> int:
     inspections = []
     with Interrupts() as signals, scratch() as private:
         for name in chosen(args.transports) or names():
-            inspections.append(evidence.inspect_pair(name, private))
+            transport = get_transport(name)
+            wrong = _tried_apart(
+                transport, private.directory, partial(evidence.inspect_pair, name, private)
+            )
+            inspections.append(
+                evidence.inspect_pair(name, private)
+                if wrong is None
+                else evidence.Inspection(name, None, wrong, failed=True)
+            )
             signals.check()
             print("\n".join(evidence.described(inspections[-1])), end="\n\n", flush=True)
     print(evidence.counted(inspections))

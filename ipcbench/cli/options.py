@@ -150,6 +150,18 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option(
             "measured",
+            ("--vary",),
+            "compare values of a knob, like unix:sndbuf=4k,64k; again for another",
+            {"action": "append", "metavar": "TERM"},
+        ),
+        Option(
+            "measured",
+            ("--grid",),
+            "every combination of the values of --vary, not one at a time",
+            _FLAG,
+        ),
+        Option(
+            "measured",
             ("--matrix",),
             "round trips of one transport over every pair of CPUs",
             _FLAG,

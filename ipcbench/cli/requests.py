@@ -11,7 +11,9 @@ from ipcbench.run.request import Request
 
 def set_usual(parser: argparse.ArgumentParser, usual: Request) -> None:
     """Makes this request what the parser's arguments ask for where they say nothing."""
-    parser.set_defaults(**{name: getattr(usual, name) for name in (*MEASURED, "transports")})
+    usually = {name: getattr(usual, name) for name in (*MEASURED, "transports")}
+    # A list, since argparse appends to it.
+    parser.set_defaults(**usually | {"vary": list(usual.vary)})
 
 
 def request_of(args: argparse.Namespace, usual: Request) -> Request:
@@ -31,6 +33,8 @@ def words_of(request: Request, usual: Request) -> list[str]:
             continue
         if "action" not in option.settings:
             words += [option.flags[-1], option.typed(value)]
+        elif option.settings["action"] == "append":
+            words += [word for one in value for word in (option.flags[-1], option.typed(one))]
         elif value == option.settings.get("const", True):
             words.append(option.flags[-1])
     return words

@@ -11,6 +11,7 @@ from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters.model import Blank, Grid, Heading, Line, Part, padded
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import answers
+from ipcbench.reporters.tables.knobs import knob_parts
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
 
@@ -24,6 +25,7 @@ def markdown_text(analysis: Analysis, *, claims: bool = False) -> str:
     parts: list[Part] = [answers(judged(analysis))] if claims else []
     parts += cases.tables(analysis.cases[~matrix.is_part(analysis.cases)])
     parts += matrix.matrices(analysis.cases)
+    parts += knob_parts(analysis.launches)
     parts += cases.reasons(analysis.cases)
     parts += cases.footer(analysis.launches, analysis.cases)
     parts += cases.warnings(summarised(analysis.objections))

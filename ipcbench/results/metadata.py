@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
+from ipcbench.errors import UsageError
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.rules import (
     NAME_PATTERN,
@@ -20,7 +21,7 @@ from ipcbench.results.rules import (
     one_of,
     whole,
 )
-from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN
+from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
 
 Scope = Literal["run", "launch"]
 """Whether a fact is that of a whole run, or of each launch."""
@@ -28,7 +29,10 @@ Scope = Literal["run", "launch"]
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
 MECHANISM: Role = "mechanism"
-"""The role of what is compared; every other one is that of a control, which bounds it."""
+"""The role of what is compared; every other one is that of a control, which bounds it.
+
+Where the baseline is a control, the controls are compared, too.
+"""
 
 FORMAT_KEY = "ipcbench_format"
 QUESTION_KEY = "question"
@@ -68,6 +72,15 @@ def _is_histogram(value: object) -> bool:
         return False
 
 
+def _are_settings(value: object) -> bool:
+    if not isinstance(value, str) or SETTINGS_PATTERN.fullmatch(value) is None:
+        return False
+    try:
+        return bool(parse_settings(value))
+    except UsageError:
+        return False
+
+
 class Key(NamedTuple):
     """One row of the table."""
 
@@ -100,7 +113,7 @@ def _private(name: str) -> Key:
 
 _NAME = like(NAME_PATTERN, "a name")
 _CPU = whole(0, 99_999)
-_SETTINGS = like(SETTINGS_PATTERN, "knobs with their values")
+_SETTINGS = ValueRule("knobs with their values, each knob once", _are_settings)
 _ROLE = one_of(*get_args(Role))
 
 KEYS = (

@@ -1,12 +1,13 @@
 """The cases that a request means on this machine, and those that can't be, with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
 from ipcbench.run.request import Request
+from ipcbench.run.variation import varied_terms
 from ipcbench.system.cpus import (
     Cpus,
     all_placements,
@@ -37,12 +38,14 @@ class Choice(NamedTuple):
 
 def choose(request: Request) -> Choice:
     """Chooses the possible cases, with CPUs and baseline, and tells why others can't be."""
-    names, notes = _transports(request.transports, request.usual_transports)
+    varied = varied_terms(request.vary, grid=request.grid)
+    wanted = _wanted(request, varied)
+    names, notes = _transports(wanted, _named(request, varied))
     workloads = request.workloads
     if request.matrix:
         workloads = _matrix_workloads(request)
-        names = chosen(request.transports)
-    _check_workloads(workloads, chosen(request.transports or request.usual_transports))
+        names = wanted
+    _check_workloads(workloads, wanted)
     loops, without = _loops(request.loops)
     cpus, elsewhere = _placements(request)
     possible, impossible = [], []
@@ -56,18 +59,29 @@ def choose(request: Request) -> Choice:
             impossible.append((case, reason))
     if impossible and not possible and all(too_large(size) for size in request.sizes):
         raise UsageError(impossible[0][1])
-    baseline = _baseline(request.baseline, names)
+    baseline = _baseline(request.baseline, names, varied)
     return Choice(possible, impossible, cpus, baseline, notes + without + elsewhere)
 
 
-def _transports(asked: Sequence[str], usual: Sequence[str]) -> tuple[list[str], list[str]]:
+def _wanted(request: Request, varied: Sequence[str]) -> list[str]:
+    """The transports that were asked for, or else the usual ones, in the order of every list."""
+    if request.transports or varied:
+        return chosen(request.transports, varied)
+    return chosen(request.usual_transports)
+
+
+def _named(request: Request, varied: Sequence[str]) -> set[str]:
+    """The transports that were asked for by name, and not as members of a group."""
+    single = (text for text in request.transports if not text.startswith("@"))
+    return {*varied, *map(canonical, single)}
+
+
+def _transports(wanted: Sequence[str], named: Collection[str]) -> tuple[list[str], list[str]]:
     """The names to measure, in the order of every list, and notes on what was left out.
 
     A transport that can't run is an error if it was asked for by name, and is left out if not. The
     controls are always included.
     """
-    wanted = chosen(asked or usual)
-    named = {canonical(text) for text in asked if not text.startswith("@")}
     controls = [one.name for one in transports() if one.is_control and one.name not in wanted]
     names, notes = [], []
     for name in [*wanted, *controls]:
@@ -163,6 +177,8 @@ def _placements(request: Request) -> tuple[dict[Placement, Cpus | None], list[st
 
 def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
     """The workloads of a matrix: round trips alone. UsageError for what a matrix can't be of."""
+    if request.vary:
+        raise UsageError("--matrix takes one transport as it is; leave --vary out")
     if len(request.transports) != 1:
         raise UsageError("--matrix takes one transport; write for example: compare pipe --matrix")
     if request.placements:
@@ -189,7 +205,9 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
     )
 
 
-def _baseline(asked: str | None, names: Sequence[str]) -> str:
+def _baseline(asked: str | None, names: Sequence[str], varied: Sequence[str]) -> str:
+    if asked is None and varied:
+        return varied[0]
     if asked is None:
         return _DEFAULT_BASELINE if _DEFAULT_BASELINE in names else names[0]
     baseline = canonical(asked)

@@ -23,6 +23,10 @@ _LAUNCH_OVERHEAD_S = 0.15
 _CALIBRATION_S = 0.2
 _TARGET_BUDGET_S = 300.0
 """Default budget of a run with `--target`."""
+_LONG_GRID_S = 1800.0
+"""A grid that takes longer must be asked for with --budget or --rounds."""
+_ROUGH_S = 100.0
+"""From here on an estimate is told in minutes."""
 _SEEDS = 2**32
 
 
@@ -71,6 +75,17 @@ def planned(request: Request, line: CommandLine) -> Plan:
         rounds = request.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
         count = counted(len(choice.possible), "case")
         notes.append(f"up to {counted(rounds, 'round')} of {count} fit")
+    elif request.vary:
+        launch_s = _expected_launch_s(values, request.warmups, min_time_s)
+        expected_s = _expected_run_s(rounds, len(choice.possible), launch_s)
+        count = counted(len(choice.possible), "case")
+        extent = f"{count}, {counted(rounds, 'round')}: {_about(expected_s)}"
+        if request.grid and request.rounds is None and expected_s > _LONG_GRID_S:
+            raise UsageError(
+                f"this --grid is {extent}; say that you want that, like --budget 30m or"
+                f" --rounds {rounds}, or ask for less: --quick, or fewer values"
+            )
+        notes.append(extent)
     intent = Intent(
         cases=tuple(case.id for case in choice.possible),
         rounds=rounds,
@@ -119,6 +134,18 @@ def plan_of(intent: Intent, line: CommandLine, started_s: float, elapsed_s: floa
 
 def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:
     return (values + warmups + 1) * min_time_s + _LAUNCH_OVERHEAD_S
+
+
+def _expected_run_s(rounds: int, cases: int, launch_s: float) -> float:
+    return cases * (_CALIBRATION_S + rounds * launch_s)
+
+
+def _about(seconds: float) -> str:
+    """A duration for people, no more exact than an estimate is."""
+    if seconds < _ROUGH_S:
+        return f"about {math.ceil(seconds)} s"
+    minutes = math.ceil(seconds / 60)
+    return f"about {minutes} min" if minutes < 2 * 60 else f"about {math.ceil(minutes / 60)} h"
 
 
 def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:

@@ -34,6 +34,8 @@ _TITLES = {
     "question": "another question",
     "transports": "other cases",
     "usual_transports": "other cases",
+    "vary": "other cases",
+    "grid": "other cases",
     "only": "other cases",
     "workloads": "other cases",
     "sizes": "other cases",
@@ -54,6 +56,9 @@ _TITLES = {
     "budget_s": "another --budget",
 }
 """The phrase for two requests that differ in a field."""
+
+_LATER = frozenset(("vary", "grid"))
+"""Fields that requests of earlier versions lack; they asked for nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,11 @@ class Request:
     transports: tuple[str, ...] = ()
     """Names and groups (`@sockets`). One that can't run here is an error."""
     usual_transports: tuple[str, ...] = ("@core",)
-    """Measured where `transports` is empty. One that can't run here is left out."""
+    """Measured where `transports` and `vary` are empty. One that can't run here is left out."""
+    vary: tuple[str, ...] = ()
+    """Transports with values of their knobs to compare: `unix:sndbuf=4k,64k`."""
+    grid: bool = False
+    """Whether every combination of the values in `vary` is measured, instead of one at a time."""
     only: Mapping[str, tuple[str, ...]] | None = None
     """By workload, the transports it is measured for; all, and the controls, where None."""
     workloads: tuple[Workload, ...] = DEFAULT_WORKLOADS
@@ -135,7 +144,8 @@ class Request:
     @classmethod
     def parse(cls, data: object) -> Self:
         """The request that `as_json` wrote. Raises ResultsError for anything else."""
-        if not isinstance(data, dict) or set(data) != {field.name for field in fields(cls)}:
+        known = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or not known - _LATER <= set(data) <= known:
             raise ResultsError("it holds no request that can be read")
         try:
             read = {name: checked(value, _RULES[name]) for name, value in data.items()}
@@ -166,6 +176,8 @@ _RULES: Mapping[str, ValueRule] = {
     "question": TEXT,
     "transports": each(TEXT),
     "usual_transports": each(TEXT),
+    "vary": each(TEXT),
+    "grid": FLAG,
     "only": optional(ValueRule("an object of transports by workload", _is_only)),
     "workloads": each(one_of(*WORKLOADS)),
     "sizes": each(whole(1)),

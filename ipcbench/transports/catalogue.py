@@ -1,11 +1,18 @@
 """The text of `ipcbench list` and `ipcbench explain`. Prints nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import wrap
+from typing import NamedTuple
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.transports.base import Transport
-from ipcbench.transports.registry import get_transport, groups, plugged_in, transports
+from ipcbench.transports.registry import (
+    get_transport,
+    groups,
+    plugged_in,
+    spelled_out,
+    transports,
+)
 
 _COLUMNS = 80
 
@@ -19,6 +26,13 @@ _TITLES = {
     "python": "Python's multiprocessing",
     _CONTROLS: "Controls: what the loop and one copy cost",
 }
+
+
+class InForce(NamedTuple):
+    """The values of knobs that both ends of a link read back."""
+
+    client: Mapping[str, str]
+    server: Mapping[str, str]
 
 
 def listed(no_native_loop: str | None) -> Iterator[str]:
@@ -89,10 +103,15 @@ def catalogue() -> Iterator[str]:
         yield f"| `{transport.name}` | {' | '.join(facts)} |"
 
 
-def explained(name: str, rejects: Callable[[Case], str | None]) -> Iterator[str]:
-    """Every known fact of one transport, with its limits on this machine now.
+def explained(
+    name: str,
+    rejects: Callable[[Case], str | None],
+    in_force: Callable[[Transport], InForce | str],
+) -> Iterator[str]:
+    """Every known fact of one transport, with its limits and knobs on this machine now.
 
-    `rejects` returns the reason why a case's loop can't drive it, if it can't.
+    `rejects` returns the reason why a case's loop can't drive it, if it can't. `in_force` makes a
+    link, and returns its knobs, or why they can't be known; it is asked if there are any.
     """
     transport = get_transport(name)
     reason = transport.unavailable()
@@ -114,9 +133,45 @@ def explained(name: str, rejects: Callable[[Case], str | None]) -> Iterator[str]
             facts[f"no {loop} loop"] = limit
     if transport.spins:
         facts["placement"] = "never one CPU for both ends: they would wait whole scheduler slices"
+    if str(spelled_out(name)) != name:
+        facts = {"stands for": str(spelled_out(name))} | facts
     yield transport.name
     for label, text in (facts | dict(transport.system_limits())).items():
-        yield f"  {label + ':':26}{text}"
+        yield _fact(label, text)
+    yield from _knobs(transport, in_force(transport) if transport.knobs else None)
+
+
+def _knobs(transport: Transport, found: InForce | str | None) -> Iterator[str]:
+    """The lines on each knob; `found` is what its link says, if there is something to read back."""
+    for knob in transport.knobs:
+        yield _fact(f"knob {knob.name}", knob.help)
+        yield _fact("  values", knob.kind.described())
+        yield _fact("  default", "up to the system" if knob.default is None else knob.default)
+        if knob.name in transport.settings:
+            yield _fact("  asked", transport.settings[knob.name])
+        if isinstance(found, InForce):
+            yield _fact("  in force here", _at_both_ends(knob.name, found))
+    if isinstance(found, str):
+        yield _fact("knobs in force here", f"unknown: {found}")
+    for knob in transport.all_knobs[len(transport.knobs) :]:
+        yield _fact(f"knob {knob.name}", f"{knob.help}; {knob.kind.described()}")
+        if knob.name in transport.settings:
+            yield _fact("  asked", transport.settings[knob.name])
+
+
+def _at_both_ends(knob: str, found: InForce) -> str:
+    """The values of a knob at the ends that can read it back."""
+    ends = {"client": found.client.get(knob), "server": found.server.get(knob)}
+    known = {side: value for side, value in ends.items() if value is not None}
+    if not known:
+        return "neither end can read it back"
+    if len(known) == 2 and len(set(known.values())) == 1:
+        return f"{known['client']} at both ends"
+    return ", ".join(f"{value} at the {side}" for side, value in known.items())
+
+
+def _fact(label: str, text: str) -> str:
+    return f"  {label + ':':26}{text}"
 
 
 def _refusal(transport: Transport, loop: Loop, rejects: Callable[[Case], str | None]) -> str | None:

@@ -130,10 +130,11 @@ def _groups_of_plugins() -> dict[str, list[str]]:
     return found
 
 
-def chosen(asked: Sequence[str]) -> list[str]:
+def chosen(asked: Sequence[str], more: Sequence[str] = ()) -> list[str]:
     """Expands terms (`unix:sndbuf=4k`) and groups (`@sockets`) to canonical terms.
 
-    They are in the order of every list; those of one transport, in the order asked for.
+    They are in the order of every list; those of one transport, in the order asked for. `more`
+    are canonical terms, which may be among them.
 
     Raises UsageError for an unknown name, group or knob, and for a transport that is named twice.
     """
@@ -153,7 +154,7 @@ def chosen(asked: Sequence[str]) -> list[str]:
             raise UsageError(_named_twice(written[term], text))
         written[term] = text
     places = {name: place for place, name in enumerate(names())}
-    wanted = dict.fromkeys([*grouped, *written])
+    wanted = dict.fromkeys([*grouped, *written, *more])
 
     def place(term: str) -> tuple[int, str]:
         name = Term.parse(term).name
@@ -174,10 +175,8 @@ def canonical(text: str) -> str:
         return text
     term = _spelled_out(Term.parse(text))
     base = _loaded(term.name)
-    try:
-        settled_term = settled(term, base.all_knobs)
-    except UsageError as error:
-        raise UsageError(f"{error}{_others_with(term, base)}") from error
+    _check_knobs(term, base)
+    settled_term = settled(term, base.all_knobs)
     clash = base.clash(dict(settled_term.settings))
     if clash is not None:
         raise UsageError(f"{text!r}: {clash}")
@@ -268,18 +267,21 @@ def _named_twice(before: str, again: str) -> str:
     return f"{before!r} and {again!r} are the same transport; name it once"
 
 
-def _others_with(term: Term, base: Transport) -> str:
-    """What to say of the transports that have the knobs which this one lacks."""
+def _check_knobs(term: Term, base: Transport) -> None:
+    """Raises UsageError for a knob that the transport lacks and others have; it names those."""
     own = {knob.name for knob in base.all_knobs}
     for name, _ in term.settings:
         having = [
             other.name
-            for other in transports()
-            if other.name in TRANSPORTS and any(knob.name == name for knob in other.knobs)
+            for other in (transports() if name not in own else ())
+            if not isinstance(TRANSPORTS.get(other.name), Spelling)
+            and any(knob.name == name for knob in other.knobs)
         ]
-        if name not in own and having:
-            return f"; {name} is a knob of {', '.join(having)}"
-    return ""
+        if having:
+            raise UsageError(
+                f"{str(term)!r}: {base.name} has no knob {name!r}, which {', '.join(having)} have;"
+                f" its knobs are {', '.join(knob.name for knob in base.all_knobs)}"
+            )
 
 
 def _loaded(name: str) -> Transport:

@@ -179,3 +179,24 @@ def test_a_stream_that_ends_inside_a_message_says_where() -> None:
         whole_receiver(Trickle(20, 60).read_into, message)()
     with pytest.raises(EOFError, match="took 0 of 100 bytes"):
         whole_sender(Trickle(20, 0).write, message)()
+
+
+_BUFFERED = [
+    one.name for one in transports() if {"sndbuf", "rcvbuf"} <= {knob.name for knob in one.knobs}
+]
+
+
+@pytest.mark.parametrize("name", _BUFFERED)
+def test_buffers_that_are_asked_for_are_in_force_at_both_ends(name: str, tmp_path: Path) -> None:
+    transport = get_transport(f"{name}:sndbuf=20k:rcvbuf=24k")
+    if reason := transport.unavailable():
+        pytest.skip(reason)
+    link = transport.link(Traffic(64, "latency"), Workspace(tmp_path))
+    with ThreadPoolExecutor(1) as elsewhere:
+        served = elsewhere.submit(link.server)
+        ends = (link.client(), served.result(timeout=10))
+    found = [(end.effective()["sndbuf"], end.effective()["rcvbuf"]) for end in ends]
+    for end in ends:
+        end.close()
+    link.close()
+    assert found == [("40k", "48k")] * 2

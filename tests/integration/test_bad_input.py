@@ -9,6 +9,8 @@ from ipcbench.transports.registry import get_transport
 from tests.command import ipcbench, run
 
 DATA = Path(__file__).parent.parent / "data"
+_MANY = ",".join(f"{number}k" for number in range(1, 16))
+"""Values of a knob: two lists of them are a grid of 225."""
 
 
 def _refused(*arguments: str, cwd: Path) -> str:
@@ -77,6 +79,47 @@ def _refused(*arguments: str, cwd: Path) -> str:
         (["pipe", "--workloads", "latency,connect"], "compare unix --workloads connect"),
         (["sysv-sem", "--workloads", "throughput"], "throughput: sysv-sem can't stream"),
         (["memcpy", "--workloads", "latency"], "latency: memcpy sends nothing back"),
+        (["unix:"], "'unix:' has a colon without a knob"),
+        ([":sndbuf=4k"], "':sndbuf=4k' has no name before its colon"),
+        (["unix:nosuch=1"], "unknown knob of unix 'nosuch'; known are: sndbuf, rcvbuf, "),
+        (["unix:sndbuf"], "gives 'sndbuf' no value; write unix:sndbuf=VALUE"),
+        (["unix:sndbuf="], "gives 'sndbuf' no value; write unix:sndbuf=VALUE"),
+        (["unix:=4k"], "'unix:=4k' has a value without a knob"),
+        (["unix:sndbuf=x"], "'unix:sndbuf=x': size 'x' is not a whole number of bytes above 0"),
+        (["unix:sndbuf=0"], "size '0' is not a whole number of bytes above 0"),
+        (["pipe:size=1g"], "1g is more than sysctl fs.pipe-max-size allows, "),
+        (["inet:congestion=nosuch"], "'nosuch' is not known here; congestion takes "),
+        (["unix:sndbuf=4k:sndbuf=8k"], "sets 'sndbuf' twice; set it once"),
+        (["unix:sndbuf=4k", "unix:sndbuf=4096"], "are the same transport; name it once"),
+        (["unix:nodelay=on"], "unix has no knob 'nodelay', which inet, inet6, "),
+        (["unix:sndbuf=4k,8k"], "a list; to compare its values write --vary unix:sndbuf=4k,8k"),
+        (["null:dummy=10000"], "'10000' doesn't fit; dummy takes a whole number, 0 to 9999"),
+        (["--vary", "unix"], "--vary 'unix' gives no values to compare; write --vary unix:KNOB="),
+        (["--vary", "unix:sndbuf"], "gives 'sndbuf' no value"),
+        (["--vary", "unix:sndbuf="], "gives 'sndbuf' no value"),
+        (["--vary", "unix:sndbuf=4k,"], "'unix:sndbuf=4k,' has an empty value of 'sndbuf'"),
+        (["--vary", "unix:sndbuf=,4k"], "gives 'sndbuf' no value"),
+        (["--vary", "unix:sndbuf=4k,4k"], "gives 'sndbuf' the value 4k twice; give it once"),
+        (["--vary", "unix:sndbuf=4k,4096"], "4k and 4096 are the same value of 'sndbuf'"),
+        (["--vary", "unix:sndbuf=4k,x"], "'unix:sndbuf=x': size 'x' is not a whole number"),
+        (["--vary", "unix:nosuch=1,2"], "unknown knob of unix 'nosuch'"),
+        (["--vary", "unix:nodelay=on,off"], "no knob 'nodelay', which inet, inet6, "),
+        (["--vary", "unix,inet:sndbuf=4k"], "names several; write --vary once for each"),
+        (["--vary", "unxi:sndbuf=4k,8k"], "unknown transport 'unxi'; did you mean 'unix'?"),
+        (["--vary", "pipe:size=64k,1g"], "more than sysctl fs.pipe-max-size allows"),
+        (["--vary", "latency:gap=1ms,2ms"], "latency has no knobs"),
+        (["--vary", "unix:sndbuf=4k,8k", "--matrix"], "leave --vary out"),
+        (["--vary", "unix:sndbuf=4k,8k", "--baseline", "pipe"], "'pipe' is not among"),
+        (["--grid"], "--grid combines the values of --vary; write for example: compare --vary"),
+        (["unix", "--grid"], "--grid combines the values of --vary"),
+        (
+            ["--vary=unix:sndbuf=4k,8k", "--vary=unix:sndbuf=1m:rcvbuf=4k,8k", "--grid"],
+            "--grid can't combine what --vary says of sndbuf of unix",
+        ),
+        (
+            ["--vary", f"unix:sndbuf={_MANY}:rcvbuf={_MANY}", "--grid"],
+            "this --grid is 910 cases, 7 rounds: about 49 min; say that you want that",
+        ),
         (["--no-such-option"], "unrecognized arguments: --no-such-option; see ipcbench"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

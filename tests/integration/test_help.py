@@ -22,6 +22,7 @@ def test_help_all_tells_of_every_option() -> None:
     text = ipcbench("compare", "--help-all").stdout
     told = set(re.findall(r"^  (?:-o FILE, )?(--[a-z-]+)", text, re.MULTILINE))
     assert {"--sizes", "--rounds", "--resume", "--events", "--no-lock", "--force"} <= told
+    assert {"--vary", "--grid"} <= told
     assert "exit codes:" in text
 
 

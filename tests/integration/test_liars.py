@@ -69,6 +69,13 @@ LIARS = {
 }
 """By name: the class, the first rule that it breaks, and what `check` and `compare` say of it."""
 
+ENDING = {
+    "hangs-in-send": r"failed: not done after 10 s: it hangs, and was killed",
+    "hangs-in-link": r"failed: not done after 10 s: it hangs, and was killed",
+    "segfaults": r"failed: it ends the process that uses it, which was killed by SIGSEGV",
+}
+"""Those that would end or stop a process that uses them, and what `evidence` says of them."""
+
 HARMLESS = {
     "leaves": ("Leaves", "link", r"it leaves behind what it didn't note: /dev/shm/liar-"),
     "leaves-a-process": ("LeavesAProcess", "link", r"it leaves processes running: process \d+"),
@@ -117,6 +124,21 @@ def test_compare_shows_no_number_of_a_liar(
     (line,) = (one for one in done.stdout.splitlines() if one.startswith("failed: "))
     assert re.search(LIARS[name][3], line), line
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_evidence_survives_a_liar(name: str, plugged: dict[str, str]) -> None:
+    done = ipcbench("evidence", name, "modest", extra=plugged)
+    assert done.returncode == 3, done.stderr
+    assert re.search(ENDING[name], done.stdout), done.stdout
+    assert done.stdout.splitlines()[-1] == "failed: 1, not witnessed: 1"
+
+
+def test_explain_survives_a_liar(plugged: dict[str, str]) -> None:
+    done = ipcbench("explain", "hangs-in-link", "modest", extra=plugged)
+    assert done.returncode == 0, done.stderr
+    assert "package:                  liars 1.0" in done.stdout
+    assert re.search(r"knobs in force here: +unknown: not done after 10 s", done.stdout)
 
 
 @pytest.fixture

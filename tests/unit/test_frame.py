@@ -44,6 +44,26 @@ def test_ratios_are_paired_by_round_and_only_for_mechanisms() -> None:
     assert cases["time_to_baseline_ratio"].isna()["null"]
 
 
+def test_controls_are_compared_where_the_baseline_is_one_and_no_effect_is_a_verdict() -> None:
+    dummies = [Case("latency", f"null:dummy={number}", 64) for number in (1, 2)]
+    noise = [1.0e-8, 1.02e-8, 0.99e-8, 1.01e-8, 0.98e-8, 1.0e-8, 1.01e-8, 0.99e-8]
+    recorded: Recorded = {
+        NULL: [[time_s] for time_s in noise],
+        dummies[0]: [[time_s] for time_s in (*noise[3:], *noise[:3])],
+        dummies[1]: [[2 * time_s] for time_s in noise],
+        UNIX: [[1e-5]] * 8,
+    }
+    results, _, _ = replayed(recorded, rounds=8, facts={"baseline": "null"})
+    cases = frame.cases(results).set_index("transport")
+    assert cases.loc["null:dummy=1", "verdict"] == "~"
+    assert cases.loc["null:dummy=2", "verdict"] == "slower"
+    assert cases.loc["null:dummy=2", "time_to_baseline_ratio"] == pytest.approx(2.0)
+    assert cases.loc["unix", "verdict"] == "slower"
+    assert cases["time_to_baseline_ratio"].notna().all()
+    others = frame.cases(results, "unix").set_index("transport")
+    assert others["time_to_baseline_ratio"].isna()[["null", "null:dummy=1"]].all()
+
+
 def test_another_baseline_may_be_asked_for_but_must_have_been_measured() -> None:
     results, _, _ = replayed({INET: [[1e-5]], UNIX: [[2e-5]]}, rounds=1)
     cases = frame.cases(results, "unix").set_index("transport")

@@ -24,6 +24,18 @@ def test_the_widest_ratio_counts_and_baseline_and_controls_dont() -> None:
     assert not found.reaches(0.01)
 
 
+def test_controls_count_where_the_baseline_is_one() -> None:
+    dummy = Case("latency", "null:dummy=1", 64)
+    recorded: Recorded = {
+        NULL: [[1e-9]] * 8,
+        dummy: [[1e-9 * x] for x in (1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.02, 0.98)],
+    }
+    found = precision(replayed(recorded, 8)[0], "null")
+    assert found is not None
+    assert found.case == dummy.id
+    assert found.reaches(0.1)
+
+
 def test_too_few_launches_reach_no_target() -> None:
     found = precision(replayed({INET: [[1.0]] * 3, UNIX: [[1.0]] * 3}, 3)[0], "inet")
     assert found is not None

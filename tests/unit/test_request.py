@@ -13,6 +13,8 @@ LARGE = Request(
     question="claims",
     transports=("unix", "@sysv"),
     usual_transports=("pipe",),
+    vary=("unix:sndbuf=4k,64k", "pipe:size=64k"),
+    grid=True,
     only={"latency": ("unix", "pipe"), "connect": ()},
     workloads=("connect", "latency"),
     sizes=(64, 100),
@@ -59,6 +61,8 @@ def test_a_seed_left_open_and_the_order_of_names_make_no_difference() -> None:
         ("question", ""),
         ("transports", "unix"),
         ("transports", [7]),
+        ("vary", "unix:sndbuf=4k,64k"),
+        ("grid", 1),
         ("only", []),
         ("only", {"talking": ["unix"]}),
         ("workloads", ["talking"]),
@@ -88,3 +92,9 @@ def test_what_is_no_request_is_refused(field: str, value: Any) -> None:
 def test_what_has_other_fields_is_no_request(data: object) -> None:
     with pytest.raises(ResultsError, match="request"):
         Request.parse(data)
+
+
+def test_a_request_of_before_anything_could_be_varied_is_read() -> None:
+    before = LARGE.as_json()
+    del before["vary"], before["grid"]
+    assert Request.parse(before) == replace(LARGE, vary=(), grid=False)

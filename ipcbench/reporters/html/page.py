@@ -25,6 +25,7 @@ from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Lin
 from ipcbench.reporters.pictures.styles import DARK, GROUND
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import claim_parts
+from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.text import counted
 
 _LONG = 25
@@ -240,6 +241,12 @@ def _part(part: Part) -> Html:
             assert_never(part)
 
 
+def _knobs(report: Report) -> Section | None:
+    """The knobs that were set, if any were, and what they came to."""
+    parts = list(knob_parts(report.launches))
+    return Section("knobs", "Knobs", together(map(_part, parts))) if parts else None
+
+
 def _evidence(report: Report) -> Section | None:
     """The evidence from the kernel's tables, if launches recorded any."""
     tables = [
@@ -290,6 +297,7 @@ def _fact(title: str, text: str) -> tuple[Html, Html]:
 
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     _summary,
+    _knobs,
     _pictured("times", "Times"),
     _pictured("throughput", "Throughput"),
     _pictured("percentiles", "Percentiles"),

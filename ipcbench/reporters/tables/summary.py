@@ -10,6 +10,7 @@ from ipcbench.reporters.model import Part
 from ipcbench.reporters.tables import cases as case_tables
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.claims import claim_parts
+from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.overview import overviews
 
 
@@ -22,7 +23,7 @@ def summary(
     claims: bool = False,
     tables: bool = True,
 ) -> Iterator[Part]:
-    """Yields tables, then claims, then reasons, then the footer, then warnings.
+    """Yields tables, then knobs, claims, reasons, the footer and warnings, in this order.
 
     Without `tables`, only claims have tables, and the footer doesn't explain the signs in tables.
     """
@@ -38,6 +39,8 @@ def summary(
         yield from case_tables.percentile_tables(shown)
     if details:
         yield from case_tables.cost_tables(shown)
+    if tables:
+        yield from knob_parts(launches)
     if claims:
         yield from claim_parts(judged(analysis), noise_floor_of(launches))
     yield from case_tables.reasons(cases)

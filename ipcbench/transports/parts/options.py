@@ -31,10 +31,16 @@ def _most_buffer() -> int:
 _ON_OFF = words("on", "off")
 BUFFERS = (
     Knob(
-        "sndbuf", Size(1, _most_buffer, "an int"), None, "SO_SNDBUF at both ends; cut to wmem_max"
+        "sndbuf",
+        Size(1, _most_buffer, "an int"),
+        None,
+        "SO_SNDBUF at both ends; cut to wmem_max, told doubled",
     ),
     Knob(
-        "rcvbuf", Size(1, _most_buffer, "an int"), None, "SO_RCVBUF at both ends; cut to rmem_max"
+        "rcvbuf",
+        Size(1, _most_buffer, "an int"),
+        None,
+        "SO_RCVBUF at both ends; cut to rmem_max, told doubled",
     ),
 )
 """Knobs of every socket."""

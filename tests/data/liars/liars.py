@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ipcbench.measure.drivers import blocking
+from ipcbench.terms import Knob, Whole
 from ipcbench.transports.base import (
     Endpoint,
     Link,
@@ -37,6 +38,7 @@ class Liar(Transport):
     waits = "blocks in recv"
     source = "tests/data/liars"
     groups = ("liars",)
+    knobs = (Knob("truth", Whole(0, 9), "0", "how much of it there is"),)
     mediums: tuple[Medium, ...] = ("unix-seqpacket", "no-name")
 
     def rejects(self, traffic: Traffic) -> str | None:

@@ -1,0 +1,149 @@
+"""What `--vary` adds to a run: terms that differ in the values of a knob, and the one without.
+
+`unix:rcvbuf=1m:sndbuf=4k,64k` varies `sndbuf` of `unix:rcvbuf=1m`: a knob with a list of values is
+varied, and so is the last one where none has a list.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+from ipcbench.case import parse_workload
+from ipcbench.errors import UsageError
+from ipcbench.terms import Term
+from ipcbench.transports.registry import canonical
+from ipcbench.workloads import WORKLOADS
+
+_MOST_COMBINATIONS = 10_000
+"""Most terms of a grid: that many take a day to measure, and a second to spell."""
+
+
+class Variation(NamedTuple):
+    """One `--vary`, or all of one transport together."""
+
+    base: Term
+    """The transport, with the knobs that stay as they are."""
+    lists: tuple[tuple[str, tuple[str, ...]], ...]
+    """The knobs to vary, each with its values as they were written."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Variation":
+        """The variation that is written so. Raises UsageError; knows no knobs."""
+        name, *parts = text.split(":")
+        if "," in name:
+            raise UsageError(
+                f"--vary {text!r} names several; write --vary once for each of them, with its knobs"
+            )
+        if not parts:
+            raise UsageError(
+                f"--vary {text!r} gives no values to compare; write --vary {name}:KNOB=VALUE,VALUE"
+            )
+        # A list is no value of a term: the first ones alone show whether the rest is well-formed.
+        firsts = Term.parse(":".join(part.partition(",")[0] for part in text.split(":")))
+        written = {
+            knob: tuple(part.partition("=")[2].split(","))
+            for (knob, _), part in zip(firsts.settings, parts, strict=True)
+        }
+        for knob, values in written.items():
+            for value in values:
+                if not value:
+                    raise UsageError(
+                        f"--vary {text!r} has an empty value of {knob!r}; write {knob}=VALUE,VALUE"
+                    )
+                Term.parse(f"{name}:{knob}={value}")
+        varied = [knob for knob, values in written.items() if len(values) > 1]
+        varied = varied or [firsts.settings[-1][0]]
+        kept = tuple((knob, value) for knob, value in firsts.settings if knob not in varied)
+        return cls(Term(name, kept), tuple((knob, written[knob]) for knob in varied))
+
+    def terms(self, *, grid: bool) -> Iterator[str]:
+        """The base, then one term a value; of a grid, one for each combination of the values.
+
+        They are in canonical spelling, and some may be equal: a value may be the default. Raises
+        UsageError for an unknown transport, knob or value, and for a value that is given twice.
+        """
+        yield canonical(str(self.base))
+        for knob, values in self.lists:
+            told: dict[str, str] = {}
+            for value in values:
+                term = canonical(str(self._with(((knob, value),))))
+                if term in told:
+                    raise UsageError(_given_twice(knob, told[term], value))
+                told[term] = value
+            if not grid:
+                yield from told
+        if grid:
+            count = prod(len(values) for _, values in self.lists)
+            if count > _MOST_COMBINATIONS:
+                raise UsageError(
+                    f"--grid of {self.base} has {count:,} combinations, more than the"
+                    f" {_MOST_COMBINATIONS:,} that can be planned; give it fewer values"
+                )
+            each = ([(knob, value) for value in values] for knob, values in self.lists)
+            for settings in product(*each):
+                yield canonical(str(self._with(settings)))
+
+    def _with(self, settings: Sequence[tuple[str, str]]) -> Term:
+        return Term(self.base.name, (*self.base.settings, *settings))
+
+
+def varied_terms(asked: Sequence[str], *, grid: bool) -> list[str]:
+    """The transports that these `--vary` mean, in canonical spelling, each once.
+
+    The first is the base of the first `--vary`: what its values are compared with. Raises
+    UsageError for whatever can't be varied.
+    """
+    if grid and not asked:
+        raise UsageError(
+            "--grid combines the values of --vary; write for example:"
+            " compare --vary unix:sndbuf=4k,64k:rcvbuf=4k,64k --grid"
+        )
+    variations = [Variation.parse(text) for text in asked]
+    for variation in variations:
+        _check_name(variation)
+    if grid:
+        variations = _joined(variations)
+    terms = (term for one in variations for term in one.terms(grid=grid))
+    return list(dict.fromkeys(terms))
+
+
+def _check_name(variation: Variation) -> None:
+    """Raises UsageError for a workload: none has a knob that could be varied."""
+    name = variation.base.name
+    if name in WORKLOADS:
+        knob, values = variation.lists[0]
+        parse_workload(f"{name}:{knob}={values[0]}")
+        raise UsageError(f"--vary takes the knobs of transports; list {name} in --workloads")
+
+
+def _joined(variations: Sequence[Variation]) -> list[Variation]:
+    """One variation a transport, with the knobs of all of it. Raises UsageError if they clash."""
+    joined: dict[str, Variation] = {}
+    for one in variations:
+        before = joined.get(one.base.name, Variation(Term(one.base.name), ()))
+        settings, lists = dict(before.base.settings), dict(before.lists)
+        for knob, value in one.base.settings:
+            if settings.setdefault(knob, value) != value:
+                raise UsageError(_has_two_bases(one.base.name, knob))
+        for knob, values in one.lists:
+            lists[knob] = (*lists.get(knob, ()), *values)
+        for knob in settings.keys() & lists.keys():
+            raise UsageError(_has_two_bases(one.base.name, knob))
+        joined[one.base.name] = Variation(
+            Term(one.base.name, tuple(settings.items())), tuple(lists.items())
+        )
+    return list(joined.values())
+
+
+def _has_two_bases(name: str, knob: str) -> str:
+    return (
+        f"--grid can't combine what --vary says of {knob} of {name}: give it one value in all of"
+        " them, or one list"
+    )
+
+
+def _given_twice(knob: str, before: str, again: str) -> str:
+    if before == again:
+        return f"--vary gives {knob!r} the value {again} twice; give it once"
+    return f"--vary: {before} and {again} are the same value of {knob!r}; give it once"
