@@ -92,7 +92,7 @@ def verdicts(
         hung = 0
         for rule in rules:
             if hung >= _MOST_HUNG:
-                yield Verdict(rule, "skipped", f"not tried: {hung} rules hung", 0)
+                yield Verdict(rule, "skipped", f"{hung} rules hung before", 0)
                 continue
             verdict = _tried(transport, rule, private, patience_s)
             hung += verdict.kind == "hung"

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple, NoReturn
 
 from ipcbench.errors import IpcbenchError, explain_with_type
 from ipcbench.system import process
+from ipcbench.system.signals import accept_signals, signals_held_back
 from ipcbench.testing.subject import Broken, NotTried
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -51,20 +52,20 @@ def isolated(work: Callable[[], object], directory: Path, limit_s: float) -> Out
     with warnings.catch_warnings():
         # A test runner may have threads. The child uses none of what they may hold.
         warnings.simplefilter("ignore", DeprecationWarning)
-        guard = os.fork()
-    if guard == 0:
-        os.close(told)
-        os.close(held)
-        _guard(work, directory, limit_s, tell, waits)
+        # A signal's handler would raise in the child too, and have it go on as the caller.
+        with signals_held_back():
+            guard = os.fork()
+            if guard == 0:
+                _guard(work, directory, limit_s, tell, waits, frozenset((told, held)))
     os.close(tell)
     os.close(waits)
     try:
         answer = _read_all(told)
     finally:
-        os.close(held)
-        os.close(told)
+        os.close(held)  # if it is still at work, this ends it
         with suppress(ChildProcessError):  # the caller ignores SIGCHLD, or waits for all
             os.waitpid(guard, 0)
+        os.close(told)
     try:
         kind, sentence = json.loads(answer)
     except ValueError:
@@ -80,11 +81,17 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def _guard(
-    work: Callable[[], object], directory: Path, limit_s: float, tell: int, waits: int
+    work: Callable[[], object],
+    directory: Path,
+    limit_s: float,
+    tell: int,
+    waits: int,
+    unwanted: frozenset[int],
 ) -> NoReturn:
     """Runs the guard, in the child right after the fork; never returns."""
     outcome = Outcome("broken", "the trial could not be started")
     try:
+        process.close_quietly(unwanted)
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # the end of the caller's pipe tells of its end
@@ -100,11 +107,13 @@ def _guard(
     except OSError as error:
         outcome = Outcome("broken", f"the trial could not be started: {error}")
     finally:
-        left = _end_all()
-        if left and outcome.kind in {"passed", "skipped"}:
-            outcome = Outcome("broken", f"it leaves processes running: {', '.join(left)}")
-        os.write(tell, json.dumps(outcome).encode())
-        os._exit(0)
+        try:
+            left = _end_all()
+            if left and outcome.kind in {"passed", "skipped"}:
+                outcome = Outcome("broken", f"it leaves processes running: {', '.join(left)}")
+            os.write(tell, json.dumps(outcome).encode())
+        finally:
+            os._exit(0)
 
 
 def _trial(work: Callable[[], object], directory: Path, answers: int) -> NoReturn:
@@ -113,6 +122,7 @@ def _trial(work: Callable[[], object], directory: Path, answers: int) -> NoRetur
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
+        accept_signals()  # they are held back since the fork
         process.die_with_parent(os.getppid())
         process.silence_standard_streams()  # a trial may print what it likes
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
@@ -126,9 +136,11 @@ def _trial(work: Callable[[], object], directory: Path, answers: int) -> NoRetur
     except BaseException as error:
         outcome = Outcome("broken", explain_with_type(error))
     finally:
-        short = outcome._replace(sentence=outcome.sentence[:_MOST_SENTENCE])
-        os.write(answers, json.dumps(short).encode())
-        os._exit(0)
+        try:
+            short = outcome._replace(sentence=outcome.sentence[:_MOST_SENTENCE])
+            os.write(answers, json.dumps(short).encode())
+        finally:
+            os._exit(0)
 
 
 def _awaited(trial: int, told: int, waits: int, limit_s: float) -> Outcome:

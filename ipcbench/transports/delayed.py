@@ -5,6 +5,7 @@ from itertools import repeat
 from time import perf_counter_ns
 
 from ipcbench.case import Loop
+from ipcbench.terms import Knob
 from ipcbench.transports.base import (
     Endpoint,
     Link,
@@ -47,7 +48,7 @@ class Delayed(Transport):
     """A transport with a delay at its server; not listed, made by `get_transport`."""
 
     name = "delayed"
-    summary = "another transport whose server busy-waits a known time"
+    summary = "another transport, whose server waits a known time"
     waits = "as the other one"
     source = "docs/methodology.md"
     groups = ("selftest",)
@@ -59,6 +60,10 @@ class Delayed(Transport):
         self.leftovers, self.origin = transport.leftovers, transport.origin
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
+
+    @property
+    def all_knobs(self) -> tuple[Knob, ...]:
+        return self._transport.all_knobs
 
     def rejects(self, traffic: Traffic) -> str | None:
         return self._transport.rejects(traffic) or super().rejects(traffic)

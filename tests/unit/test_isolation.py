@@ -110,3 +110,35 @@ def test_the_callers_end_ends_the_trial(tmp_path: Path, monkeypatch: pytest.Monk
     while marked_processes(mark):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_caller_ends_the_trial_and_says_so_once(
+    stop: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from ipcbench.errors import Interrupted\n"
+        "from ipcbench.system.signals import Interrupts\n"
+        "from ipcbench.testing.isolation import isolated\n"
+        "try:\n"
+        "    with Interrupts():\n"
+        f"        isolated(lambda: time.sleep(100), Path({str(tmp_path)!r}), 100.0)\n"
+        "except Interrupted as error:\n"
+        "    print(error)\n"
+    )
+    mark = "of-the-interrupted"
+    monkeypatch.setenv("IPCBENCH_TEST_MARK", mark)
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as caller:
+        while len(marked_processes(mark)) < 3:  # the caller, the guard and the trial
+            time.sleep(0.01)
+        os.killpg(caller.pid, stop)
+        said, _ = caller.communicate(timeout=LIMIT_S)
+    assert said == f"interrupted by {stop.name}\n"
+    assert not marked_processes(mark)
