@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
+from ipcbench.case import LOOPS, Loop
 from ipcbench.evidence.verdict import TRACELESS, TRAITS
 from ipcbench.measure.pair import Pair
 from ipcbench.testing.subject import NotTried, NotWitnessed, Rule, Subject, once, over, require
@@ -30,8 +31,8 @@ def _claim(subject: Subject) -> None:
     require(claimed - TRAITS - TRACELESS, "`mediums` names nothing that the kernel has a table of")
 
 
-def _evidence(subject: Subject, workload: Workload) -> None:
-    case = subject.case(workload)
+def _evidence(subject: Subject, loop: Loop, workload: Workload) -> None:
+    case = subject.case(workload, loop)
     with Pair(case, None, subject.workspace()) as pair:
         pair.run(MESSAGES)
         finding = pair.inspect()
@@ -157,7 +158,7 @@ RULES = (
     Rule(
         "evidence",
         "the kernel proves its claim",
-        over(_evidence, workload=WORKLOADS),
+        over(_evidence, loop=LOOPS, workload=WORKLOADS),
     ),
     Rule("owner-only", "all that has a name is the owner's alone", once(_owner_only)),
 )

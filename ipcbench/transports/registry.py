@@ -18,7 +18,7 @@ from ipcbench.errors import UsageError, unknown_name
 from ipcbench.terms import Term, settled
 from ipcbench.transports import plugins
 from ipcbench.transports.base import CORE, DELAY, Transport
-from ipcbench.units import parse_duration
+from ipcbench.units import parse_span
 
 _SELFTEST_NAME = re.compile(r"(?P<name>[^+@]*)(?:\+(?P<delay>[0-9]+[nu]s))?(?:@(?P<dummy>[0-9]+))?")
 
@@ -177,7 +177,7 @@ def canonical(text: str) -> str:
     base = _loaded(term.name)
     _check_knobs(term, base)
     settled_term = settled(term, base.all_knobs)
-    clash = base.clash(dict(settled_term.settings))
+    clash = base.clash(dict(term.settings))
     if clash is not None:
         raise UsageError(f"{text!r}: {clash}")
     found = str(settled_term)
@@ -307,7 +307,7 @@ def _made(name: str) -> Transport:
     if delay is not None:
         from ipcbench.transports.delayed import Delayed
 
-        transport = Delayed(transport, round(parse_duration(delay) * 1e9))
+        transport = Delayed(transport, round(parse_span(delay) * 1e9))
     if isinstance(made, Spelling):
         transport.summary = made.summary
         transport.groups = transport.groups[:1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.case import Case
+from ipcbench.case import Case, Loop
 from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
@@ -18,10 +18,11 @@ from ipcbench.measure.pair import Pair
 from ipcbench.system.signals import ENDING_SIGNALS
 from ipcbench.transports import registry
 from ipcbench.transports.base import Endpoint, Link, Traffic, Transport, Workspace
-from ipcbench.transports.registry import get_transport, transports
+from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import Workload
+from tests.contract.tuned import all_transports
 
-MECHANISMS = [transport for transport in transports() if not transport.is_control]
+MECHANISMS = [transport for transport in all_transports() if not transport.is_control]
 MESSAGES = 10
 TRAFFIC = ("replies", "streams", "overlaps", "connects", "carries_payload")
 """What a transport says of the traffic that it can carry."""
@@ -41,17 +42,17 @@ class Swapped(Transport):
 
 
 def _named(name: str) -> Transport:
-    (transport,) = (transport for transport in transports() if transport.name == name)
+    transport = get_transport(name)
     reason = transport.unavailable()
     if reason is not None:
         pytest.skip(f"{name}: {reason}")
     return transport
 
 
-def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
+def _inspect(name: str, workload: Workload, directory: Path, loop: Loop = "python") -> Finding:
     transport = get_transport(name)
     size = transport.size_of(workload, 64)
-    with Pair(Case(workload, name, size), None, Workspace(directory)) as pair:
+    with Pair(Case(workload, name, size, loop), None, Workspace(directory)) as pair:
         pair.run(MESSAGES)
         return pair.inspect()
 
@@ -99,6 +100,8 @@ SWAPS = (
     ("pipe-1m", "pipe"),
     ("sysv-shm", "pipe"),
     ("sysv-shm", "sysv-shm-spin"),
+    ("sysv-shm:wait=adaptive", "sysv-shm-spin"),
+    ("memfd-eventfd:wait=adaptive", "memfd-eventfd:wait=spin"),
     ("posix-shm", "sysv-shm"),
     ("posix-shm", "mmap-file"),
     ("posix-mq", "sysv-msg"),

@@ -8,23 +8,45 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.case import Case
+from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import PeerDied
 from ipcbench.measure import peer
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import outstanding
-from ipcbench.testing.subject import Rule, Trial
-from ipcbench.transports.base import LEDGER, Transport, Workspace
-from ipcbench.transports.registry import get_transport, transports
+from ipcbench.testing.subject import NotTried, Rule, Subject, Trial, joined
+from ipcbench.transports.base import LEDGER, Traffic, Transport, Workspace
+from ipcbench.transports.registry import get_transport
+from ipcbench.workloads import WORKLOADS, Workload
 from tests.contract.rules import TRIALS, keep
+from tests.contract.tuned import TERMS, all_transports
 
 
 @pytest.mark.parametrize(("rule", "trial"), TRIALS)
-@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", all_transports(), ids=lambda transport: transport.name)
 def test_every_transport_keeps_every_rule(
     transport: Transport, rule: Rule, trial: Trial, tmp_path: Path
 ) -> None:
     keep(rule, trial, transport, tmp_path)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("term", TERMS)
+def test_knobs_that_are_set_are_in_force_at_both_ends(
+    term: str, loop: Loop, workload: Workload, tmp_path: Path
+) -> None:
+    tuned = get_transport(term)
+    asked = dict(tuned.settings)
+    if Traffic(64, workload).alternates and "slots" in asked:
+        asked["slots"] = "1"  # the ends take turns: one each way
+    try:
+        with joined(Subject(tuned, tmp_path), 64, workload, loop) as ends:
+            for end in ends:
+                effective = dict(end.effective())
+                assert effective | asked == effective
+                assert set(effective) <= {knob.name for knob in tuned.all_knobs}
+    except NotTried as reason:
+        pytest.skip(str(reason))
 
 
 def test_a_servers_death_that_is_seen_as_its_pair_is_closed_leaves_nothing(
