@@ -160,7 +160,7 @@ def _mount(controller: str, version: int, root: Path) -> tuple[str, str] | None:
         mounted, top = (_unescaped(text) for text in place[3:5])
         if version == 2 and kind == "cgroup2":
             return top, mounted
-        if version == 1 and kind == "cgroup" and controller in options.split()[-1].split(","):
+        if version == 1 and kind == "cgroup" and controller in options.split(" ")[-1].split(","):
             return top, mounted
     return None
 
