@@ -11,6 +11,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results.keys import Key
 from ipcbench.results.launches import Launch, by_case, mechanisms
 from ipcbench.results.metadata import (
+    ASKED_KEY,
     CAUTIONED,
     CLIENT_KNOBS_KEY,
     KEYS,
@@ -26,6 +27,8 @@ _TOLD_BY = {(key.name.partition("_")[0], key.knob): key.name for key in KEYS if 
 """Facts that tell a knob's value in force, by side and knob."""
 _UNSTEADY = ("quickack",)
 """Knobs whose value in force the kernel changes as it likes while a connection is used."""
+_OF_TCP, _TUNED_BY_TCP = "congestion", ("sndbuf", "rcvbuf")
+"""The knob that only TCP has, and those that it tunes while a connection is used."""
 _PARTED = "; "
 """Separator of the entries of a fact that is a list, such as that of mitigations."""
 
@@ -106,10 +109,17 @@ def _facts(key: Key, launches: Sequence[Launch]) -> dict[str, _Fact]:
         if side is None:
             values.setdefault((key.words, key.name), set()).add(value)
             continue
-        for knob, one in _knobs(str(value)).items():
-            if knob not in _UNSTEADY and _TOLD_BY.get((side, knob)) not in launch.facts:
+        for knob, one in _steady(_knobs(str(value)), launch).items():
+            if _TOLD_BY.get((side, knob)) not in launch.facts:
                 values.setdefault((f"{knob} at the {side}", knob), set()).add(one)
     return {words: _Fact(words, name, frozenset(of)) for (words, name), of in values.items()}
+
+
+def _steady(knobs: Mapping[str, str], launch: Launch) -> Mapping[str, str]:
+    """The knobs without those that the kernel changes, as TCP tunes buffers not set (tcp(7))."""
+    asked = _knobs(str(launch.facts.get(ASKED_KEY, "")))
+    moving = _UNSTEADY + _TUNED_BY_TCP * (_OF_TCP in knobs)
+    return {knob: value for knob, value in knobs.items() if knob in asked or knob not in moving}
 
 
 def _knobs(text: str) -> Mapping[str, str]:

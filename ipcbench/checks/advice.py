@@ -32,29 +32,42 @@ _CAP_SYS_ADMIN = 21
 
 
 class Standing(NamedTuple):
-    """The position of whoever is advised: what they may do to this machine."""
+    """The position of whoever is advised: what they, and root here, may do to this machine."""
 
     is_root: bool
-    is_mighty: bool
-    """Whether it is a root who may do all: one of a container may not."""
+    root_may_all: bool
+    """Whether root may do all here: that of a container may not."""
     container: str | None
     has_sudo: bool
     may_write: Callable[[str], bool]
     """Whether they may write a file, by its path."""
+    is_read_only: Callable[[str], bool]
+    """Whether nobody here may write a file, root included."""
 
 
 def standing(root: Path = Path("/")) -> Standing:
     """The position of this process."""
+    is_root = os.geteuid() == 0
     return Standing(
-        is_root=os.geteuid() == 0,
-        is_mighty=os.geteuid() == 0 and _has_capability(root, _CAP_SYS_ADMIN),
+        is_root=is_root,
+        # Of another user the bounding set tells what a program of root's could have here.
+        root_may_all=_has_capability(root, "CapEff" if is_root else "CapBnd", _CAP_SYS_ADMIN),
         container=container(root),
         has_sudo=shutil.which("sudo") is not None,
         may_write=lambda path: os.access(path, os.W_OK),
+        is_read_only=is_read_only,
     )
 
 
-ORDINARY = Standing(False, False, None, True, lambda _path: False)
+def is_read_only(path: str | Path) -> bool:
+    """Whether a file is on a file system that is mounted so that nobody may write it."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+ORDINARY = Standing(False, True, None, True, lambda _path: False, lambda _path: False)
 """An ordinary user who may use sudo, on a machine of their own."""
 
 
@@ -64,16 +77,17 @@ def suited(remedy: str, who: Standing) -> str:
         return remedy
     plain = remedy.replace(_SUDO, "")
     target = _target(remedy)
-    if who.is_mighty if target is None else who.may_write(target):
+    if who.may_write(target) if target else who.is_root and who.root_may_all:
         return plain
-    if who.container is not None:
-        kind, setting = who.container.split()[0], _SETTING.search(remedy)
-        if kind in ("docker", "podman") and setting and _OF_A_CONTAINER.match(_name(setting)):
-            return f"start the container anew: {kind} run --sysctl {setting['setting']} ..."
-        return f"on the host, as root: {plain}"
-    if who.is_root:
+    root_may = not who.is_read_only(target) if target else who.root_may_all
+    if not who.is_root and (root_may or who.container is None):
+        return remedy if who.has_sudo else f"as root: {plain}"
+    if who.container is None:
         return f"as a root who may (this one isn't allowed to): {plain}"
-    return remedy if who.has_sudo else f"as root: {plain}"
+    kind, setting = who.container.split()[0], _SETTING.search(remedy)
+    if kind in ("docker", "podman") and setting and _OF_A_CONTAINER.match(_name(setting)):
+        return f"start the container anew: {kind} run --sysctl {setting['setting']} ..."
+    return f"on the host, as root: {plain}"
 
 
 def set_sysctl(setting: str) -> str:
@@ -100,7 +114,7 @@ def _target(remedy: str) -> str | None:
     return f"/proc/sys/{found['sysctl'].replace('.', '/')}"
 
 
-def _has_capability(root: Path, number: int) -> bool:
+def _has_capability(root: Path, which: str, number: int) -> bool:
     status = text_of(root / "proc/self/status") or ""
-    told = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    told = re.search(rf"^{which}:\s*([0-9a-f]+)$", status, re.MULTILINE)
     return told is not None and bool(int(told[1], 16) >> number & 1)

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ipcbench.checks.advice import Assessment, set_sysctl, write
+from ipcbench.checks.advice import Assessment, is_read_only, set_sysctl, write
 from ipcbench.system import cgroups, surroundings
 from ipcbench.system.cgroups import Level as Cgroup
 from ipcbench.system.cpus import allowed_cpus, default_placement, placement_cpus
@@ -248,7 +248,7 @@ def _lift(
     kind = (surroundings.container(root) or "").partition(" ")[0]
     if kind == "kubepods":
         return f"have the pod's {pod} removed by whoever deploys it"
-    if kind in ("docker", "podman") and not os.access(path, os.W_OK):
+    if kind in ("docker", "podman") and is_read_only(path):
         return f"on the host: {kind} update {update} CONTAINER"
     if level.folder.name.endswith((".service", ".scope", ".slice")):
         return f"sudo systemctl set-property --runtime {level.folder.name} {unit}="

@@ -4,9 +4,13 @@ import pytest
 
 from ipcbench.checks.advice import ORDINARY, Standing, set_sysctl, suited, write
 
-ROOT = Standing(True, True, None, False, lambda _path: True)
-IN_DOCKER = Standing(True, False, "docker (/.dockerenv)", False, lambda _path: False)
-IN_LXC = Standing(True, False, "lxc (/proc/1/environ)", False, lambda _path: False)
+ROOT = Standing(True, True, None, False, lambda _path: True, lambda _path: False)
+IN_DOCKER = Standing(
+    True, False, "docker (/.dockerenv)", False, lambda _path: False, lambda _path: True
+)
+IN_LXC = IN_DOCKER._replace(container="lxc (/proc/1/environ)")
+USER_IN_DOCKER = IN_DOCKER._replace(is_root=False)
+USER_WITH_ROOT = USER_IN_DOCKER._replace(root_may_all=True, is_read_only=lambda _path: False)
 WITHOUT_SUDO = ORDINARY._replace(has_sudo=False)
 LIMITED_ROOT = IN_DOCKER._replace(container=None)
 
@@ -42,6 +46,14 @@ SWAP = "sudo swapoff -a"
         (SWAP, ORDINARY, "sudo swapoff -a"),
         (SWAP, IN_DOCKER, "on the host, as root: swapoff -a"),
         (SWAP, LIMITED_ROOT, "as a root who may (this one isn't allowed to): swapoff -a"),
+        (
+            QUEUES,
+            USER_IN_DOCKER,
+            "start the container anew: docker run --sysctl kernel.msgmax=65536 ...",
+        ),
+        (SWAP, USER_IN_DOCKER, "on the host, as root: swapoff -a"),
+        (QUEUES, USER_WITH_ROOT, "as root: sysctl -w kernel.msgmax=65536"),
+        (SWAP, USER_WITH_ROOT, "as root: swapoff -a"),
         ("ulimit -n 1024", IN_DOCKER, "ulimit -n 1024"),
     ],
 )

@@ -95,7 +95,7 @@ def test_the_remedy_of_a_quota_names_who_set_it(
 def test_in_a_container_that_may_not_the_host_lifts_the_quota(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    monkeypatch.setattr(around, "is_read_only", lambda _path: True)
     files = v2("/", {"/cpu.max": "50000 100000"}) | {".dockerenv": ""}
     remedy = _found(tmp_path, "quota", files).remedy
     assert remedy == "on the host: docker update --cpu-quota=-1 CONTAINER"

@@ -114,6 +114,18 @@ def test_a_flag_that_the_kernel_changes_as_it_likes_is_no_caution() -> None:
     assert cautions(*runs) == []
 
 
+def test_buffers_that_tcp_tunes_are_no_caution_unless_they_were_asked_for() -> None:
+    def said(asked: str | None, others: str) -> list[str]:
+        facts: list[Metadata] = [{"knobs_client": f"sndbuf={n}k{others}"} for n in (4, 8)]
+        more: Metadata = {} if asked is None else {"knobs_asked": asked}
+        return cautions(*(_run(one | more) for one in facts))
+
+    assert said(None, ":congestion=bbr") == []
+    assert said("nodelay=off", ":congestion=bbr") == []
+    assert len(said("sndbuf=2k", ":congestion=bbr")) == 1
+    assert len(said(None, "")) == 1
+
+
 def test_of_a_long_list_only_the_entries_that_differ_are_told() -> None:
     both = "retbleed: Vulnerable; spectre_v1: Mitigation: barriers"
     old = _run({"cpu_mitigations": f"{both}; spectre_v2: Mitigation: Retpolines"})

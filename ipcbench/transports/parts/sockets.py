@@ -338,7 +338,7 @@ def ip_unavailable(family: int, host: str, kind: int = socket.SOCK_STREAM) -> st
         if family == socket.AF_INET6 and error.errno in _NO_IPV6:
             return (
                 f"no IPv6 here: {host} can't be bound: {error.strerror};"
-                " try sysctl net.ipv6.conf.lo.disable_ipv6=0"
+                " try sysctl net.ipv6.conf.lo.disable_ipv6=0 (as root)"
             )
         return f"{host} can't be bound: {_bind_reason(error)}"
     return None
