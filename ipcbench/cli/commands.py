@@ -79,7 +79,8 @@ COMMANDS: dict[str, Command] = {
         Command(
             "diff",
             "what changed between two runs",
-            "Compares two runs case by case; a --fail-if gate answers with exit code 4.",
+            "Compares two runs case by case; a --fail-if gate answers with exit code 4, or 6 if it"
+            " couldn't judge.",
             "report",
             "DIFF",
         ),

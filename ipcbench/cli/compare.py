@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
-from ipcbench.cli import options, requests
+from ipcbench.cli import gates, options, requests
 from ipcbench.cli.messages import Messages, say
 from ipcbench.cli.parser import EPILOG, Handler, Parser
-from ipcbench.cli.report import run_report, show_diff, show_results
+from ipcbench.cli.report import compared, run_report, show_results
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
     EXIT_IMPRECISE,
@@ -160,10 +160,12 @@ def _show_all(
 ) -> None:
     written = show_results(results, args, baseline, places.documents)
     if places.against is not None:
-        show_diff(
-            places.against,
-            results,
-            stream=sys.stderr if places.documents.on_stdout else sys.stdout,
+        from ipcbench.cli import console
+        from ipcbench.reporters.tables.diff import diff_parts
+
+        comparison = compared(places.against, results, gates.Asked(()))
+        console.show(
+            diff_parts(comparison), sys.stderr if places.documents.on_stdout else sys.stdout
         )
     output = places.output
     if output is not None and output.exists():

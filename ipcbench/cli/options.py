@@ -258,6 +258,13 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option("run", ("--save",), "also keep the run as a named baseline", {"metavar": "NAME"}),
         Option("run", ("--against",), "then compare with a named baseline", {"metavar": "NAME"}),
+        Option(
+            "run",
+            ("--fail-if",),
+            "a change that must not be, like 'latency>5%%' or 'throughput<-10%%',"
+            " 'latency/unix/*>5%%', 'p99>20%%', 'cpu>5%%', 'slower>5%%', 'faster>10%%'",
+            {"dest": "gates", "action": "append", "default": [], "metavar": "GATE"},
+        ),
         Option("run", ("--events",), "write what happens as lines of JSON", _FILE),
         Option("run", ("--no-lock",), "measure although another run does, too", _FLAG),
         Option("shown", ("--percentiles",), "also show percentiles of single round trips", _FLAG),
@@ -345,6 +352,11 @@ def add_results(out: "argparse._ActionsContainer") -> None:
     add(out, "--output", "--resume", "--save", "--against")
     add_report_arguments(out)
     add(out, "--force")
+
+
+def add_gates(out: "argparse._ActionsContainer") -> None:
+    """Adds the option for gates."""
+    add(out, "--fail-if")
 
 
 def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
