@@ -47,7 +47,7 @@ def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
 def _diff(args: Namespace, _: Sequence[str]) -> int:
     """Shows what changed between two runs; the exit code is the answer of the gates."""
     from ipcbench.cli import console
-    from ipcbench.reporters import json_file
+    from ipcbench.reporters import json_file, markdown
     from ipcbench.reporters.tables.diff import diff_parts
     from ipcbench.reporters.tables.gates import gate_parts
     from ipcbench.results import store
@@ -57,17 +57,18 @@ def _diff(args: Namespace, _: Sequence[str]) -> int:
     if args.json is not None and not on_stdout:
         checked_output(args.json, force=args.force)
     for name, path in (("OLD", args.old), ("NEW", args.new)):
-        check_different({"--json": args.json, name: path})
+        check_different({"--json": args.json, "--junit": args.junit, name: path})
     comparison = compared(store.load(args.old), store.load(args.new), asked)
     results = asked.judge([comparison])
-    parts = [*diff_parts(comparison), *gate_parts(results)]
+    changes = list(diff_parts(comparison))
+    parts = [*changes, *gate_parts(results)]
     console.show(parts, sys.stderr if on_stdout else sys.stdout)
     if on_stdout:
         sys.stdout.write(json_file.json_text(parts))
     elif args.json is not None:
         write_atomically(args.json, json_file.json_text(parts))
         say(f"written: {args.json}")
-    return gates.answer(asked, results)
+    return gates.answer(asked, results, [comparison], markdown.rendered(changes))
 
 
 def compared(old: "Results", new: "Results", asked: "Asked") -> "RunComparison":

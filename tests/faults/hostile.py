@@ -556,7 +556,8 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
     yield ["report", name, *options]
     files = random.choice((["good.json", name], [name, "good.json"], [name, name]))
     gates = ["--fail-if=latency>5%", "--fail-if=p99>5%", "--fail-if=cpu latency/*>5%"]
-    yield ["diff", *files, *random.choice(([], gates, ["--json=-"]))]
+    told = [*gates, "--junit=out.xml", "--force"]
+    yield ["diff", *files, *random.choice(([], gates, told, ["--json=-"]))]
 
 
 def judged(command: Sequence[str]) -> tuple[Verdict, str]:
