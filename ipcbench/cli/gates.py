@@ -33,8 +33,8 @@ class Asked:
     """The gates that are asked for, and for whom their answers are written."""
 
     gates: "Sequence[Gate]"
-    junit: Path | None
-    github: bool
+    junit: Path | None = None
+    github: bool = False
 
     @property
     def measures(self) -> "frozenset[Measure]":

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ipcbench.analysis.gates import GateResult
 from ipcbench.reporters import markdown
-from ipcbench.reporters.tables.gates import gate_messages, gate_parts
+from ipcbench.reporters.tables.gates import gate_messages, gate_notes, gate_parts
 from ipcbench.text import printable
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -27,8 +27,7 @@ def annotations(results: Sequence[GateResult], cautions: Iterable[str]) -> Itera
     for result in results:
         for message in gate_messages(result):
             yield annotation("error", message)
-    notes = [f"gate {one.gate.text}: {note}" for one in results for note in one.notes]
-    for note in dict.fromkeys([*cautions, *notes]):
+    for note in (*cautions, *gate_notes(results)):
         yield annotation("warning", note)
 
 

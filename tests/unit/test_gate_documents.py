@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.gates import CaseResult, GateResult, judged_gates, parse_gate
 from ipcbench.case import Case
-from ipcbench.cli import main
+from ipcbench.cli import gates, main
 from ipcbench.reporters.github import annotation, annotations, summary_text
 from ipcbench.reporters.junit import junit_text
 from ipcbench.results import store
@@ -105,10 +105,10 @@ def test_the_summary_has_gates_first_and_leaves_out_what_there_is_no_room_for() 
     assert whole.startswith("### ipcbench\n\n**Gates: answers, and numbers of cases**\n\n| gate |")
     assert "| latency&gt;5% | NEW against OLD | tripped | 2 | 1 | 1 |" in whole
     assert whole.endswith("\nTABLES\n")
-    gates = summary_text(results, "TABLES\n", len(whole.encode()) - 1)
-    assert whole.startswith(gates)
-    assert gates.endswith("selftest\\` finds it\n\n")
-    short = summary_text(results, "", len(gates.encode()) - 1)
+    first = summary_text(results, "TABLES\n", len(whole.encode()) - 1)
+    assert whole.startswith(first)
+    assert first.endswith("selftest\\` finds it\n\n")
+    short = summary_text(results, "", len(first.encode()) - 1)
     assert short.startswith("### ipcbench\n\n- gate tripped: latency&gt;5%: latency/unix")
     assert summary_text(results, "", 10) == ""
     assert summary_text([], "TABLES\n", 100) == "### ipcbench\n\nTABLES\n"
@@ -153,6 +153,15 @@ def test_a_summary_that_cant_be_written_leaves_the_answer_of_a_gate(
     assert main.main([*stored, "--github"]) == 4
     assert "nowhere/summary.md can't be written" in capsys.readouterr().err
     assert main.main(["diff", "old.json", "old.json", "--github"]) == 2
+
+
+def test_gates_without_anything_to_judge_are_never_passed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = gates.Asked([parse_gate("latency>5%")])
+    assert gates.answer(asked, asked.judge([]), [], "") == 6
+    assert "gates not judged" in capsys.readouterr().err
+    assert gates.answer(gates.Asked([]), [], [], "") == 0
 
 
 @pytest.mark.parametrize(

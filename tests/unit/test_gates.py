@@ -229,6 +229,22 @@ def test_launches_too_few_to_tell_one_slow_case_among_many_from_chance_are_not_j
     assert (enough.outcome, enough.notes[1:]) == ("tripped", [])
 
 
+def test_with_launches_enough_a_change_that_chance_can_explain_passes() -> None:
+    cases = [LATENCY._replace(message_size_bytes=size) for size in range(1, 21)]
+    slower = [[0.9e-5], *[[1.02e-5]] * 9]
+    new: Recorded = {case: [[1e-5]] * 10 for case in cases} | {cases[0]: slower}
+    result = _judged("latency>0%", _run(1, *cases, noise=(1.0,) * 10), replayed(new, 10)[0])
+    change = result.cases[0].change
+    assert change is not None
+    assert change.interval is not None
+    assert (change.interval.low > 0, change.verdict) == (True, "~")
+    assert result.outcome == "passed"
+
+
+def test_a_gate_that_judged_no_case_has_not_passed() -> None:
+    assert GateResult(parse_gate("latency>5%"), "NEW against OLD", []).outcome == "not judged"
+
+
 @pytest.mark.parametrize(("comparisons", "launches"), [(1, 6), (2, 7), (20, 10), (60, 12)])
 def test_the_fewest_launches_that_can_tell_one_change_among_many(
     comparisons: int, launches: int

@@ -112,6 +112,15 @@ def test_an_interpreter_that_measured_nothing_is_not_left_out() -> None:
         assert (result.outcome, result.judged_count) == ("not judged", 0)
 
 
+def test_two_are_not_compared_with_each_other_where_the_first_measured_nothing() -> None:
+    factors = {"base": 1.0, "head": 1.0, "next": 1.5}
+    results = _judged("slower>5%", _run(factors, (UNIX,), failing=[_by("base", UNIX)]))
+    assert [(one.versus, one.outcome) for one in results] == [
+        ("head against base", "not judged"),
+        ("next against base", "not judged"),
+    ]
+
+
 def test_the_floor_is_the_one_within_a_run() -> None:
     factors = {"base": 1.0, "head": 1.5}
     (known,) = _judged("latency>5%", _run(factors, facts={"noise_floor_ratio": 0.6}))

@@ -48,8 +48,7 @@ def gate_parts(results: Sequence[GateResult]) -> Iterator[Part]:
     ]
     if rows:
         yield Grid("Cases that a gate didn't pass", _CASES, rows)
-    for one in results:
-        yield from (Line(f"gate {one.gate.text}: {note}", "warning") for note in one.notes)
+    yield from (Line(note, "warning") for note in gate_notes(results))
 
 
 def gate_messages(one: GateResult) -> Iterator[str]:
@@ -70,6 +69,17 @@ def gate_messages(one: GateResult) -> Iterator[str]:
         first = f"{unjudged[0].case.id}: {unjudged[0].why}"
         more = "" if len(unjudged) == 1 else f"; and {len(unjudged) - 1} more"
         yield f"gate not judged: {one.gate.text}: {of}: {first}{more}"
+
+
+def gate_notes(results: Sequence[GateResult]) -> Iterator[str]:
+    """Yields the notes on answers, each with all gates that it is about: `gate cpu>5%: ...`."""
+    gates: dict[str, list[str]] = {}
+    for one in results:
+        for note in one.notes:
+            gates.setdefault(note, []).append(one.gate.text)
+    for note, texts in gates.items():
+        several = "gates" if len(texts) > 1 else "gate"
+        yield f"{several} {', '.join(texts)}: {note}"
 
 
 def why_text(case: CaseResult) -> str:
