@@ -5,13 +5,13 @@ A gate passes only if it judged every case that it is about. It never contradict
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, assert_never
 
 from ipcbench.analysis.diff import Change, RunComparison
-from ipcbench.analysis.measures import Measure, has_measure
+from ipcbench.analysis.measures import Measure, better_of, has_measure
 from ipcbench.analysis.stats import FEWEST_LAUNCHES, fewest_launches, is_within
 from ipcbench.case import Case, parse_workload
 from ipcbench.errors import UsageError
@@ -34,6 +34,10 @@ _SUBJECTS: dict[str, tuple[Measure, Sense | None]] = {
     "slower": ("time", "slower"),
 }
 """Words before a limit that aren't a workload: the measure, and the sense if they fix it."""
+_AMBIGUOUS = (
+    "it is about times, where less is better, and rates, where more is; make two gates of it, or"
+    " write 'slower' or 'faster' in front"
+)
 
 
 class Gate(NamedTuple):
@@ -140,9 +144,12 @@ def _cases_of(words: Sequence[str]) -> tuple[Workload | None, str]:
 
 
 def check_about(gates: Iterable[Gate], cases: Sequence[Case]) -> None:
-    """Raises UsageError for a gate that is about none of the cases that are to be measured."""
+    """Raises UsageError for a gate that can judge none of the cases that are to be measured."""
     for gate in gates:
-        if not any(gate.is_about(case) for case in cases):
+        about = [case for case in cases if gate.is_about(case)]
+        if _is_ambiguous(gate, {better_of(case.workload, gate.measure) for case in about}):
+            raise UsageError(f"gate {gate.text!r} can't be judged: {_AMBIGUOUS}")
+        if not about:
             raise UsageError(
                 f"gate {gate.text!r} is about nothing that is to be measured; its cases are like"
                 f" {cases[0].id if cases else 'latency/unix/1k'}"
@@ -166,15 +173,16 @@ def _judged(gate: Gate, comparison: RunComparison) -> GateResult:
     if not changes and not lacking:
         why = f"neither {old} nor {new} has a case of {gate.subject}"
         return GateResult(gate, versus, [], why)
-    if gate.sense in ("<", ">") and len({one.better for one in changes}) > 1:
-        why = (
-            "it is about times, where less is better, and rates, where more is: make two gates"
-            " of it, or write 'slower' or 'faster' in front"
-        )
-        unjudged = [CaseResult(one.case, "not judged", why, one) for one in changes]
-        return GateResult(gate, versus, [*unjudged, *lacking], why)
+    if _is_ambiguous(gate, {one.better for one in changes}):
+        unjudged = [CaseResult(one.case, "not judged", _AMBIGUOUS, one) for one in changes]
+        return GateResult(gate, versus, [*unjudged, *lacking], _AMBIGUOUS)
     cases = [_of_case(gate, change, comparison.noise_floor) for change in changes]
     return GateResult(gate, versus, [*cases, *lacking], notes=_notes(gate, changes, comparison))
+
+
+def _is_ambiguous(gate: Gate, better: Collection[Direction]) -> bool:
+    """Whether the sign of its limit means better for some of its cases and worse for others."""
+    return gate.sense in ("<", ">") and len(better) > 1
 
 
 def _of_case(gate: Gate, change: Change, noise_floor: float) -> CaseResult:

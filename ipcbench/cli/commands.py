@@ -79,8 +79,7 @@ COMMANDS: dict[str, Command] = {
         Command(
             "diff",
             "what changed between two runs",
-            "Compares two runs case by case; a --fail-if gate answers with exit code 4, or 6 if it"
-            " couldn't judge.",
+            "Compares two runs case by case; --fail-if gates answer with exit code 4 or 6.",
             "report",
             "DIFF",
         ),

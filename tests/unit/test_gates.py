@@ -140,10 +140,13 @@ def test_a_pattern_is_one_of_ids_whose_last_parts_may_be_left_out(
     assert parse_gate(gate).is_about(Case.parse(case)) is is_about
 
 
-def test_a_gate_about_nothing_that_will_be_measured_is_refused_before_it_is() -> None:
+def test_a_gate_that_can_judge_nothing_of_what_will_be_measured_is_refused_before() -> None:
     check_about([parse_gate("latency>5%")], [LATENCY])
     with pytest.raises(UsageError, match="its cases are like latency/unix/64/python/cross-core"):
         check_about([parse_gate("latency/unxi>5%")], [LATENCY])
+    with pytest.raises(UsageError, match="can't be judged: it is about times, where less"):
+        check_about([parse_gate("*/unix>5%")], [LATENCY, STREAM])
+    check_about([parse_gate("slower */unix>5%"), parse_gate("cpu>5%")], [LATENCY, STREAM])
 
 
 def test_times_and_rates_are_not_held_to_one_limit() -> None:
