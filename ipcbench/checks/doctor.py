@@ -29,7 +29,7 @@ from ipcbench.system.cpus import allowed_cpus
 from ipcbench.system.scratch import leftovers
 from ipcbench.text import counted
 from ipcbench.transports.registry import transports
-from ipcbench.units import display_size, display_time, three_digits
+from ipcbench.units import display_amount, display_size, display_time, three_digits
 
 Level = Literal["ok", "note", "warn", "fatal"]
 """Severity of a check.
@@ -212,7 +212,7 @@ def _swap(root: Path) -> Assessment:
     rows = re.findall(r"(\w+): +([0-9]+) kB", _read(root, "proc/meminfo")[0])
     sizes = {name: int(number) * 1024 for name, number in rows}  # its kB is a KiB (proc(5))
     used = sizes["SwapTotal"] - sizes["SwapFree"]
-    says = f"{display_size(used)} of {display_size(sizes['SwapTotal'])} in use"
+    says = f"{display_amount(used)} of {display_amount(sizes['SwapTotal'])} in use"
     fits = used < sizes["MemAvailable"]
     return "warn" if used else "ok", says, "sudo swapoff -a" if fits else None
 

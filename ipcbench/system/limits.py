@@ -14,7 +14,7 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.transports.base import DEV_SHM, Traffic
 from ipcbench.transports.registry import get_transport
-from ipcbench.units import display_size, format_size
+from ipcbench.units import display_amount, format_size
 
 _BUFFERS_PER_MESSAGE = 8
 """Message-sized buffers that a pair may hold at once: private ones, ring, input of digests."""
@@ -49,8 +49,8 @@ def too_large(size_bytes: int) -> str | None:
     if needed <= available:
         return None
     return (
-        f"messages of {format_size(size_bytes)} need {display_size(needed)} of memory"
-        f" and {display_size(available)} is free; choose a smaller size"
+        f"messages of {format_size(size_bytes)} need {display_amount(needed)} of memory"
+        f" and {display_amount(available)} is free; choose a smaller size"
     )
 
 
@@ -59,8 +59,8 @@ def _memory(sizes: Sequence[int]) -> int:
     limit = _limit(resource.RLIMIT_AS)
     if limit < _TABLES_BYTES:
         raise UsageError(
-            f"this process may map {display_size(limit)} of memory and its tables need"
-            f" {display_size(_TABLES_BYTES)}; raise the limit (ulimit -v {_TABLES_BYTES // 1024})"
+            f"this process may map {display_amount(limit)} of memory and its tables need"
+            f" {display_amount(_TABLES_BYTES)}; raise the limit (ulimit -v {_TABLES_BYTES // 1024})"
         )
     for size in sizes:
         reason = too_large(size)

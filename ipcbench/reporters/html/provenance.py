@@ -82,5 +82,5 @@ def _pinned(group: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _text(key: str, value: Any) -> str:
     if key.endswith("_bytes"):
-        return display_size(float(value))
+        return display_size(value)
     return display_percent(float(value)) if key.endswith("_ratio") else str(value)
