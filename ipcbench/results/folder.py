@@ -10,8 +10,9 @@ from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results.files import read_text
 
 RESULTS_FOLDER = "results"
-_BESIDE = (".json", ".csv", ".html")
+_BESIDE = (".json", ".json.gz", ".csv", ".html")
 """Endings of what belongs to one run."""
+_BASELINE_ENDINGS = (".json", ".json.gz")
 _GIT_TIMEOUT_S = 5
 _MOST_BYTES = 1024**2
 """Upper bound on the size of selftest.json (about 2 KB in practice)."""
@@ -62,20 +63,32 @@ def noise_floor(machine_slug: str) -> NoiseFloor:
 
 
 def baseline_path(name: str) -> Path:
-    """The file of a named baseline, `results/baselines/NAME.json`; UsageError for a bad name."""
+    """The file of a named baseline, `results/baselines/NAME.json`; UsageError for a bad name.
+
+    It is `NAME.json.gz` where that is there and the other isn't: somebody packed it.
+    """
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         raise UsageError(f"baseline name {name!r} can't be a file's; use letters, digits, . _ -")
-    return Path(RESULTS_FOLDER) / "baselines" / f"{name}.json"
+    plain, packed = (
+        Path(RESULTS_FOLDER) / "baselines" / f"{name}{ending}" for ending in _BASELINE_ENDINGS
+    )
+    return packed if packed.exists() and not plain.exists() else plain
 
 
 def known_baseline(name: str) -> Path:
     """The file of a saved baseline; raises UsageError, with the saved names, if there is none."""
     path = baseline_path(name)
     if not path.exists():
-        known = sorted(other.stem for other in path.parent.glob("*.json"))
+        known = sorted({_baseline_name(other) for other in path.parent.glob("*.json*")} - {""})
         there = f"there are: {', '.join(known)}" if known else "none was saved here"
         raise UsageError(f"there is no baseline {name!r}; {there} (save one with --save {name})")
     return path
+
+
+def _baseline_name(path: Path) -> str:
+    """The name of the baseline in this file; empty if it is another kind of file."""
+    endings = [ending for ending in _BASELINE_ENDINGS if path.name.endswith(ending)]
+    return path.name.removesuffix(endings[0]) if endings else ""
 
 
 def code_version() -> str:
