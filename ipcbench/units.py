@@ -15,6 +15,7 @@ _BROKEN_SIZE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:([kmg])| ?([kmg])ib)", 
 _SIZE_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 _DURATION_FACTORS = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|)")
+_NO_TIME = re.compile(r"0+(ns|us|ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -103,8 +104,15 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _DURATION_FACTORS[match[2]]
 
 
+def parse_span(text: str) -> float:
+    """Seconds meant by `20us` or `0`; UsageError for what is no time."""
+    return 0.0 if _NO_TIME.fullmatch(text.strip()) else parse_duration(text)
+
+
 def format_duration(seconds: float) -> str:
-    """A spelling that `parse_duration` reads back exactly: 0.01 is `10ms`, 30.0 is `30s`."""
+    """A spelling that `parse_span` reads back exactly: 0.01 is `10ms`, 30.0 is `30s`."""
+    if seconds == 0:
+        return "0"
     exact = f"{seconds:.15f}".rstrip("0").rstrip(".")
     unit = next((unit for unit in ("s", "ms", "us") if seconds >= _DURATION_FACTORS[unit]), "ns")
     spellings = (f"{seconds / _DURATION_FACTORS[unit]:g}{unit}", f"{exact}s")

@@ -138,9 +138,10 @@ def _as_change(time_ratio: float, workload: Workload) -> float:
             assert_never(better)
 
 
-def _order(case: Case) -> tuple[int, int, str, str, str]:
+def _order(case: Case) -> tuple[int, int, str, str, str, str]:
     place = WORKLOADS.index(case.workload)
-    return place, case.message_size_bytes, case.placement, case.loop, case.transport
+    by_table = place, case.message_size_bytes, case.placement, case.loop
+    return *by_table, case.transport, case.interpreter
 
 
 def _cautions(old: Results, new: Results) -> list[str]:

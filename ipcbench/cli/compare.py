@@ -110,7 +110,7 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
             _keep(args, results, places, messages, is_whole=stopped is None)
             _show_all(args, results, plan.intent.baseline, places, messages)
         if stopped is not None:
-            _say_how_to_go_on(places.output, results, program)
+            _say_how_to_go_on(places.output, results, program, request)
             return stopped.exit_code
         return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
 
@@ -135,7 +135,9 @@ def _begun(
     from ipcbench.run.session import nothing_yet
 
     if resume is not None:
-        return resumed(resume, None if request == usual else request, line)
+        # A run's interpreters are named again, and are no other request.
+        asked = None if replace(request, pythons=usual.pythons) == usual else request
+        return resumed(resume, asked, line, request.pythons)
     plan = planned(request, line)
     return plan, nothing_yet(plan)
 
@@ -172,9 +174,14 @@ def _show_all(
         messages.note(f"written: {path}")
 
 
-def _say_how_to_go_on(output: Path | None, results: "Results", program: str) -> None:
+def _say_how_to_go_on(
+    output: Path | None, results: "Results", program: str, request: Request
+) -> None:
     if output is not None and not results.is_empty and output.exists():
-        say(f"go on with: {program.removeprefix('python ')} --resume {shlex.quote(str(output))}")
+        words = ["--resume", str(output)]
+        if request.pythons:
+            words += ["--python", ",".join(request.pythons)]
+        say(f"go on with: {program.removeprefix('python ')} {shlex.join(words)}")
 
 
 def _how_it_stopped(stopped: Interrupted | ResultsError, output: Path | None) -> str:

@@ -21,6 +21,7 @@ from ipcbench.case import (
     parse_workload,
 )
 from ipcbench.errors import UsageError
+from ipcbench.run.pythons import parse_pythons
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import parse_cpus
 from ipcbench.workloads import WORKLOADS, Workload
@@ -168,6 +169,13 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option(
             "measured",
+            ("--python",),
+            "measure with these interpreters, in turns: LABEL=a/bin/python,b/bin/python",
+            _LIST | {"dest": "pythons", "type": parse_pythons},
+            ",".join,
+        ),
+        Option(
+            "measured",
             ("--quick",),
             "little: 6 rounds of 3 batches of 10 ms",
             {"dest": "preset", "action": "store_const", "const": "quick"},
@@ -299,7 +307,7 @@ def add_cases(what: "argparse._ActionsContainer", usual: Request) -> None:
     placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
     add(
         what,
-        *("--sizes", "--workloads", "--loop", "--placement", "--cpus"),
+        *("--sizes", "--workloads", "--loop", "--placement", "--cpus", "--python"),
         **_typed(usual, "sizes", "workloads", "loops"),
         usual_placements=",".join(placements),
     )

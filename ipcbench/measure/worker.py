@@ -133,7 +133,11 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
 
 
 def _describe(case: Case) -> dict[str, int | str]:
-    return {
+    # Only a free-threaded build can do without the lock, and an extension may bring it back there.
+    gil: dict[str, int | str] = {}
+    if "free-threading" in sys.version:
+        gil["python_gil"] = "on" if getattr(sys, "_is_gil_enabled", lambda: True)() else "off"
+    return gil | {
         "ipcbench_version": __version__,
         "role": get_transport(case.transport).role,
         "workload": case.workload,

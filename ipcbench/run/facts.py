@@ -1,7 +1,6 @@
 """Facts about the machine, the code and the plan that every launch of a run records."""
 
 import secrets
-from importlib import metadata
 from typing import NamedTuple
 
 import psutil
@@ -10,13 +9,11 @@ from ipcbench.results.folder import code_version, noise_floor
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import AGAIN_KEY, QUESTION_KEY
 from ipcbench.results.store import Metadata
+from ipcbench.run.about import library_versions
 from ipcbench.system import machine
 
 _LOOK_S = 0.2
 """Seconds over which the use of the CPUs is sampled before a run."""
-
-
-_VERSIONS_OF = ("pyperf", "sysv_ipc", "psutil")
 
 
 class CommandLine(NamedTuple):
@@ -56,6 +53,6 @@ def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
             "governor": here.governor,
             "kernel": here.kernel,
             "python": here.python,
-            "versions": ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS_OF),
+            "versions": library_versions(),
         }
     )

@@ -5,7 +5,9 @@ from itertools import repeat
 from time import perf_counter_ns
 
 from ipcbench.case import Loop
+from ipcbench.terms import Knob
 from ipcbench.transports.base import (
+    DELAY,
     Endpoint,
     Link,
     Side,
@@ -15,6 +17,7 @@ from ipcbench.transports.base import (
     do_nothing,
     no_native_loop,
 )
+from ipcbench.units import format_duration
 
 _PROBE_NS = 2_000
 _CALLS = 500
@@ -34,6 +37,11 @@ class DelayedLink(Link):
     def server(self) -> Endpoint:
         endpoint = self._link.server()
         endpoint.receive = delayed(endpoint.receive, calibrated_wait(self._delay_ns))
+        others = endpoint.effective
+        endpoint.effective = lambda: {
+            **others(),
+            DELAY.name: format_duration(self._delay_ns * 1e-9),
+        }
         return endpoint
 
     def keep_only(self, side: Side) -> None:
@@ -59,6 +67,10 @@ class Delayed(Transport):
         self.leftovers = transport.leftovers
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
+
+    @property
+    def all_knobs(self) -> tuple[Knob, ...]:
+        return self._transport.all_knobs
 
     def rejects(self, traffic: Traffic) -> str | None:
         return self._transport.rejects(traffic) or super().rejects(traffic)

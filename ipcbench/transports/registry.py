@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.terms import Term, settled
 from ipcbench.transports.base import CORE, DELAY, Transport
-from ipcbench.units import parse_duration
+from ipcbench.units import parse_span
 
 _SELFTEST_NAME = re.compile(r"(?P<name>[^+@]*)(?:\+(?P<delay>[0-9]+[nu]s))?(?:@(?P<dummy>[0-9]+))?")
 
@@ -238,7 +238,7 @@ def _made(name: str) -> Transport:
     if delay is not None:
         from ipcbench.transports.delayed import Delayed
 
-        transport = Delayed(transport, round(parse_duration(delay) * 1e9))
+        transport = Delayed(transport, round(parse_span(delay) * 1e9))
     if isinstance(made, Spelling):
         transport.summary = made.summary
         transport.groups = transport.groups[:1]

@@ -68,7 +68,8 @@ def gate_line(gate: str, change: Change) -> str:
 def _row(change: Change) -> GridRow:
     case, interval = change.case, change.interval
     low, high = (None, None) if interval is None else interval
-    name = f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}"
+    label = f" {case.interpreter}" if case.interpreter else ""
+    name = f"{case.workload} {case.transport} {format_size(case.message_size_bytes)}{label}"
     return GridRow(
         (
             Cell(name, case.id),
