@@ -145,6 +145,15 @@ def display_left(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def display_age(seconds: float) -> str:
+    """A time that has passed, for people, in its largest unit: `3 days`, `1 hour`."""
+    for unit, unit_s in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = int(seconds / unit_s)
+        if count:
+            return f"{count:,} {unit}{'s' * (count > 1)}"
+    return "less than a minute"
+
+
 def display_rate(per_second: float) -> str:
     """A rate of messages for people, with three significant digits: `22.7k/s`."""
     value, prefix = _scaled(per_second, _RATE_STEPS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
+from ipcbench.analysis.floors import Floor, between_runs
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
 from ipcbench.case import Case, parse_workload
 from ipcbench.errors import UsageError
@@ -53,8 +54,8 @@ class RunComparison:
     only_new: Sequence[str]
     cautions: Sequence[str]
     """A sentence for each difference between the runs other than the code."""
-    noise_floor: float
-    """Share by which unchanged code differs between runs; a verdict within it is `~`."""
+    floor: Floor
+    """By how much unchanged code differs between runs; a verdict within it is `~`."""
 
 
 class Gate(NamedTuple):
@@ -86,17 +87,18 @@ def parse_gate(text: str) -> Gate:
     return Gate(text.strip(), parse_workload(match[1]), match[2] == ">", float(match[3]) / 100)
 
 
-def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> RunComparison:
+def compare_runs(old: Results, new: Results) -> RunComparison:
     """Compares the cases that two runs have in common, in the order of the tables.
 
     The launches of two runs have no rounds in common. They are paired by position: that cancels no
     drift, but the interval of `stats.paired_ratio` applies. False discoveries are controlled over
-    all changes together.
+    all changes together, against the noise floor that the runs were made with.
     """
     before, after = _times(old), _times(new)
     both = sorted(before.keys() & after.keys(), key=_order)
     ratios = [paired_ratio(_by_place(after[case]), _by_place(before[case])) for case in both]
-    said = verdicts(ratios, noise_floor)
+    floor = between_runs(old, new)
+    said = verdicts(ratios, floor.ratio)
     changes = [
         Change(
             case, statistics.median(before[case]), statistics.median(after[case]), ratio, verdict
@@ -108,12 +110,7 @@ def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> RunCom
         [case.id for case in sorted(mine.keys() - others.keys(), key=_order)]
         for mine, others in ((before, after), (after, before))
     )
-    return RunComparison(changes, only_old, only_new, _cautions(old, new), noise_floor)
-
-
-def machine_of(results: Results) -> str:
-    """The slug of the machine a run was made on; `unknown` for a run without launches."""
-    return next(iter(_facts(results, "machine")), "unknown")
+    return RunComparison(changes, only_old, only_new, _cautions(old, new), floor)
 
 
 def _times(results: Results) -> dict[Case, list[float]]:

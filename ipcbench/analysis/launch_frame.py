@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ipcbench.analysis.floors import within_run
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
@@ -50,9 +51,7 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
 
 def noise_floor_of(launches: pd.DataFrame) -> float:
     """The noise floor within a run of one machine, known when it was made; 0 if unknown."""
-    if "noise_floor_ratio" not in launches:
-        return 0.0
-    return float(launches["noise_floor_ratio"].max())
+    return within_run(launches).ratio
 
 
 def interpreters_of(launches: pd.DataFrame) -> list[str]:

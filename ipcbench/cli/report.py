@@ -13,7 +13,6 @@ from ipcbench.cli.parser import Handler, Parser
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import STDOUT, Documents
-from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 
 if TYPE_CHECKING:
@@ -70,13 +69,12 @@ def show_diff(
 
     The changes go to stdout, or to another stream, and as JSON to a file or stdout.
     """
-    from ipcbench.analysis.diff import compare_runs, machine_of
+    from ipcbench.analysis.diff import compare_runs
     from ipcbench.cli import console
     from ipcbench.reporters.json_file import json_text
     from ipcbench.reporters.tables.diff import diff_parts, gate_line
 
-    floor = folder.noise_floor(machine_of(new)).between_runs
-    comparison = compare_runs(old, new, floor)
+    comparison = compare_runs(old, new)
     parts = list(diff_parts(comparison))
     console.show(parts, stream or sys.stdout)
     if str(json) == STDOUT:

@@ -70,17 +70,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
     """Replaces a file atomically: a reader sees the old text or the new, whole.
 
-    A file called `*.gz` is packed. The mode follows the user's umask, since results are to be
-    shared. The text goes to a new temporary file of a random name first, and a link planted under
-    that name is not followed.
+    A file called `*.gz` is packed. The mode is what the user's umask leaves of `mode`: results are
+    to be shared. The text goes to a new temporary file of a random name first, and a link planted
+    under that name is not followed.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(temporary, flags, 0o666)
+        descriptor = os.open(temporary, flags, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 content = text.encode("utf-8")

@@ -164,6 +164,9 @@ KEYS = (
     Key("timer", "run", "clock"),
     Key("cpu_busy_before_run_ratio", "run", "CPUs busy before the run"),
     Key("noise_floor_ratio", "run", "noise floor of the machine"),
+    Key("noise_floor_between_runs_ratio", "run", "noise floor between runs"),
+    Key("noise_floor_age_s", "run", "age of the noise floor"),
+    Key("noise_floor_kernel", "run", "kernel of the noise floor", TEXT),
     # Of a run, shown in another way or of no interest.
     Key("unit", "run", None, one_of("second")),
     Key("inner_loops", "run", "", whole(1, 1)),

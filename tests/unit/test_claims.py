@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import CLAIMS, NEEDED, TRANSPORTS_NEEDED, Comparison
+from ipcbench.analysis.floors import Floor
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
 from ipcbench.analysis.stats import Ratio
 from ipcbench.case import LOOPS, Case
@@ -380,7 +381,7 @@ open: chance or this machine's noise (its noise floor: 1.5%) can explain it
 
 def _page(results: Results) -> str:
     stream = io.StringIO()
-    console.show(claim_parts(judged(frame.analyse(results)), 0.015), stream)
+    console.show(claim_parts(judged(frame.analyse(results)), Floor(0.015)), stream)
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 
 

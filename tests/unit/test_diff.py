@@ -5,7 +5,7 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.reporters.model import Line, Part
 from ipcbench.reporters.tables.diff import diff_parts, gate_line
-from ipcbench.results.store import Results
+from ipcbench.results.store import Metadata, Results
 from tests.replay import Recorded, replayed
 
 LATENCY, STREAM = Case("latency", "unix", 64), Case("throughput", "unix", 64)
@@ -13,9 +13,9 @@ CONNECT = Case("connect", "unix", 1)
 NOISE = (1.0, 1.02, 0.99, 1.01, 0.98, 1.0, 1.03, 0.97)
 
 
-def _run(factor: float, *cases: Case) -> Results:
+def _run(factor: float, *cases: Case, facts: Metadata | None = None) -> Results:
     recorded: Recorded = {case: [[1e-5 * factor * noise] for noise in NOISE] for case in cases}
-    return replayed(recorded, rounds=len(NOISE))[0]
+    return replayed(recorded, rounds=len(NOISE), facts=facts)[0]
 
 
 def test_a_run_against_itself_shows_no_change() -> None:
@@ -110,8 +110,21 @@ def test_another_kernel_and_placement_are_cautions() -> None:
 
 
 def test_a_difference_within_the_noise_floor_is_none() -> None:
-    comparison = compare_runs(_run(1, LATENCY), _run(1.25, LATENCY), noise_floor=0.3)
-    assert comparison.changes[0].verdict == "~"
+    floor: Metadata = {"noise_floor_between_runs_ratio": 0.3}
+    known: Metadata = {"noise_floor_age_s": 3 * 86400.0, "noise_floor_kernel": "Linux 5"}
+    old, new = _run(1, LATENCY, facts=floor | known), _run(1.25, LATENCY)
+    for comparison in (compare_runs(old, new), compare_runs(new, old)):
+        assert comparison.changes[0].verdict == "~"
+        assert Line(
+            "~: within chance, or within this machine's noise floor between runs"
+            " (30%, found 3 days before on Linux 5)"
+        ) in list(diff_parts(comparison))
+
+
+def test_an_unknown_noise_floor_is_said() -> None:
+    parts = list(diff_parts(compare_runs(_run(1, LATENCY), _run(1.25, LATENCY))))
+    line = "~: within chance; no noise floor between runs is known: ipcbench selftest finds it"
+    assert Line(line) in parts
 
 
 def test_the_line_of_a_tripped_gate_names_case_change_and_interval() -> None:

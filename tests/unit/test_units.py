@@ -117,6 +117,17 @@ def test_a_time_shows_three_digits_in_the_unit_that_fits(seconds: float, text: s
     assert units.display_time(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((0, "less than a minute"), (61, "1 minute"), (7199, "1 hour"), (7200, "2 hours")),
+        *((86400, "1 day"), (3.5 * 86400, "3 days"), (1e8, "1,157 days")),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert units.display_age(seconds) == text
+
+
 @given(st.floats(min_value=1e-9, max_value=1e4))
 def test_a_shown_time_is_the_time_within_its_digits(seconds: float) -> None:
     number, unit = units.display_time(seconds).split()

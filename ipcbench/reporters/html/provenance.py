@@ -8,7 +8,7 @@ import pandas as pd
 from ipcbench.reporters.tables.cases import interpreter_facts
 from ipcbench.results.metadata import AGAIN_KEY, NOT_SHOWN, TITLES
 from ipcbench.text import counted
-from ipcbench.units import display_percent, display_size
+from ipcbench.units import display_age, display_percent, display_size
 
 _COMPUTED = frozenset(
     (
@@ -83,6 +83,8 @@ def _pinned(group: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _text(key: str, value: Any) -> str:
+    if key.endswith("_age_s"):
+        return display_age(float(value))
     if key.endswith("_bytes"):
         return display_size(value)
     return display_percent(float(value)) if key.endswith("_ratio") else str(value)

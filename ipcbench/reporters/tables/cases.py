@@ -6,8 +6,9 @@ from dataclasses import replace
 import pandas as pd
 
 from ipcbench import units
+from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, baseline_of
-from ipcbench.analysis.launch_frame import confirmed, interpreters_of, noise_floor_of
+from ipcbench.analysis.launch_frame import confirmed, interpreters_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
@@ -27,6 +28,7 @@ from ipcbench.reporters.tables.columns import (
     label,
     table_columns,
 )
+from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.results.metadata import MECHANISM
 from ipcbench.text import counted
 
@@ -177,8 +179,8 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     if undecided.any():
         yield Line("?: too few launches for a verdict; it takes 6 (--rounds)")
     if ((cases["verdict"] == "~") | (cases["first_interpreter_verdict"] == "~")).any():
-        noise_floor = noise_floor_of(launches)
-        floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
+        noise_floor = within_run(launches)
+        floor = f" (its noise floor: {floor_text(noise_floor)})" if noise_floor.ratio else ""
         yield Line(f"~: no difference that chance or this machine's noise{floor} can't explain")
 
 

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from ipcbench import units
 from ipcbench.analysis.claims import ALIKE, Claim
+from ipcbench.analysis.floors import UNKNOWN, Floor
 from ipcbench.analysis.judging import Answer, Buffer, Compared, Dimension, Judgement, Says, Term
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
 from ipcbench.reporters.model import (
@@ -19,6 +20,7 @@ from ipcbench.reporters.model import (
     Part,
 )
 from ipcbench.reporters.tables.columns import definition, interval_text, ratio_text
+from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.text import counted
 
 _KINDS: Mapping[Answer, LineKind] = {
@@ -52,7 +54,7 @@ _BUFFERS = {
 }
 
 
-def claim_parts(judgements: Sequence[Judgement], noise_floor: float = 0.0) -> Iterator[Part]:
+def claim_parts(judgements: Sequence[Judgement], noise_floor: Floor = UNKNOWN) -> Iterator[Part]:
     """Yields each claim with its answer, its caveat and its comparisons; then a legend."""
     for judgement in judgements:
         claim = judgement.claim
@@ -229,13 +231,13 @@ def _row(claim: Claim, one: Compared) -> GridRow:
     )
 
 
-def _legend(judgements: Sequence[Judgement], noise_floor: float) -> Iterator[Line]:
+def _legend(judgements: Sequence[Judgement], noise_floor: Floor) -> Iterator[Line]:
     """Yields lines that explain the words in the tables."""
     compared = sum(len(judgement.compared) for judgement in judgements)
     if not compared:
         return
     low, high = ALIKE
-    floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
+    floor = f" (its noise floor: {floor_text(noise_floor)})" if noise_floor.ratio else ""
     yield Line("times: a full round trip, a message of a stream, or a connection; less is better")
     yield Line(f"agrees, against: at most 5% of what these {compared} comparisons decide is false")
     yield Line(f"open: chance or this machine's noise{floor} can explain it")

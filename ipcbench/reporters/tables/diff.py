@@ -5,8 +5,9 @@ from typing import assert_never
 
 from ipcbench.analysis.diff import Change, RunComparison
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, Part
+from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.text import counted
-from ipcbench.units import display_change, display_percent, display_time, format_size
+from ipcbench.units import display_change, display_time, format_size
 from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, WORKLOADS, Quantity
 
 _COLUMNS = (
@@ -28,9 +29,13 @@ def diff_parts(comparison: RunComparison) -> Iterator[Part]:
         yield Grid(f"NEW against OLD, {placement}", _COLUMNS, rows, {"placement": placement})
     yield Line(f"change: {_legend(comparison)}")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
-    if comparison.noise_floor:
-        floor = display_percent(comparison.noise_floor)
+    if comparison.floor.ratio:
+        floor = floor_text(comparison.floor)
         yield Line(f"~: within chance, or within this machine's noise floor between runs ({floor})")
+    else:
+        yield Line(
+            "~: within chance; no noise floor between runs is known: ipcbench selftest finds it"
+        )
     yield Line(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
     for name, where in (("OLD", comparison.only_old), ("NEW", comparison.only_new)):
         for case in where:
