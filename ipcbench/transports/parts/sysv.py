@@ -27,7 +27,10 @@ _MOST_KEY = 2**31 - 1
 def unavailable() -> str | None:
     """The reason why there is no System V IPC here, and the remedy; None where there is."""
     if sysv_ipc is None:
-        return "the package sysv_ipc is missing; pip install sysv_ipc"
+        return (
+            "the package sysv_ipc is missing; pip install sysv_ipc"
+            " (for a Python that it has no wheel for, that takes a C compiler)"
+        )
     if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
         return "this kernel was built without System V IPC (CONFIG_SYSVIPC)"
     return None
