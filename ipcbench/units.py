@@ -14,6 +14,15 @@ _DECIMAL_UNIT = re.compile(r"[0-9]+(?:\.[0-9]+)? ?([kmg])b", re.IGNORECASE)
 _BROKEN_SIZE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:([kmg])| ?([kmg])ib)", re.IGNORECASE)
 _SIZE_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 _DURATION_FACTORS = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_DURATION_RATIOS = {
+    "": (1, 1),
+    "s": (1, 1),
+    "m": (60, 1),
+    "ns": (1, 10**9),
+    "us": (1, 10**6),
+    "ms": (1, 10**3),
+}
+"""Multipliers and divisors: 5 / 10**6 is 5e-06 exactly, and 5 * 1e-6 isn't."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|)")
 _NO_TIME = re.compile(r"0+(ns|us|ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
@@ -101,7 +110,8 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{text.strip()!r} is not a time above 0; write it like 50ms, 30s or 2m")
-    return float(match[1]) * _DURATION_FACTORS[match[2]]
+    times, parts = _DURATION_RATIOS[match[2]]
+    return float(match[1]) * times / parts
 
 
 def parse_span(text: str) -> float:

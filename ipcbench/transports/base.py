@@ -329,7 +329,10 @@ class Transport(ABC):
         """Sets what depends on its knobs, like `mediums` and `spins`; called once they are set."""
 
     def clash(self, settings: Mapping[str, str]) -> str | None:
-        """The reason why these knobs can't be set together; None if they can."""
+        """The reason why these knobs can't be set together; None if they can.
+
+        It is asked of all that are written, those at their default too, as they are written.
+        """
         return None
 
     def setting(self, knob: str) -> str | None:
@@ -397,6 +400,10 @@ class Transport(ABC):
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         """Bytes of /dev/shm that a pair takes."""
+        return 0
+
+    def memory_bytes(self, traffic: Traffic) -> int:
+        """Bytes of memory that a link shares between its ends, beside the buffers of each."""
         return 0
 
     def system_limits(self) -> Mapping[str, str]:

@@ -137,7 +137,7 @@ def canonical(text: str) -> str:
     base = _loaded(term.name)
     _check_knobs(term, base)
     settled_term = settled(term, base.all_knobs)
-    clash = base.clash(dict(settled_term.settings))
+    clash = base.clash(dict(term.settings))
     if clash is not None:
         raise UsageError(f"{text!r}: {clash}")
     found = str(settled_term)

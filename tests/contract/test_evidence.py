@@ -9,20 +9,22 @@ from typing import get_args
 
 import pytest
 
-from ipcbench.case import Case
+from ipcbench.case import Case, Loop
 from ipcbench.cli import main
 from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.evidence import kernel
 from ipcbench.evidence.holdings import Holdings
 from ipcbench.evidence.verdict import TRACELESS, TRAITS, Expected, Finding, judged
-from ipcbench.measure.pair import Pair
+from ipcbench.measure import drivers
+from ipcbench.measure.pair import Pair, refused
 from ipcbench.system.signals import ENDING_SIGNALS
 from ipcbench.transports import registry
 from ipcbench.transports.base import Endpoint, Link, Medium, Traffic, Transport, Workspace
-from ipcbench.transports.registry import get_transport, transports
+from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import WORKLOADS, Workload
+from tests.contract.tuned import all_transports
 
-MECHANISMS = [transport for transport in transports() if not transport.is_control]
+MECHANISMS = [transport for transport in all_transports() if not transport.is_control]
 MESSAGES = 10
 TRAFFIC = ("replies", "streams", "overlaps", "connects", "carries_payload")
 """What a transport says of the traffic that it can carry."""
@@ -42,17 +44,17 @@ class Swapped(Transport):
 
 
 def _named(name: str) -> Transport:
-    (transport,) = (transport for transport in transports() if transport.name == name)
+    transport = get_transport(name)
     reason = transport.unavailable()
     if reason is not None:
         pytest.skip(f"{name}: {reason}")
     return transport
 
 
-def _inspect(name: str, workload: Workload, directory: Path) -> Finding:
+def _inspect(name: str, workload: Workload, directory: Path, loop: Loop = "python") -> Finding:
     transport = get_transport(name)
     size = transport.size_of(workload, 64)
-    with Pair(Case(workload, name, size), None, Workspace(directory)) as pair:
+    with Pair(Case(workload, name, size, loop), None, Workspace(directory)) as pair:
         pair.run(MESSAGES)
         return pair.inspect()
 
@@ -63,7 +65,7 @@ def _register(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", all_transports(), ids=lambda transport: transport.name)
 def test_every_transport_is_proved_in_every_workload(
     transport: Transport, workload: Workload, tmp_path: Path
 ) -> None:
@@ -74,6 +76,19 @@ def test_every_transport_is_proved_in_every_workload(
     assert finding.outcome == "proved", finding.digest
     assert "\n" not in finding.digest
     assert str(tmp_path.parent) not in "".join((finding.digest, *finding.found))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("transport", MECHANISMS, ids=lambda transport: transport.name)
+def test_every_mechanism_that_the_loop_in_c_drives_is_proved_in_it_too(
+    transport: Transport, workload: Workload, tmp_path: Path
+) -> None:
+    case = Case(workload, transport.name, transport.size_of(workload, 64), "native")
+    _named(transport.name)
+    if reason := drivers.unavailable("native") or refused(case):
+        pytest.skip(reason)
+    finding = _inspect(transport.name, workload, tmp_path, "native")
+    assert finding.outcome == "proved", finding.digest
 
 
 @pytest.mark.parametrize("name", ["pipe+20us", "unix@3"])
@@ -122,6 +137,8 @@ SWAPS = (
     ("pipe-1m", "pipe"),
     ("sysv-shm", "pipe"),
     ("sysv-shm", "sysv-shm-spin"),
+    ("sysv-shm:wait=adaptive", "sysv-shm-spin"),
+    ("memfd-eventfd:wait=adaptive", "memfd-eventfd:wait=spin"),
     ("posix-shm", "sysv-shm"),
     ("posix-shm", "mmap-file"),
     ("posix-mq", "sysv-msg"),

@@ -18,8 +18,8 @@ from ipcbench.results.files import write_atomically
 from ipcbench.system.scratch import scratch, sweep
 from ipcbench.transports import multiproc
 from ipcbench.transports.base import DEV_SHM, Transport, Workspace, momentary_name
-from ipcbench.transports.registry import transports
 from tests.command import ROOT, environment
+from tests.contract.tuned import all_transports
 
 _DEV_MQUEUE = Path("/dev/mqueue")
 _SYSV_KINDS = ("shm", "sem", "msg")
@@ -122,7 +122,7 @@ MADE = {
 
 
 @pytest.mark.usefixtures("generous")
-@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
+@pytest.mark.parametrize("transport", all_transports(), ids=lambda transport: transport.name)
 def test_all_that_has_a_name_is_the_owners_alone(transport: Transport, tmp_path: Path) -> None:
     if reason := transport.unavailable():
         pytest.skip(reason)

@@ -26,7 +26,7 @@ from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.payload import Payloads
 from ipcbench.system.scratch import outstanding
 from ipcbench.transports.base import LEDGER, Endpoint, Link, Traffic, Transport, Workspace
-from ipcbench.transports.registry import get_transport, transports
+from ipcbench.transports.registry import get_transport
 from ipcbench.transports.shapes import (
     CopyShape,
     DatagramShape,
@@ -37,6 +37,7 @@ from ipcbench.transports.shapes import (
 )
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, Definition, Workload
 from tests.contract.ends import driven_by, server_pid
+from tests.contract.tuned import TERMS, all_transports
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,7 @@ PATIENCE_S = 20
 NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
 
-MECHANISMS = [transport for transport in transports() if not transport.is_control]
+MECHANISMS = [transport for transport in all_transports() if not transport.is_control]
 
 
 def _runnable(transport: Transport, loop: Loop = "python") -> Transport:
@@ -95,7 +96,7 @@ def _in_thread(work: Callable[[], _T]) -> "Future[_T]":
     return done
 
 
-@pytest.fixture(params=transports(), ids=lambda transport: transport.name)
+@pytest.fixture(params=all_transports(), ids=lambda transport: transport.name)
 def transport(request: pytest.FixtureRequest) -> Transport:
     """Every transport."""
     chosen: Transport = request.param
@@ -107,6 +108,12 @@ def mechanism(request: pytest.FixtureRequest) -> Transport:
     """Every transport that moves messages."""
     chosen: Transport = request.param
     return chosen
+
+
+@pytest.fixture(params=TERMS)
+def tuned(request: pytest.FixtureRequest) -> Transport:
+    """Every transport with knobs set that is tested."""
+    return get_transport(request.param)
 
 
 @pytest.fixture(params=LOOPS)
@@ -286,6 +293,20 @@ def test_buffers_are_of_the_exact_size_and_facts_name_their_unit(
             assert len(end.outgoing) == len(end.incoming) == size
             assert all(name.endswith(("_bytes", "_count")) for name in end.facts)
             assert all(value > 0 for value in end.facts.values())
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_knobs_that_are_set_are_in_force_at_both_ends(
+    tuned: Transport, loop: Loop, workload: Workload, tmp_path: Path
+) -> None:
+    with _joined(tuned, 64, workload, tmp_path, loop) as ends:
+        asked = dict(tuned.settings)
+        if Traffic(64, workload).alternates and "slots" in asked:
+            asked["slots"] = "1"  # the ends take turns: one each way
+        for end in ends:
+            effective = dict(end.effective())
+            assert effective | asked == effective
+            assert set(effective) <= {knob.name for knob in tuned.all_knobs}
 
 
 def test_a_driver_may_make_an_ends_descriptors_non_blocking(
