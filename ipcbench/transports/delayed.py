@@ -55,7 +55,7 @@ class Delayed(Transport):
     """A transport with a delay at its server; not listed, made by `get_transport`."""
 
     name = "delayed"
-    summary = "another transport whose server busy-waits a known time"
+    summary = "another transport, whose server waits a known time"
     waits = "as the other one"
     source = "docs/methodology.md"
     groups = ("selftest",)
@@ -64,7 +64,7 @@ class Delayed(Transport):
         self._transport = transport
         self._delay_ns = delay_ns
         self.mediums = transport.mediums
-        self.leftovers = transport.leftovers
+        self.leftovers, self.origin = transport.leftovers, transport.origin
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
         self.spins = transport.spins

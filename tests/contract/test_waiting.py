@@ -15,10 +15,10 @@ import pytest
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.measure import drivers
 from ipcbench.measure.pair import refused
+from ipcbench.testing.subject import driven_by
 from ipcbench.transports.base import Endpoint, Link, Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import Workload
-from tests.contract.ends import driven_by
 
 MESSAGES: dict[Loop, int] = {"python": 5_000, "native": 40_000}
 """In C so many that half of the cases fail in every run if the second look is taken out."""

@@ -29,7 +29,7 @@ from ipcbench.reporters.tables.columns import (
     table_columns,
 )
 from ipcbench.reporters.tables.floors import floor_text
-from ipcbench.results.metadata import MECHANISM
+from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
@@ -166,6 +166,10 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
         yield Line(_effort_line(group))
     for name, said in interpreter_facts(launches):
         yield Line(f"{name}: {said}")
+    if PACKAGE_KEY in launches:
+        for package, group in launches.groupby(PACKAGE_KEY):
+            names = ", ".join(sorted(group["transport"].unique()))
+            yield Line(f"of another package, {package}: {names}")
     yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
