@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from ipcbench.errors import ResultsError
+from ipcbench.errors import ResultsError, explain_write
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """Without O_NONBLOCK, opening a FIFO waits until somebody writes to it."""
@@ -78,4 +78,4 @@ def write_atomically(path: Path, text: str) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise ResultsError(f"{path} can't be written: {error.strerror}") from error
+        raise ResultsError(f"{path} can't be written: {explain_write(error)}") from error

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ipcbench.units import display_size
+
 _UNLIMITED = 2**62
 """Anything from here on is no limit: v1 writes the largest number of whole pages for none."""
 
@@ -30,7 +32,8 @@ class Allowance(NamedTuple):
     group: str
 
     def __str__(self) -> str:
-        return f"{self.setting} of its control group {self.group}"
+        limit = display_size(self.limit_bytes)
+        return f"{self.setting} of the control group {self.group} ({limit})"
 
 
 class Kills(NamedTuple):
@@ -63,7 +66,7 @@ def oom_kills(root: Path = Path("/")) -> Kills | None:
         name = "memory.events" if group.version == 2 else "memory.oom_control"
         count = _entry(group.folder / name, "oom_kill")
         if count is not None:
-            return Kills(count, f"{name} of its control group {group.name}")
+            return Kills(count, f"{name} of the control group {group.name}")
     count = _entry(root / "proc/vmstat", "oom_kill")
     return None if count is None else Kills(count, "/proc/vmstat")
 

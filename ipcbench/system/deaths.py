@@ -1,18 +1,16 @@
 """How a process ended, and who usually ends one so, from what the kernel still tells of it.
 
-Between its end and the wait for it, a process's /proc can be read: CPU time, limits, seccomp.
+Between its end and the wait for it, a process's CPU time and limits can be read.
 """
 
 import os
 import resource
 import signal
-from pathlib import Path
 from typing import NamedTuple
 
 from ipcbench.system.cgroups import Kills, allowances, oom_kills
 from ipcbench.system.process import describe_exit, used_cpu_s
 from ipcbench.transports.base import DEV_SHM
-from ipcbench.units import display_size
 
 _NEARLY_S = 0.5
 """Seconds by which the CPU time told may differ from what RLIMIT_CPU counts, in clock ticks."""
@@ -50,7 +48,7 @@ def _cause(pid: int, number: int, kills_before: Kills | None) -> str:
         case signal.SIGXCPU:
             return _out_of_cpu_time(pid, hard=False)
         case signal.SIGSYS:
-            return _forbidden_call(pid)
+            return _forbidden_call()
         case signal.SIGXFSZ:
             return _too_long_a_file(pid)
         case signal.SIGBUS:
@@ -70,9 +68,7 @@ def _out_of_memory(before: Kills | None) -> str:
     ):
         return ""
     tightest = min(allowances(), key=lambda one: one.free_bytes, default=None)
-    limit = ""
-    if tightest is not None:
-        limit = f"; {tightest} allows {display_size(tightest.limit_bytes)}"
+    limit = f"; the tightest limit is {tightest}" if tightest else ""
     return (
         f"the kernel's OOM killer ran (oom_kill went from {before.killed_count} to"
         f" {now.killed_count} in {now.source}){limit}; allow more memory, or choose smaller"
@@ -96,12 +92,13 @@ def _out_of_cpu_time(pid: int, *, hard: bool) -> str:
     )
 
 
-def _forbidden_call(pid: int) -> str:
-    """Word of seccomp, if a process ran under a filter. seccomp(2)."""
-    if _status(pid, "Seccomp") != "2":
-        return ""
+def _forbidden_call() -> str:
+    """Word of seccomp, the only sender of SIGSYS. seccomp(2).
+
+    Whether a process had a filter isn't told any more after its end.
+    """
     return (
-        "its seccomp filter forbids a system call that it made; filters are set by containers and"
+        "a seccomp filter forbids a system call that it made; filters are set by containers and"
         " sandboxes: allow the call there (docker run --security-opt seccomp=FILE,"
         " SystemCallFilter= of systemd)"
     )
@@ -138,13 +135,3 @@ def _limit(pid: int, kind: int, *, hard: bool) -> int | None:
     except (OSError, ValueError):
         limit = resource.getrlimit(kind)[int(hard)]  # what it inherited from this process
     return None if limit == resource.RLIM_INFINITY else limit
-
-
-def _status(pid: int, name: str) -> str | None:
-    """The value of a line of proc_pid_status(5); None without it."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = (line.partition(":") for line in lines.splitlines())
-    return next((value.strip() for key, _, value in found if key == name), None)

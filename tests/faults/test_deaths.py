@@ -143,6 +143,20 @@ def test_a_killed_server_fails_its_case_with_the_reason(name: str, tmp_path: Pat
     assert re.search(f"the server was killed by SIGKILL in the {PHASE}", failure)
 
 
+def test_a_server_that_has_used_its_cpu_time_up_is_told_with_the_limit(tmp_path: Path) -> None:
+    options = ("pipe", "--sizes=64", "--workloads=throughput")
+    with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
+        server = _eventually(lambda: _busy_server(driver.pid, "/pipe/"))
+        server.rlimit(psutil.RLIMIT_CPU, (1, 1))
+        assert driver.stderr is not None
+        failure = next(line for line in driver.stderr if line.startswith("trying again: "))
+    assert re.search(
+        f"the server was killed by SIGKILL in the {PHASE}: it had used .* its hard limit RLIMIT_CPU"
+        " is 1 s; raise it with ulimit -t",
+        failure,
+    )
+
+
 def test_a_server_killed_while_its_pair_waits_for_a_turn_is_told_as_that(tmp_path: Path) -> None:
     options = ("pipe", "unix", "--sizes=64", "--workloads=latency", "--rounds=1", "--values=2")
     with _comparing(*options, "--warmups=0", "--min-time=300ms", cwd=tmp_path) as driver:
