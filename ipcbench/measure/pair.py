@@ -374,6 +374,9 @@ class Pair:
             return LaunchFailed(f"{self._phase}: {explain(error)}")
         reason = str(error) if isinstance(error, PeerReported) else peer.last_words()
         death = peer.wait()
+        vanished = self._link and self._link.vanished()
+        if vanished is not None and not (death is not None and death.by_signal):
+            return LaunchFailed(f"{self._phase}: {vanished}")  # each end has met it in its own way
         if reason is not None:
             return LaunchFailed(f"the server failed in the {self._phase}: {reason}")
         if death is not None:

@@ -25,6 +25,7 @@ class Death(NamedTuple):
 
     how: str
     cause: str = ""
+    by_signal: bool = False
 
     def told(self, who: str, where: str) -> str:
         """The sentence that tells of it: `the server was killed by SIGKILL in the ...: ...`."""
@@ -37,7 +38,7 @@ def death_of(pid: int, code: int, kills_before: Kills | None) -> Death:
     `code` is its exit code, where -9 means signal 9; `kills_before` is what `oom_kills` told when
     it was started.
     """
-    return Death(describe_exit(code), _cause(pid, -code, kills_before))
+    return Death(describe_exit(code), _cause(pid, -code, kills_before), code < 0)
 
 
 def _cause(pid: int, number: int, kills_before: Kills | None) -> str:
