@@ -11,7 +11,7 @@ CC ?= cc
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench bench-reference bench-footprint test chaos check format docs wheel clean help
+.PHONY: bench bench-reference bench-footprint test soak chaos check format docs wheel clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## measure all transports, print the tables, write results and pages to results/<machine>/<date>-<commit>/
@@ -32,6 +32,9 @@ build/pingpong: tools/reference/pingpong.c
 
 test: $(VENV)/.installed-test ## run the tests, or those that TESTS names
 	$(PY) -m pytest $(TESTS)
+
+soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
+	$(PY) -m tools.soak --rounds $(or $(SOAK),10) -- $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py

@@ -46,6 +46,11 @@ def new_mark() -> str:
     return f"{_SESSION}-{secrets.token_hex(8)}"
 
 
+def any_number() -> int:
+    """A number for an object in a ledger that no other run has chosen; it fits a key, too."""
+    return secrets.randbelow(2**31 - 2) + 1
+
+
 class SystemV(NamedTuple):
     """A System V object: its kind, id and key, and processes that have used it."""
 

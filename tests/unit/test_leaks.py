@@ -13,7 +13,7 @@ from ipcbench.system.scratch import outstanding, sweep
 from ipcbench.transports.base import DEV_SHM, LEDGER, Traffic, Workspace, momentary_name
 from ipcbench.transports.registry import get_transport
 from tests import leaks
-from tests.leaks import MARK, kernel_objects, new_mark, nothing_left, own_objects
+from tests.leaks import MARK, any_number, kernel_objects, new_mark, nothing_left, own_objects
 
 ANOTHERS = "another-session"
 """A mark of no test of this session."""
@@ -114,7 +114,7 @@ def test_objects_of_this_process_are_told(tmp_path: Path) -> None:
     if reason := get_transport("sysv-shm").unavailable():
         pytest.skip(reason)
     with (
-        pytest.raises(AssertionError, match="left behind: .*System V sem"),
+        pytest.raises(AssertionError, match=r"left behind: .*System V sem"),
         nothing_left(new_mark(), [tmp_path]),
     ):
         link = get_transport("sysv-shm").link(Traffic(64, "latency"), Workspace(tmp_path))
@@ -125,7 +125,7 @@ def test_objects_of_this_process_are_told(tmp_path: Path) -> None:
 def test_a_name_that_nobody_holds_is_told_and_one_that_another_holds_is_not() -> None:
     if not DEV_SHM.is_dir():
         pytest.skip(f"there is no {DEV_SHM}")
-    path = DEV_SHM / momentary_name(11)
+    path = DEV_SHM / momentary_name(any_number())
     holding = "import sys; file = open(sys.argv[1], 'w'); print(1, flush=True); sys.stdin.read()"
     variables = os.environ | {MARK: ANOTHERS}
     try:
