@@ -34,7 +34,7 @@ test: $(VENV)/.installed-test ## run the tests, or those that TESTS names
 	$(PY) -m pytest $(TESTS)
 
 soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
-	$(PY) -m tools.soak --rounds $(or $(SOAK),10) -- $(TESTS)
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py

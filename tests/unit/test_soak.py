@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.command import ROOT, environment
-from tools.soak import busy, soak
+from tests.soak import busy, soak
 
 QUIET = ("-q", "-p", "no:cacheprovider", "--rootdir")
 
@@ -25,7 +25,7 @@ def test_busy_processes_use_cpu_time_and_end_with_the_block() -> None:
 
 def test_busy_processes_end_with_a_soak_that_is_killed() -> None:
     program = (
-        "import os\nfrom tools.soak import busy\n"
+        "import os\nfrom tests.soak import busy\n"
         "with busy(2) as pids:\n    print(*pids, flush=True)\n    os.read(0, 1)\n"
     )
     with subprocess.Popen(

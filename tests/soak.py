@@ -1,4 +1,4 @@
-"""Runs the tests many times beside busy processes: `make soak`, or `python -m tools.soak`.
+"""Runs the tests many times beside busy processes: `make soak`, or `python -m tests.soak`.
 
 A test that is green on a quiet machine and red on a busy one says nothing about either. So the
 whole suite runs ten times while four processes at normal priority do nothing but use CPU time. The
