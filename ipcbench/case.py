@@ -18,6 +18,7 @@ LOOPS: tuple[Loop, ...] = get_args(Loop)
 PLACEMENTS: tuple[Placement, ...] = ("same-core", "smt", "cross-core", "cross-socket", "free")
 
 _CPUS = re.compile(r"cpus-([0-9]{1,5})-([0-9]{1,5})")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 DEFAULT_LOOP: Loop = "python"
 DEFAULT_PLACEMENT: Placement = "cross-core"
@@ -35,18 +36,24 @@ class Case(NamedTuple):
     message_size_bytes: int
     loop: Loop = DEFAULT_LOOP
     placement: Placement = DEFAULT_PLACEMENT
+    interpreter: str = ""
+    """Label of the Python that measures it; empty: the one that runs ipcbench."""
 
     @property
     def id(self) -> str:
-        """The case's name in files and messages: `latency/unix/1k/python/cross-core`."""
+        """The case's name in files and messages: `latency/unix/1k/python/cross-core`.
+
+        The label of an interpreter follows, where there is one.
+        """
         size = format_size(self.message_size_bytes)
-        return f"{self.workload}/{self.transport}/{size}/{self.loop}/{self.placement}"
+        label = f"/{self.interpreter}" if self.interpreter else ""
+        return f"{self.workload}/{self.transport}/{size}/{self.loop}/{self.placement}{label}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The case with this id; loop and placement may be left out. Raises UsageError."""
+        """The case with this id; what follows the size may be left out. Raises UsageError."""
         parts = text.split("/")
-        if not 3 <= len(parts) <= 5 or not all(parts):
+        if not 3 <= len(parts) <= 6 or not all(parts):
             raise UsageError(
                 f"{text!r} is not a case; write it like latency/unix/1k"
                 " or latency/unix/1k/python/cross-core"
@@ -60,6 +67,7 @@ class Case(NamedTuple):
             0 if size == "0" else parse_size(size),  # a transport that only signals
             _one_of("loop", loop, LOOPS),
             parse_placement(placement),
+            parse_label(parts[5]) if len(parts) > 5 else "",
         )
 
 
@@ -79,6 +87,21 @@ def parse_loop(text: str) -> Loop:
 def parse_placement(text: str) -> Placement:
     """The placement of this name; UsageError with the nearest known one otherwise."""
     return text if placement_of_cpus(text) else _one_of("placement", text, PLACEMENTS)
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be the label of an interpreter."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def parse_label(text: str) -> str:
+    """The label of an interpreter, as it is; UsageError where it can't be one."""
+    if not is_label(text):
+        raise UsageError(
+            f"{text!r} can't be an interpreter's label; use up to 64 letters, digits, . _ -"
+            " and begin with a letter or digit"
+        )
+    return text
 
 
 def cpus_placement(client: int, server: int) -> Placement:

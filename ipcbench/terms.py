@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, Self
 
 from ipcbench.errors import UsageError, unknown_name
-from ipcbench.units import format_duration, format_size, parse_duration, parse_size
+from ipcbench.units import format_duration, format_size, parse_size, parse_span
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _VALUE = r"[A-Za-z0-9_.+-]{1,32}"
@@ -126,7 +126,7 @@ class Span(NamedTuple):
 
     def canonical(self, value: str) -> str:
         """In the unit that it fills: `20us`."""
-        seconds = parse_duration(value)
+        seconds = parse_span(value)
         if seconds > self.most_s:
             raise UsageError(f"{value} is more than {format_duration(self.most_s)}")
         return format_duration(seconds)

@@ -11,7 +11,17 @@ from ipcbench.errors import UsageError
 _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,18})([kmg]?)", re.IGNORECASE)
 _DURATION_FACTORS = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_DURATION_RATIOS = {
+    "": (1, 1),
+    "s": (1, 1),
+    "m": (60, 1),
+    "ns": (1, 10**9),
+    "us": (1, 10**6),
+    "ms": (1, 10**3),
+}
+"""Multipliers and divisors: 5 / 10**6 is 5e-06 exactly, and 5 * 1e-6 isn't."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|)")
+_NO_TIME = re.compile(r"0+(ns|us|ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -67,11 +77,19 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{text.strip()!r} is not a time above 0; write it like 50ms, 30s or 2m")
-    return float(match[1]) * _DURATION_FACTORS[match[2]]
+    times, parts = _DURATION_RATIOS[match[2]]
+    return float(match[1]) * times / parts
+
+
+def parse_span(text: str) -> float:
+    """Seconds meant by `20us` or `0`; UsageError for what is no time."""
+    return 0.0 if _NO_TIME.fullmatch(text.strip()) else parse_duration(text)
 
 
 def format_duration(seconds: float) -> str:
-    """A spelling that `parse_duration` reads back exactly: 0.01 is `10ms`, 30.0 is `30s`."""
+    """A spelling that `parse_span` reads back exactly: 0.01 is `10ms`, 30.0 is `30s`."""
+    if seconds == 0:
+        return "0"
     exact = f"{seconds:.15f}".rstrip("0").rstrip(".")
     unit = next((unit for unit in ("s", "ms", "us") if seconds >= _DURATION_FACTORS[unit]), "ns")
     spellings = (f"{seconds / _DURATION_FACTORS[unit]:g}{unit}", f"{exact}s")

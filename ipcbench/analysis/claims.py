@@ -123,6 +123,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 """By workload, the transports that some claim is judged by."""
 
 
-def _order(case: Case) -> tuple[int, int, str, str]:
+def _order(case: Case) -> tuple[int, int, str, str, str]:
     place = WORKLOADS.index(case.workload)
-    return place, case.message_size_bytes, case.placement, case.loop
+    return place, case.message_size_bytes, case.placement, case.loop, case.interpreter

@@ -1,6 +1,6 @@
 """The frame of cases that every reporter reads: one row each, with ratios and flags."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
@@ -10,6 +10,7 @@ from ipcbench.analysis.launch_frame import (
     Measurements,
     by_round,
     histogram_of,
+    interpreters_of,
     launches,
     noise_floor_of,
 )
@@ -48,9 +49,19 @@ COSTS = tuple(
 Page faults are those of all batches of a launch.
 """
 
+AGAINST_FIRST = (
+    "first_interpreter",
+    "time_to_first_interpreter_ratio",
+    "time_to_first_interpreter_low_ratio",
+    "time_to_first_interpreter_high_ratio",
+    "first_interpreter_p_value",
+    "first_interpreter_verdict",
+)
+"""Columns that compare a case with the same case by the first of several interpreters."""
+
 CASE_COLUMNS = (
     "case",
-    *Case._fields,
+    *(name for name in Case._fields if name != "interpreter"),
     "role",
     "status",
     "reason",
@@ -86,6 +97,9 @@ CASE_COLUMNS = (
     "timed_s",
     "flags",
     *metadata.COLUMNS,
+    # At the end, so that columns of before keep their places.
+    "interpreter",
+    *AGAINST_FIRST,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -118,14 +132,16 @@ def baseline_of(cases: pd.DataFrame) -> str | None:
 def cases(results: Measurements, baseline: str | None = None) -> pd.DataFrame:
     """One row a case with the columns CASE_COLUMNS and MACHINE, in the order of the tables.
 
-    The order is by workload, size, placement and loop; then measured mechanisms, fastest first;
-    then controls; then cases without a number. A case that failed in a file has no number from it,
-    even if some of its launches have one; if another file measured it, `reason` tells of that.
+    The order is by workload, size, placement, loop and interpreter; then measured mechanisms,
+    fastest first; then controls; then cases without a number. A case that failed in a file has no
+    number from it, even if some of its launches have one; if another file measured it, `reason`
+    tells of that.
     Ratios are against the same case over `baseline`, by default the one the run was made with;
     without a number for it, there is no ratio.
 
-    The verdicts of one table (a workload, size, placement and loop) are computed together, and
-    against the noise floor that the run was made with. The cases of each machine stand alone.
+    The verdicts of one table (a workload, size, placement, loop and interpreter) are computed
+    together, and against the noise floor that the run was made with. So are those on an interpreter
+    against the first one. The cases of each machine stand alone.
     """
     return analyse(results, baseline).cases
 
@@ -147,7 +163,8 @@ def _cases(
     for row in rows:
         row["flags"] = flags.get((row.get(MACHINE, ""), row["case"]))
         row.setdefault("reason", gaps.get(row["case"]))
-    rows.sort(key=_table_order)
+    labels = interpreters_of(table)
+    rows.sort(key=lambda row: _table_order(row, labels))
     return pd.DataFrame(rows, columns=[*CASE_COLUMNS, MACHINE]).convert_dtypes()
 
 
@@ -158,10 +175,14 @@ def _rows_of_machine(table: pd.DataFrame, baseline: str | None) -> list[dict[str
     if baseline is None and groups:
         baseline = str(table["baseline"].iloc[-1])
     ratios = _ratios(groups, baseline)
-    said = _verdicts(ratios, noise_floor_of(table))
+    judged = {name: one for name, one in ratios.items() if (one.estimate, one.p_value) != (1, 1)}
+    said = _verdicts(judged, noise_floor_of(table))  # not on the baseline against itself
+    first = next(iter(interpreters_of(table)), "")
+    against_first = _against_first(groups, first, noise_floor_of(table))
     return [
         _measured(Case.parse(name), group)
         | _compared(baseline, ratios.get(name), said.get(name))
+        | against_first.get(name, {})
         | _python_tax(Case.parse(name), groups)
         for name, group in groups.items()
     ]
@@ -272,11 +293,10 @@ def _is_control(group: pd.DataFrame) -> bool:
 
 
 def _verdicts(ratios: Mapping[str, Ratio], noise_floor: float) -> dict[str, str | None]:
-    """The verdict of each ratio, by case id; none for the baseline against itself."""
+    """The verdict of each ratio, by case id; those of a table are computed together."""
     tables: dict[Case, list[str]] = {}
-    for name, ratio in ratios.items():
-        if not (ratio.estimate == 1 and ratio.p_value == 1):
-            tables.setdefault(Case.parse(name)._replace(transport=""), []).append(name)
+    for name in ratios:
+        tables.setdefault(Case.parse(name)._replace(transport=""), []).append(name)
     said: dict[str, str | None] = {}
     for names in tables.values():
         judged = verdicts([ratios[name] for name in names], noise_floor)
@@ -297,6 +317,38 @@ def _compared(baseline: str | None, ratio: Ratio | None, verdict: str | None) ->
         row["time_to_baseline_low_ratio"] = ratio.interval.low
         row["time_to_baseline_high_ratio"] = ratio.interval.high
     return row
+
+
+def _against_first(
+    groups: Mapping[str, pd.DataFrame], first: str, noise_floor: float
+) -> dict[str, dict[str, Any]]:
+    """The columns AGAINST_FIRST of each case that another interpreter than `first` measured.
+
+    Controls are judged apart, so that the verdicts on mechanisms are no less sure for them.
+    """
+    ratios: dict[str, Ratio] = {}
+    for name, group in groups.items():
+        case = Case.parse(name)
+        other = groups.get(case._replace(interpreter=first).id)
+        if case.interpreter in ("", first) or other is None:
+            continue
+        ratio = alternating_ratio(by_round(group), by_round(other))
+        if ratio is not None:
+            ratios[name] = ratio
+    said: dict[str, str | None] = {}
+    for is_control in (False, True):
+        alike = {
+            name: ratio
+            for name, ratio in ratios.items()
+            if (groups[name]["role"].iloc[0] != MECHANISM) == is_control
+        }
+        said |= _verdicts(alike, noise_floor)
+    rows = {}
+    for name, ratio in ratios.items():
+        low, high = (None, None) if ratio.interval is None else ratio.interval
+        values = (first, ratio.estimate, low, high, ratio.p_value, said[name])
+        rows[name] = dict(zip(AGAINST_FIRST, values, strict=True))
+    return rows
 
 
 def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -323,12 +375,15 @@ def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any
     return row
 
 
-def _table_order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _table_order(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[Any, ...]:
+    label = row["interpreter"]
+    place = labels.index(label) if label in labels else len(labels) * (label != "")
     return (
         WORKLOADS.index(row["workload"]),
         row["message_size_bytes"],
         row["placement"],
         row["loop"],
+        (label != "", place, label),
         row["status"] != MEASURED,
         row["role"] != MECHANISM,
         row.get("time_median_s", 0.0),

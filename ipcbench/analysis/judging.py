@@ -10,7 +10,7 @@ from functools import reduce
 from itertools import combinations
 from math import log
 from operator import and_
-from typing import Literal, NamedTuple, Self, assert_never
+from typing import Literal, NamedTuple, Self, assert_never, get_args
 
 import pandas as pd
 
@@ -27,9 +27,9 @@ Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
 Answer = Literal["holds", "fails", "depends", "open", "not measured"]
 """The answer to a claim; `open` means measured, but with no comparison decided."""
-Dimension = Literal["workload", "other", "subject", "size", "placement", "loop"]
+Dimension = Literal["workload", "other", "subject", "size", "placement", "loop", "interpreter"]
 
-DIMENSIONS: tuple[Dimension, ...] = ("workload", "other", "subject", "size", "placement", "loop")
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """The dimensions that an answer may depend on, the simplest explanation first."""
 _MOST_PICKED = 16
 _MOST_TOLD = 5
@@ -154,6 +154,7 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
         "size": str(case.message_size_bytes),
         "placement": case.placement,
         "loop": case.loop,
+        "interpreter": case.interpreter,
     }
     return {
         dimension: value for dimension, value in every.items() if dimension != "size" or has_sizes

@@ -55,6 +55,16 @@ def noise_floor_of(launches: pd.DataFrame) -> float:
     return float(launches["noise_floor_ratio"].max())
 
 
+def interpreters_of(launches: pd.DataFrame) -> list[str]:
+    """The labels of interpreters, the one that others are compared with first; empty for none."""
+    if launches.empty:
+        return []
+    named = launches.get(metadata.INTERPRETERS_KEY, pd.Series(dtype="object")).dropna()
+    asked = str(named.iloc[-1]).split(",") if len(named) else []
+    found = set(launches["interpreter"]) - {""}
+    return [*dict.fromkeys(label for label in asked if label in found), *sorted(found - {*asked})]
+
+
 class Confirmed(NamedTuple):
     """Launches whose transport was confirmed in the kernel's tables, and the evidence of others."""
 

@@ -1,11 +1,13 @@
 """The precision of a run's ratios so far, which decides when `--target` is reached."""
 
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ipcbench.analysis.stats import Interval, alternating_ratio, median_interval
 from ipcbench.results.collection import Collection
-from ipcbench.results.launches import by_case, mechanisms
+from ipcbench.results.launches import Launch, LaunchKey, by_case, mechanisms
+from ipcbench.results.metadata import INTERPRETERS_KEY
 from ipcbench.results.store import Results
 
 
@@ -32,30 +34,60 @@ def precisions(
 ) -> list[Precision]:
     """The precision of each case's ratio to the baseline; of its time, if it has no ratio.
 
-    The cases of controls are among them where the baseline is a control. `machine` is the key of
-    the one to look at; None where all launches are of one.
+    The cases of controls are among them where the baseline is a control. A case that another
+    interpreter than the first measured has a ratio to that one, too, and the wider of both counts.
+    `machine` is the key of the one to look at; None where all launches are of one.
     """
     counted = [one for one in results.counted() if machine in (None, one.machine)]
     of_controls = (not one.is_mechanism for one in counted if one.case.transport == baseline)
-    compared = by_case(counted) if any(of_controls) else mechanisms(counted)
+    wanted = by_case(counted) if any(of_controls) else mechanisms(counted)
+    first = _first_interpreter(counted)
     launches = {
         case: {launch.key: launch.values_s for launch in measured}
-        for case, measured in compared.items()
+        for case, measured in wanted.items()
     }
     found = []
     for case, batches in launches.items():
-        other = launches.get(case._replace(transport=baseline))
-        if other is batches and len(launches) > 1:
+        compared = {case._replace(transport=baseline)}
+        if case.interpreter:
+            compared.add(case._replace(interpreter=first))
+        others = [launches[other] for other in compared - {case} if other in launches]
+        if compared == {case} and len(launches) > 1:
             continue  # a baseline against itself is always exact
-        if other is None or other is batches:
-            times = [statistics.median(launch) for launch in batches.values()]
-            center: float = statistics.median(times)
-            interval = median_interval(times)
-        else:
-            ratio = alternating_ratio(batches, other)
-            center, interval = (ratio.estimate, ratio.interval) if ratio else (1.0, None)
-        found.append(Precision(case.id, _half_width(center, interval)))
+        widths = [_width_of_ratio(batches, other) for other in others] or [_width_of_time(batches)]
+        found.append(Precision(case.id, _widest(widths)))
     return found
+
+
+def _widest(widths: Iterable[float | None]) -> float | None:
+    """The widest of some half widths; None if one of them is unknown."""
+    known: list[float] = []
+    for width in widths:
+        if width is None:
+            return None
+        known.append(width)
+    return max(known)
+
+
+def _first_interpreter(launches: Iterable[Launch]) -> str:
+    """The label of the interpreter that others are compared with; empty where none is named."""
+    for launch in launches:
+        if INTERPRETERS_KEY in launch.facts:
+            return str(launch.facts[INTERPRETERS_KEY]).partition(",")[0]
+    return ""
+
+
+_Batches = Mapping[LaunchKey, Sequence[float]]
+
+
+def _width_of_time(batches: _Batches) -> float | None:
+    times = [statistics.median(launch) for launch in batches.values()]
+    return _half_width(statistics.median(times), median_interval(times))
+
+
+def _width_of_ratio(batches: _Batches, other: _Batches) -> float | None:
+    ratio = alternating_ratio(batches, other)
+    return None if ratio is None else _half_width(ratio.estimate, ratio.interval)
 
 
 def _half_width(center: float, interval: Interval | None) -> float | None:

@@ -21,6 +21,7 @@ from ipcbench.case import (
     parse_workload,
 )
 from ipcbench.errors import UsageError
+from ipcbench.run.pythons import parse_pythons
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import parse_cpus
 from ipcbench.workloads import WORKLOADS, Workload
@@ -168,6 +169,13 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option(
             "measured",
+            ("--python",),
+            "measure with these interpreters, in turns: LABEL=a/bin/python,b/bin/python",
+            _LIST | {"dest": "pythons", "type": parse_pythons},
+            ",".join,
+        ),
+        Option(
+            "measured",
             ("--quick",),
             "little: 6 rounds of 3 batches of 10 ms",
             {"dest": "preset", "action": "store_const", "const": "quick"},
@@ -250,8 +258,23 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option("run", ("--save",), "also keep the run as a named baseline", {"metavar": "NAME"}),
         Option("run", ("--against",), "then compare with a named baseline", {"metavar": "NAME"}),
+        Option(
+            "run",
+            ("--fail-if",),
+            "a change that must not be, like 'latency>5%%' or 'throughput<-10%%',"
+            " 'latency/unix/*>5%%', 'p99>20%%', 'cpu>5%%', 'slower>5%%', 'faster>10%%'",
+            {"dest": "gates", "action": "append", "default": [], "metavar": "GATE"},
+        ),
+        Option("run", ("--junit",), "write the gates' answers as JUnit XML", _FILE),
+        Option(
+            "run",
+            ("--github",),
+            "add a summary to the step of a GitHub workflow, and annotations on stderr",
+            _FLAG,
+        ),
         Option("run", ("--events",), "write what happens as lines of JSON", _FILE),
         Option("run", ("--no-lock",), "measure although another run does, too", _FLAG),
+        Option("run", ("--no-plugins",), "take no transport of another package", _FLAG),
         Option("shown", ("--percentiles",), "also show percentiles of single round trips", _FLAG),
         Option("shown", ("--details",), "also show what a message costs in CPU time", _FLAG),
         Option("shown", ("--overview",), "first show one table of all: a row a transport", _FLAG),
@@ -299,7 +322,7 @@ def add_cases(what: "argparse._ActionsContainer", usual: Request) -> None:
     placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
     add(
         what,
-        *("--sizes", "--workloads", "--loop", "--placement", "--cpus"),
+        *("--sizes", "--workloads", "--loop", "--placement", "--cpus", "--python"),
         **_typed(usual, "sizes", "workloads", "loops"),
         usual_placements=",".join(placements),
     )
@@ -335,8 +358,14 @@ def add_effort(
 def add_results(out: "argparse._ActionsContainer") -> None:
     """Adds the options for the result file, baselines and documents."""
     add(out, "--output", "--resume", "--save", "--against")
+    add_gates(out)
     add_report_arguments(out)
     add(out, "--force")
+
+
+def add_gates(out: "argparse._ActionsContainer") -> None:
+    """Adds the options for gates, and for whom their answers are written."""
+    add(out, "--fail-if", "--junit", "--github")
 
 
 def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
@@ -351,7 +380,7 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
 
 def add_run(parser: "argparse._ActionsContainer") -> None:
     """Adds the options for watching a run."""
-    add(parser, "--quiet", "--events", "--no-lock")
+    add(parser, "--quiet", "--events", "--no-lock", "--no-plugins")
     parser.set_defaults(with_page=False)
 
 

@@ -9,6 +9,13 @@ import os
 from pathlib import Path
 from typing import NamedTuple, Self
 
+PROTOCOL = 1
+"""Version of what a driver and the workers of another installation must agree on.
+
+That is the worker's arguments, its turns, what it leaves in its directory, and the names of its
+facts; raised when a driver of before could not use a worker of now, or the other way round.
+"""
+
 SAMPLES = "samples"
 """Name of the file of single round trips in a launch's directory: 8-byte nanoseconds."""
 

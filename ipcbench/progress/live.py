@@ -39,10 +39,12 @@ class _Place(NamedTuple):
     message_size_bytes: int
     placement: str
     loop: str
+    interpreter: str
 
     @classmethod
     def of(cls, case: Case) -> Self:
-        return cls(case.workload, case.message_size_bytes, case.placement, case.loop)
+        where = case.workload, case.message_size_bytes, case.placement, case.loop
+        return cls(*where, case.interpreter)
 
 
 class LiveView(Narrator):
@@ -133,8 +135,9 @@ class LiveView(Narrator):
         table.add_column("so far")
         for place in places:
             size = units.display_size(place.message_size_bytes)
+            label = f"\n{place.interpreter}" if place.interpreter else ""
             table.add_column(
-                f"{place.workload}\n{size} {place.loop}\n{place.placement}",
+                f"{place.workload}\n{size} {place.loop}\n{place.placement}{label}",
                 justify="right",
                 no_wrap=True,
             )

@@ -26,7 +26,8 @@ def hgrm_texts(launches: pd.DataFrame, path: Path) -> dict[Path, str]:
     for name, histogram in sampled.items():
         case = Case.parse(name)
         size = format_size(case.message_size_bytes)
-        suffix = f"-{case.transport}-{size}-{case.loop}-{case.placement}"
+        label = f"-{case.interpreter}" if case.interpreter else ""
+        suffix = f"-{case.transport}-{size}-{case.loop}-{case.placement}{label}"
         own = path.with_name(f"{path.stem}{suffix}{path.suffix}") if len(sampled) > 1 else path
         texts[own] = "\n".join(percentile_lines(histogram)) + "\n"
     return texts

@@ -17,13 +17,14 @@ _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
 
 
 def markdown_text(analysis: Analysis, *, claims: bool = False) -> str:
-    """A table for each workload, size, placement and loop; then the footer and the warnings.
+    """A table for each workload, size, placement, loop and interpreter; then footer and warnings.
 
     With `claims`, the answers to claims come first. Cases pinned to named CPUs have a table for
-    each grid.
+    each grid. Several interpreters have tables of each against the first.
     """
     parts: list[Part] = [answers(judged(analysis))] if claims else []
     parts += cases.tables(analysis.cases[~matrix.is_part(analysis.cases)])
+    parts += cases.interpreter_tables(analysis.cases)
     parts += matrix.matrices(analysis.cases)
     parts += knob_parts(analysis.launches)
     parts += cases.reasons(analysis.cases)

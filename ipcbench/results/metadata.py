@@ -24,7 +24,10 @@ from ipcbench.results.rules import (
 from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
 
 Scope = Literal["run", "launch"]
-"""Whether a fact is that of a whole run, or of each launch."""
+"""Whether a fact is that of a whole run, or of each launch.
+
+What a run records of its Python and libraries is that of each interpreter, where it has several.
+"""
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
@@ -39,6 +42,8 @@ QUESTION_KEY = "question"
 """Metadata of what the run was to answer: `compare`, `claims`, or the name of a bench script."""
 AGAIN_KEY = "again"
 """Metadata of the command that measures the same cases in the same order."""
+INTERPRETERS_KEY = "interpreters"
+"""Metadata of the labels of a run's interpreters, with commas between, the first one first."""
 RETRIED_KEY = "retried_after"
 """Metadata of a launch that was a retry: the reason why the first try failed."""
 
@@ -49,6 +54,11 @@ CLIENT_KNOBS_KEY = "knobs_client"
 SERVER_KNOBS_KEY = "knobs_server"
 """The same at the server."""
 
+PACKAGE_KEY = "transport_package"
+"""Metadata of the package, with its version, that a transport of another package comes from."""
+PLUGINS_KEY = "plugins"
+"""Metadata of all such packages of a run, with what each is for: `seqpair of outside 1.0`."""
+
 EVIDENCE_KEY = "evidence"
 """Metadata of what the kernel's tables showed, in words."""
 OUTCOME_KEY = "evidence_outcome"
@@ -57,6 +67,7 @@ CONFIRMED = "proved"
 OUTCOMES = (CONFIRMED, "refuted", "not witnessed")
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_LABELS = re.compile(rf"{NAME_PATTERN.pattern}(,{NAME_PATTERN.pattern})*", re.ASCII)
 LOOPS = whole(1, 10**11)
 
 
@@ -119,10 +130,18 @@ KEYS = (
     Key(AGAIN_KEY, "run", None, TEXT, is_inherited=True),
     Key("seed", "run", "seed", whole(0), 17, is_required=True),
     Key("baseline", "run", "baseline", like(TERM_PATTERN, "the name of a transport"), None, True),
+    Key(
+        INTERPRETERS_KEY,
+        "run",
+        "interpreters",
+        like(_LABELS, "labels of interpreters with commas between"),
+        is_inherited=True,
+    ),
     Key("target_ratio", "run", "precision asked for", number(1e-9, 1e9)),
     Key("ipcbench_version", "run", "ipcbench", TEXT, 16, is_required=True, cautions=True),
     Key("code_version", "run", "code", TEXT, is_same_to_resume=True),
     Key("versions", "run", "libraries", TEXT, is_same_to_resume=True),
+    Key(PLUGINS_KEY, "run", "plug-ins", TEXT, is_same_to_resume=True),
     Key("perf_version", "run", "pyperf"),
     Key("python", "run", "Python", TEXT, 15, True, cautions=True, is_same_to_resume=True),
     Key("python_compiler", "run", "Python's compiler"),
@@ -170,6 +189,8 @@ KEYS = (
     Key("message_size_bytes", "launch", None),
     Key("loop", "launch", None),
     Key("placement", "launch", None),
+    Key("interpreter", "launch", None),
+    Key("python_gil", "launch", "GIL", one_of("on", "off")),
     Key("role", "launch", None, _ROLE, is_required=True),
     Key("round", "launch", None, whole(1, 10**9), is_required=True),
     Key("loops", "launch", None, LOOPS, is_required=True),
@@ -193,6 +214,7 @@ KEYS = (
     Key(ASKED_KEY, "launch", None, _SETTINGS, 19),
     Key(CLIENT_KNOBS_KEY, "launch", None, _SETTINGS, 20),
     Key(SERVER_KNOBS_KEY, "launch", None, _SETTINGS, 21),
+    Key(PACKAGE_KEY, "launch", None, TEXT, 22),
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
     Key("runnable_threads", "launch", None),

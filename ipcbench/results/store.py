@@ -79,6 +79,8 @@ class Results:
         """Adds one launch of a case with these facts, which must distinguish it from others."""
         own = {k: v for k, v in measured.facts.items() if k not in metadata.PRIVATE}
         fixed = {"name": case.id, "loops": measured.messages, metadata.FORMAT_KEY: FORMAT}
+        if case.interpreter:
+            fixed["interpreter"] = case.interpreter
         known = own | facts | fixed
         run = pyperf.Run(
             measured.values_s,

@@ -352,14 +352,20 @@ def _check_different(cases: Sequence[Case], what: str) -> None:
 
 
 def _check_names(cases: Iterable[Case]) -> None:
-    """Raises ResultsError if the cases name too many transports, sizes or CPUs for a table."""
-    transports, sizes = set(), set()
+    """Raises ResultsError if the cases name too much for a table."""
+    transports, sizes, interpreters = set(), set(), set()
     cpus: set[int] = set()
     for case in cases:
         transports.add(case.transport)
         sizes.add(case.message_size_bytes)
+        interpreters.add(case.interpreter)
         cpus.update(placement_of_cpus(case.placement) or ())
-    for what, names in (("transports", transports), ("sizes", sizes), ("CPUs", cpus)):
+    for what, names in (
+        ("transports", transports),
+        ("sizes", sizes),
+        ("interpreters", interpreters),
+        ("CPUs", cpus),
+    ):
         if len(names) > _MOST_NAMES:
             raise ResultsError(f"holds {len(names)} {what}; at most {_MOST_NAMES} can be shown")
 

@@ -46,7 +46,8 @@ def choose(request: Request) -> Choice:
         workloads = _matrix_workloads(request)
         names = wanted
     _check_workloads(workloads, wanted)
-    loops, without = _loops(request.loops)
+    # Other interpreters are asked whether they have a loop.
+    loops, without = (request.loops, []) if request.pythons else _loops(request.loops)
     cpus, elsewhere = _placements(request)
     possible, impossible = [], []
     for case in _cases(names, workloads, request.sizes, loops, tuple(cpus)):
@@ -140,7 +141,7 @@ def _cases(
     return list(cases)
 
 
-def _loops(asked: Sequence[Loop]) -> tuple[list[Loop], list[str]]:
+def _loops(asked: Sequence[Loop]) -> tuple[Sequence[Loop], list[str]]:
     """The loops to measure, and notes on what is left out. UsageError if none is left."""
     reasons = {loop: drivers.unavailable(loop) for loop in asked}
     missing = {loop: reason for loop, reason in reasons.items() if reason is not None}
@@ -181,6 +182,8 @@ def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
         raise UsageError("--matrix takes one transport as it is; leave --vary out")
     if len(request.transports) != 1:
         raise UsageError("--matrix takes one transport; write for example: compare pipe --matrix")
+    if len(request.pythons) > 1:
+        raise UsageError("--matrix is of one interpreter; name one with --python, or leave it out")
     if request.placements:
         raise UsageError("--matrix takes every pair of CPUs; leave --placement out")
     round_trips = tuple(
@@ -194,14 +197,15 @@ def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
 def _limit(case: Case, cpus: Cpus | None) -> str | None:
     """Reason why the case can't be measured here; None if it can."""
     transport = get_transport(case.transport)
+    traffic = Traffic(case.message_size_bytes, case.workload)
     if transport.spins and (cpus[0] == cpus[1] if cpus else len(allowed_cpus()) == 1):
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
     return (
         drivers.rejects(case)
-        or transport.rejects(Traffic(case.message_size_bytes, case.workload))
-        or too_large(case.message_size_bytes)
+        or transport.rejects(traffic)
+        or too_large(case.message_size_bytes, transport.memory_bytes(traffic))
     )
 
 

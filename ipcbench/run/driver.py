@@ -55,6 +55,8 @@ class Run:
     """Called after each round: warnings about the results, one sentence for each flag."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called before each group of launches: raises if the run should end."""
+    facts_of: Mapping[str, Metadata] = field(default_factory=dict)
+    """Facts of single interpreters, by label; they take the place of common ones."""
 
     def knows_enough(self, results: Results) -> bool:
         """Whether the results suffice, so that no more rounds are needed."""
@@ -215,7 +217,8 @@ class Driver:
         facts: Metadata = {"round": round_number, "run_elapsed_s": elapsed_s}
         if answer.failed_before is not None:
             facts[RETRIED_KEY] = " ".join(str(answer.failed_before).split())
-        self._results.add_launch(case, outcome, self._run.metadata | facts)
+        own = self._run.facts_of.get(case.interpreter, {})
+        self._results.add_launch(case, outcome, self._run.metadata | own | facts)
 
     def _warn(self, round_number: int) -> None:
         """Tells the warnings about the results so far, if they have changed."""
@@ -290,21 +293,31 @@ def shuffled_groups(
 
     The launches of a group alternate their batches. Cases that a table compares (of one
     workload, size and placement) come in one group; small tables share one of up to `most` cases,
-    and a table of more is cut into groups of like size.
+    and a table of more is cut into groups of like size. What several interpreters measure stands
+    side by side, and is parted only where there are more than `most` of them.
     """
     import random  # loaded late: the command line starts without it
 
     order = list(cases)
     random.Random(f"{seed}/{round_number}").shuffle(order)
-    tables: dict[tuple[Workload, int, Placement], list[Case]] = {}
+    tables: dict[tuple[Workload, int, Placement], dict[Case, list[Case]]] = {}
     for case in order:
         key = (case.workload, case.message_size_bytes, case.placement)
-        tables.setdefault(key, []).append(case)
+        beside = tables.setdefault(key, {})
+        beside.setdefault(case._replace(interpreter=""), []).append(case)
     groups: list[list[Case]] = []
-    for table in tables.values():
+    for beside in tables.values():
+        table = [case for same in beside.values() for case in same]
         if groups and len(groups[-1]) + len(table) <= most:
             groups[-1] += table
         else:
-            count = -(-len(table) // most)
-            groups += [table[start::count] for start in range(count)]
+            groups += _cut(list(beside.values()), most)
     return groups
+
+
+def _cut(together: Sequence[Sequence[Case]], most: int) -> list[list[Case]]:
+    """Deals out cases into groups of up to `most`; those that belong together stay so."""
+    fit = max(1, most // max(map(len, together)))
+    count = -(-len(together) // fit)
+    dealt = ([case for same in together[start::count] for case in same] for start in range(count))
+    return [group[at : at + most] for group in dealt for at in range(0, len(group), most)]

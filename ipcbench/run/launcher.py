@@ -13,6 +13,7 @@ from ipcbench.errors import LaunchFailed
 from ipcbench.measure.tether import SAMPLES
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Measured, read_measured
+from ipcbench.run.interpreters import environment
 from ipcbench.run.request import Effort
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
 from ipcbench.system.cpus import Cpus
@@ -52,11 +53,17 @@ class WorkerLauncher:
     """
 
     def __init__(
-        self, scratch: Scratch, cpus: Mapping[Placement, Cpus | None], effort: Effort
+        self,
+        scratch: Scratch,
+        cpus: Mapping[Placement, Cpus | None],
+        effort: Effort,
+        programs: Mapping[str, Path] | None = None,
     ) -> None:
+        """`programs` are the interpreters that cases name, by label."""
         self._scratch = scratch
         self._cpus = cpus
         self._effort = effort
+        self._programs = programs or {}
         self.together = effort.together
 
     def calibrate(self, cases: Sequence[Case]) -> Iterator[tuple[Case, int | LaunchFailed]]:
@@ -102,11 +109,15 @@ class WorkerLauncher:
                     command = self._command(case, options, output)
                     with signals_held_back():
                         worker = WorkerProcess(
-                            command, directory, self._scratch.held, self._effort.timeout_s
+                            command,
+                            directory,
+                            self._scratch.held,
+                            self._effort.timeout_s,
+                            environment() if case.interpreter else None,
                         )
                         workers[case] = started.enter_context(worker), output
                 except LaunchFailed as failure:
-                    yield case, failure
+                    yield case, self._without_path(case, failure)
             wait_until_ready([worker for worker, _ in workers.values()])
             while workers:
                 for case, (worker, output) in list(workers.items()):
@@ -115,12 +126,20 @@ class WorkerLauncher:
                             continue
                         outcome: Measured | LaunchFailed = _result(output)
                     except LaunchFailed as failure:
-                        outcome = failure
+                        outcome = self._without_path(case, failure)
                     del workers[case]
                     yield case, outcome
 
+    def _without_path(self, case: Case, failure: LaunchFailed) -> LaunchFailed:
+        """The failure, told without where an interpreter is: reasons are published."""
+        if not case.interpreter:
+            return failure
+        return LaunchFailed(str(failure).replace(str(self._programs[case.interpreter]), "python"))
+
     def _command(self, case: Case, options: Sequence[str], output: Path) -> list[str]:
-        command = [sys.executable, "-P", "-m", WORKER, case.id, "--worker", *options]
+        program = self._programs[case.interpreter] if case.interpreter else sys.executable
+        own = case._replace(interpreter="")  # a label is the driver's word for the program
+        command = [str(program), "-P", "-m", WORKER, own.id, "--worker", *options]
         command += [f"--directory={output.parent}", f"--output={output}"]
         cpus = self._cpus[case.placement]
         return [*command, f"--cpus={cpus[0]},{cpus[1]}"] if cpus is not None else command

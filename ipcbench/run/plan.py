@@ -4,17 +4,19 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ipcbench.analysis.precision import precision
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.intent import Intent
+from ipcbench.results.metadata import INTERPRETERS_KEY
 from ipcbench.results.store import Results
 from ipcbench.run.choice import choose
 from ipcbench.run.driver import Run
 from ipcbench.run.facts import CommandLine, run_metadata
+from ipcbench.run.interpreters import Interpreter, asked, shared_out
 from ipcbench.run.request import MOST_TOGETHER, Effort, PresetName, Request
 from ipcbench.system.limits import pairs_at_once
 from ipcbench.text import counted
@@ -58,12 +60,27 @@ class Plan:
     """Cases that can't exist here, with the reason: n/a in every table."""
     notes: Sequence[str] = ()
     """Notes for the user on what was left out."""
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
+    """Interpreters that cases name, by label, in the order of the tables."""
 
 
 def planned(request: Request, line: CommandLine) -> Plan:
     """The plan for a request on this machine. Raises UsageError for whatever can't be done."""
     started_s = time.monotonic()
     choice = choose(request)
+    interpreters: Mapping[str, Interpreter] = {}
+    if request.pythons:
+        interpreters = asked(request.pythons, choice.possible)
+        possible, rejected = shared_out(choice.possible, interpreters)
+        if rejected and not possible:
+            case, reason = rejected[0]
+            raise UsageError(f"no interpreter can measure any case: {case.id}: {reason}")
+        every = [
+            (case._replace(interpreter=label), reason)
+            for case, reason in choice.impossible
+            for label in interpreters
+        ]
+        choice = choice._replace(possible=possible, impossible=every + rejected)
     notes = list(choice.notes)
     preset = PRESETS[request.preset or ("quick" if request.matrix else "default")]
     values = request.values or preset.values
@@ -101,16 +118,28 @@ def planned(request: Request, line: CommandLine) -> Plan:
         question=request.question,
         request=request.as_json(),
     )
-    plan = plan_of(intent, line, started_s)
+    plan = plan_of(intent, line, started_s, interpreters=interpreters)
     return replace(plan, impossible=choice.impossible, notes=notes)
 
 
-def plan_of(intent: Intent, line: CommandLine, started_s: float, elapsed_s: float = 0.0) -> Plan:
+def plan_of(
+    intent: Intent,
+    line: CommandLine,
+    started_s: float,
+    elapsed_s: float = 0.0,
+    interpreters: Mapping[str, Interpreter] | None = None,
+) -> Plan:
     """The plan for an intent, begun at `started_s` on the monotonic clock.
+
+    `interpreters` are those that its cases name, by label.
 
     `elapsed_s` is the time a resumed run took before. Raises UsageError if there isn't enough
     memory.
     """
+    interpreters = interpreters or {}
+    metadata = run_metadata(intent, line)
+    if interpreters:
+        metadata[INTERPRETERS_KEY] = ",".join(interpreters)
     cases = [Case.parse(case) for case in intent.cases]
     effort = Effort(
         intent.values,
@@ -125,11 +154,12 @@ def plan_of(intent: Intent, line: CommandLine, started_s: float, elapsed_s: floa
         seed=intent.seed,
         started_s=started_s - elapsed_s,
         expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
-        metadata=run_metadata(intent, line),
+        metadata=metadata,
+        facts_of={label: one.facts for label, one in interpreters.items()},
         deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
         enough=_reached(intent.target_ratio, intent.baseline),
     )
-    return Plan(run, effort, intent)
+    return Plan(run, effort, intent, interpreters=interpreters)
 
 
 def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:

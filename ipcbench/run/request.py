@@ -5,6 +5,7 @@ can be handed it. What it means on a machine is found out by `choice` and `plan`
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
@@ -14,11 +15,13 @@ from ipcbench.errors import ResultsError
 from ipcbench.results.rules import (
     CPU_PAIR,
     FLAG,
+    NAME_PATTERN,
     POSITIVE,
     TEXT,
     ValueRule,
     checked,
     each,
+    like,
     one_of,
     optional,
     whole,
@@ -44,6 +47,7 @@ _TITLES = {
     "usual_placements": "other cases",
     "matrix": "other cases",
     "cpus": "other CPUs",
+    "pythons": "other interpreters",
     "baseline": "another baseline",
     "seed": "another seed",
     "preset": "another number of rounds",
@@ -57,7 +61,7 @@ _TITLES = {
 }
 """The phrase for two requests that differ in a field."""
 
-_LATER = frozenset(("vary", "grid"))
+_LATER = frozenset(("vary", "grid", "pythons"))
 """Fields that requests of earlier versions lack; they asked for nothing of them."""
 
 
@@ -108,6 +112,8 @@ class Request:
     """CPUs of the client and the server."""
     matrix: bool = False
     """Whether round trips of one transport are measured over every pair of CPUs."""
+    pythons: tuple[str, ...] = ()
+    """Other interpreters, each as `LABEL=PATH` with the path as typed; empty: the own one alone."""
     baseline: str | None = None
     seed: int | None = None
     preset: PresetName | None = None
@@ -124,12 +130,14 @@ class Request:
         """A phrase for the first field that differs; None where both ask for the same.
 
         The order in which transports are named makes no difference. Neither does a seed that one
-        of them leaves to be chosen.
+        of them leaves to be chosen, nor where an interpreter is: its label tells which one it is.
         """
         for field in fields(self):
             mine, others = getattr(self, field.name), getattr(other, field.name)
             if field.name == "transports":
                 mine, others = set(mine), set(others)
+            if field.name == "pythons":
+                mine, others = ([text.partition("=")[0] for text in one] for one in (mine, others))
             if field.name == "seed" and None in (mine, others):
                 continue
             if mine != others:
@@ -143,7 +151,10 @@ class Request:
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """The request that `as_json` wrote. Raises ResultsError for anything else."""
+        """The request that `as_json` wrote, of this version or an earlier one.
+
+        Raises ResultsError for anything else.
+        """
         known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or not known - _LATER <= set(data) <= known:
             raise ResultsError("it holds no request that can be read")
@@ -171,6 +182,7 @@ def _is_only(value: object) -> bool:
     )
 
 
+_LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {
     "question": TEXT,
@@ -186,6 +198,7 @@ _RULES: Mapping[str, ValueRule] = {
     "usual_placements": _PLACEMENTS,
     "cpus": optional(CPU_PAIR),
     "matrix": FLAG,
+    "pythons": each(like(_LABELLED, "an interpreter, LABEL=PATH")),
     "baseline": optional(TEXT),
     "seed": optional(whole(0)),
     "preset": optional(one_of(*get_args(PresetName))),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ipcbench.case import Placement
 from ipcbench.events import Observer, broadcast
@@ -49,7 +50,9 @@ def measure(
     if is_watched:
         run = replace(run, warnings=WarningsSoFar())
     with scratch() as private:
-        launch(run, plan.intent.cpus, plan.effort, results, saved, broadcast(observers), private)
+        observer = broadcast(observers)
+        programs = {label: one.program for label, one in plan.interpreters.items()}
+        launch(run, plan.intent.cpus, plan.effort, results, saved, observer, private, programs)
 
 
 def launch(
@@ -60,6 +63,10 @@ def launch(
     save: Callable[[Results], None],
     observer: Observer,
     private: Scratch,
+    programs: Mapping[str, Path] | None = None,
 ) -> None:
-    """Carries out a run by real workers, each in a directory of its own below the private one."""
-    execute(run, WorkerLauncher(private, cpus, effort), results, save, observer)
+    """Carries out a run by real workers, each in a directory of its own below the private one.
+
+    `programs` are the interpreters that cases name, by label.
+    """
+    execute(run, WorkerLauncher(private, cpus, effort, programs), results, save, observer)

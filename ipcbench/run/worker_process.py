@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Self, cast
@@ -36,12 +36,18 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], directory: Path, held: int, timeout_s: float
+        self,
+        command: Sequence[str],
+        directory: Path,
+        held: int,
+        timeout_s: float,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Starts the process. Raises LaunchFailed.
 
         `directory` is the launch's own, `held` the scratch directory's descriptor. Start-up and all
-        turns together may take `timeout_s`.
+        turns together may take `timeout_s`. The environment is that of another interpreter; None
+        for a worker of this one.
         """
         self._directory = directory
         self._timeout_s = timeout_s
@@ -66,8 +72,7 @@ class WorkerProcess:
                     stderr=subprocess.PIPE,
                     pass_fds=tuple(tether.descriptors),
                     start_new_session=True,
-                    # The worker imports exactly what this process would, wherever it was started.
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env=_own_environment() if environment is None else environment,
                 )
             except OSError as error:
                 reason = f"no worker could be started: {explain_start(error)}"
@@ -190,6 +195,11 @@ class WorkerProcess:
             pass  # nobody is left (macOS answers EPERM for a group of zombies)
         process.wait()
         select.select([self._server_watch], [], [], _EXIT_LIMIT_S)
+
+
+def _own_environment() -> Mapping[str, str]:
+    """An environment in which a worker imports exactly what this process would, from anywhere."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def wait_until_ready(workers: Collection[WorkerProcess]) -> None:

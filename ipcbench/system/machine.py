@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -37,14 +38,20 @@ def this_machine() -> Machine:
     """The facts of this machine, as far as they can be read."""
     import platform  # loaded late: workers don't need it
 
+    version, is_free_threaded = platform.python_version(), "free-threading" in sys.version
     return Machine(
         cpu_model=_cpu_model(),
         cpu_count=os.cpu_count() or 1,
         virtualisation=_virtualisation(),
         kernel=f"{platform.system()} {platform.release()}",
         governor=_first_line(_CPU_FOLDER / "cpu0/cpufreq/scaling_governor") or "none",
-        python=f"{platform.python_implementation()} {platform.python_version()}",
+        python=python_name(platform.python_implementation(), version, is_free_threaded),
     )
+
+
+def python_name(implementation: str, version: str, is_free_threaded: bool) -> str:
+    """The name of a Python in results: `CPython 3.13.0`, or `CPython 3.13.0 free-threaded`."""
+    return f"{implementation} {version}{' free-threaded' * is_free_threaded}"
 
 
 def cache_sizes_bytes() -> dict[str, int]:

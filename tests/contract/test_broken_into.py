@@ -21,8 +21,8 @@ from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
 from ipcbench.measure import control, pair, peer, server
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import outstanding
+from ipcbench.testing.deaths import server_pid
 from ipcbench.transports.base import LEDGER, Workspace
-from tests.contract.ends import server_pid
 
 STEPPED = {module.__file__ for module in (pair, peer, control)}
 """The files whose lines are the steps."""

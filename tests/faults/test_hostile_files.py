@@ -28,6 +28,7 @@ GOOD_CASES = {
     "throughput/memcpy/64/python/cross-core",
     "connect/unix/1/python/cross-core",
     "latency/inet/64/native/same-core",
+    "latency/unix/64/python/cross-core/head",
 }
 NASTY = "\x1b[2J[red]\u202ex\ny[/nonsense]"
 SHOWN = r"\x1b[2J[red]\u202ex\ny[/nonsense]"
@@ -270,6 +271,10 @@ def test_what_a_table_needs_must_be_there(key: str, data: Any) -> None:
         ("client_so_sndbuf_bytes", -1),
         ("load_avg_1min", "x"),
         ("evidence", 5),
+        ("interpreters", "a,,b"),
+        ("interpreters", "=1+1"),
+        ("interpreter", "head"),
+        ("python_gil", "maybe"),
         ("retried_after", 5),
         ("anything", None),
         ("anything", [1]),

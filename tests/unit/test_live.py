@@ -55,6 +55,22 @@ def test_medians_stand_in_a_table_and_get_their_interval() -> None:
     assert lines[7] == "pipe          21.0 µs"
 
 
+def test_each_interpreter_has_a_column_with_its_label() -> None:
+    view = _view()
+    base, head = (UNIX._replace(interpreter=label) for label in ("base", "head"))
+    view(Began({base: 7, head: 7}, 7, 0.5))
+    _measured(view, base, 1e-5)
+    _measured(view, head, 2e-5)
+    lines = _shown(view)
+    assert lines[3:8] == [
+        "            latency      latency",
+        "        64 B python  64 B python",
+        "         cross-core   cross-core",
+        "so far         base         head",
+        "unix        10.0 µs      20.0 µs",
+    ]
+
+
 def test_what_spreads_is_told_while_there_is_time_to_do_something() -> None:
     view = _view()
     view(Began({UNIX: 7}, 7, 0.5))

@@ -37,6 +37,7 @@ def test_no_argument_asks_for_the_usual() -> None:
         ("pipe --matrix --loop native", "pipe --loop native --matrix"),
         ("--sizes 65536,100 --workloads connect", "--sizes 64k,100 --workloads connect"),
         ("--placement same-core,free --warmups 0", "--placement same-core,free --warmups 0"),
+        ("--python /no/python,b=c", "--python python=/no/python,b=c"),
         ("pipe unix --baseline pipe --values 4", "pipe unix --values 4 --baseline pipe"),
     ],
 )

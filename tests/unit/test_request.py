@@ -23,6 +23,7 @@ LARGE = Request(
     usual_placements=("free",),
     cpus=(0, 3),
     matrix=True,
+    pythons=("base=a/bin/python", "head=/b c/bin/python"),
     baseline="unix",
     seed=7,
     preset="rigorous",
@@ -55,6 +56,19 @@ def test_a_seed_left_open_and_the_order_of_names_make_no_difference() -> None:
     assert replace(LARGE, transports=("@sysv", "unix")).difference(LARGE) is None
 
 
+def test_where_an_interpreter_is_makes_no_difference_but_which_it_is_does() -> None:
+    moved = replace(LARGE, pythons=("base=c/bin/python", "head=python3"))
+    assert moved.difference(LARGE) is None
+    turned = replace(LARGE, pythons=tuple(reversed(LARGE.pythons)))
+    assert turned.difference(LARGE) == "other interpreters"
+
+
+def test_a_request_of_before_interpreters_is_read() -> None:
+    data = replace(LARGE, pythons=()).as_json()
+    del data["pythons"]
+    assert Request.parse(data) == replace(LARGE, pythons=())
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -73,6 +87,9 @@ def test_a_seed_left_open_and_the_order_of_names_make_no_difference() -> None:
         ("cpus", [0]),
         ("cpus", [0, -1]),
         ("matrix", 1),
+        ("pythons", "a=b"),
+        ("pythons", ["/a/bin/python"]),
+        ("pythons", ["-x=/a/bin/python"]),
         ("seed", -1),
         ("preset", "lazy"),
         ("preset", ["quick"]),

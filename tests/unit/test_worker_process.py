@@ -94,3 +94,35 @@ def test_workers_that_never_get_ready_share_one_time_limit_and_cost_others_nothi
                 worker.turn()
             assert worker.left_s <= 0
         assert not good.turn()
+
+
+def test_a_failure_does_not_tell_where_an_interpreter_is(tmp_path: Path) -> None:
+    """Reasons are kept in files, which are published."""
+    gone, broken = tmp_path / "secret" / "gone", tmp_path / "secret" / "broken"
+    broken.parent.mkdir()
+    broken.write_text(f"#!/bin/sh\necho '{broken}: No module named ipcbench' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    cases = [CASES[0]._replace(interpreter=label) for label in ("gone", "broken")]
+    programs = {"gone": gone, "broken": broken}
+    with scratch() as private:
+        launcher = WorkerLauncher(private, {"free": None}, Effort(), programs)
+        failed = dict(launcher.measure([(case, 1) for case in cases]))
+    reasons = [str(failed[case]) for case in cases]
+    assert reasons[0] == "no worker could be started: [Errno 2] No such file or directory: 'python'"
+    assert reasons[1] == "python: No module named ipcbench"
+
+
+def test_another_interpreter_gets_no_path_of_this_ones_packages(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\necho "$* ${{PYTHONPATH-none}} $LANGUAGE" >{told}\n')
+    other.chmod(0o755)
+    case = CASES[0]._replace(interpreter="other")
+    with scratch() as private, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", "/elsewhere")
+        patched.setenv("LANGUAGE", "la")
+        launcher = WorkerLauncher(private, {"free": None}, Effort(), {"other": other})
+        list(launcher.measure([(case, 1)]))
+    words = told.read_text().split()
+    assert words[:4] == ["-P", "-m", "ipcbench.measure.worker", CASES[0].id]
+    assert words[-2:] == ["none", "la"]

@@ -132,6 +132,15 @@ def _summary(report: Report) -> Section | None:
     return Section("results", "Results", together([*tables, *details])) if tables else None
 
 
+def _interpreters(report: Report) -> Section | None:
+    """The comparisons of several interpreters with the first of them."""
+    tables = [
+        together([element("h3", grid.title), _table(grid)])
+        for grid in cases.interpreter_tables(report.cases)
+    ]
+    return Section("interpreters", "Interpreters", together(tables)) if tables else None
+
+
 def _table(grid: Grid) -> Html:
     """A table that sorts by a click on a column's title."""
     return _boxed(_bare_table(grid, is_sortable=True), grid.title, is_long=len(grid.rows) > _LONG)
@@ -298,6 +307,7 @@ def _fact(title: str, text: str) -> tuple[Html, Html]:
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     _summary,
     _knobs,
+    _interpreters,
     _pictured("times", "Times"),
     _pictured("throughput", "Throughput"),
     _pictured("percentiles", "Percentiles"),

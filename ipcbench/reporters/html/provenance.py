@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ipcbench.reporters.tables.cases import interpreter_facts
 from ipcbench.results.metadata import AGAIN_KEY, NOT_SHOWN, TITLES
 from ipcbench.text import counted
 from ipcbench.units import display_percent, display_size
@@ -34,7 +35,8 @@ def provenances(launches: pd.DataFrame) -> Iterator[Provenance]:
         facts = _facts(group)
         known = [(title, _text(key, facts[key])) for key, title in TITLES.items() if key in facts]
         others = [(key, _text(key, facts[key])) for key in sorted(facts.keys() - TITLES.keys())]
-        yield Provenance([*_times(group), *known, *_pinned(group), *others], _again(group))
+        whom = [(f"interpreter {label}", said) for label, said in interpreter_facts(group)]
+        yield Provenance([*_times(group), *known, *whom, *_pinned(group), *others], _again(group))
 
 
 def _again(group: pd.DataFrame) -> str | None:

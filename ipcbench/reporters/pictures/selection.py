@@ -17,7 +17,7 @@ from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import Style, highlighted
 from ipcbench.reporters.tables import matrix
-from ipcbench.reporters.tables.columns import definition
+from ipcbench.reporters.tables.columns import by_whom, definition
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
 from ipcbench.workloads import WORKLOADS, Workload
@@ -131,8 +131,9 @@ def _streams(subject: Subject) -> Iterator[Picture]:
 def _sweeps(subject: Subject, points: pd.DataFrame, quantity: _Quantity) -> Iterator[Picture]:
     """Yields charts over sizes if there are several; dot charts for one, or for too many lines."""
     styles = subject.styles
-    for (placement, loop), group in points.groupby(["placement", "loop"], sort=False):
-        where = f"{placement}, {loop} loop"
+    keys = ["placement", "loop", "interpreter"]
+    for (placement, loop, _), group in points.groupby(keys, sort=False):
+        where = f"{placement}, {loop} loop{by_whom(group)}"
         carrying = group[group["message_size_bytes"] > 0]
         ends = curves.ends(carrying["message_size_bytes"])
         others = len(set(carrying["transport"]) - set(styles))
@@ -189,14 +190,15 @@ def _dots(subject: Subject, points: pd.DataFrame, where: str) -> Picture:
 
 def _percentiles(subject: Subject) -> Iterator[Picture]:
     sampled = subject.cases[subject.cases["round_trip_samples_count"].notna()]
-    for (placement, loop), place in _placed(sampled).groupby(["placement", "loop"], sort=False):
+    keys = ["placement", "loop", "interpreter"]
+    for (placement, loop, label), place in _placed(sampled).groupby(keys, sort=False):
         sizes = set(place["message_size_bytes"])
         for size in curves.ends(sizes):
             those = subject.launches["case"].isin(_of_size(place, size)["case"])
             group = curves.percentile_curves(subject.launches[those])
             if group.empty:
                 continue
-            where = f"{display_size(size)}, {placement}, {loop} loop"
+            where = f"{display_size(size)}, {placement}, {loop} loop{by_whom(place)}"
             labelled = group[group["is_labelled"].astype(bool)]
             said = [
                 f"{title}: {_ranked(at_tail, 'time_s', display_time)}."
@@ -204,7 +206,7 @@ def _percentiles(subject: Subject) -> Iterator[Picture]:
                 if len(at_tail := labelled[labelled["inverse_tail"] == inverse_tail])
             ]
             yield Picture(
-                name=f"percentiles {format_size(size)} {placement} {loop}",
+                name=f"percentiles {format_size(size)} {placement} {loop} {label}",
                 part="percentiles",
                 title=f"Single round trips, {where}",
                 says=" ".join([f"Percentiles of single round trips, {where}.", *said]),
@@ -237,16 +239,17 @@ def _drift(subject: Subject) -> Iterator[Picture]:
 def _native(subject: Subject) -> Iterator[Picture]:
     both = _placed(curves.against_native(subject.cases))
     both = both[both["message_size_bytes"] > 0]
-    for (workload, placement), every in both.groupby(["workload", "placement"], sort=False):
+    keys = ["workload", "placement", "interpreter"]
+    for (workload, placement, label), every in both.groupby(keys, sort=False):
         sizes = sorted(set(every["message_size_bytes"]))
         kept = sizes if len(sizes) <= _MOST_SIZES else curves.ends(sizes)
         group = every[every["message_size_bytes"].isin(kept)]
-        where = f"{definition(workload).words.time}, {placement}"
+        where = f"{definition(workload).words.time}, {placement}{by_whom(every)}"
         ranked = _ranked(
             _of_size(group, kept[0]), "time_to_native_ratio", lambda ratio: f"{ratio:.2f}x"
         )
         yield Picture(
-            name=f"python against native {workload} {placement}",
+            name=f"python against native {workload} {placement} {label}",
             part="native",
             title=f"Python against native, {where}",
             says=f"The time with the loop in Python over that with the loop in C, {where}."
@@ -259,11 +262,13 @@ def _native(subject: Subject) -> Iterator[Picture]:
 def _placements(subject: Subject) -> Iterator[Picture]:
     yield from _matrices(subject)
     timed = _placed(curves.timed(subject.cases))
-    for (workload, loop), both in timed.groupby(["workload", "loop"], sort=False):
+    keys = ["workload", "loop", "interpreter"]
+    for (workload, loop, label), both in timed.groupby(keys, sort=False):
         if both["placement"].nunique() > 1:
             for size in curves.ends(both["message_size_bytes"]):
-                where = f"{definition(workload).words.time}, {display_size(size)}, {loop} loop"
-                name = f"placements {workload} {format_size(size)} {loop}"
+                what = definition(workload).words.time
+                where = f"{what}, {display_size(size)}, {loop} loop{by_whom(both)}"
+                name = f"placements {workload} {format_size(size)} {loop} {label}"
                 yield _by_placement(_of_size(both, size), where, name)
 
 
@@ -285,11 +290,12 @@ def _by_placement(points: pd.DataFrame, where: str, name: str) -> Picture:
 
 def _matrices(subject: Subject) -> Iterator[Picture]:
     cells = curves.with_cpus(subject.cases[matrix.is_part(subject.cases)])
-    for _, group in cells.groupby(["transport", "message_size_bytes", "loop"], sort=False):
+    keys = ["transport", "message_size_bytes", "loop", "interpreter"]
+    for _, group in cells.groupby(keys, sort=False):
         rows = group.sort_values("time_median_s").to_dict("records")
         first, last = rows[0], rows[-1]
         size, loop = first["message_size_bytes"], first["loop"]
-        where = f"{first['transport']}, {display_size(size)}, {loop} loop"
+        where = f"{first['transport']}, {display_size(size)}, {loop} loop{by_whom(group)}"
         said = [
             f"{word}: {display_time(row['time_median_s'])} with the client on CPU"
             f" {row['client']} and the server on CPU {row['server']}."
@@ -297,7 +303,7 @@ def _matrices(subject: Subject) -> Iterator[Picture]:
         ]
         ordered = group.sort_values(["client", "server"])
         yield Picture(
-            name=f"cpus {first['transport']} {format_size(size)} {loop}",
+            name=f"cpus {first['transport']} {format_size(size)} {loop} {first['interpreter']}",
             part="placements",
             title=f"Round trip by CPU, {where}",
             says=" ".join([f"Round trip by CPU, {where}.", *said]),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ipcbench import units
 from ipcbench.analysis.frame import MEASURED, baseline_of
-from ipcbench.analysis.launch_frame import confirmed, noise_floor_of
+from ipcbench.analysis.launch_frame import confirmed, interpreters_of, noise_floor_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
@@ -20,19 +20,21 @@ from ipcbench.reporters.tables.columns import (
     WORKLOAD_COLUMN,
     Column,
     Row,
+    by_whom,
     common,
     definition,
+    interpreter_columns,
     label,
     table_columns,
 )
-from ipcbench.results.metadata import MECHANISM
+from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 
-TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop"]
+TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
 
 
 def tables(cases: pd.DataFrame) -> Iterator[Grid]:
-    """Yields a table for each workload, size, placement and loop of `analysis.frame.cases`."""
+    """Yields a table of `analysis.frame.cases` for all that is equal in TABLE_KEYS."""
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
         columns = table_columns(workload, baseline_of(group))
@@ -50,8 +52,30 @@ def tax_tables(cases: pd.DataFrame) -> Iterator[Grid]:
             f"Python tax, {words.title.lower()}",
             group.assign(native_median_s=native.reindex(ids).to_numpy()),
             TAX_COLUMNS,
-            TABLE_KEYS[:-1],
+            _without("loop"),
         )
+
+
+def interpreter_tables(cases: pd.DataFrame) -> Iterator[Grid]:
+    """Yields tables of each interpreter against the first one, for cases that both measured."""
+    both = cases[cases["time_to_first_interpreter_ratio"].notna()]
+    times_s = cases.set_index("case")["time_median_s"]
+    for _, group in both.groupby(TABLE_KEYS, sort=False):
+        first, later = str(group["first_interpreter"].iloc[0]), str(group["interpreter"].iloc[0])
+        ids = [Case.parse(name)._replace(interpreter=first).id for name in group["case"]]
+        words = definition(group["workload"].iloc[0]).words
+        grid = _table(
+            f"Interpreters: {later} against {first}, {words.title.lower()}",
+            group.assign(first_interpreter_median_s=times_s.reindex(ids).to_numpy()),
+            interpreter_columns(first, later),
+            _without("interpreter"),
+        )
+        about = {"interpreter": later, "first_interpreter": first}
+        yield replace(grid, about={**grid.about, **about})
+
+
+def _without(key: str) -> list[str]:
+    return [name for name in TABLE_KEYS if name != key]
 
 
 def percentile_tables(cases: pd.DataFrame) -> Iterator[Grid]:
@@ -70,7 +94,7 @@ def cost_tables(cases: pd.DataFrame) -> Iterator[Grid]:
 
 
 def joined_tables(cases: pd.DataFrame) -> Iterator[Grid]:
-    """Yields a table for each workload, with all its sizes, placements and loops."""
+    """Yields a table for each workload, with all its sizes, placements, loops and interpreters."""
     for workload, group in cases.groupby("workload", sort=False):
         columns = [*_placed(table_columns(workload, baseline_of(group)), group), *EFFORT_COLUMNS]
         yield case_grid(definition(workload).words.title, group, columns)
@@ -130,11 +154,20 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     if launches.empty:
         return
     facts = ["cpu_model", "cpu_count", "virtualisation", "kernel", "python"]
-    for (model, count, virtualisation, kernel, python), group in launches.groupby(
-        facts, sort=False
-    ):
+    labels = interpreters_of(launches)
+    several = f"by {' and '.join(labels)}"
+    grouped = launches.assign(
+        python=launches["python"].mask(launches["interpreter"] != "", several)
+    )
+    for (model, count, virtualisation, kernel, python), group in grouped.groupby(facts, sort=False):
         yield Line(f"{model}, {count} CPUs, {virtualisation}; {kernel}; {python}")
         yield Line(_effort_line(group))
+    for name, said in interpreter_facts(launches):
+        yield Line(f"{name}: {said}")
+    if PACKAGE_KEY in launches:
+        for package, group in launches.groupby(PACKAGE_KEY):
+            names = ", ".join(sorted(group["transport"].unique()))
+            yield Line(f"of another package, {package}: {names}")
     yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
@@ -142,12 +175,28 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     if "evidence" in launches:
         yield Line(_evidence_line(launches))
     compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
-    if (compared & cases["verdict"].isna()).any():
+    undecided = compared & cases["verdict"].isna()
+    beside = cases["time_to_first_interpreter_ratio"].notna()
+    undecided |= beside & cases["first_interpreter_verdict"].isna()
+    if undecided.any():
         yield Line("?: too few launches for a verdict; it takes 6 (--rounds)")
-    if (cases["verdict"] == "~").any():
+    if ((cases["verdict"] == "~") | (cases["first_interpreter_verdict"] == "~")).any():
         noise_floor = noise_floor_of(launches)
         floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
         yield Line(f"~: no difference that chance or this machine's noise{floor} can't explain")
+
+
+def interpreter_facts(launches: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yields the label of each named interpreter, and a text on its Python and libraries."""
+    for name in interpreters_of(launches):
+        facts = launches[launches["interpreter"] == name].iloc[-1]
+        gil = facts.get("python_gil")
+        lock = "" if gil is None or pd.isna(gil) else f", GIL {gil}"
+        code, libraries = facts.get("code_version"), facts.get("versions")
+        of_code = "" if code is None or pd.isna(code) else f" ({code})"
+        beside = "" if libraries is None or pd.isna(libraries) else f"; {libraries}"
+        version = facts["ipcbench_version"]
+        yield name, f"{facts['python']}{lock}, ipcbench {version}{of_code}{beside}"
 
 
 def case_grid(title: str, group: pd.DataFrame, columns: Sequence[Column]) -> Grid:
@@ -180,12 +229,13 @@ def _table(
     first = group.iloc[0]
     size = units.display_size(first["message_size_bytes"])
     loop = f", {first['loop']} loop" if "loop" in keys else ""
-    grid = case_grid(f"{title}, {size}, {first['placement']}{loop}", group, columns)
+    whom = by_whom(group) if "interpreter" in keys else ""
+    grid = case_grid(f"{title}, {size}, {first['placement']}{loop}{whom}", group, columns)
     return replace(grid, about=common(group, keys))
 
 
 def _placed(columns: Sequence[Column], group: pd.DataFrame) -> list[Column]:
-    """Adds the columns of size, placement and loop that vary in this table.
+    """Adds the columns of size, placement, loop and interpreter that vary in this table.
 
     Only the size stands before the numbers, so that some of them are visible on a phone.
     """

@@ -43,6 +43,7 @@ _DIMENSIONS: dict[Dimension, str] = {
     "size": "the size",
     "placement": "the placement",
     "loop": "the loop",
+    "interpreter": "the interpreter",
 }
 _BUFFERS = {
     "client_so_sndbuf_bytes": "to send",
@@ -163,6 +164,8 @@ def _term_text(term: Term) -> str:
         said.append(_listed([_PLACES.get(name, f"on {name}") for name in values["placement"]]))
     if "loop" in values:
         said.append(f"in the {_listed(values['loop'])} loop")
+    if "interpreter" in values:
+        said.append(f"by {_listed([name or 'ipcbench itself' for name in values['interpreter']])}")
     return " ".join(said)
 
 
@@ -212,9 +215,11 @@ def _row(claim: Claim, one: Compared) -> GridRow:
     low, high = (None, None) if ratio.interval is None else ratio.interval
     # Whether the ratio is decided, the last column says.
     faster = ratio_text(ratio.estimate, one.says)
+    label = f" {case.interpreter}" if case.interpreter else ""
+    named = f"{row.words.short}{size} {case.placement}{label}"
     return GridRow(
         (
-            Cell(f"{row.words.short}{size} {case.placement}", case.id, {"other_case": other.id}),
+            Cell(named, case.id, {"other_case": other.id}),
             Cell(units.display_time(one.time_s), one.time_s),
             Cell(units.display_time(one.other_time_s), one.other_time_s),
             Cell(faster, ratio.estimate),

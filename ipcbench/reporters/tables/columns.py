@@ -53,8 +53,18 @@ class Column:
 
 
 def common(group: pd.DataFrame, keys: Sequence[str]) -> dict[str, Value]:
-    """The values of these columns, in which all rows of a group are equal."""
-    return {key: value_of(group[key].iloc[0]) for key in keys}
+    """The values of these columns, in which all rows of a group are equal.
+
+    The interpreter that runs ipcbench has no name, and is left out.
+    """
+    values = {key: value_of(group[key].iloc[0]) for key in keys}
+    return {key: value for key, value in values.items() if key != "interpreter" or value}
+
+
+def by_whom(group: pd.DataFrame) -> str:
+    """The end of a title that names the interpreter of a group of rows: `, head`; or empty."""
+    label = group["interpreter"].iloc[0]
+    return f", {label}" if label else ""
 
 
 def value_of(value: Any) -> Value:
@@ -136,6 +146,20 @@ def _quantity_columns(quantity: Quantity) -> tuple[Column, ...]:
             assert_never(quantity)
 
 
+def interpreter_columns(first: str, label: str) -> tuple[Column, ...]:
+    """The columns of a table that compares an interpreter with the first one."""
+    ratio, verdict = "time_to_first_interpreter_ratio", "first_interpreter_verdict"
+    bounds = ("time_to_first_interpreter_low_ratio", "time_to_first_interpreter_high_ratio", ratio)
+    return (
+        TRANSPORT_COLUMN,
+        Column(first, ("first_interpreter_median_s",), units.display_time),
+        Column(label, ("time_median_s",), units.display_time),
+        Column(f"{label} is", (ratio, verdict), ratio_text),
+        Column("95%", bounds, interval_text),
+        Column("verdict", (verdict,), str, is_number=False),
+    )
+
+
 TRANSPORT_COLUMN = Column("transport", ("transport",), str, is_number=False, is_of_case=True)
 """The first column of every table of cases; its text is the row's label."""
 
@@ -146,8 +170,9 @@ PLACE_COLUMNS = (
     Column("size", ("message_size_bytes",), units.display_size, is_of_case=True),
     Column("placement", ("placement",), str, is_number=False, is_of_case=True),
     Column("loop", ("loop",), str, is_number=False, is_of_case=True),
+    Column("interpreter", ("interpreter",), str, is_number=False, is_of_case=True),
 )
-"""Columns for a table that joins several sizes, placements or loops."""
+"""Columns for a table that joins several sizes, placements, loops or interpreters."""
 
 EFFORT_COLUMNS = (
     Column("launches", ("launches_count",), lambda count: f"{count:,}"),

@@ -7,9 +7,9 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.case import placement_of_cpus
 from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
-from ipcbench.reporters.tables.columns import common, definition
+from ipcbench.reporters.tables.columns import by_whom, common, definition
 
-_KEYS = ["workload", "transport", "message_size_bytes", "loop"]
+_KEYS = ["workload", "transport", "message_size_bytes", "loop", "interpreter"]
 
 _Times = Mapping[tuple[int, int], float]
 """Times in seconds by the CPUs of client and server; without cases that have no number."""
@@ -23,14 +23,15 @@ def is_part(cases: pd.DataFrame) -> pd.Series:
 
 
 def matrices(cases: pd.DataFrame) -> Iterator[Grid]:
-    """Yields a table for each transport, size and loop: the client's CPU down, the server's across.
+    """Yields a table for each transport, size, loop and interpreter.
 
-    All pairs of CPUs have a cell; it is empty where the case has no number.
+    The client's CPU goes down, the server's across. All pairs of CPUs have a cell; it is empty
+    where the case has no number.
     """
     for _, group in cases[is_part(cases)].groupby(_KEYS, sort=False):
         first = group.iloc[0]
         size, loop = units.display_size(first["message_size_bytes"]), first["loop"]
-        where = f"{first['transport']}, {size}, {loop} loop"
+        where = f"{first['transport']}, {size}, {loop} loop{by_whom(group)}"
         pairs = zip(map(placement_of_cpus, group["placement"]), group["time_median_s"], strict=True)
         found = {pair: time_s for pair, time_s in pairs if pair}
         cpus = sorted({cpu for pair in found for cpu in pair})

@@ -9,7 +9,14 @@ from ipcbench import units
 from ipcbench.analysis.frame import MEASURED
 from ipcbench.case import parse_workload
 from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
-from ipcbench.reporters.tables.columns import TRANSPORT_COLUMN, Column, Row, definition
+from ipcbench.reporters.tables.columns import (
+    TRANSPORT_COLUMN,
+    Column,
+    Row,
+    by_whom,
+    common,
+    definition,
+)
 from ipcbench.results.metadata import MECHANISM
 from ipcbench.workloads import Quantity, Workload
 
@@ -34,13 +41,13 @@ class _Place(NamedTuple):
 
 
 def overviews(cases: pd.DataFrame) -> Iterator[Grid]:
-    """Yields a table for each loop and placement, without messages of 0 bytes (mere signals)."""
+    """Yields a table for each placement, loop and interpreter, without messages of 0 bytes."""
     carrying = cases[(cases["message_size_bytes"] > 0) & (cases["role"] == MECHANISM)]
-    for (placement, loop), group in carrying.groupby(["placement", "loop"], sort=False):
-        about = {"placement": str(placement), "loop": str(loop)}
+    for _, group in carrying.groupby(["placement", "loop", "interpreter"], sort=False):
+        about = common(group, ["placement", "loop", "interpreter"])
         places = list(dict.fromkeys(map(_place_of, group.to_dict("records"))))
         columns = [TRANSPORT_COLUMN.head, *(place.head for place in places)]
-        title = f"All mechanisms, {placement}, {loop} loop"
+        title = f"All mechanisms, {about['placement']}, {about['loop']} loop{by_whom(group)}"
         yield Grid(title, columns, list(_rows(group, places)), about)
 
 

@@ -33,6 +33,7 @@ def summary(
     if overview:
         yield from overviews(apart)
     yield from case_tables.tables(apart)
+    yield from case_tables.interpreter_tables(shown)
     yield from case_tables.tax_tables(shown)
     yield from matrix.matrices(shown)
     if percentiles:
