@@ -13,7 +13,7 @@ CC ?= cc
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench bench-reference bench-footprint test test-lowest chaos check format docs wheel clean help
+.PHONY: bench bench-reference bench-footprint test test-lowest soak chaos check format docs wheel clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## measure all transports, print the tables, write results and pages to results/<machine>/<date>-<commit>/
@@ -40,6 +40,9 @@ test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (
 	CC=/bin/false $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--only-binary=:all: --constraint tests/constraints-lowest.txt '.[test]'
 	$(LOWEST)/bin/python -m pytest tests/unit
+
+soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from ipcbench.errors import ResultsError
+from ipcbench.errors import ResultsError, explain_write
 from ipcbench.results.packed import ENDING, MAGIC, is_packed, packed, unpacked
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -93,4 +93,4 @@ def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise ResultsError(f"{path} can't be written: {error.strerror}") from error
+        raise ResultsError(f"{path} can't be written: {explain_write(error)}") from error

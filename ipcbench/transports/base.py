@@ -146,6 +146,14 @@ WHOLE = slice(None)
 lengths differ."""
 
 
+def removed_file(what: str) -> str:
+    """The sentence about a file in the launch's directory that somebody removed."""
+    return (
+        f"{what} was removed while the pair needed it, as cleaners of temporary files do"
+        " (systemd-tmpfiles, tmpreaper); set TMPDIR to a folder that isn't cleaned"
+    )
+
+
 def do_nothing() -> None:
     """Does nothing: the half of an exchange that is done already, or a close without a need.
 
@@ -262,6 +270,14 @@ class Link(ABC):
 
     def keep_only(self, side: Side) -> None:  # noqa: B027  (most links have nothing to drop)
         """Closes, in this process, the descriptors that only the other side needs."""
+
+    def vanished(self) -> str | None:
+        """Tells of an object that somebody removed while the ends needed it; None if all are there.
+
+        Its maker asks after a failure and before `close`. An object that both ends hold can't
+        vanish, whatever becomes of its name.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -219,7 +219,7 @@ class MpConnection(_ByPython):
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         path = SocketPath(workspace.directory, "listener")
         options = SocketOptions(self.settings)
-        return ListenerLink("AF_UNIX", path.address, traffic, options, path.close)
+        return ListenerLink("AF_UNIX", path.address, traffic, options, path)
 
 
 class MpConnectionInet(_ByPython):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from ipcbench.transports.base import CORE, Link, Traffic, Transport, Workspace, known
+from ipcbench.transports.base import CORE, Endpoint, Link, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
@@ -30,6 +30,8 @@ class UnixLink(SocketLink):
         kind: int = socket.SOCK_STREAM,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
+        self._is_needed = True
+        """Whether a client has still to connect to the file."""
         try:
             super().__init__(socket.AF_UNIX, traffic, options, kind)
         except BaseException:
@@ -39,6 +41,14 @@ class UnixLink(SocketLink):
     def bind(self, listener: socket.socket) -> Address:
         listener.bind(self._path.address)
         return self._path.address
+
+    def client(self) -> Endpoint:
+        endpoint = super().client()
+        self._is_needed = self._connects
+        return endpoint
+
+    def vanished(self) -> str | None:
+        return self._path.vanished() if self._is_needed else None
 
     def close(self) -> None:
         super().close()

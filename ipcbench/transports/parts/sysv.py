@@ -5,7 +5,7 @@ exist.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,19 @@ def removed(kind: str, workspace: Workspace, item: Any) -> None:
     except sysv_ipc.ExistentialError:
         pass  # somebody removed it: gone is what was wanted
     workspace.strike(kind, item.key)
+
+
+def vanished(what: str, items: Iterable[Any]) -> str | None:
+    """Tells that one of these objects was removed under its users (EIDRM, EINVAL); None if not."""
+    for item in items:
+        try:
+            item.uid  # noqa: B018  (asks the kernel)
+        except sysv_ipc.ExistentialError:
+            return (
+                f"{what} was removed while the pair used it, as ipcrm does, or systemd-logind when"
+                " its user logs out (RemoveIPC=no in logind.conf keeps them)"
+            )
+    return None
 
 
 def remove(find: str, key: int) -> None:
