@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ipcbench.analysis.launch_frame import settings_of
 from ipcbench.errors import UsageError
 from ipcbench.reporters.model import EMPTY, Blank, Cell, Grid, GridColumn, GridRow, Line, Part
 from ipcbench.results.metadata import ASKED_KEY, CLIENT_KNOBS_KEY, SERVER_KNOBS_KEY
@@ -80,10 +81,7 @@ def _row(transport: str, launches: pd.DataFrame) -> _Row:
 
 def _values(launches: pd.DataFrame, key: str) -> _Settings:
     """The different values of each knob that these launches have in a column of settings."""
-    found: dict[str, set[str]] = {}
-    for text in set(launches[key].dropna()) if key in launches else ():
-        for knob, value in parse_settings(str(text)).items():
-            found.setdefault(knob, set()).add(value)
+    found = settings_of(launches, key)
     return {knob: sorted(values, key=_magnitude) for knob, values in found.items()}
 
 

@@ -1,0 +1,54 @@
+"""Each trap is sprung here, by the command that docs/traps.md has for it, and flagged."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ipcbench.system.cpus import allowed_cpus
+from ipcbench.transports.registry import get_transport
+from tests.command import ipcbench
+
+LITTLE = ("--rounds=1", "--values=3", "--warmups=0", "--min-time=10ms", "--no-lock", "--quiet")
+_STALL_S = 0.036
+
+
+def _rows(path: Path, *words: str) -> Iterator[dict[str, str]]:
+    """The rows of the CSV of a small run, mechanisms only."""
+    done = ipcbench("compare", *words, *LITTLE, "--csv", str(path))
+    assert done.returncode == 0, done.stderr
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from (row for row in csv.DictReader(file) if row["role"] == "mechanism")
+
+
+def test_multiprocessing_over_tcp_waits_for_a_delayed_ack(tmp_path: Path) -> None:
+    name = "mp-connection-inet"
+    reason = get_transport(name).unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    words = (name, f"{name}:nodelay=on", "--workloads=latency", "--sizes=20000")
+    slow, fast = _rows(tmp_path / "nagle.csv", *words, "--placement=same-core")
+    if slow["transport"] != name:
+        slow, fast = fast, slow
+    if float(slow["time_median_s"]) < _STALL_S:
+        pytest.skip(f"this kernel delays no ACK: {slow['time_median_s']} s a round trip")
+    assert "delayed-ack" in slow["flags"].split(";")
+    assert "delayed-ack" not in fast["flags"].split(";")
+
+
+def test_a_stream_of_messages_as_large_as_the_pipe_is_flagged(tmp_path: Path) -> None:
+    if len(allowed_cpus()) < 2:
+        pytest.skip("on one CPU a message that fills the pipe costs nothing")
+    words = ("pipe", "pipe:size=1m", "--workloads=throughput", "--sizes=32k,64k")
+    rows = {
+        (row["transport"], row["message_size_bytes"]): row
+        for row in _rows(tmp_path / "pipe.csv", *words, "--placement=cross-core")
+    }
+    full = rows["pipe", "65536"]
+    if full["client_pipe_size_bytes"] != "65536":
+        pytest.skip(f"a pipe here holds {full['client_pipe_size_bytes']} bytes")
+    if float(full["voluntary_switches_client_per_message"]) < 0.5:
+        pytest.skip("the reader was faster than the writer, which slept in few messages")
+    flagged = [key for key, row in rows.items() if "one-message-fills-it" in row["flags"]]
+    assert flagged == [("pipe", "65536")]
