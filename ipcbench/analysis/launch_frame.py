@@ -91,6 +91,14 @@ def settings_of(group: pd.DataFrame, key: str) -> dict[str, set[str]]:
     return found
 
 
+def congestion_of(group: pd.DataFrame) -> list[str]:
+    """TCP's congestion controls that were in force at either end; empty if none was recorded."""
+    found: set[str] = set()
+    for key in (metadata.CLIENT_KNOBS_KEY, metadata.SERVER_KNOBS_KEY):
+        found |= settings_of(group, key).get("congestion", set())
+    return sorted(found)
+
+
 def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
     """The batches of each launch, by run and round."""
     rounds = zip(group["run_id"], group["round"], strict=True)
