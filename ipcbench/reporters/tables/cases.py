@@ -27,6 +27,7 @@ from ipcbench.reporters.tables.columns import (
     label,
     table_columns,
 )
+from ipcbench.reporters.tables.knobs import congestion_text
 from ipcbench.results.metadata import MECHANISM
 from ipcbench.text import counted
 
@@ -150,7 +151,7 @@ def warnings(sentences: Iterable[str]) -> Iterator[Line]:
 
 
 def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
-    """Yields the lines on machine, effort, payload checks and evidence, and on signs in tables."""
+    """Yields the lines on machine, effort, TCP, payload checks, evidence, and signs in tables."""
     if launches.empty:
         return
     facts = ["cpu_model", "cpu_count", "virtualisation", "kernel", "python"]
@@ -164,6 +165,9 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
         yield Line(_effort_line(group))
     for name, said in interpreter_facts(launches):
         yield Line(f"{name}: {said}")
+    congestion = congestion_text(launches)
+    if congestion is not None:
+        yield Line(congestion)
     yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"
