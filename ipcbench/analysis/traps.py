@@ -18,6 +18,8 @@ _STALL_S = (0.036, 0.050)
 """Shortest and longest stall of a delayed ACK: TCP_DELACK_MIN, 40 ms, in ticks of 4 or 10 ms."""
 _MOST_STALLS = 2
 """Most stalls in a round trip: one on each way."""
+_LEAST_STALLED = 0.1
+"""Least share of round trips with a stall, for a mean to tell."""
 _MOST_BUSY = 0.1
 """Most CPU time of both ends, of a time that was spent waiting for a timer."""
 _FAR = 5.0
@@ -51,19 +53,35 @@ def trapped(launches: pd.DataFrame) -> Iterator[Trapped]:
 
 
 def _delayed_ack(groups: _Groups) -> Iterator[tuple[Case, str]]:
-    """Cases of TCP with Nagle's algorithm whose ends sleep through the timer of a delayed ACK."""
+    """Cases of TCP with Nagle's algorithm whose ends sleep through the timer of a delayed ACK.
+
+    A stream meets it once, at the end of a batch. Where the messages of a batch stall in part only,
+    its mean is no multiple of the timer, and a far faster neighbour must tell.
+    """
     for case, group in groups.items():
         time_s = float(group["time_s"].median())
-        if not _is_stalled(time_s) or not _has_nagle(group) or not _is_idle(group, time_s):
+        if not _has_nagle(group) or not _is_idle(group, time_s):
             continue
+        count = _messages_at_once(case, group)
         fast = _fastest_neighbour(groups, case)
-        beside = "" if fast is None or fast[1] * _FAR > time_s else _beside(*fast)
+        has_fast = fast is not None and fast[1] * _FAR < time_s
+        if not _is_stalled(time_s * count) and not (has_fast and _is_partly_stalled(time_s)):
+            continue
+        what = "it takes" if count == 1 else f"{count:,} messages take"
+        beside = _beside(*fast) if fast is not None and has_fast and count == 1 else ""
         says = (
-            f"it takes {display_time(time_s)}{beside}: Nagle's algorithm holds the rest of the"
+            f"{what} {display_time(time_s * count)}{beside}: Nagle's algorithm holds the rest of a"
             " message back until a delayed ACK comes, after 40 ms; set nodelay=on at both ends, or"
             " send each message in one write"
         )
         yield case, says
+
+
+def _messages_at_once(case: Case, group: pd.DataFrame) -> int:
+    """Messages that share a stall: those of a batch, where no reply is waited for."""
+    if DEFINITIONS[case.workload].replies:
+        return 1
+    return int((group["messages_count"] / group["values_count"]).median())
 
 
 def _is_stalled(time_s: float) -> bool:
@@ -71,6 +89,11 @@ def _is_stalled(time_s: float) -> bool:
     return any(
         stalls * shortest_s <= time_s <= stalls * longest_s for stalls in range(1, _MOST_STALLS + 1)
     )
+
+
+def _is_partly_stalled(time_s: float) -> bool:
+    shortest_s, longest_s = _STALL_S
+    return _LEAST_STALLED * shortest_s <= time_s <= _MOST_STALLS * longest_s
 
 
 def _has_nagle(group: pd.DataFrame) -> bool:

@@ -56,7 +56,7 @@ def test_a_delayed_ack_is_told_with_its_neighbour_and_its_remedy() -> None:
     ((key, says),) = _trapped(times, **NAGLE).items()
     assert key == ("delayed-ack", "latency/mp-connection-inet/16385/python/cross-core")
     assert says == (
-        "it takes 42.0 ms, and 28.0 µs at 16 KiB: Nagle's algorithm holds the rest of the message"
+        "it takes 42.0 ms, and 28.0 µs at 16 KiB: Nagle's algorithm holds the rest of a message"
         " back until a delayed ACK comes, after 40 ms; set nodelay=on at both ends, or send each"
         " message in one write"
     )
@@ -71,6 +71,21 @@ def test_one_stall_or_two_are_a_delayed_ack_without_a_neighbour_too(time_s: floa
 @pytest.mark.parametrize("time_s", [1e-3, 20e-3, 60e-3, 150e-3, 1.0])
 def test_another_time_is_no_delayed_ack(time_s: float) -> None:
     assert _named({"latency/mp-connection-inet/20000": time_s}, **NAGLE) == []
+
+
+@pytest.mark.parametrize(("time_s", "is_told"), [(25e-3, True), (60e-3, True), (2e-3, False)])
+def test_a_mean_of_some_stalls_is_told_beside_a_fast_neighbour(
+    time_s: float, is_told: bool
+) -> None:
+    times = {"latency/inet-nagle/16k": 28e-6, "latency/inet-nagle/17k": time_s}
+    assert (("delayed-ack", "17k") in _named(times, **NAGLE)) == is_told
+
+
+def test_a_stream_that_ends_with_a_stall_in_each_batch_is_told() -> None:
+    ((_, says),) = _trapped(
+        {"throughput/inet-nagle/2k": 420e-6}, **NAGLE | {"messages_count": 100}
+    ).items()
+    assert says.startswith("100 messages take 42.0 ms: Nagle's algorithm holds the rest of a")
 
 
 @pytest.mark.parametrize(

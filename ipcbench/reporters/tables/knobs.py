@@ -76,7 +76,7 @@ def congestion_text(launches: pd.DataFrame) -> str | None:
     Where several were in force, each is told with its transports.
     """
     found: dict[str, list[str]] = {}
-    for transport, group in launches.groupby("transport", sort=False):
+    for transport, group in launches.groupby("transport"):
         controls = {
             side: "/".join(sorted(settings_of(group, key).get("congestion", ())))
             for side, key in _SIDES.items()
