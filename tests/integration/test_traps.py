@@ -12,6 +12,8 @@ from tests.command import ipcbench
 
 LITTLE = ("--rounds=1", "--values=3", "--warmups=0", "--min-time=10ms", "--no-lock", "--quiet")
 _STALL_S = 0.036
+_ATTEMPTS = 3
+"""Runs in which a writer may sleep; with other work on the machine it sometimes doesn't."""
 
 
 def _rows(path: Path, *words: str) -> Iterator[dict[str, str]]:
@@ -41,14 +43,15 @@ def test_a_stream_of_messages_as_large_as_the_pipe_is_flagged(tmp_path: Path) ->
     if len(allowed_cpus()) < 2:
         pytest.skip("on one CPU a message that fills the pipe costs nothing")
     words = ("pipe", "pipe:size=1m", "--workloads=throughput", "--sizes=32k,64k")
-    rows = {
-        (row["transport"], row["message_size_bytes"]): row
-        for row in _rows(tmp_path / "pipe.csv", *words, "--placement=cross-core")
-    }
-    full = rows["pipe", "65536"]
-    if full["client_pipe_size_bytes"] != "65536":
-        pytest.skip(f"a pipe here holds {full['client_pipe_size_bytes']} bytes")
-    if float(full["voluntary_switches_client_per_message"]) < 0.5:
-        pytest.skip("the reader was faster than the writer, which slept in few messages")
-    flagged = [key for key, row in rows.items() if "one-message-fills-it" in row["flags"]]
-    assert flagged == [("pipe", "65536")]
+    for attempt in range(_ATTEMPTS):
+        made = _rows(tmp_path / f"pipe-{attempt}.csv", *words, "--placement=cross-core")
+        rows = {(row["transport"], row["message_size_bytes"]): row for row in made}
+        full = rows["pipe", "65536"]
+        if full["client_pipe_size_bytes"] != "65536":
+            pytest.skip(f"a pipe here holds {full['client_pipe_size_bytes']} bytes")
+        is_sleeping = float(full["voluntary_switches_client_per_message"]) >= 0.5
+        flagged = [key for key, row in rows.items() if "one-message-fills-it" in row["flags"]]
+        assert flagged == ([("pipe", "65536")] if is_sleeping else [])
+        if is_sleeping:
+            return
+    pytest.skip("other work kept the reader awake: the writer slept in few messages")

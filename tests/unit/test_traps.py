@@ -252,3 +252,11 @@ def test_without_nagle_there_is_no_trap_of_delayed_acks(name: str) -> None:
 def test_explain_pipe_names_the_message_that_fills_it() -> None:
     (line,) = [line for line in _explained("pipe").splitlines() if "trap" in line]
     assert line.endswith("avoid it by pipe:size=1m")
+
+
+def test_the_page_on_traps_has_a_row_for_each_flag_and_a_heading_for_each_trap() -> None:
+    text = (ROOT / "docs" / "traps.md").read_text(encoding="utf-8")
+    assert {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")} == TRAPS
+    named = {trap.name for transport in transports() for trap in transport.traps}
+    assert named == TRAPS - {"off-its-neighbours"} | {"congestion-control"}
+    assert text.count("\n## ") == len(TRAPS) + 1
