@@ -11,6 +11,15 @@ from ipcbench.errors import UsageError
 _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SIZE = re.compile(r"([0-9]{1,18})([kmg]?)", re.IGNORECASE)
 _DURATION_FACTORS = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_DURATION_RATIOS = {
+    "": (1, 1),
+    "s": (1, 1),
+    "m": (60, 1),
+    "ns": (1, 10**9),
+    "us": (1, 10**6),
+    "ms": (1, 10**3),
+}
+"""Multipliers and divisors: 5 / 10**6 is 5e-06 exactly, and 5 * 1e-6 isn't."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|)")
 _NO_TIME = re.compile(r"0+(ns|us|ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
@@ -68,7 +77,8 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{text.strip()!r} is not a time above 0; write it like 50ms, 30s or 2m")
-    return float(match[1]) * _DURATION_FACTORS[match[2]]
+    times, parts = _DURATION_RATIOS[match[2]]
+    return float(match[1]) * times / parts
 
 
 def parse_span(text: str) -> float:

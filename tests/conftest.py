@@ -8,6 +8,8 @@ from hypothesis import settings
 
 from tests.leaks import MARK, nothing_left
 
+collect_ignore = ["data"]  # its packages have tests of their own
+
 # The tests share two cores with what they measure: a slow example says nothing about the code.
 settings.register_profile("ipcbench", deadline=None)
 settings.load_profile("ipcbench")

@@ -56,6 +56,14 @@ COMMANDS: dict[str, Command] = {
             "EVIDENCE",
         ),
         Command(
+            "check",
+            "whether a transport keeps the contract: for those who write one",
+            "Tries every rule of the contract on a transport, each in a process of its own, and"
+            " names those that are broken. Exits with 3 if one is.",
+            "inspect",
+            "CHECK",
+        ),
+        Command(
             "compare",
             "measure transports against each other",
             "Measures transports against each other, then shows and saves the results.",

@@ -72,7 +72,9 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
     from ipcbench.results.journal import Journal
     from ipcbench.run import session
     from ipcbench.system.lock import machine_lock
+    from ipcbench.system.objects import objects
     from ipcbench.system.scratch import leftovers, sweep
+    from ipcbench.transports.registry import get_transport
 
     request = requests.request_of(args, usual)
     messages = Messages(quiet=args.quiet)
@@ -80,6 +82,7 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
     for message in places.notes:
         say(message)
     stopped = log = None
+    before = objects()
     with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
         plan, results = _begun(args.resume, request, usual, _line(program, given, request, usual))
         for message in plan.notes:
@@ -102,6 +105,8 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
         except (Interrupted, ResultsError) as reason:
             stopped = reason
             say(_how_it_stopped(reason, places.output))
+        if any(get_transport(case.transport).origin for case in plan.run.cases):
+            _say_what_is_left(before)
         if log is not None and log.failure is not None:
             say(f"{args.events} lacks events: {log.failure}")
         if results.is_empty:
@@ -113,6 +118,17 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
             _say_how_to_go_on(places.output, results, program, request)
             return stopped.exit_code
         return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
+
+
+def _say_what_is_left(before: frozenset[str]) -> None:
+    """Tells of objects that are new since then: a plug-in may have left them.
+
+    What is built in notes what it makes, and a test holds that nothing of it stays.
+    """
+    from ipcbench.system.objects import objects, removal_of
+
+    for left in sorted(objects() - before):
+        say(f"new since the run began, and still there: {left}; remove it with: {removal_of(left)}")
 
 
 def _line(program: str, given: Sequence[str], request: Request, usual: Request) -> "CommandLine":

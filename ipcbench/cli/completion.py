@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from ipcbench.case import LOOPS, PLACEMENTS
 from ipcbench.errors import UsageError
 from ipcbench.terms import Choice, Knob
+from ipcbench.transports import plugins
 from ipcbench.transports.registry import get_transport, groups, names
 from ipcbench.workloads import WORKLOADS
 
@@ -84,7 +85,9 @@ def _term_of(names: Iterable[str], *, is_list: bool = False) -> Completer:
 
 
 def _knobs_of(name: str) -> dict[str, Knob]:
-    """The knobs of a transport, by name; none of an unknown one."""
+    """The knobs of a transport, by name; none of an unknown one, nor of a plug-in."""
+    if name in plugins.found():
+        return {}  # to know them it would have to be imported
     try:
         return {knob.name: knob for knob in get_transport(name).all_knobs}
     except UsageError:
@@ -96,7 +99,7 @@ def _words_of(knob: Knob | None) -> list[str]:
     return list(knob.kind.known()) if knob is not None and isinstance(knob.kind, Choice) else []
 
 
-_NAMES = names()
+_NAMES = (*names(), *plugins.found())
 _COMPLETERS: dict[str, Completer] = {
     "transports": _term_of([*_NAMES, *(f"@{group}" for group in groups())]),
     "baseline": _term_of(_NAMES),

@@ -1,8 +1,11 @@
 """The commands that look around: list, explain, evidence, doctor, selftest, clean."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
+from ipcbench import units
 from ipcbench.cli import options
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
@@ -13,7 +16,10 @@ from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
 from ipcbench.transports.base import Transport
-from ipcbench.transports.registry import chosen, names
+from ipcbench.transports.registry import chosen, get_transport, names
+
+_APART_S = 10.0
+"""Seconds for what takes milliseconds."""
 
 
 def _list(_: Namespace, __: Sequence[str]) -> int:
@@ -35,7 +41,8 @@ def _explain(args: Namespace, _: Sequence[str]) -> int:
     def read_back(transport: Transport) -> InForce | str:
         try:
             with scratch() as private, private.launch() as directory:
-                return in_force(transport, directory)
+                wrong = _tried_apart(transport, directory, lambda: in_force(transport, directory))
+                return wrong or in_force(transport, directory)
         except (UsageError, LaunchFailed) as error:  # no folder for it: all else can be told
             return str(error)
 
@@ -46,6 +53,19 @@ def _explain(args: Namespace, _: Sequence[str]) -> int:
     return EXIT_OK
 
 
+def _tried_apart(transport: Transport, directory: Path, work: Callable[[], object]) -> str | None:
+    """Why work with a plug-in can't be done in this process: it hangs or crashes. None if it can.
+
+    What is built in doesn't.
+    """
+    if transport.origin is None:
+        return None
+    from ipcbench.testing.isolation import isolated
+
+    outcome = isolated(work, directory, _APART_S)
+    return outcome.sentence if outcome.kind in {"broken", "hung"} else None
+
+
 def _evidence(args: Namespace, _: Sequence[str]) -> int:
     """Prints what the kernel's tables say of a pair of each transport."""
     from ipcbench.checks import evidence
@@ -54,11 +74,38 @@ def _evidence(args: Namespace, _: Sequence[str]) -> int:
     inspections = []
     with Interrupts() as signals, scratch() as private:
         for name in chosen(args.transports) or names():
-            inspections.append(evidence.inspect_pair(name, private))
+            transport = get_transport(name)
+            wrong = _tried_apart(
+                transport, private.directory, partial(evidence.inspect_pair, name, private)
+            )
+            inspections.append(
+                evidence.inspect_pair(name, private)
+                if wrong is None
+                else evidence.Inspection(name, None, wrong, failed=True)
+            )
             signals.check()
             print("\n".join(evidence.described(inspections[-1])), end="\n\n", flush=True)
     print(evidence.counted(inspections))
     return evidence.exit_code(inspections)
+
+
+def _check(args: Namespace, _: Sequence[str]) -> int:
+    """Tries the contract's rules on some transports, a line for each."""
+    from ipcbench.checks import contract
+    from ipcbench.system.lock import machine_lock
+
+    rules = contract.chosen_rules(args.rules or ())
+    examined = [get_transport(name) for name in chosen(args.transports)]
+    broken = 0
+    with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
+        for transport in examined:
+            print(contract.title(transport), flush=True)
+            for verdict in contract.verdicts(transport, rules, args.patience_s):
+                signals.check()
+                print("\n".join(contract.described(verdict)), flush=True)
+                broken += verdict.is_broken
+    print(contract.counted_up(len(examined), broken))
+    return EXIT_CASES_FAILED if broken else EXIT_OK
 
 
 def _clean(args: Namespace, _: Sequence[str]) -> int:
@@ -114,8 +161,13 @@ def _selftest(args: Namespace, _: Sequence[str]) -> int:
     return EXIT_OK if report.proved else EXIT_CASES_FAILED
 
 
+def _add_list_arguments(parser: Parser) -> None:
+    options.add(parser, "--no-plugins")
+
+
 def _add_explain_arguments(parser: Parser) -> None:
     parser.add_argument("transports", nargs="+", metavar="TRANSPORT", help="a name or a @group")
+    options.add(parser, "--no-plugins")
 
 
 def _add_evidence_arguments(parser: Parser) -> None:
@@ -123,12 +175,33 @@ def _add_evidence_arguments(parser: Parser) -> None:
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help="a name or a @group (default: every transport, the controls too)",
+        help="a name or a @group (default: all that is built in, the controls too)",
     )
+    options.add(parser, "--no-plugins")
     parser.add_examples(
         ("", "of every mechanism"),
         ("unix inet", "of two of them"),
         ("@sysv", "of a group"),
+    )
+
+
+def _add_check_arguments(parser: Parser) -> None:
+    parser.add_argument("transports", nargs="+", metavar="TRANSPORT", help="a name or a @group")
+    parser.add_argument(
+        "--rule", dest="rules", action="append", metavar="RULE", help="try this one (repeatable)"
+    )
+    parser.add_argument(
+        "--patience",
+        dest="patience_s",
+        type=units.parse_duration,
+        default=20.0,
+        metavar="TIME",
+        help="when to say that it hangs (default: 20s)",
+    )
+    options.add(parser, "--no-lock", "--no-plugins")
+    parser.add_examples(
+        ("unix", "every rule, on one that is built in"),
+        ("NAME --rule stream", "one rule, on one of your own"),
     )
 
 
@@ -145,8 +218,9 @@ def _add_clean_arguments(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what there is")
 
 
-LIST = Handler(nothing_to_add, _list)
+LIST = Handler(_add_list_arguments, _list)
 EXPLAIN = Handler(_add_explain_arguments, _explain)
+CHECK = Handler(_add_check_arguments, _check)
 EVIDENCE = Handler(_add_evidence_arguments, _evidence)
 SELFTEST = Handler(_add_selftest_arguments, _selftest)
 CLEAN = Handler(_add_clean_arguments, _clean)

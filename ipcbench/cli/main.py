@@ -7,6 +7,7 @@ needs them, so that help and mistakes are answered at once.
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipcbench.cli.commands import COMMANDS, parser
@@ -20,10 +21,14 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
+from ipcbench.transports import plugins
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from ipcbench.run.request import Request
 
+_REHEARSAL_S = 15.0
 _DEBUG = "IPCBENCH_DEBUG"
 
 
@@ -43,12 +48,38 @@ def ask(description: str | None, usual: "Request") -> int:
 
     words = sys.argv[1:]
     script = question_parser(description or usual.question, usual)
-    return _answer(lambda: run_question(script.parse_args(words), words, usual))
+
+    def run() -> int:
+        args = script.parse_args(words)
+        _set_up_plugins(args)
+        return run_question(args, words, usual)
+
+    return _answer(run)
 
 
 def _run(words: Sequence[str]) -> int:
     args = parser(words).parse_args(words)
+    _set_up_plugins(args)
     return COMMANDS[args.command].load().run(args, words)
+
+
+def _set_up_plugins(args: "Namespace") -> None:
+    """Turns plug-ins off, if that is asked for; else has each tried before this process loads it.
+
+    One that hangs or crashes as it is imported would take this process along.
+    """
+    if getattr(args, "no_plugins", False):
+        plugins.switch_off()
+    plugins.rehearse_with(_rehearsed)
+
+
+def _rehearsed(work: Callable[[], object]) -> str | None:
+    import tempfile
+
+    from ipcbench.testing.isolation import isolated
+
+    outcome = isolated(work, Path(tempfile.gettempdir()), _REHEARSAL_S)
+    return None if outcome.kind == "passed" else outcome.sentence
 
 
 def _answer(command: Callable[[], int]) -> int:

@@ -260,6 +260,7 @@ OPTIONS: Mapping[str, Option] = {
         Option("run", ("--against",), "then compare with a named baseline", {"metavar": "NAME"}),
         Option("run", ("--events",), "write what happens as lines of JSON", _FILE),
         Option("run", ("--no-lock",), "measure although another run does, too", _FLAG),
+        Option("run", ("--no-plugins",), "take no transport of another package", _FLAG),
         Option("shown", ("--percentiles",), "also show percentiles of single round trips", _FLAG),
         Option("shown", ("--details",), "also show what a message costs in CPU time", _FLAG),
         Option("shown", ("--overview",), "first show one table of all: a row a transport", _FLAG),
@@ -359,7 +360,7 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
 
 def add_run(parser: "argparse._ActionsContainer") -> None:
     """Adds the options for watching a run."""
-    add(parser, "--quiet", "--events", "--no-lock")
+    add(parser, "--quiet", "--events", "--no-lock", "--no-plugins")
     parser.set_defaults(with_page=False)
 
 

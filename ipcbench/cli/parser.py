@@ -12,7 +12,7 @@ exit codes:
   0    all measured (a case that can't exist here is n/a, not a failure)
   1    internal error
   2    usage: something asked for can't be done as written
-  3    some cases failed or were invalid
+  3    some cases failed or were invalid; a check found something wrong
   4    a --fail-if gate tripped
   5    the precision asked for was not reached
   130  interrupted; what was measured is saved and shown

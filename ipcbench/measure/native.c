@@ -17,6 +17,7 @@
 #include <Python.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -43,19 +44,24 @@
 /* How often a spinning wait looks for signals: about once a millisecond. */
 #define SPINS_BETWEEN_SIGNALS (1u << 14)
 
+/* How often a wait that spins first looks, before it reads the clock: for about a microsecond. */
+#define SPINS_BETWEEN_CLOCKS 16
+
 /* What a step of a loop comes to. */
 enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3, LOST = -4, CUT = -5, UNPAID = -6 };
 
 /* ---- A counter that one end raises and the other end waits to lower. ------------------------ */
 
-typedef enum { NO_COUNTER, SEMOP, POSIX_SEM, EVENTFD, SPIN, FUTEX } counter_kind;
+typedef enum { NO_COUNTER, SEMOP, POSIX_SEM, EVENTFD, SPIN, FUTEX, ADAPTIVE } counter_kind;
 
 typedef struct {
     counter_kind kind;
+    counter_kind sleeps_on;  /* ADAPTIVE: the kernel's object, one of the others but SPIN */
     int id;                  /* SEMOP: the set; EVENTFD: the descriptor */
     sem_t *semaphore;        /* POSIX_SEM */
-    _Atomic uint32_t *word;  /* SPIN, FUTEX: how often it was raised; the next word: who sleeps */
-    uint32_t mine;           /* SPIN: how often this end raised it; or, FUTEX too, lowered it */
+    _Atomic uint32_t *word;  /* how often it was raised; the next word: who sleeps */
+    uint32_t mine;           /* how often this end raised it (not FUTEX), or lowered it */
+    int64_t spin_ns;         /* ADAPTIVE: how long it spins before it sleeps */
 } counter;
 
 /* ---- A side of a link. --------------------------------------------------------------------- */
@@ -99,6 +105,13 @@ static int handle_signals(endpoint *self)
 static int after_failure(endpoint *self)
 {
     return errno == EINTR ? handle_signals(self) : FAILED;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static inline void relax(void)
@@ -266,22 +279,131 @@ static int lower_in_kernel(endpoint *self, counter *counter)
     }
 }
 
+/*
+ * A counter that is ADAPTIVE is a word in memory; the kernel's object only sleeps and wakes. The
+ * waiting end says that it sleeps and then looks at the word once more; the other end writes the
+ * word and then looks whether anybody sleeps. All four are sequentially consistent, so at least one
+ * of them sees what the other did (Dekker). Whoever takes the flag back decides: a wake-up is sent
+ * if, and only if, the raising end took it, and so there is never more than one on its way. One
+ * that a broken wait left behind makes the next wait look once more.
+ */
+
+static inline bool is_raised(const counter *counter)
+{
+    return atomic_load_explicit(counter->word, memory_order_acquire) != counter->mine;
+}
+
+static int wake(endpoint *self, counter *counter)
+{
+    switch (counter->sleeps_on) {
+    case SEMOP:
+        return semaphore_add(self, counter->id, 1);
+    case POSIX_SEM:
+        return posix_semaphore_move(self, counter->semaphore, true);
+    case EVENTFD:
+        return eventfd_move(self, counter->id, true);
+#ifdef __linux__
+    case FUTEX:
+        return futex(counter->word + 1, FUTEX_WAKE, 1) == -1 ? FAILED : DONE;
+#endif
+    default:
+        return DONE;
+    }
+}
+
+/*
+ * Sleeps until a wake-up comes. A futex remembers none, so the sleep is on the flag, not the word:
+ * the raising end may see the flag of one wait, and take back that of the next, on which it sends
+ * the wake-up before the other end is asleep.
+ */
+static int sleep_in_kernel(endpoint *self, counter *counter)
+{
+    switch (counter->sleeps_on) {
+    case SEMOP:
+        return semaphore_add(self, counter->id, -1);
+    case POSIX_SEM:
+        return posix_semaphore_move(self, counter->semaphore, false);
+    case EVENTFD:
+        return eventfd_move(self, counter->id, false);
+#ifdef __linux__
+    case FUTEX:
+        if (futex(counter->word + 1, FUTEX_WAIT, 1) == -1 && errno != EAGAIN)
+            return after_failure(self);
+        return DONE;
+#endif
+    default:
+        return DONE;
+    }
+}
+
+/* Whether it is raised within its time; the clock is read now and then only. */
+static bool spin_for_a_while(const counter *counter)
+{
+    int64_t end_ns = 0;
+    if (counter->spin_ns == 0)
+        return is_raised(counter);
+    for (;;) {
+        for (int spins = 0; spins < SPINS_BETWEEN_CLOCKS; spins++) {
+            if (is_raised(counter))
+                return true;
+            relax();
+        }
+        int64_t now = now_ns();
+        if (end_ns == 0)
+            end_ns = now + counter->spin_ns;
+        else if (now >= end_ns)
+            return false;
+    }
+}
+
+static int spin_then_sleep(endpoint *self, counter *counter)
+{
+    _Atomic uint32_t *sleeps = counter->word + 1;
+    while (!spin_for_a_while(counter)) {
+        /* A signal that came meanwhile won't break the sleep. */
+        int outcome = handle_signals(self);
+        if (outcome != DONE)
+            return outcome;
+        atomic_store(sleeps, 1);
+        if (atomic_load(counter->word) != counter->mine && atomic_exchange(sleeps, 0))
+            break;
+        outcome = sleep_in_kernel(self, counter);
+        if (outcome != DONE) {
+            atomic_store(sleeps, 0);
+            return outcome;
+        }
+    }
+    counter->mine++;
+    return DONE;
+}
+
 /* Spinning comes first: it alone is so fast that finding out what else to do would show. */
 
 static inline int counter_raise(endpoint *self, counter *counter)
 {
-    if (counter->kind != SPIN)
-        return raise_in_kernel(self, counter);
     /* One end alone raises a counter, so it need not even read it. */
-    atomic_store_explicit(counter->word, ++counter->mine, memory_order_release);
-    return DONE;
+    if (counter->kind == SPIN) {
+        atomic_store_explicit(counter->word, ++counter->mine, memory_order_release);
+        return DONE;
+    }
+    if (counter->kind == ADAPTIVE) {
+        atomic_store(counter->word, ++counter->mine);
+        bool wakes = atomic_load(counter->word + 1) && atomic_exchange(counter->word + 1, 0);
+        return wakes ? wake(self, counter) : DONE;
+    }
+    return raise_in_kernel(self, counter);
 }
 
 static inline int counter_lower(endpoint *self, counter *counter)
 {
-    if (counter->kind != SPIN)
+    if (counter->kind == SPIN)
+        return spin_until_raised(self, counter);
+    if (counter->kind != ADAPTIVE)
         return lower_in_kernel(self, counter);
-    return spin_until_raised(self, counter);
+    if (!is_raised(counter))
+        return spin_then_sleep(self, counter);
+    counter->mine++;
+    return DONE;
 }
 
 /* Whether a part of the ring begins here, and so another ended; if so, looks for the next. */
@@ -463,13 +585,6 @@ static int refuse(endpoint *self)
 }
 
 /* ---- The loops. ----------------------------------------------------------------------------- */
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static int ping(endpoint *self, uint64_t messages)
 {
@@ -687,14 +802,68 @@ static const struct {
 #endif
 };
 
-/* A counter from (kind, where), or none at all from None; `raises` says what this end does. */
+static int parse_word(endpoint *self, Py_ssize_t offset, bool raises, counter *into)
+{
+    into->word = (_Atomic uint32_t *)(void *)inside(self, offset, 2 * sizeof(uint32_t));
+    if (into->word == NULL)
+        return -1;
+    into->mine = raises ? atomic_load(into->word) : 0;
+    return 0;
+}
+
+/* Lowers the kernel's object by one without waiting; -1 with EAGAIN if it is at 0. */
+static int lower_at_once(const counter *counter)
+{
+    struct sembuf operation = {.sem_num = 0, .sem_op = -1, .sem_flg = IPC_NOWAIT};
+    struct pollfd readable = {.fd = counter->id, .events = POLLIN};
+    uint64_t one;
+    switch (counter->sleeps_on) {
+    case SEMOP:
+        return semop(counter->id, &operation, 1);
+    case POSIX_SEM:
+        return sem_trywait(counter->semaphore);
+    case EVENTFD:
+        if (poll(&readable, 1, 0) == 1)
+            return read(counter->id, &one, sizeof one) == -1 ? -1 : 0;
+        errno = EAGAIN;
+        return -1;
+    default:
+        errno = EAGAIN;
+        return -1;
+    }
+}
+
+/*
+ * Leaves the count to the word: the kernel's object is made with the count that the loop in Python
+ * goes by, and here sends wake-ups alone. The last operation changes nothing; it leaves this
+ * process's id in the semaphore, as sleeping would, for an end that never has to sleep.
+ */
+static int empty_for_waking(const counter *counter)
+{
+    int lowered;
+    do {
+        lowered = lower_at_once(counter);
+    } while (lowered == 0 || errno == EINTR);
+    struct sembuf nothing = {.sem_num = 0, .sem_op = 0, .sem_flg = IPC_NOWAIT};
+    if (errno == EAGAIN && (counter->sleeps_on != SEMOP || semop(counter->id, &nothing, 1) == 0))
+        return 0;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+}
+
+/*
+ * A counter from (kind, where, word, nanoseconds), or none at all from None. It spins for so long
+ * before it sleeps, unless the word's offset is -1; `raises` says what this end does.
+ */
 static int parse_counter(endpoint *self, PyObject *shape, bool raises, counter *into)
 {
     const char *name;
-    Py_ssize_t where;
+    Py_ssize_t where, word = -1;
+    long long spin_ns = 0;
     if (shape == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(shape, "sn;a counter is (kind, where)", &name, &where))
+    if (!PyArg_ParseTuple(shape, "sn|nL;a counter is (kind, where, word, nanoseconds)", &name,
+                          &where, &word, &spin_ns))
         return -1;
     for (size_t index = 0; index < sizeof COUNTERS / sizeof *COUNTERS; index++)
         if (!strcmp(name, COUNTERS[index].name))
@@ -705,18 +874,23 @@ static int parse_counter(endpoint *self, PyObject *shape, bool raises, counter *
         return -1;
     case SPIN:
     case FUTEX:
-        into->word = (_Atomic uint32_t *)(void *)inside(self, where, 2 * sizeof(uint32_t));
-        if (into->word == NULL)
+        if (parse_word(self, where, raises, into))
             return -1;
-        into->mine = raises ? atomic_load(into->word) : 0;
-        return 0;
+        break;
     case POSIX_SEM:
         into->semaphore = (sem_t *)(uintptr_t)where;
-        return 0;
+        break;
     default:
         into->id = (int)where;
-        return 0;
     }
+    if (word == -1 || into->kind == SPIN)
+        return 0;
+    into->sleeps_on = into->kind;
+    into->kind = ADAPTIVE;
+    into->spin_ns = spin_ns;
+    if (parse_word(self, word, raises, into))
+        return -1;
+    return raises ? 0 : empty_for_waking(into);
 }
 
 /* A way through shared memory, or none at all from None. */

@@ -7,6 +7,7 @@ measured. `drivers` run the messages; `peer` starts the server and notices its e
 import gc
 from array import array
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import NoReturn, Self, TypeVar
 
 from ipcbench.case import Case
@@ -31,7 +32,7 @@ from ipcbench.measure.control import (
     NoAcknowledgement,
     PeerReported,
 )
-from ipcbench.measure.drivers.base import Client, Samples
+from ipcbench.measure.drivers.base import Acknowledged, Client, Samples
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.peer import ForkedPeer, Peer
 from ipcbench.measure.server import serve
@@ -44,6 +45,11 @@ from ipcbench.transports.base import Link, Traffic, Unavailable, Workspace
 from ipcbench.transports.registry import get_transport
 
 _T = TypeVar("_T")
+
+_UNTOLD_S = 0.001
+"""Seconds that no difference is made of, whatever the clocks."""
+_LATE_S = 1.0
+"""Most seconds that the end of a batch may be told late."""
 
 
 def refused(case: Case) -> str | None:
@@ -280,12 +286,15 @@ class Pair:
         return samples_ns
 
     def _timed(self, client: Client, channel: Channel, messages: int) -> float:
-        if self._transport.is_control:
-            return client.batch(messages, NoAcknowledgement())
-        acknowledged = Acknowledgement(channel)
-        channel.send("run", messages=messages)
-        channel.expect_line(READY)
-        return client.batch(messages, acknowledged)
+        acknowledged: Acknowledged = NoAcknowledgement()
+        if not self._transport.is_control:
+            acknowledged = Acknowledgement(channel)
+            channel.send("run", messages=messages)
+            channel.expect_line(READY)
+        began_s = monotonic()
+        elapsed = client.batch(messages, acknowledged)
+        _check_clock(elapsed, monotonic() - began_s)
+        return elapsed
 
     def _verify_batch(self) -> None:
         """Checks that both ends have the batch's last message intact, and the same count."""
@@ -373,3 +382,18 @@ class Pair:
         if how is not None:
             return PeerDied(f"the server {how} in the {self._phase}")
         return LaunchFailed(f"{self._phase}: {explain_with_type(error)}")
+
+
+def _check_clock(elapsed_s: float, around_s: float) -> None:
+    """Checks a batch's time by another clock, read around it. Raises CheckFailed.
+
+    Code of the transport runs in this process, and might change the clock that is read. Between the
+    two pairs of readings are some calls, and in turns the acknowledgement, which may come late.
+    """
+    too_long = elapsed_s > around_s * 1.01 + _UNTOLD_S
+    too_short = around_s > 2 * elapsed_s + _LATE_S or (elapsed_s <= 0 and around_s > _UNTOLD_S)
+    if too_long or too_short:
+        raise CheckFailed(
+            f"the timed loop says {elapsed_s:.6f} s of a batch that took {around_s:.6f} s"
+            " by another clock"
+        )

@@ -133,19 +133,27 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
 
 
 def _describe(case: Case) -> dict[str, int | str]:
+    transport = get_transport(case.transport)
+    package: dict[str, int | str] = {}
+    if transport.origin is not None:
+        package["transport_package"] = str(transport.origin)
     # Only a free-threaded build can do without the lock, and an extension may bring it back there.
     gil: dict[str, int | str] = {}
     if "free-threading" in sys.version:
         gil["python_gil"] = "on" if getattr(sys, "_is_gil_enabled", lambda: True)() else "off"
-    return gil | {
-        "ipcbench_version": __version__,
-        "role": get_transport(case.transport).role,
-        "workload": case.workload,
-        "transport": case.transport,
-        "message_size_bytes": case.message_size_bytes,
-        "loop": case.loop,
-        "placement": case.placement,
-    }
+    return (
+        package
+        | gil
+        | {
+            "ipcbench_version": __version__,
+            "role": transport.role,
+            "workload": case.workload,
+            "transport": case.transport,
+            "message_size_bytes": case.message_size_bytes,
+            "loop": case.loop,
+            "placement": case.placement,
+        }
+    )
 
 
 def _add_arguments(parser: Any) -> None:

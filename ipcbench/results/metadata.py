@@ -54,6 +54,11 @@ CLIENT_KNOBS_KEY = "knobs_client"
 SERVER_KNOBS_KEY = "knobs_server"
 """The same at the server."""
 
+PACKAGE_KEY = "transport_package"
+"""Metadata of the package, with its version, that a transport of another package comes from."""
+PLUGINS_KEY = "plugins"
+"""Metadata of all such packages of a run, with what each is for: `seqpair of outside 1.0`."""
+
 EVIDENCE_KEY = "evidence"
 """Metadata of what the kernel's tables showed, in words."""
 OUTCOME_KEY = "evidence_outcome"
@@ -136,6 +141,7 @@ KEYS = (
     Key("ipcbench_version", "run", "ipcbench", TEXT, 16, is_required=True, cautions=True),
     Key("code_version", "run", "code", TEXT, is_same_to_resume=True),
     Key("versions", "run", "libraries", TEXT, is_same_to_resume=True),
+    Key(PLUGINS_KEY, "run", "plug-ins", TEXT, is_same_to_resume=True),
     Key("perf_version", "run", "pyperf"),
     Key("python", "run", "Python", TEXT, 15, True, cautions=True, is_same_to_resume=True),
     Key("python_compiler", "run", "Python's compiler"),
@@ -208,6 +214,7 @@ KEYS = (
     Key(ASKED_KEY, "launch", None, _SETTINGS, 19),
     Key(CLIENT_KNOBS_KEY, "launch", None, _SETTINGS, 20),
     Key(SERVER_KNOBS_KEY, "launch", None, _SETTINGS, 21),
+    Key(PACKAGE_KEY, "launch", None, TEXT, 22),
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
     Key("runnable_threads", "launch", None),

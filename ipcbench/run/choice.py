@@ -210,14 +210,15 @@ def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
 def _limit(case: Case, cpus: Cpus | None) -> str | None:
     """Reason why the case can't be measured here; None if it can."""
     transport = get_transport(case.transport)
+    traffic = Traffic(case.message_size_bytes, case.workload)
     if transport.spins and (cpus[0] == cpus[1] if cpus else len(allowed_cpus()) == 1):
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
     return (
         drivers.rejects(case)
-        or transport.rejects(Traffic(case.message_size_bytes, case.workload))
-        or too_large(case.message_size_bytes)
+        or transport.rejects(traffic)
+        or too_large(case.message_size_bytes, transport.memory_bytes(traffic))
     )
 
 

@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import psutil
 
+from ipcbench.case import Case
 from ipcbench.results.folder import code_version, noise_floor
 from ipcbench.results.intent import Intent
-from ipcbench.results.metadata import AGAIN_KEY, QUESTION_KEY
+from ipcbench.results.metadata import AGAIN_KEY, PLUGINS_KEY, QUESTION_KEY
 from ipcbench.results.store import Metadata
 from ipcbench.run.about import library_versions
 from ipcbench.system import machine
+from ipcbench.transports.registry import get_transport
 
 _LOOK_S = 0.2
 """Seconds over which the use of the CPUs is sampled before a run."""
@@ -29,6 +31,9 @@ def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
     """Collects the metadata that every launch of a run carries."""
     here = machine.this_machine()
     target: Metadata = {}
+    plugins = _plugins(intent)
+    if plugins:
+        target[PLUGINS_KEY] = plugins
     if intent.target_ratio is not None:
         target["target_ratio"] = intent.target_ratio
     caches: Metadata = {
@@ -55,4 +60,12 @@ def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
             "python": here.python,
             "versions": library_versions(),
         }
+    )
+
+
+def _plugins(intent: Intent) -> str:
+    """The transports of other packages, each with its package; empty if there are none."""
+    transports = (get_transport(Case.parse(case).transport) for case in intent.cases)
+    return ", ".join(
+        dict.fromkeys(f"{one.name} of {one.origin}" for one in transports if one.origin)
     )

@@ -9,7 +9,7 @@ from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results import store
 from ipcbench.results.intent import Intent
-from ipcbench.results.metadata import INHERITED, SAME_TO_RESUME
+from ipcbench.results.metadata import INHERITED, PACKAGE_KEY, PLUGINS_KEY, SAME_TO_RESUME
 from ipcbench.results.store import Results
 from ipcbench.run import interpreters
 from ipcbench.run.facts import CommandLine
@@ -17,6 +17,7 @@ from ipcbench.run.plan import Plan, plan_of, planned
 from ipcbench.run.pythons import labels_of
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import checked_cpus
+from ipcbench.transports.base import Transport
 from ipcbench.transports.registry import get_transport
 
 
@@ -37,7 +38,7 @@ def resumed(
     if asked is not None:
         _check_asked(path, results.intent, asked)
     for case in map(Case.parse, results.intent.cases):
-        reason = get_transport(case.transport).unavailable()
+        reason = _transport_of(case, path, results).unavailable()
         if reason is not None:
             raise UsageError(f"{path} can't be gone on with: {case.transport}: {reason}")
     for placement, cpus in results.intent.cpus.items():
@@ -55,6 +56,20 @@ def resumed(
             {name: recorded[0][name] for name in INHERITED if name in recorded[0]}
         )
     return plan, results
+
+
+def _transport_of(case: Case, path: Path, results: Results) -> Transport:
+    """The transport of a case. Raises UsageError, with the package that it came from."""
+    try:
+        return get_transport(case.transport)
+    except UsageError as error:
+        packages = [
+            str(launch.facts[PACKAGE_KEY])
+            for launch in results.launches()
+            if launch.case.transport == case.transport and PACKAGE_KEY in launch.facts
+        ]
+        of_it = f"{case.transport} was of {packages[0]}; " if packages else ""
+        raise UsageError(f"{path} can't be gone on with: {of_it}{error}") from error
 
 
 def is_complete(plan: Plan, results: Results) -> bool:
@@ -142,6 +157,8 @@ def _check_machines(path: Path, results: Results, plan: Plan) -> None:
 
 
 def _check_machine(path: str, then: Mapping[str, object], now: Mapping[str, object]) -> None:
+    # A run without plug-ins has no fact of them; one with them differs from it all the same.
+    then, now = ({PLUGINS_KEY: "none", **facts} for facts in (then, now))
     for name in SAME_TO_RESUME:
         if name in then and name in now and then[name] != now[name]:
             raise UsageError(

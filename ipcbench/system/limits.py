@@ -7,6 +7,7 @@ fits, a UsageError says so before the first launch.
 import os
 import resource
 from collections.abc import Sequence
+from itertools import accumulate
 
 import psutil
 
@@ -33,24 +34,29 @@ _UNLIMITED = 2**62
 def pairs_at_once(cases: Sequence[Case], most: int) -> int:
     """The number of pairs of these cases that may exist at once, from 1 to `most`."""
     sizes = [case.message_size_bytes for case in cases]
+    shared = max(map(_shared_by_ends, cases), default=0)
     largest = max(sizes, default=1) or 1  # a transport that only signals has messages of 0 bytes
     fitting = (
-        _memory(sizes) // (2 * largest * _BUFFERS_PER_MESSAGE),
+        _memory(sizes) // (2 * largest * _BUFFERS_PER_MESSAGE + shared),
         _pairs_of_files(),
         _pairs_of_processes(),
-        _shared_memory() // (_most_shared(cases) or 1),
+        _pairs_in_shared_memory(cases),
     )
     return max(1, min(most, *fitting))
 
 
-def too_large(size_bytes: int) -> str | None:
-    """Reason why messages of this size don't fit into memory; None if one pair's do."""
-    needed, available = size_bytes * _BUFFERS_PER_MESSAGE, _available()
+def too_large(size_bytes: int, shared_bytes: int = 0) -> str | None:
+    """Reason why messages of this size don't fit into memory; None if one pair's do.
+
+    `shared_bytes`: of the memory that a pair shares, like a ring of slots.
+    """
+    needed, available = size_bytes * _BUFFERS_PER_MESSAGE + shared_bytes, _available()
     if needed <= available:
         return None
+    ring = "" if shared_bytes < size_bytes * _BUFFERS_PER_MESSAGE else " or fewer slots"
     return (
         f"messages of {format_size(size_bytes)} need {display_size(needed)} of memory"
-        f" and {display_size(available)} is free; choose a smaller size"
+        f" and {display_size(available)} is free; choose a smaller size{ring}"
     )
 
 
@@ -121,17 +127,23 @@ def _shared_memory() -> int:
     return stat.f_bavail * stat.f_frsize or _UNLIMITED  # if it is full, what needs it is n/a
 
 
-def _most_shared(cases: Sequence[Case]) -> int:
-    """Bytes of /dev/shm of the pair that takes the most; 0 if none takes any."""
-    return max(
-        (
-            get_transport(case.transport).dev_shm_bytes(
-                Traffic(case.message_size_bytes, case.workload)
-            )
-            for case in cases
-        ),
-        default=0,
-    )
+def _pairs_in_shared_memory(cases: Sequence[Case]) -> int:
+    """Number of pairs, whichever of the cases they are of, that /dev/shm has room for."""
+    needs = sorted(map(_in_dev_shm, cases), reverse=True)
+    sums, room = list(accumulate(needs)), _shared_memory()
+    return sum(needed <= room for needed in sums) if sums and sums[-1] > room else _UNLIMITED
+
+
+def _in_dev_shm(case: Case) -> int:
+    """Bytes of /dev/shm that the case's pair takes."""
+    traffic = Traffic(case.message_size_bytes, case.workload)
+    return get_transport(case.transport).dev_shm_bytes(traffic)
+
+
+def _shared_by_ends(case: Case) -> int:
+    """Bytes of memory that the ends of the case's pair share."""
+    traffic = Traffic(case.message_size_bytes, case.workload)
+    return get_transport(case.transport).memory_bytes(traffic)
 
 
 def _limit(kind: int) -> int:

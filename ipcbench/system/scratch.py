@@ -156,8 +156,9 @@ def sweep(directory: Path, known: Removers | None = None) -> None:
     """
     if not _is_ours(directory):
         return
-    known = removers() if known is None else known
-    for kind, key in _noted_below(directory):
+    noted = _noted_below(directory)
+    known = removers(kind for kind, _ in noted) if known is None else known
+    for kind, key in noted:
         if kind in known:
             known[kind](key)
     shutil.rmtree(directory, ignore_errors=True)

@@ -1,6 +1,8 @@
 """The contract that every transport keeps; imports only the vocabulary.
 
-The rules, each held by a test in tests/contract/:
+Other packages may build on this module and on `shapes`: what changes here is in the CHANGELOG.
+
+The rules, each tried on every transport by `ipcbench.testing`:
 
 - A message is exactly `message_size_bytes` long. `send` takes all of `outgoing`, `receive`
   fills all of `incoming`, whatever number of system calls that takes.
@@ -278,6 +280,16 @@ class Link(ABC):
         """Removes the link's objects; called by its maker once both ends are done."""
 
 
+class Origin(NamedTuple):
+    """The package that a transport comes from, if it isn't this one."""
+
+    package: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
+
+
 class Transport(ABC):
     """One way to move a message between two processes, with its knobs as they are set.
 
@@ -323,6 +335,8 @@ class Transport(ABC):
     """
     traps: tuple[Trap, ...] = ()
     """Traps that it has with its knobs as they are set. See docs/traps.md."""
+    origin: Origin | None = None
+    """The package that it comes from; set as a plug-in is loaded, None for what is built in."""
     spins: bool = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
 
@@ -343,7 +357,10 @@ class Transport(ABC):
         """Sets what depends on its knobs: `mediums`, `traps`, `spins`; called once they are set."""
 
     def clash(self, settings: Mapping[str, str]) -> str | None:
-        """The reason why these knobs can't be set together; None if they can."""
+        """The reason why these knobs can't be set together; None if they can.
+
+        It is asked of all that are written, those at their default too, as they are written.
+        """
         return None
 
     def setting(self, knob: str) -> str | None:
@@ -415,6 +432,10 @@ class Transport(ABC):
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         """Bytes of /dev/shm that a pair takes."""
+        return 0
+
+    def memory_bytes(self, traffic: Traffic) -> int:
+        """Bytes of memory that a link shares between its ends, beside the buffers of each."""
         return 0
 
     def system_limits(self) -> Mapping[str, str]:

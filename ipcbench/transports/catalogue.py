@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.transports.base import Transport, Trap
-from ipcbench.transports.registry import get_transport, spelled_out, transports
+from ipcbench.transports.registry import (
+    get_transport,
+    groups,
+    plugged_in,
+    spelled_out,
+    transports,
+)
 
 _COLUMNS = 80
 
@@ -38,15 +44,40 @@ def listed(no_native_loop: str | None) -> Iterator[str]:
         yield title if group == _CONTROLS else f"{title} (@{group})"
         for transport in transports():
             if transport.groups[0] == group:
-                reason = transport.unavailable()
-                yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
-                if reason:
-                    yield from _wrapped(f"can't run here: {reason}", indent=28)
+                yield from _entry(transport)
+    yield from _of_other_packages()
     yield ""
     if no_native_loop:
         yield from _wrapped(f"native loop: no: {no_native_loop}", indent=0)
     else:
         yield "native loop: yes, the timed loops in C"
+
+
+def _entry(transport: Transport) -> Iterator[str]:
+    reason = transport.unavailable()
+    yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
+    if reason:
+        yield from _wrapped(f"can't run here: {reason}", indent=28)
+
+
+def _of_other_packages() -> Iterator[str]:
+    """The plug-ins, under groups of their own; and those that can't be used, with the reason."""
+    usable, wrong = plugged_in()
+    ours = groups()
+    titled: dict[str, list[Transport]] = {}
+    for transport in usable.values():
+        group = transport.groups[0]
+        title = "Others" if group in ours else f"{group.capitalize()} (@{group})"
+        titled.setdefault(f"{title}, of other packages", []).append(transport)
+    for title in sorted(titled):
+        yield title
+        for transport in titled[title]:
+            yield from _entry(transport)
+            yield from _wrapped(f"of {transport.origin}", indent=28)
+    if wrong:
+        yield "Not to be used"
+        for reason in wrong.values():
+            yield from _wrapped(reason, indent=2)
 
 
 def _titles() -> dict[str, str]:
@@ -93,6 +124,7 @@ def explained(
         "loops": ", ".join(loop for loop in LOOPS if refused[loop] is None),
         "groups": ", ".join(f"@{group}" for group in transport.groups),
         "source": transport.source,
+        "package": str(transport.origin or "ipcbench itself"),
         "claim": ", ".join(transport.mediums) or "nothing joins the two ends",
         "here": f"can't run: {reason}" if reason else "can run",
     }

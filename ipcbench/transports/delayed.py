@@ -40,7 +40,7 @@ class DelayedLink(Link):
         others = endpoint.effective
         endpoint.effective = lambda: {
             **others(),
-            DELAY.name: format_duration(self._delay_ns * 1e-9),
+            DELAY.name: format_duration(self._delay_ns / 1e9),
         }
         return endpoint
 
@@ -55,7 +55,7 @@ class Delayed(Transport):
     """A transport with a delay at its server; not listed, made by `get_transport`."""
 
     name = "delayed"
-    summary = "another transport whose server busy-waits a known time"
+    summary = "another transport, whose server waits a known time"
     waits = "as the other one"
     source = "docs/methodology.md"
     groups = ("selftest",)
@@ -64,9 +64,13 @@ class Delayed(Transport):
         self._transport = transport
         self._delay_ns = delay_ns
         self.mediums = transport.mediums
-        self.leftovers = transport.leftovers
+        self.leftovers, self.origin = transport.leftovers, transport.origin
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
+        self.spins = transport.spins
+
+    def unavailable(self) -> str | None:
+        return self._transport.unavailable()
 
     @property
     def all_knobs(self) -> tuple[Knob, ...]:
@@ -76,7 +80,14 @@ class Delayed(Transport):
         return self._transport.rejects(traffic) or super().rejects(traffic)
 
     def rejects_driver(self, driver: Loop) -> str | None:
-        return no_native_loop(driver, "a known delay is waited for in Python only")
+        reason = no_native_loop(driver, "a known delay is waited for in Python only")
+        return reason or self._transport.rejects_driver(driver)
+
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        return self._transport.dev_shm_bytes(traffic)
+
+    def memory_bytes(self, traffic: Traffic) -> int:
+        return self._transport.memory_bytes(traffic)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         link = self._transport.link(traffic, workspace)

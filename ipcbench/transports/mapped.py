@@ -19,10 +19,11 @@ from ipcbench.transports.parts.counters import (
     order_limit,
 )
 from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, dev_shm_room
-from ipcbench.transports.parts.slots import SharedMapping, SignalLink, SlotsLink, memory_size
+from ipcbench.transports.parts.shared import InSharedMemory
+from ipcbench.transports.parts.slots import Counters, Memory, SharedMapping, SignalLink
 
 
-class PosixShm(InDevShm):
+class PosixShm(InSharedMemory, InDevShm):
     """POSIX shared memory with POSIX semaphores."""
 
     name = "posix-shm"
@@ -31,8 +32,8 @@ class PosixShm(InDevShm):
     copies = "twice: into a slot of the segment and out of it"
     source = "shm_overview(7), sem_overview(7)"
     groups = ("posix",)
-    mediums = ("posix-shm", "posix-sem")
-    overlaps = True
+    memory = "posix-shm"
+    sleeps_on = "posix-sem"
     leftovers = SEMAPHORES
 
     def unavailable(self) -> str | None:
@@ -41,18 +42,21 @@ class PosixShm(InDevShm):
         return super().unavailable()
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
-        return dev_shm_bytes(memory_size(traffic), SEMAPHORES_PER_LINK)
+        semaphores = 0 if self.spins else SEMAPHORES_PER_LINK
+        return dev_shm_bytes(self.memory_bytes(traffic), semaphores)
 
     def system_limits(self) -> Mapping[str, str]:
         return {str(DEV_SHM): f"{dev_shm_room():,} bytes free"}
 
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+    def make_memory(self, size_bytes: int, workspace: Workspace) -> Memory:
         descriptor = os.open(DEV_SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        memory = SharedMapping(descriptor, memory_size(traffic))
-        return SlotsLink(traffic, memory, PosixSemaphores(workspace))
+        return SharedMapping(descriptor, size_bytes)
+
+    def sleeping(self, workspace: Workspace) -> Counters:
+        return PosixSemaphores(workspace)
 
 
-class MmapFile(InDevShm):
+class MmapFile(InSharedMemory, InDevShm):
     """A mapped file with POSIX semaphores."""
 
     name = "mmap-file"
@@ -61,22 +65,28 @@ class MmapFile(InDevShm):
     copies = "twice: into a slot of the file's pages and out of it"
     source = "mmap(2), sem_overview(7)"
     groups = ("posix",)
-    mediums = ("mapped-file", "posix-sem")
-    overlaps = True
+    memory = "mapped-file"
+    sleeps_on = "posix-sem"
     leftovers = SEMAPHORES
 
-    def dev_shm_bytes(self, traffic: Traffic) -> int:
-        return dev_shm_bytes(0, SEMAPHORES_PER_LINK)
+    def unavailable(self) -> str | None:
+        return None if self.spins else super().unavailable()
 
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+    def dev_shm_bytes(self, traffic: Traffic) -> int:
+        return dev_shm_bytes(0, 0 if self.spins else SEMAPHORES_PER_LINK)
+
+    def make_memory(self, size_bytes: int, workspace: Workspace) -> Memory:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         path = workspace.directory / "mapped"
-        memory = SharedMapping(os.open(path, flags, 0o600), memory_size(traffic))
+        memory = SharedMapping(os.open(path, flags, 0o600), size_bytes)
         os.unlink(path)
-        return SlotsLink(traffic, memory, PosixSemaphores(workspace))
+        return memory
+
+    def sleeping(self, workspace: Workspace) -> Counters:
+        return PosixSemaphores(workspace)
 
 
-class MemfdEventfd(Transport):
+class MemfdEventfd(InSharedMemory):
     """A memfd with eventfds."""
 
     name = "memfd-eventfd"
@@ -85,20 +95,22 @@ class MemfdEventfd(Transport):
     copies = "twice: into a slot of the memfd and out of it"
     source = "memfd_create(2), eventfd(2)"
     groups = ("linux",)
-    mediums = ("memfd", "eventfd")
-    overlaps = True
+    memory = "memfd"
+    sleeps_on = "eventfd"
 
     def unavailable(self) -> str | None:
         return None if hasattr(os, "memfd_create") else "this system has no memfd_create"
 
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+    def make_memory(self, size_bytes: int, workspace: Workspace) -> Memory:
         descriptor = os.memfd_create("ipcbench")
         os.fchmod(descriptor, 0o600)  # it has no path but those in /proc
-        memory = SharedMapping(descriptor, memory_size(traffic))
-        return SlotsLink(traffic, memory, Eventfds())
+        return SharedMapping(descriptor, size_bytes)
+
+    def sleeping(self, workspace: Workspace) -> Counters:
+        return Eventfds()
 
 
-class ShmFutex(Transport):
+class ShmFutex(InSharedMemory):
     """A shared mapping with futexes."""
 
     name = "shm-futex"
@@ -107,18 +119,20 @@ class ShmFutex(Transport):
     copies = "twice: into a slot of the mapping and out of it"
     source = "mmap(2), futex(2)"
     groups = ("linux",)
-    mediums = ("anonymous-memory", "futex")
-    overlaps = True
+    memory = "anonymous-memory"
+    sleeps_on = "futex"
 
     def unavailable(self) -> str | None:
-        return futex_unavailable()
+        return None if self.spins else futex_unavailable()
 
     def rejects_driver(self, driver: Loop) -> str | None:
-        return order_limit(driver)
+        return order_limit(driver) or super().rejects_driver(driver)
 
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        memory = SharedMapping(-1, memory_size(traffic))
-        return SlotsLink(traffic, memory, FutexWords())
+    def make_memory(self, size_bytes: int, workspace: Workspace) -> Memory:
+        return SharedMapping(-1, size_bytes)
+
+    def sleeping(self, workspace: Workspace) -> Counters:
+        return FutexWords()
 
 
 class Eventfd(Transport):

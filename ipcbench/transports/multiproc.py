@@ -38,7 +38,8 @@ from ipcbench.transports.parts.counters import (
 from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, remove_from_dev_shm
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions, TcpOptions, tcp_knobs
-from ipcbench.transports.parts.slots import Memory, SlotsLink, memory_size, reserve
+from ipcbench.transports.parts.shared import InSharedMemory
+from ipcbench.transports.parts.slots import Counters, Memory, reserve
 from ipcbench.transports.parts.sockets import (
     SocketPath,
     ip_unavailable,
@@ -294,23 +295,26 @@ class MpSimpleQueue(_WithSemaphores):
         return PickleQueueLink(traffic, make, self.setting("protocol"))
 
 
-class MpSharedMemory(_WithSemaphores):
+class MpSharedMemory(InSharedMemory, _WithSemaphores):
     """multiprocessing.shared_memory."""
 
     name = "mp-shared-memory"
     summary = "multiprocessing.shared_memory; sleeps on a semaphore"
     waits = "sleeps on a semaphore of multiprocessing's"
     copies = "twice: into a slot of the segment and out of it"
-    mediums = ("posix-shm", "posix-sem")
+    memory = "posix-shm"
+    sleeps_on = "posix-sem"
     leftovers = MappingProxyType({SEGMENT_KIND: remove_segment, **SEMAPHORES})
     semaphores = SEMAPHORES_PER_LINK
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
-        return dev_shm_bytes(memory_size(traffic), self.semaphores)
+        return dev_shm_bytes(self.memory_bytes(traffic), 0 if self.spins else self.semaphores)
 
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        memory = NamedMemory(memory_size(traffic), workspace)
-        return SlotsLink(traffic, memory, PosixSemaphores(workspace))
+    def make_memory(self, size_bytes: int, workspace: Workspace) -> Memory:
+        return NamedMemory(size_bytes, workspace)
+
+    def sleeping(self, workspace: Workspace) -> Counters:
+        return PosixSemaphores(workspace)
 
 
 def _reserve(name: str, size_bytes: int) -> None:

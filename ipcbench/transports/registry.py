@@ -2,16 +2,21 @@
 
 Importing this module imports no mechanism: a transport's module is imported when the transport is
 first asked for, so that a worker loads the one that it measures.
+
+What is listed here is built in. A name that isn't may be a plug-in's (`plugins`), which comes after
+all that is built in, by name. Neither groups of ipcbench nor `all` have plug-ins.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
 
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.terms import Term, settled
+from ipcbench.transports import plugins
 from ipcbench.transports.base import CORE, DELAY, Transport
 from ipcbench.units import parse_span
 
@@ -78,12 +83,12 @@ ALL = "all"
 
 
 def names() -> tuple[str, ...]:
-    """The names of all transports, in the order of every list; imports none of them."""
+    """The names of what is built in, in the order of every list; imports none of them."""
     return tuple(TRANSPORTS)
 
 
 def transports() -> tuple[Transport, ...]:
-    """All transports, in the order of every list; imports every mechanism."""
+    """All that is built in, in the order of every list; imports every mechanism."""
     return tuple(map(_loaded, TRANSPORTS))
 
 
@@ -94,6 +99,34 @@ def groups() -> dict[str, list[str]]:
         if not transport.is_control:
             for group in (*transport.groups, ALL):
                 found.setdefault(group, []).append(transport.name)
+    return found
+
+
+def plugged_in() -> tuple[dict[str, Transport], dict[str, str]]:
+    """The plug-ins that can be used, by name; and what is wrong with each of the others.
+
+    Imports all of them.
+    """
+    usable: dict[str, Transport] = {}
+    wrong: dict[str, str] = {}
+    for name, plugin in plugins.found().items():
+        if name in TRANSPORTS:
+            wrong[name] = f"transport {name!r} of {plugin.packages} is passed over: one of that"
+            wrong[name] += " name is built in, and is the one that is measured"
+            continue
+        try:
+            usable[name] = _loaded(name)
+        except UsageError as error:
+            wrong[name] = str(error)
+    return usable, wrong
+
+
+def _groups_of_plugins() -> dict[str, list[str]]:
+    """The names of the plug-ins in each of their groups."""
+    found: dict[str, list[str]] = {}
+    for name, transport in plugged_in()[0].items():
+        for group in transport.groups:
+            found.setdefault(group, []).append(name)
     return found
 
 
@@ -111,6 +144,8 @@ def chosen(asked: Sequence[str], more: Sequence[str] = ()) -> list[str]:
     for text in asked:
         if text.startswith("@"):
             if text[1:] not in known:
+                known = _groups_of_plugins() | known
+            if text[1:] not in known:
                 raise unknown_name("group", text, (f"@{group}" for group in known))
             grouped |= set(known[text[1:]])
             continue
@@ -120,7 +155,12 @@ def chosen(asked: Sequence[str], more: Sequence[str] = ()) -> list[str]:
         written[term] = text
     places = {name: place for place, name in enumerate(names())}
     wanted = dict.fromkeys([*grouped, *written, *more])
-    return sorted(wanted, key=lambda term: places[Term.parse(term).name])
+
+    def place(term: str) -> tuple[int, str]:
+        name = Term.parse(term).name
+        return (places[name], "") if name in places else (len(places), name)
+
+    return sorted(wanted, key=place)
 
 
 def canonical(text: str) -> str:
@@ -137,7 +177,7 @@ def canonical(text: str) -> str:
     base = _loaded(term.name)
     _check_knobs(term, base)
     settled_term = settled(term, base.all_knobs)
-    clash = base.clash(dict(settled_term.settings))
+    clash = base.clash(dict(term.settings))
     if clash is not None:
         raise UsageError(f"{text!r}: {clash}")
     found = str(settled_term)
@@ -159,15 +199,37 @@ def get_transport(text: str) -> Transport:
     return _loaded(name)
 
 
-def removers() -> Mapping[str, Callable[[int], None]]:
+def removers(kinds: Iterable[str] = ()) -> Mapping[str, Callable[[int], None]]:
     """How to remove what any transport may leave behind, by the kind in a ledger.
 
-    Imports every mechanism, so that whoever asks before a fork needs no import after it.
+    Of plug-ins, those that are loaded; all, if nothing else knows one of these kinds. Imports every
+    mechanism that is built in, so that whoever asks before a fork needs no import after it.
     """
     found: dict[str, Callable[[int], None]] = {}
-    for transport in transports():
+    for transport in (*LOADED.values(), *transports()):
         found |= transport.leftovers
+    if not found.keys() >= set(kinds):
+        for transport in plugged_in()[0].values():
+            found = dict(transport.leftovers) | found
     return found
+
+
+@contextmanager
+def standing_in(transport: Transport) -> Iterator[None]:
+    """Lets a transport be found by its name in the block, listed or not; for the contract's test.
+
+    A name that is another transport's stays that one's.
+    """
+    name = transport.name
+    if name in TRANSPORTS or name in LOADED:
+        yield
+        return
+    LOADED[name] = transport
+    try:
+        yield
+    finally:
+        for term in [term for term in LOADED if Term.parse(term).name == name]:
+            del LOADED[term]
 
 
 def usual() -> list[str]:
@@ -180,18 +242,23 @@ def _spelled_out(term: Term) -> Term:
     match = _SELFTEST_NAME.fullmatch(term.name)
     name: str = term.name
     more: tuple[tuple[str, str], ...] = ()
-    if match is not None and match["name"] in TRANSPORTS:
+    if match is not None and match["name"] != name and _is_known(match["name"]):
         name = match["name"]
         more = tuple((knob, match[knob]) for knob in ("delay", "dummy") if match[knob])
+    if not _is_known(name):
+        raise unknown_name("transport", name, (*names(), *plugins.found()))
     made = TRANSPORTS.get(name)
-    if made is None:
-        raise unknown_name("transport", name, names())
     if isinstance(made, Spelling):
         base = Term.parse(made.term)
         name, more = base.name, (*base.settings, *more)
     # What is written behind a spelling is said last, and counts.
     settings = dict((*more, *term.settings))
     return Term(name, tuple(settings.items()))
+
+
+def _is_known(name: str) -> bool:
+    """Whether a transport has this name; looks plug-ins up only if none that is built in has."""
+    return name in TRANSPORTS or name in LOADED or name in plugins.found()
 
 
 def _named_twice(before: str, again: str) -> str:
@@ -232,6 +299,8 @@ def _made(name: str) -> Transport:
         transport.settle()
         return transport
     term = Term.parse(name if made is None else made.term)
+    if made is None and not term.settings:
+        return plugins.load(plugins.found()[name])
     base, settings = _loaded(term.name), dict(term.settings)
     delay = settings.pop(DELAY.name, None)
     transport = base.configured(settings)

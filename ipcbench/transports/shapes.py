@@ -44,10 +44,15 @@ class CounterShape(NamedTuple):
     `where` is a semaphore set (semop), the address of a sem_t (posix-sem), a descriptor (eventfd),
     or the offset in the shared memory of a 32-bit word that counts the increments (spin, futex; the
     next word is the futex's own).
+
+    With `word`, the offset of such a word, the waiting end polls the word for `spin_ns` before it
+    sleeps on the kernel's object, and the other end wakes it only if it sleeps. -1: it only sleeps.
     """
 
     kind: Literal["semop", "posix-sem", "eventfd", "spin", "futex"]
     where: int
+    word: int = -1
+    spin_ns: int = 0
 
 
 class DirectionShape(NamedTuple):

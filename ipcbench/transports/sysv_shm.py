@@ -10,12 +10,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from ipcbench.case import Loop
-from ipcbench.terms import Knob, words
 from ipcbench.transports.base import (
     CORE,
     Link,
-    Medium,
     Traffic,
     Transport,
     Workspace,
@@ -23,14 +20,12 @@ from ipcbench.transports.base import (
     known,
 )
 from ipcbench.transports.parts import sysv
-from ipcbench.transports.parts.counters import SpinWords, order_limit
+from ipcbench.transports.parts.shared import InSharedMemory
 from ipcbench.transports.parts.slots import (
     Counter,
     Counters,
     Memory,
     SignalLink,
-    SlotsLink,
-    memory_size,
 )
 from ipcbench.transports.shapes import CounterShape
 
@@ -93,7 +88,7 @@ def remove_semaphore(key: int) -> None:
 _SEMAPHORES = MappingProxyType({SEMAPHORE_KIND: remove_semaphore})
 
 
-class SysvShm(Transport):
+class SysvShm(InSharedMemory):
     """System V shared memory with semaphores."""
 
     name = "sysv-shm"
@@ -102,19 +97,9 @@ class SysvShm(Transport):
     copies = "twice: into a slot of the segment and out of it"
     source = "shmget(2), semop(2)"
     groups: tuple[str, ...] = ("sysv", CORE)
-    mediums: tuple[Medium, ...] = ("sysv-shm", "sysv-sem")
-    overlaps = True
+    memory = "sysv-shm"
+    sleeps_on = "sysv-sem"
     leftovers = _SEMAPHORES
-    knobs = (Knob("wait", words("sleep", "spin"), "sleep", "how an end waits for the other"),)
-
-    def settle(self) -> None:
-        if self.setting("wait") == "spin":
-            self.waits = "spins: its CPU does nothing else"
-            self.mediums = ("sysv-shm",)
-            self.spins = True
-
-    def rejects_driver(self, driver: Loop) -> str | None:
-        return order_limit(driver) if self.spins else super().rejects_driver(driver)
 
     def unavailable(self) -> str | None:
         return sysv.unavailable()
@@ -130,7 +115,7 @@ class SysvShm(Transport):
 
     def rejects(self, traffic: Traffic) -> str | None:
         most = kernel_setting("kernel.shmmax")
-        needed = memory_size(traffic)
+        needed = self.memory_bytes(traffic)
         if most is None or needed <= most:
             return super().rejects(traffic)  # where it isn't told, the launch itself will tell
         return (
@@ -138,12 +123,11 @@ class SysvShm(Transport):
             f" raise it with sysctl kernel.shmmax={needed}"
         )
 
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        segment = SysvSegment(memory_size(traffic))
-        return SlotsLink(traffic, segment, self._counters(workspace))
+    def make_memory(self, size_bytes: int, workspace: Workspace) -> Memory:
+        return SysvSegment(size_bytes)
 
-    def _counters(self, workspace: Workspace) -> Counters:
-        return SpinWords() if self.spins else SysvSemaphores(workspace)
+    def sleeping(self, workspace: Workspace) -> Counters:
+        return SysvSemaphores(workspace)
 
 
 class SysvSem(Transport):

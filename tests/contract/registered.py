@@ -1,5 +1,5 @@
-"""A pytest plugin that registers the newcomer before the contract tests are collected."""
+"""A pytest plugin that lists the package of tests/data/outside before the tests are collected."""
 
 from ipcbench.transports.registry import TRANSPORTS
 
-TRANSPORTS["seqpair"] = ("tests.contract.newcomer", "Seqpair")
+TRANSPORTS["seqpair"] = ("seqpair", "Seqpair")

@@ -8,10 +8,10 @@ import pytest
 
 from ipcbench.case import LOOPS, Loop
 from ipcbench.measure.drivers import native
+from ipcbench.testing.subject import driven_by
 from ipcbench.transports.base import Traffic, Transport, Workspace
 from ipcbench.transports.dgram import DatagramLink, half_window
 from ipcbench.transports.registry import transports
-from tests.contract.ends import driven_by
 
 NUMBERING = [transport for transport in transports() if transport.numbers_messages]
 

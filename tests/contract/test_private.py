@@ -11,18 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.case import Case
 from ipcbench.errors import ResultsError, UsageError
-from ipcbench.measure.pair import Pair
 from ipcbench.results.files import write_atomically
 from ipcbench.system.scratch import scratch, sweep
+from ipcbench.testing.kernel import files_below, is_private, made_by_a_pair
+from ipcbench.testing.subject import NotTried, Subject
 from ipcbench.transports import multiproc
-from ipcbench.transports.base import DEV_SHM, Transport, Workspace, momentary_name
-from ipcbench.transports.registry import transports
+from ipcbench.transports.base import DEV_SHM, Workspace, momentary_name
+from ipcbench.transports.registry import get_transport
 from tests.command import ROOT, environment
-
-_DEV_MQUEUE = Path("/dev/mqueue")
-_SYSV_KINDS = ("shm", "sem", "msg")
 
 
 @pytest.fixture
@@ -31,78 +28,6 @@ def generous() -> Iterator[None]:
     before = os.umask(0)
     yield
     os.umask(before)
-
-
-def _files(folder: Path) -> dict[str, os.stat_result]:
-    """All that has a name in this folder or below, and the folder."""
-    if not folder.is_dir():
-        return {}
-    return {str(path): path.lstat() for path in (folder, *folder.rglob("*"))}
-
-
-def _has_a_name(target: str) -> bool:
-    """Whether this is a path of something a pair may have made: memory without a file is not.
-
-    A System V segment is mapped as /SYSV and its key, with a mode that nobody can use; the one that
-    counts is in the table of segments.
-    """
-    nameless = ("/dev/null", "/dev/zero", "/proc/", "/SYSV")
-    return target.startswith("/") and not target.startswith(nameless)
-
-
-def _mapped() -> dict[str, os.stat_result]:
-    """The files that this process has mapped shared; also those whose name is gone already."""
-    found = {}
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        place, permissions, *_, name = line.split(maxsplit=5)
-        if permissions.endswith("s") and _has_a_name(name):
-            found[f"mapped {name}"] = Path(f"/proc/self/map_files/{place}").stat()
-    return found
-
-
-def _opened() -> dict[str, os.stat_result]:
-    """The files, named pipes and POSIX queues that this process holds open."""
-    found = {}
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            name, about = str(link.readlink()), link.stat()
-        except OSError:
-            continue  # the descriptor that lists the folder
-        if _has_a_name(name):
-            found[f"open {name}"] = about
-    return found
-
-
-def _sysv() -> dict[str, tuple[int, int]]:
-    """Modes and owners of the System V objects, by kind and id."""
-    found = {}
-    for kind in _SYSV_KINDS:
-        table = Path("/proc/sysvipc") / kind
-        rows = [row.split() for row in table.read_text().splitlines()] if table.exists() else []
-        for row in rows[1:]:
-            columns = dict(zip(rows[0], row, strict=True))
-            owner = int(columns["uid"])
-            found[f"{kind} {row[1]}"] = int(columns["perms"], 8) & 0o777, owner
-    return found
-
-
-def _named(directory: Path) -> dict[str, tuple[int, int]]:
-    """Modes and owners of everything that a pair in this directory may have made."""
-    shared = {
-        name: about
-        for folder in (DEV_SHM, _DEV_MQUEUE)
-        for name, about in _files(folder).items()
-        if name != str(folder)
-    }
-    every = _files(directory) | shared | _opened() | _mapped()
-    return {
-        name: (stat.S_IMODE(about.st_mode), about.st_uid) for name, about in every.items()
-    } | _sysv()
-
-
-def _is_private(about: tuple[int, int]) -> bool:
-    mode, owner = about
-    return owner == os.getuid() and mode in {0o600, 0o700}
 
 
 MADE = {
@@ -118,36 +43,27 @@ MADE = {
     "mmap-file": "mapped .*/mapped",
     "mp-shared-memory": "mapped /dev/shm/.*",
 }
-"""What must be seen of some, so that this test can't look past everything."""
+"""What must be seen of some, so that the contract's rule can't look past everything."""
 
 
-@pytest.mark.usefixtures("generous")
-@pytest.mark.parametrize("transport", transports(), ids=lambda transport: transport.name)
-def test_all_that_has_a_name_is_the_owners_alone(transport: Transport, tmp_path: Path) -> None:
-    if reason := transport.unavailable():
-        pytest.skip(reason)
-    directory = tmp_path / "d"  # short: a socket's path has 108 bytes
-    directory.mkdir(mode=0o700)
-    size = 64 if transport.carries_payload else 0
-    workload = transport.workloads[0]
+@pytest.mark.parametrize("name", MADE)
+def test_the_rule_that_all_is_the_owners_alone_looks_past_nothing(
+    name: str, tmp_path: Path
+) -> None:
     try:
-        before = _named(directory)
-    except PermissionError:
-        pytest.skip("only root may look at the files behind mappings")
-    with Pair(Case(workload, transport.name, size, "python", "free"), None, Workspace(directory)):
-        made = {name: about for name, about in _named(directory).items() if name not in before}
-    assert {name: about for name, about in made.items() if not _is_private(about)} == {}
-    if transport.name in MADE:
-        assert any(re.search(MADE[transport.name], name) for name in made), made
+        made = made_by_a_pair(Subject(get_transport(name), tmp_path))
+    except NotTried as reason:
+        pytest.skip(str(reason))
+    assert any(re.search(MADE[name], one) for one in made), made
 
 
 @pytest.mark.usefixtures("generous")
 def test_scratch_directories_are_the_owners_alone() -> None:
     with scratch() as private, private.launch():
-        found = _files(private.directory)
+        found = files_below(private.directory)
         modes = {name: (stat.S_IMODE(a.st_mode), a.st_uid) for name, a in found.items()}
         assert len(modes) == 3  # itself, the file that names its owner, and the launch's
-        assert all(map(_is_private, modes.values())), modes
+        assert all(map(is_private, modes.values())), modes
 
 
 def test_a_scratch_directory_is_never_one_that_was_there(tmp_path: Path) -> None:

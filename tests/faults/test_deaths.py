@@ -45,7 +45,7 @@ def _mechanisms(usual: tuple[str, ...]) -> list[str]:
     ]
 
 
-MECHANISMS = _mechanisms(_ONE_OF_EACH_KIND)
+MECHANISMS = [*_mechanisms(_ONE_OF_EACH_KIND), "sysv-shm:wait=adaptive"]
 LEAVING_MOST = _mechanisms(_LEAVING_MOST)
 SLOW = ("--rounds=3", "--values=1", "--warmups=0", "--min-time=60s", "--timeout=100s")
 """One batch that lasts far longer than the test: whatever is killed is killed inside it."""

@@ -1,16 +1,24 @@
 """What a shell is offered at TAB."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from ipcbench.transports.parts.options import congestion_controls
 from tests.command import ipcbench
+from tests.plugged import on_path, package
 
 pytest.importorskip("argcomplete")
 
 
-def _offered(line: str, tmp_path: Path, wordbreaks: str = "") -> list[str]:
+def _offered(
+    line: str,
+    tmp_path: Path,
+    wordbreaks: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """What is offered in a shell that breaks words at these characters, too."""
     answer = tmp_path / "answer"
     done = ipcbench(
@@ -21,6 +29,7 @@ def _offered(line: str, tmp_path: Path, wordbreaks: str = "") -> list[str]:
             "_ARGCOMPLETE_COMP_WORDBREAKS": wordbreaks,
             "COMP_LINE": line,
             "COMP_POINT": str(len(line)),
+            **environment,
         }
     )
     assert done.stderr == ""
@@ -57,6 +66,12 @@ _COMMON = [f"unix:sndbuf=4k:{knob}=" for knob in ("delay", "dummy")]
 )
 def test_a_shell_is_offered_what_fits(line: str, expected: list[str], tmp_path: Path) -> None:
     assert sorted(_offered(line, tmp_path)) == sorted(expected)
+
+
+def test_a_plugin_is_offered_and_not_imported(tmp_path: Path) -> None:
+    package(tmp_path, "far", {"far-away": "isnt_there:Transport"})
+    offered = _offered("ipcbench compare far", tmp_path, environment=on_path(tmp_path))
+    assert offered == ["far-away"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,15 @@ def test_help_all_tells_of_every_option() -> None:
 
 @pytest.mark.parametrize(
     ("command", "count"),
-    [("", 3), ("compare", 4), ("report", 3), ("claims", 3), ("diff", 2), ("evidence", 3)],
+    [
+        ("", 3),
+        ("compare", 4),
+        ("report", 3),
+        ("claims", 3),
+        ("diff", 2),
+        ("evidence", 3),
+        ("check", 2),
+    ],
 )
 def test_every_example_of_the_help_can_be_parsed(command: str, count: int) -> None:
     text = ipcbench(*command.split(), "--help", extra={"COLUMNS": "80"}).stdout

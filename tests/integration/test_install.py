@@ -16,7 +16,7 @@ LEAST_SETUPTOOLS = 77
 LIMIT_S = 100
 
 
-def _missing() -> str | None:
+def missing_to_build() -> str | None:
     """What a build from a checkout, without the network, needs and doesn't find."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return "this is no checkout: its files can't be listed"
@@ -48,7 +48,7 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.mark.skipif(_missing() is not None, reason=str(_missing()))
+@pytest.mark.skipif(missing_to_build() is not None, reason=str(missing_to_build()))
 def test_without_a_compiler_all_else_is_installed_and_the_lack_is_said(
     checkout: Path, tmp_path: Path
 ) -> None:

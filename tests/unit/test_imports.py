@@ -13,9 +13,19 @@ PACKAGE = ROOT / "ipcbench"
 ROOMS = {
     "cli": {
         *("checks", "fleet", "run", "progress", "reporters", "analysis", "measure", "system"),
-        *("results", "transports"),
+        *("results", "testing", "transports"),
     },
-    "checks": {"run", "measure", "analysis", "evidence", "results", "system", "transports"},
+    "checks": {
+        "run",
+        "testing",
+        "measure",
+        "analysis",
+        "evidence",
+        "results",
+        "system",
+        "transports",
+    },
+    "testing": {"measure", "evidence", "system", "transports"},
     "fleet": {"run", "results", "system"},
     "run": {
         *("measure.tether", "measure.drivers", "progress.warnings", "analysis.precision"),

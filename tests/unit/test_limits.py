@@ -72,10 +72,33 @@ def test_shared_memory_is_shared_out(
     soft_limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_shared_memory", lambda: 64 * 2**20)  # what Docker gives
-    assert pairs_at_once(_streams(65536), 12) == 12
-    assert pairs_at_once(_streams(2**23), 12) == 3
-    assert pairs_at_once(_streams(2**26), 12) == 1
-    assert pairs_at_once([Case("throughput", "pipe", 2**23)], 12) == 12  # it takes none of it
+    assert pairs_at_once(_streams(*[65536] * 12), 12) == 12
+    assert pairs_at_once(_streams(*[2**23] * 12), 12) == 3
+    assert pairs_at_once(_streams(*[2**26] * 12), 12) == 1
+    assert pairs_at_once([Case("throughput", "pipe", 2**23)] * 12, 12) == 12  # they take none of it
+
+
+def test_a_case_takes_no_more_shared_memory_than_its_own_pair(
+    soft_limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_shared_memory", lambda: 64 * 2**20)
+    others = [Case("throughput", "pipe", 2**23)] * 10
+    assert pairs_at_once([*_streams(2**23, 2**23), *others], 12) == 12
+    assert pairs_at_once([*_streams(2**23, 2**26), *others], 12) == 1
+
+
+def test_slots_that_are_asked_for_take_memory(
+    soft_limits: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft_limits[resource.RLIMIT_AS] = 2**29
+    many = Case("throughput", "shm-futex:slots=4096", 32 * 2**10)
+    assert pairs_at_once([many, *_streams(64)], 12) == 3
+    monkeypatch.setattr(limits, "_shared_memory", lambda: 64 * 2**20)
+    assert pairs_at_once([Case("throughput", "posix-shm:slots=100", 2**18)] * 12, 12) == 2
+    assert too_large(2**17, 2**29) == (
+        "messages of 128k need 513 MiB of memory and 512 MiB is free;"
+        " choose a smaller size or fewer slots"
+    )
 
 
 def test_a_size_that_one_pair_has_no_memory_for_is_told_with_the_reason(

@@ -1,13 +1,18 @@
 """The extension itself; what its loops do is in the contract tests, which run over every loop."""
 
+import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from array import array
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +21,9 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.measure import drivers
 from ipcbench.measure.drivers import native
-from ipcbench.transports.registry import transports
+from ipcbench.transports.parts.counters import _futex_calls
 from tests.command import ROOT
+from tests.contract.tuned import all_transports
 
 if TYPE_CHECKING:
     from ipcbench.measure import _native
@@ -51,6 +57,8 @@ def _endpoint(shape: tuple[Any, ...], size: int = 64) -> "_native.Endpoint":
         ("slots", bytearray(64), (0, 64, 1, 1, ("spin", 64), None), None),
         ("slots", bytearray(64), (-64, 64, 1, 1, ("spin", 0), None), None),
         ("slots", bytearray(64), (0, 64, 1, 1, ("bell", 0), None), None),
+        ("slots", bytearray(64), (0, 64, 1, 1, ("eventfd", 0, 60, 1), None), None),
+        ("slots", bytearray(64), (0, 64, 1, 1, ("futex", 0, -8, 1), None), None),
     ],
 )
 def test_a_shape_that_makes_no_sense_is_refused(shape: tuple[Any, ...]) -> None:
@@ -99,14 +107,21 @@ class Broken(Exception):
     """What the signal's handler raises."""
 
 
-@pytest.mark.parametrize("way", ["read", "spin", "futex"])
+@pytest.mark.parametrize("way", ["read", "spin", "futex", "eventfd", "spin, then sleep"])
 def test_a_handler_that_raises_breaks_a_wait_in_c(way: str) -> None:
     def handle(*_: object) -> None:
         raise Broken
 
     reader, writer = os.pipe()
     memory = bytearray(128)
-    waits = (0, 64, 1, 1, (way, 64), None)
+    event = os.eventfd(0)
+    counters = {
+        "spin": ("spin", 64),
+        "futex": ("futex", 64),
+        "eventfd": ("eventfd", event),
+        "spin, then sleep": ("eventfd", event, 64, 1_000_000),
+    }
+    waits = (0, 64, 1, 1, counters.get(way), None)
     shape = ("stream", reader, -1, False) if way == "read" else ("slots", memory, None, waits)
     endpoint = _endpoint(shape)
     before = signal.signal(signal.SIGUSR1, handle)
@@ -118,8 +133,132 @@ def test_a_handler_that_raises_breaks_a_wait_in_c(way: str) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
         timer.join()
-        os.close(reader)
-        os.close(writer)
+        for descriptor in (reader, writer, event):
+            os.close(descriptor)
+
+
+def test_a_signal_that_comes_while_a_wait_spins_breaks_the_sleep_that_follows() -> None:
+    def handle(*_: object) -> None:
+        raise Broken
+
+    spin_ns = 1_000_000_000
+    event = os.eventfd(0)
+    counter = ("eventfd", event, 64, spin_ns)
+    endpoint = _endpoint(("slots", bytearray(128), None, (0, 64, 1, 1, counter, None)))
+    before = signal.signal(signal.SIGUSR1, handle)
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(Broken):
+            endpoint.receive()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        timer.join()
+        os.close(event)
+
+
+def _woken(event: int) -> int:
+    """How many wake-ups are on their way."""
+    os.set_blocking(event, False)
+    try:
+        return os.eventfd_read(event)
+    except BlockingIOError:
+        return 0
+
+
+def test_a_sender_wakes_who_says_that_it_sleeps_once_and_nobody_else() -> None:
+    event = os.eventfd(0)
+    memory = bytearray(128)
+    sends = (0, 64, 1, 1, ("eventfd", event, 64, 1), None)
+    endpoint = _endpoint(("slots", memory, sends, None))
+    words = memoryview(memory)[64:72].cast("I")
+    endpoint.send()
+    assert (words[0], words[1], _woken(event)) == (1, 0, 0)
+    words[1] = 1
+    endpoint.send()
+    endpoint.send()
+    assert (words[0], words[1], _woken(event)) == (3, 0, 1)
+    os.close(event)
+
+
+def test_a_wake_up_that_a_broken_wait_left_behind_brings_no_message() -> None:
+    event = os.eventfd(0, os.EFD_SEMAPHORE)
+    memory = bytearray(128)
+    words = memoryview(memory)[64:72].cast("I")
+    receives = (0, 64, 1, 1, ("eventfd", event, 64, 1_000_000), None)
+    endpoint = _endpoint(("slots", memory, None, receives))
+
+    def wake_too_soon_and_then_send() -> None:
+        os.eventfd_write(event, 1)
+        while _readable(event):
+            pass
+        memory[:7] = b"message"
+        words[0] = 1
+        os.eventfd_write(event, 1)
+
+    sender = threading.Thread(target=wake_too_soon_and_then_send)
+    sender.start()
+    endpoint.receive()
+    assert words[0] == 1
+    sender.join()
+    os.close(event)
+
+
+@pytest.mark.parametrize("kind", ["eventfd", "futex"])
+def test_a_sender_that_takes_the_flag_of_the_next_wait_for_that_of_the_last_loses_no_wake_up(
+    kind: str,
+) -> None:
+    event = os.eventfd(0, os.EFD_SEMAPHORE)
+    memory = bytearray(128)
+    words = memoryview(memory)[64:72].cast("I")
+    _, wake_futex = _futex_calls(ctypes.addressof(ctypes.c_char.from_buffer(words)) + 4)
+    wake = wake_futex if kind == "futex" else partial(os.eventfd_write, event, 1)
+    receives = (0, 64, 1, 1, (kind, 64 if kind == "futex" else event, 64, 1), None)
+    endpoint = _endpoint(("slots", memory, None, receives))
+
+    def take_the_flag_again_and_again_and_then_send() -> bool:
+        for _ in range(3000):
+            deadline_s = time.monotonic() + 5
+            while not words[1]:
+                os.sched_yield()
+                if time.monotonic() > deadline_s:
+                    words[0] = 1
+                    wake_futex()
+                    os.eventfd_write(event, 1)
+                    os.kill(os.getpid(), signal.SIGUSR1)
+                    return False
+            words[1] = 0
+            wake()
+        words[0] = 1
+        words[1] = 0
+        wake()
+        return True
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(take_the_flag_again_and_again_and_then_send)
+            endpoint.receive()
+            assert sent.result(30), "it sleeps, and doesn't say so"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        os.close(event)
+
+
+def _readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_whoever_spins_first_takes_the_count_from_the_word_and_none_from_the_kernel(
+    count: int,
+) -> None:
+    event = os.eventfd(count, os.EFD_SEMAPHORE)
+    memory = bytearray(128)
+    receives = (0, 64, 1, 1, ("eventfd", event, 64, 1), None)
+    _endpoint(("slots", memory, None, receives))
+    assert _woken(event) == 0
+    os.close(event)
 
 
 def test_samples_are_nanoseconds_of_each_round_trip() -> None:
@@ -147,7 +286,7 @@ from ipcbench.measure.control import NoAcknowledgement
 from ipcbench.measure.drivers.native import Client, NativeEndpoint, Server
 from ipcbench.measure.drivers import rejects
 from ipcbench.case import Case
-from ipcbench.transports.registry import transports
+from ipcbench.transports.registry import get_transport
 from ipcbench.transports.base import Traffic, Workspace
 
 def there(work, *arguments):
@@ -182,7 +321,8 @@ def exchange(transport, traffic, directory):
     server.close()
     link.close()
 
-for transport in transports():
+for name in sys.argv[1:]:
+    transport = get_transport(name)
     if transport.unavailable() is None:
         for workload in transport.workloads:
             if not rejects(Case(workload, transport.name, 8, "native")):
@@ -201,7 +341,8 @@ for shape in ((), ("slots", bytearray(9), (0, 1, 1, 1, ("spin", 0), None), None)
         pass
 print("done")
 """
-"""Every transport that the loop in C can drive, both workloads; prints each as it is through."""
+"""Runs the transports that it is given the names of, if the loop in C can drive them, in every
+workload; prints each as it is through."""
 
 
 @pytest.mark.skipif(COMPILER is None, reason="no C compiler here")
@@ -224,11 +365,15 @@ def test_the_loops_run_clean_under_address_and_undefined_behaviour_sanitizers(
         "PYTHONMALLOC": "malloc",
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", PROGRAM, *(transport.name for transport in all_transports())],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     expected = [
         f"{transport.name} {workload}"
-        for transport in transports()
+        for transport in all_transports()
         if transport.unavailable() is None
         for workload in transport.workloads
         if not drivers.rejects(Case(workload, transport.name, 8, "native"))

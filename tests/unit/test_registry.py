@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from ipcbench.errors import UsageError
 from ipcbench.transports import registry
 from ipcbench.transports.catalogue import listed
 from ipcbench.transports.registry import get_transport, names, transports
@@ -28,7 +29,7 @@ def _transports(loaded: set[str]) -> set[str]:
 @pytest.mark.parametrize("module", ["base", "registry"])
 def test_the_contract_and_the_registry_load_no_mechanism(module: str) -> None:
     loaded = _transports(_loaded(f"import ipcbench.transports.{module}"))
-    assert loaded <= {"base", "registry", "shapes"}
+    assert loaded <= {"base", "plugins", "registry", "shapes"}
 
 
 def test_a_worker_loads_the_mechanism_that_it_measures_and_no_other() -> None:
@@ -40,7 +41,7 @@ def test_a_worker_loads_the_mechanism_that_it_measures_and_no_other() -> None:
     loaded = _transports(_loaded(program))
     assert "unix" in loaded
     assert not {name for name in loaded if "." not in name} - {
-        *("base", "parts", "registry", "shapes", "unix"),
+        *("base", "parts", "plugins", "registry", "shapes", "unix"),
     }
     assert not loaded & {"parts.sysv", "parts.queues", "parts.slots", "parts.counters"}
 
@@ -63,3 +64,28 @@ def test_a_transport_of_a_new_group_is_listed(monkeypatch: pytest.MonkeyPatch) -
     assert lines[title + 1] == f"  {'other':22}yes a newcomer"
     assert lines[-1].startswith("native loop: ")
     assert title < lines.index("Controls: what the loop and one copy cost")
+
+
+def test_the_name_of_what_is_built_in_looks_no_plugin_up() -> None:
+    program = (
+        "from ipcbench.transports.registry import chosen, get_transport\n"
+        "get_transport('unix:sndbuf=64k')\n"
+        "get_transport('pipe-1m')\n"
+        "chosen(['@all', 'null'])\n"
+        "import sys\n"
+        "assert 'importlib.metadata' not in sys.modules"
+    )
+    _loaded(program)
+
+
+def test_a_transport_stands_in_for_a_while() -> None:
+    class Other(Socketpair):
+        name = "other"
+
+    other = Other()
+    with registry.standing_in(other):
+        assert get_transport("other") is other
+        assert get_transport("other:sndbuf=64k").settings == {"sndbuf": "64k"}
+    assert not [name for name in registry.LOADED if name.startswith("other")]
+    with pytest.raises(UsageError, match="unknown transport 'other'"):
+        get_transport("other")

@@ -103,3 +103,12 @@ def test_a_share_for_people(share: float, text: str) -> None:
 )
 def test_a_time_left_for_people(seconds: float, text: str) -> None:
     assert units.display_left(seconds) == text
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 7, 20, 350, 999])
+@pytest.mark.parametrize(("unit", "per_second"), [("ns", 10**9), ("us", 10**6), ("ms", 10**3)])
+def test_a_time_that_was_counted_is_spelled_as_it_was_typed(
+    count: int, unit: str, per_second: int
+) -> None:
+    assert units.format_duration(count / per_second) == f"{count}{unit}"
+    assert units.parse_duration(f"{count}{unit}") == count / per_second

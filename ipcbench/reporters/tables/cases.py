@@ -28,7 +28,7 @@ from ipcbench.reporters.tables.columns import (
     table_columns,
 )
 from ipcbench.reporters.tables.knobs import congestion_text
-from ipcbench.results.metadata import MECHANISM
+from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
@@ -168,6 +168,10 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     congestion = congestion_text(launches)
     if congestion is not None:
         yield Line(congestion)
+    if PACKAGE_KEY in launches:
+        for package, group in launches.groupby(PACKAGE_KEY):
+            names = ", ".join(sorted(group["transport"].unique()))
+            yield Line(f"of another package, {package}: {names}")
     yield Line(
         f"payload checks passed in all {counted(len(launches), 'launch', 'launches')}:"
         f" {int(launches['messages_checked'].sum()):,} messages compared at both ends"

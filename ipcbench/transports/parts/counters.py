@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from time import perf_counter_ns
 from types import MappingProxyType
 from typing import Any, assert_never
 
@@ -14,6 +15,7 @@ from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_
 from ipcbench.transports.parts.dev_shm import remove_from_dev_shm
 from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
+from ipcbench.units import parse_span
 
 SEMAPHORE_KIND = "posix-sem"
 """Kind of a POSIX semaphore in the ledger; the number beside it is part of its name."""
@@ -37,6 +39,8 @@ class SpinWords(Counters):
     in private. Data written before an increment must be visible before it: on x86 the hardware
     guarantees that (Intel SDM 3A, 8.2.2), elsewhere only the loop in C.
     """
+
+    knobs = MappingProxyType({"wait": "spin"})
 
     def make(self, place: int, value: int, memory: memoryview) -> None:
         start = place * CACHE_LINE_BYTES
@@ -137,6 +141,8 @@ class FutexWords(Counters):
     library doesn't have it.
     """
 
+    are_words = True
+
     def make(self, place: int, value: int, memory: memoryview) -> None:
         start = place * CACHE_LINE_BYTES
         with memory[start : start + 2 * _WORD_BYTES].cast("I") as words:
@@ -165,6 +171,58 @@ class FutexWords(Counters):
             lowered = (lowered + 1) & _WORD_MASK
 
         return Counter(increase, decrease, CounterShape("futex", start), (words, part))
+
+
+class SpinThenSleep(Counters):
+    """Words in the shared memory, which the waiting end polls for a while before it sleeps.
+
+    The loop in C goes by the word, and enters the kernel only to sleep and to wake. Python can't
+    order its store of the word before its look whether the other end sleeps, so there the kernel's
+    object counts, as it does without spinning, and the word is a hint that it won't block.
+    """
+
+    def __init__(self, sleeping: Counters, spin: str) -> None:
+        """`spin`: how long to poll, like `20us`."""
+        self._sleeping = sleeping
+        self._spin_ns = round(parse_span(spin) * 1e9)
+        self.knobs = {"wait": "adaptive", "spin": spin}
+
+    def make(self, place: int, value: int, memory: memoryview) -> None:
+        start = place * CACHE_LINE_BYTES
+        with memory[start : start + 2 * _WORD_BYTES].cast("I") as words:
+            words[0], words[1] = value, 0
+        self._sleeping.make(place, value, memory)
+
+    def end(self, place: int, memory: memoryview) -> Counter:
+        counter = self._sleeping.end(place, memory)
+        start = place * CACHE_LINE_BYTES
+        part = memory[start : start + _WORD_BYTES]
+        word = part.cast("I")
+        increase_in_kernel, sleep, spin_ns = counter.increase, counter.decrease, self._spin_ns
+        lowered = 0
+
+        def increase() -> None:
+            word[0] = (word[0] + 1) & _WORD_MASK
+            increase_in_kernel()
+
+        def decrease() -> None:
+            nonlocal lowered
+            if word[0] == lowered:
+                end_ns = perf_counter_ns() + spin_ns
+                while word[0] == lowered and perf_counter_ns() < end_ns:
+                    pass
+            sleep()
+            lowered = (lowered + 1) & _WORD_MASK
+
+        return Counter(
+            increase_in_kernel if self._sleeping.are_words else increase,
+            decrease,
+            counter.shape._replace(word=start, spin_ns=spin_ns),
+            (*counter.views, word, part),
+        )
+
+    def close(self) -> None:
+        self._sleeping.close()
 
 
 def remove_semaphore(number: int) -> None:

@@ -15,9 +15,10 @@ cache line for each counter that is a word in it; the slots follow.
 import mmap
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import cycle
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 from ipcbench.transports.base import (
     WHOLE,
@@ -38,7 +39,8 @@ _HEADER_BYTES = 3 * CACHE_LINE_BYTES
 _RING_BYTES = 2 * 1024 * 1024
 """Size of a throughput ring: more than the private cache of a core, so that a slot has left the
 sender's cache when it is used again: a line costs more from another core's cache than from the
-shared one. Chosen from 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (see the commit)."""
+shared one. Chosen from 256 KiB, 2 MiB and 4 MiB on an EPYC with 512 KiB of L2 (see the commit); of
+a Xeon with 2 MiB of L2 a ring of 8 MiB is faster across cores, and slower on one."""
 _PARTS = 4
 """Parts of a ring. With two, the sender of short messages runs out of slots; eight cost more than
 they gain (the commit that set it says more)."""
@@ -82,6 +84,11 @@ class Memory(ABC):
 
 class Counters(ABC):
     """Counters by which the ends of a link wait for each other; made before the fork."""
+
+    knobs: Mapping[str, str] = MappingProxyType({"wait": "sleep"})
+    """The way to wait, as the knobs of a transport spell it."""
+    are_words: ClassVar[bool] = False
+    """Whether a counter of the kernel's is a word in the memory itself, at the place's line."""
 
     @abstractmethod
     def make(self, place: int, value: int, memory: memoryview) -> None:
@@ -134,13 +141,16 @@ def reserve(descriptor: int, size_bytes: int) -> None:
 class SlotsLink(Link):
     """Shared memory with slots, its counters, and the endpoints that use them."""
 
-    def __init__(self, traffic: Traffic, memory: Memory, counters: Counters) -> None:
+    def __init__(
+        self, traffic: Traffic, memory: Memory, counters: Counters, slots: int | None = None
+    ) -> None:
+        """`slots`: of a stream's ring; None for the number that fits the message's size."""
         self._size_bytes = traffic.message_size_bytes
         self._echoes = traffic.echoes
         self._memory = memory
         self._counters = counters
         self._endpoints: list[Endpoint] = []
-        self._ring = ring_of(traffic)
+        self._ring = ring_of(traffic, slots)
         try:
             with memory.view() as view:
                 for page in range(0, len(view), mmap.PAGESIZE):
@@ -198,6 +208,7 @@ class SlotsLink(Link):
             outgoing=outgoing,
             incoming=incoming,
             facts={"shared_memory_size_bytes": len(whole), "ring_slots_count": self._ring.slots},
+            effective=self._knobs_in_force,
             close=close,
             shape=SlotsShape(
                 "slots",
@@ -208,6 +219,9 @@ class SlotsLink(Link):
         )
         self._endpoints.append(endpoint)
         return endpoint
+
+    def _knobs_in_force(self) -> Mapping[str, str]:
+        return {**self._counters.knobs, "slots": str(self._ring.slots)}
 
 
 class SignalLink(Link):
@@ -355,20 +369,26 @@ def slot_stride(size_bytes: int) -> int:
     return -(-size_bytes // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 
 
-def ring_of(traffic: Traffic) -> Ring:
+def ring_of(traffic: Traffic, slots: int | None = None) -> Ring:
     """Size of the slots of one direction: all that may be in flight, or the ring of a stream."""
     if traffic.echoes and traffic.in_flight is not None:
         return Ring(1, traffic.in_flight)
-    return ring(traffic.message_size_bytes)
+    return ring(slots or usual_slots(traffic.message_size_bytes))
 
 
-def ring(size_bytes: int) -> Ring:
-    """Size of a stream's ring: at most 2 MiB, but 2 to 256 slots, in parts of equal size."""
-    slots = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
-    return Ring(min(_PARTS, slots), max(1, slots // _PARTS))
+def usual_slots(size_bytes: int) -> int:
+    """Number of slots of a stream's ring, 2 to 256, where no other number is asked for."""
+    fitting = max(_FEWEST_SLOTS, min(_MOST_SLOTS, _RING_BYTES // slot_stride(size_bytes)))
+    return fitting if fitting < _PARTS else fitting - fitting % _PARTS
 
 
-def memory_size(traffic: Traffic) -> int:
+def ring(slots: int) -> Ring:
+    """A ring of so many slots, in equal parts: four, or else the next number that divides them."""
+    parts = next((parts for parts in range(_PARTS, slots) if slots % parts == 0), slots)
+    return Ring(parts, slots // parts)
+
+
+def memory_size(traffic: Traffic, slots: int | None = None) -> int:
     """Bytes of shared memory that a link for this traffic takes."""
-    slots = ring_of(traffic).slots * (2 if traffic.echoes else 1)
-    return _HEADER_BYTES + slots * slot_stride(traffic.message_size_bytes)
+    count = ring_of(traffic, slots).slots * (2 if traffic.echoes else 1)
+    return _HEADER_BYTES + count * slot_stride(traffic.message_size_bytes)
