@@ -28,6 +28,8 @@ _LEAST_SLEEPS = 0.5
 """Sleeps a message, beyond the one for a reply, from which the sender waits for room."""
 
 _Groups = Mapping[Case, pd.DataFrame]
+_Timed = list[tuple[Case, float]]
+"""The same case at every size, with its time, the smallest first."""
 
 
 class Trapped(NamedTuple):
@@ -44,31 +46,33 @@ def trapped(launches: pd.DataFrame) -> Iterator[Trapped]:
     A case whose trap has a name isn't called off its neighbours besides.
     """
     groups = {Case.parse(str(name)): own for name, own in launches.groupby("case", sort=False)}
-    delayed = dict(_delayed_ack(groups))
+    by_size = _by_size(groups)
+    delayed = dict(_delayed_ack(groups, by_size))
     filled = dict(_filled(groups))
-    off = dict(_off_its_neighbours(groups, {*delayed, *filled}))
+    off = dict(_off_its_neighbours(by_size, {*delayed, *filled}))
     flags = {"delayed-ack": delayed, "one-message-fills-it": filled, "off-its-neighbours": off}
     for flag, found in flags.items():
         yield from (Trapped(flag, case.id, says) for case, says in found.items())
 
 
-def _delayed_ack(groups: _Groups) -> Iterator[tuple[Case, str]]:
+def _delayed_ack(groups: _Groups, by_size: Collection[_Timed]) -> Iterator[tuple[Case, str]]:
     """Cases of TCP with Nagle's algorithm whose ends sleep through the timer of a delayed ACK.
 
-    A stream meets it once, at the end of a batch. Where the messages of a batch stall in part only,
-    its mean is no multiple of the timer, and a far faster neighbour must tell.
+    A stream meets it once, at the end of a batch. Where the mean is less than one stall, since only
+    some messages met it, a far faster neighbour must tell.
     """
-    for case, group in groups.items():
-        time_s = float(group["time_s"].median())
+    for case, time_s, alike in ((*one, timed) for timed in by_size for one in timed):
+        group = groups[case]
         if not _has_nagle(group) or not _is_idle(group, time_s):
             continue
         count = _messages_at_once(case, group)
-        fast = _fastest_neighbour(groups, case)
-        has_fast = fast is not None and fast[1] * _FAR < time_s
-        if not _is_stalled(time_s * count) and not (has_fast and _is_partly_stalled(time_s)):
+        fast, fast_s = min(alike, key=lambda one: one[1])
+        has_fast = fast_s * _FAR < time_s
+        has_part = has_fast and _is_stalled(time_s, _LEAST_STALLED)
+        if not has_part and not _is_stalled(time_s * count, 1.0):
             continue
         what = "it takes" if count == 1 else f"{count:,} messages take"
-        beside = _beside(*fast) if fast is not None and has_fast and count == 1 else ""
+        beside = _beside(fast, fast_s) if has_fast and count == 1 else ""
         says = (
             f"{what} {display_time(time_s * count)}{beside}: Nagle's algorithm holds the rest of a"
             " message back until a delayed ACK comes, after 40 ms; set nodelay=on at both ends, or"
@@ -84,16 +88,10 @@ def _messages_at_once(case: Case, group: pd.DataFrame) -> int:
     return int((group["messages_count"] / group["values_count"]).median())
 
 
-def _is_stalled(time_s: float) -> bool:
+def _is_stalled(time_s: float, least_stalls: float) -> bool:
+    """Whether a mean is one of this many stalls to _MOST_STALLS."""
     shortest_s, longest_s = _STALL_S
-    return any(
-        stalls * shortest_s <= time_s <= stalls * longest_s for stalls in range(1, _MOST_STALLS + 1)
-    )
-
-
-def _is_partly_stalled(time_s: float) -> bool:
-    shortest_s, longest_s = _STALL_S
-    return _LEAST_STALLED * shortest_s <= time_s <= _MOST_STALLS * longest_s
+    return least_stalls * shortest_s <= time_s <= _MOST_STALLS * longest_s
 
 
 def _has_nagle(group: pd.DataFrame) -> bool:
@@ -118,20 +116,13 @@ def _is_idle(group: pd.DataFrame, time_s: float) -> bool:
     return bool(group[names].sum(axis=1, skipna=False).median() < _MOST_BUSY * time_s)
 
 
-def _fastest_neighbour(groups: _Groups, case: Case) -> tuple[Case, float] | None:
-    times_s = [(other, time_s) for other, time_s in _of_sizes(groups, case) if other != case]
-    return min(times_s, key=lambda one: one[1], default=None)
-
-
-def _of_sizes(groups: _Groups, case: Case) -> list[tuple[Case, float]]:
-    """The same case at every size, with its time, the smallest first."""
-    alike = case._replace(message_size_bytes=0)
-    found = [
-        (other, float(group["time_s"].median()))
-        for other, group in groups.items()
-        if other._replace(message_size_bytes=0) == alike
-    ]
-    return sorted(found, key=lambda one: one[0].message_size_bytes)
+def _by_size(groups: _Groups) -> list[_Timed]:
+    """The cases that differ in size alone, together."""
+    found: dict[Case, _Timed] = {}
+    for case, group in groups.items():
+        alike = case._replace(message_size_bytes=0)
+        found.setdefault(alike, []).append((case, float(group["time_s"].median())))
+    return [sorted(timed, key=lambda one: one[0].message_size_bytes) for timed in found.values()]
 
 
 def _beside(case: Case, time_s: float) -> str:
@@ -204,21 +195,22 @@ def _sleeps_for_room(case: Case, group: pd.DataFrame) -> float | None:
     return sleeps - 1 if DEFINITIONS[case.workload].replies else sleeps
 
 
-def _off_its_neighbours(groups: _Groups, explained: Collection[Case]) -> Iterator[tuple[Case, str]]:
+def _off_its_neighbours(
+    by_size: Collection[_Timed], explained: Collection[Case]
+) -> Iterator[tuple[Case, str]]:
     """Cases that are far slower than a larger message, or than the smaller ones let expect.
 
     The most that a smaller one lets expect is a time that grows as the size does.
     """
-    for case in groups:
+    for case, time_s, place, alike in (
+        (*one, place, timed) for timed in by_size for place, one in enumerate(timed)
+    ):
         if case in explained:
             continue
-        by_size = _of_sizes(groups, case)
-        place = [other for other, _ in by_size].index(case)
-        time_s = by_size[place][1]
-        for other, expected_s in _expectations(by_size, place):
+        for other, expected_s in _expectations(alike, place):
             if other not in explained and time_s > _FAR * expected_s:
                 says = (
-                    f"it takes {display_time(time_s)}{_beside(other, dict(by_size)[other])}, which"
+                    f"it takes {display_time(time_s)}{_beside(other, dict(alike)[other])}, which"
                     f" is {time_s / expected_s:,.0f}x what that lets expect; measure sizes between"
                     " them, and don't draw a line through it"
                 )
@@ -226,7 +218,7 @@ def _off_its_neighbours(groups: _Groups, explained: Collection[Case]) -> Iterato
                 break
 
 
-def _expectations(by_size: list[tuple[Case, float]], place: int) -> Iterator[tuple[Case, float]]:
+def _expectations(by_size: _Timed, place: int) -> Iterator[tuple[Case, float]]:
     """Yields both neighbours in size, with the longest time that each lets expect."""
     if place + 1 < len(by_size):
         yield by_size[place + 1]

@@ -1,5 +1,6 @@
 """Known traps are flagged by their signature, and only by it."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,18 @@ def test_a_delayed_ack_is_told_with_its_neighbour_and_its_remedy() -> None:
     )
 
 
-@pytest.mark.parametrize("time_s", [39e-3, 42e-3, 48e-3, 77e-3, 88e-3])
+@pytest.mark.parametrize("time_s", [39e-3, 42e-3, 54e-3, 77e-3, 88e-3])
 def test_one_stall_or_two_are_a_delayed_ack_without_a_neighbour_too(time_s: float) -> None:
     case = {"latency/mp-connection-inet/20000": time_s}
     assert _named(case, **NAGLE) == [("delayed-ack", "20000")]
 
 
-@pytest.mark.parametrize("time_s", [1e-3, 20e-3, 60e-3, 150e-3, 1.0])
+@pytest.mark.parametrize("time_s", [1e-3, 20e-3, 150e-3, 1.0])
 def test_another_time_is_no_delayed_ack(time_s: float) -> None:
     assert _named({"latency/mp-connection-inet/20000": time_s}, **NAGLE) == []
 
 
-@pytest.mark.parametrize(("time_s", "is_told"), [(25e-3, True), (60e-3, True), (2e-3, False)])
+@pytest.mark.parametrize(("time_s", "is_told"), [(25e-3, True), (5e-3, True), (2e-3, False)])
 def test_a_mean_of_some_stalls_is_told_beside_a_fast_neighbour(
     time_s: float, is_told: bool
 ) -> None:
@@ -203,9 +204,19 @@ def test_a_trap_with_a_name_is_not_told_twice() -> None:
     assert _named(times, **PIPE) == [("one-message-fills-it", "64k")]
 
 
+def _committed() -> list[Path]:
+    """The result files that belong to the checkout; local runs lie beside them."""
+    listing = ["git", "ls-files", "results/*/*/*.json"]
+    try:
+        done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no checkout by git")
+    return [ROOT / line for line in done.stdout.splitlines()]
+
+
 def test_in_the_committed_results_only_pipes_that_a_message_fills_are_flagged() -> None:
     found = []
-    for path in sorted((ROOT / "results").glob("*/*/*.json")):
+    for path in _committed():
         try:
             results = store.load(path)
         except ResultsError:

@@ -12,7 +12,7 @@ end, which has nothing to send yet, delays that ACK by TCP_DELACK_MIN (include/n
 
 PACED = Trap(
     "congestion-control",
-    "bbr paces large messages on loopback too: they may take twice as long",
+    "bbr paces large messages on loopback too: they may take several times as long",
     "congestion=cubic",
 )
 
