@@ -1,114 +1,222 @@
-"""Compares two runs: the changes from OLD to NEW, and the gates they trip."""
+"""Compares two runs: the changes from OLD to NEW, and the cases that can't be compared."""
 
-import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
+from ipcbench.analysis.measures import MEASURES, Measure, Missing, better_of, has_measure, number_of
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
-from ipcbench.case import Case, parse_workload
-from ipcbench.errors import UsageError
-from ipcbench.results.launches import mechanisms
+from ipcbench.case import Case
+from ipcbench.results.launches import Launch, mechanisms
 from ipcbench.results.metadata import CAUTIONED
-from ipcbench.results.store import Results
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
-
-_GATE = re.compile(
-    rf"\s*({'|'.join(map(re.escape, WORKLOADS))})\s*([<>])\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*"
-)
+from ipcbench.results.store import Results, Unmeasured
+from ipcbench.workloads import WORKLOADS, Direction
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The times of one case in two runs, and their ratio."""
+    """A number of one case in two runs, and the ratio of both."""
 
     case: Case
+    """The case as NEW has it."""
+    measure: Measure
     old_s: float
     new_s: float
     ratio: Ratio
-    """The time in NEW over the time in OLD; below 1 is faster."""
+    """The number in NEW over that in OLD; below 1 is faster, or less CPU time."""
     verdict: Verdict | None
+    pairs: int
+    """Launches of NEW that have one of OLD beside them."""
+    among: int
+    """Changes over which false discoveries are controlled together, this one included."""
+
+    @property
+    def better(self) -> Direction:
+        """The better direction of `moved`."""
+        return better_of(self.case.workload, self.measure)
 
     @property
     def moved(self) -> float:
         """The change as a share of the number that people compare: the time, or the rate."""
-        return _as_change(self.ratio.estimate, self.case.workload)
+        return _as_change(self.ratio.estimate, self.better)
 
     @property
     def interval(self) -> Interval | None:
         """The 95 % interval of `moved`; None for too few launches."""
         if self.ratio.interval is None:
             return None
-        bounds = sorted(_as_change(bound, self.case.workload) for bound in self.ratio.interval)
+        bounds = sorted(_as_change(bound, self.better) for bound in self.ratio.interval)
         return Interval(*bounds)
+
+
+class Uncompared(NamedTuple):
+    """A case that can't be compared, and the reason."""
+
+    case: Case
+    why: str
+    """The side and what is amiss there: `only in OLD`, `failed in NEW: Connection refused`."""
+    measure: Measure | None = None
+    """The measure that is missing; None: the case has no number at all on one side."""
+
+
+class Side(NamedTuple):
+    """One of the two runs that are compared, or the part of a run that an interpreter measured."""
+
+    name: str
+    launches: Mapping[Case, Sequence[Launch]]
+    """The launches of measured mechanisms, under the cases of NEW."""
+    unmeasured: Mapping[Case, Unmeasured]
 
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
     """All changes between two runs, and the cautions about them."""
 
-    changes: Sequence[Change]
-    only_old: Sequence[str]
-    only_new: Sequence[str]
+    changes_of: Mapping[Measure, Sequence[Change]]
+    uncompared: Sequence[Uncompared]
     cautions: Sequence[str]
     """A sentence for each difference between the runs other than the code."""
     noise_floor: float
-    """Share by which unchanged code differs between runs; a verdict within it is `~`."""
+    """Share by which unchanged code differs; a verdict within it is `~`. 0 if unknown."""
+    old: str = "OLD"
+    new: str = "NEW"
+    floor_name: str = "noise floor between runs"
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The changes of times."""
+        return self.changes_of["time"]
 
 
-class Gate(NamedTuple):
-    """A limit that a change must not exceed: `latency>5%`, `throughput<-10%`.
-
-    It is one of the number that people compare in its workload, as `Change.moved` is.
-    """
-
-    text: str
-    workload: Workload
-    above: bool
-    limit: float
-
-    def tripped_by(self, change: Change) -> bool:
-        """Whether the whole interval of the change exceeds the limit."""
-        if change.case.workload != self.workload or change.interval is None:
-            return False
-        low, high = change.interval
-        return low > self.limit if self.above else high < self.limit
-
-
-def parse_gate(text: str) -> Gate:
-    """Parses a gate like `latency>5%`. Raises UsageError."""
-    match = _GATE.fullmatch(text)
-    if match is None:
-        raise UsageError(
-            f"gate {text!r} can't be read; write it like 'latency>5%' or 'throughput<-10%'"
-        )
-    return Gate(text.strip(), parse_workload(match[1]), match[2] == ">", float(match[3]) / 100)
-
-
-def compare_runs(old: Results, new: Results, noise_floor: float = 0.0) -> RunComparison:
+def compare_runs(
+    old: Results,
+    new: Results,
+    noise_floor: float = 0.0,
+    measures: Collection[Measure] = (),
+) -> RunComparison:
     """Compares the cases that two runs have in common, in the order of the tables.
+
+    Times are always compared, other measures where they are named.
 
     The launches of two runs have no rounds in common. They are paired by position: that cancels no
     drift, but the interval of `stats.paired_ratio` applies. False discoveries are controlled over
-    all changes together.
+    all changes of a measure together.
     """
-    before, after = _times(old), _times(new)
-    both = sorted(before.keys() & after.keys(), key=_order)
-    ratios = [paired_ratio(_by_place(after[case]), _by_place(before[case])) for case in both]
-    said = verdicts(ratios, noise_floor)
+    controls = {
+        launch.case
+        for results in (old, new)
+        for launch in results.launches()
+        if not launch.is_mechanism
+    }
+    before, after = (
+        Side(name, mechanisms(results.counted()), _unmeasured(results, controls))
+        for name, results in (("OLD", old), ("NEW", new))
+    )
+    changes_of: dict[Measure, Sequence[Change]] = {}
+    uncompared = lacking(before, after)
+    for measure in MEASURES:
+        if measure == "time" or measure in measures:
+            changes, more = compare_sides(before, after, measure, noise_floor, _by_place)
+            changes_of[measure] = changes
+            uncompared += more
+    return RunComparison(changes_of, uncompared, _cautions(old, new), noise_floor)
+
+
+def compare_sides(
+    old: Side,
+    new: Side,
+    measure: Measure,
+    noise_floor: float,
+    keyed: Callable[[Sequence[Launch]], Mapping[object, Launch]],
+) -> tuple[list[Change], list[Uncompared]]:
+    """Compares a measure of two sides; `keyed` tells which launches are paired.
+
+    Returns the changes and the cases without that measure on a side, both in the order of tables.
+    """
+    ratios: dict[Case, tuple[Ratio, int, list[float], list[float]]] = {}
+    uncompared = []
+    for case in sorted(old.launches.keys() & new.launches.keys(), key=case_order):
+        if not has_measure(case.workload, measure):
+            continue
+        before, after = (_numbers(side, case, measure, keyed) for side in (old, new))
+        if isinstance(before, Missing):
+            uncompared.append(Uncompared(case, f"not in {old.name}: {before.why}", measure))
+        elif isinstance(after, Missing):
+            uncompared.append(Uncompared(case, f"not in {new.name}: {after.why}", measure))
+        elif (ratio := paired_ratio(after, before)) is None:
+            uncompared.append(Uncompared(case, "no launches of both in one round", measure))
+        else:
+            pairs = len(before.keys() & after.keys())
+            ratios[case] = ratio, pairs, list(before.values()), list(after.values())
+    said = verdicts([ratio for ratio, *_ in ratios.values()], noise_floor)
     changes = [
         Change(
-            case, statistics.median(before[case]), statistics.median(after[case]), ratio, verdict
+            case,
+            measure,
+            statistics.median(before_s),
+            statistics.median(after_s),
+            ratio,
+            verdict,
+            pairs,
+            len(ratios),
         )
-        for case, ratio, verdict in zip(both, ratios, said, strict=True)
-        if ratio is not None
+        for (case, (ratio, pairs, before_s, after_s)), verdict in zip(
+            ratios.items(), said, strict=True
+        )
     ]
-    only_old, only_new = (
-        [case.id for case in sorted(mine.keys() - others.keys(), key=_order)]
-        for mine, others in ((before, after), (after, before))
-    )
-    return RunComparison(changes, only_old, only_new, _cautions(old, new), noise_floor)
+    return changes, uncompared
+
+
+def lacking(old: Side, new: Side) -> list[Uncompared]:
+    """The cases that one side alone measured, or that failed on one, in the order of the tables.
+
+    A case that neither has, and that is impossible on one of them at most, is none of them.
+    """
+    cases = {case for side in (old, new) for case in (*side.launches, *side.unmeasured)}
+    found = []
+    for case in sorted(cases, key=case_order):
+        why = _why_lacking(case, old, new)
+        if why is not None:
+            found.append(Uncompared(case, why))
+    return found
+
+
+def _why_lacking(case: Case, old: Side, new: Side) -> str | None:
+    for side in (new, old):
+        item = side.unmeasured.get(case)
+        if item is not None and item.has_failed:
+            return f"failed in {side.name}: {item.reason}"
+    for side, other in ((new, old), (old, new)):
+        item = side.unmeasured.get(case)
+        if case in other.launches and case not in side.launches:
+            return (
+                f"only in {other.name}"
+                if item is None
+                else f"{item.status} in {side.name}: {item.reason}"
+            )
+    return None
+
+
+def _unmeasured(results: Results, controls: Collection[Case]) -> dict[Case, Unmeasured]:
+    items = results.unmeasured.values()
+    return {item.case: item for item in items if item.case not in controls}
+
+
+def _numbers(
+    side: Side,
+    case: Case,
+    measure: Measure,
+    keyed: Callable[[Sequence[Launch]], Mapping[object, Launch]],
+) -> Mapping[object, float] | Missing:
+    """The numbers of a case's launches, by what they are paired by; Missing if one has none."""
+    numbers: dict[object, float] = {}
+    for key, launch in keyed(side.launches[case]).items():
+        number = number_of(launch, measure)
+        if isinstance(number, Missing):
+            return number
+        numbers[key] = number
+    return numbers
 
 
 def machine_of(results: Results) -> str:
@@ -116,32 +224,26 @@ def machine_of(results: Results) -> str:
     return next(iter(_facts(results, "machine")), "unknown")
 
 
-def _times(results: Results) -> dict[Case, list[float]]:
-    """The median time of each launch, by measured mechanism, in launch order."""
-    measured = mechanisms(results.counted())
-    return {case: [one.time_s for one in launches] for case, launches in measured.items()}
-
-
-def _by_place(times: Sequence[float]) -> Mapping[int, float]:
-    return dict(enumerate(times))
-
-
-def _as_change(time_ratio: float, workload: Workload) -> float:
-    """The change, as a share, of what a workload is compared by, from a ratio of its times."""
-    better = DEFINITIONS[workload].better
-    match better:
-        case "less":
-            return time_ratio - 1
-        case "more":
-            return 1 / time_ratio - 1
-        case _:
-            assert_never(better)
-
-
-def _order(case: Case) -> tuple[int, int, str, str, str, str]:
+def case_order(case: Case) -> tuple[int, int, str, str, str, str]:
+    """A key that sorts cases in the order of the tables."""
     place = WORKLOADS.index(case.workload)
     by_table = place, case.message_size_bytes, case.placement, case.loop
     return *by_table, case.transport, case.interpreter
+
+
+def _by_place(launches: Sequence[Launch]) -> Mapping[object, Launch]:
+    return dict(enumerate(launches))
+
+
+def _as_change(ratio: float, better: Direction) -> float:
+    """The change, as a share, of the number that people compare, from a ratio of times."""
+    match better:
+        case "less":
+            return ratio - 1
+        case "more":
+            return 1 / ratio - 1
+        case _:
+            assert_never(better)
 
 
 def _cautions(old: Results, new: Results) -> list[str]:
@@ -150,7 +252,9 @@ def _cautions(old: Results, new: Results) -> list[str]:
         before, after = _facts(old, fact), _facts(new, fact)
         if before != after:
             cautions.append(f"{fact} differs: {', '.join(before)} and {', '.join(after)}")
-    placements = [{case.placement for case in _times(results)} for results in (old, new)]
+    placements = [
+        {case.placement for case in mechanisms(results.counted())} for results in (old, new)
+    ]
     if placements[0] != placements[1]:
         cautions.append("the placements differ: cases are compared only where they are the same")
     return cautions

@@ -138,10 +138,27 @@ def discovery_limit(p_values: Sequence[float]) -> float:
     return max(passed, default=0.0)
 
 
+def fewest_launches(comparisons: int) -> int:
+    """The fewest launches with which one difference among so many can be more than chance.
+
+    With fewer even the least possible p-value, 2/2^n, fails the strictest step of Benjamini &
+    Hochberg's procedure: a verdict then takes several differences at once.
+    """
+    count = FEWEST_LAUNCHES
+    while 2 / 2**count > FALSE_DISCOVERY_RATE / comparisons:
+        count += 1
+    return count
+
+
+def is_within(ratio: float, noise_floor: float) -> bool:
+    """Whether a ratio is no further from 1 than equal things are."""
+    return abs(log(ratio)) <= log(1 + noise_floor)
+
+
 def _verdict(ratio: Ratio | None, limit: float, noise_floor: float) -> Verdict | None:
     if ratio is None or ratio.interval is None or ratio.p_value is None:
         return None
-    within_floor = abs(log(ratio.estimate)) <= log(1 + noise_floor)
+    within_floor = is_within(ratio.estimate, noise_floor)
     if within_floor or ratio.p_value > limit or ratio.interval.low <= 1 <= ratio.interval.high:
         return "~"
     return "faster" if ratio.estimate < 1 else "slower"

@@ -169,10 +169,11 @@ def _filled(groups: _Groups) -> Iterator[tuple[Case, str]]:
             sleeps = _sleeps_for_room(case, group)
             if sleeps is not None and sleeps < _LEAST_SLEEPS:
                 continue
+            often = "for room" if sleeps is None else f"{sleeps:.1f} times a message"
             larger = format_size(case.message_size_bytes * room.factor)
             says = (
                 f"one message of {_exact(case.message_size_bytes)} fills the {room.what} of"
-                f" {_exact(size_bytes)}: its {room.who} sleeps in every message; try"
+                f" {_exact(size_bytes)}: its {room.who} sleeps {often}; try"
                 f" {room.knob}={larger}, or smaller messages"
             )
             yield case, says

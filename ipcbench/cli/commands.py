@@ -87,7 +87,7 @@ COMMANDS: dict[str, Command] = {
         Command(
             "diff",
             "what changed between two runs",
-            "Compares two runs case by case; a --fail-if gate answers with exit code 4.",
+            "Compares two runs case by case; --fail-if gates answer with exit code 4 or 6.",
             "report",
             "DIFF",
         ),

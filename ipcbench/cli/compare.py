@@ -6,17 +6,20 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
-from ipcbench.cli import options, requests
+from ipcbench.cli import gates, options, requests
 from ipcbench.cli.messages import Messages, say
 from ipcbench.cli.parser import EPILOG, Handler, Parser
-from ipcbench.cli.report import run_report, show_diff, show_results
+from ipcbench.cli.report import compared, run_report, show_results
 from ipcbench.errors import (
     EXIT_CASES_FAILED,
+    EXIT_GATE_TRIPPED,
     EXIT_IMPRECISE,
+    EXIT_NOT_JUDGED,
     EXIT_OK,
+    EXIT_USAGE,
     Interrupted,
     ResultsError,
 )
@@ -29,6 +32,7 @@ from ipcbench.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from ipcbench.cli.destinations import Places
+    from ipcbench.cli.gates import Asked
     from ipcbench.results.store import Results
     from ipcbench.run.facts import CommandLine
     from ipcbench.run.plan import Plan
@@ -78,6 +82,8 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
 
     request = requests.request_of(args, usual)
     messages = Messages(quiet=args.quiet)
+    asked = gates.checked(args)
+    gates.check_other(asked, args)
     places = destinations.checked_places(args, usual.question)
     for message in places.notes:
         say(message)
@@ -85,6 +91,7 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
     before = objects()
     with machine_lock(wanted=not args.no_lock), Interrupts() as signals:
         plan, results = _begun(args.resume, request, usual, _line(program, given, request, usual))
+        gates.check_about(asked, plan, against=places.against is not None)
         for message in plan.notes:
             messages.note(message)
         for left in leftovers():
@@ -109,15 +116,25 @@ def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]
             _say_what_is_left(before)
         if log is not None and log.failure is not None:
             say(f"{args.events} lacks events: {log.failure}")
+        answer = EXIT_NOT_JUDGED if asked.gates else EXIT_OK
         if results.is_empty:
             say("nothing was measured")
         else:
             _keep(args, results, places, messages, is_whole=stopped is None)
-            _show_all(args, results, plan.intent.baseline, places, messages)
+            answer = _show_all(args, results, plan.intent.baseline, places, messages, asked)
         if stopped is not None:
             _say_how_to_go_on(places.output, results, program, request)
             return stopped.exit_code
-        return _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline)
+        return _code(answer, _verdict_on(results, plan.intent.target_ratio, plan.intent.baseline))
+
+
+def _code(of_gates: int, of_run: int) -> int:
+    """The exit code of a run with gates, from those of either: the gravest.
+
+    That is a tripped gate, then failed cases, a gate that wasn't judged, and too little precision.
+    """
+    order = (EXIT_GATE_TRIPPED, EXIT_CASES_FAILED, EXIT_USAGE, EXIT_NOT_JUDGED, EXIT_IMPRECISE)
+    return next((code for code in order if code in (of_gates, of_run)), EXIT_OK)
 
 
 def _say_what_is_left(before: frozenset[str]) -> None:
@@ -172,15 +189,17 @@ def _keep(
 
 
 def _show_all(
-    args: Namespace, results: "Results", baseline: str, places: "Places", messages: Messages
-) -> None:
+    args: Namespace,
+    results: "Results",
+    baseline: str,
+    places: "Places",
+    messages: Messages,
+    asked: "Asked",
+) -> int:
+    """Shows and writes all that is asked for; returns the exit code by the gates alone."""
     written = show_results(results, args, baseline, places.documents)
-    if places.against is not None:
-        show_diff(
-            places.against,
-            results,
-            stream=sys.stderr if places.documents.on_stdout else sys.stdout,
-        )
+    stream = sys.stderr if places.documents.on_stdout else sys.stdout
+    answer = _show_gates(results, baseline, places, asked, stream)
     output = places.output
     if output is not None and output.exists():
         beside = [path.name for path in written if path.parent == output.parent]
@@ -188,6 +207,48 @@ def _show_all(
         messages.note(f"saved: {' and '.join([str(output), *beside])}")
     for path in written:
         messages.note(f"written: {path}")
+    return answer
+
+
+def _show_gates(
+    results: "Results", baseline: str, places: "Places", asked: "Asked", stream: TextIO
+) -> int:
+    """Shows what changed against the named baseline, and the answers of gates; their exit code.
+
+    Without a baseline, gates judge each later interpreter against the first.
+    """
+    from ipcbench.analysis import frame
+    from ipcbench.analysis.interpreters import compare_interpreters
+    from ipcbench.analysis.judging import asked_for
+    from ipcbench.cli import console
+    from ipcbench.reporters import markdown
+    from ipcbench.reporters.tables.diff import diff_parts, measure_grids
+    from ipcbench.reporters.tables.gates import gate_parts
+
+    if places.against is not None:
+        comparisons = [compared(places.against, results, asked)]
+    elif asked.gates:
+        analysis = frame.analyse(results, baseline)
+        comparisons = compare_interpreters(results, analysis, asked.measures)
+    else:
+        comparisons = []
+    answers = asked.judge(comparisons)
+    if places.against is not None:
+        parts = list(diff_parts(comparisons[0]))
+    else:  # the usual tables have the times of each interpreter beside the first one's
+        parts = [
+            grid
+            for one in comparisons
+            for measure in one.changes_of
+            if measure != "time"
+            for grid in measure_grids(one, measure)
+        ]
+    console.show([*parts, *gate_parts(answers)], stream)
+    texts = [markdown.rendered(parts)] if parts else []
+    if asked.github:
+        analysis = frame.analyse(results, baseline)
+        texts.append(markdown.markdown_text(analysis, claims=asked_for(results)))
+    return gates.answer(asked, answers, comparisons, "\n".join(texts))
 
 
 def _say_how_to_go_on(

@@ -60,7 +60,12 @@ def checked_places(args: Namespace, question: str) -> Places:
     output, wanted = _outputs(args, question, notes)
     option = "-o" if args.resume is None else "--resume"
     journal = None if output is None else journal_path(output)
-    named = {option: output, "--events": args.events, f"the journal of {option}": journal}
+    named = {
+        option: output,
+        "--events": args.events,
+        "--junit": args.junit,
+        f"the journal of {option}": journal,
+    }
     check_different(wanted.files | named)
     kept = None if args.save is None else _baseline(args)
     against = None if args.against is None else _load_baseline(args.against)

@@ -258,6 +258,20 @@ OPTIONS: Mapping[str, Option] = {
         ),
         Option("run", ("--save",), "also keep the run as a named baseline", {"metavar": "NAME"}),
         Option("run", ("--against",), "then compare with a named baseline", {"metavar": "NAME"}),
+        Option(
+            "run",
+            ("--fail-if",),
+            "a change that must not be, like 'latency>5%%' or 'throughput<-10%%',"
+            " 'latency/unix/*>5%%', 'p99>20%%', 'cpu>5%%', 'slower>5%%', 'faster>10%%'",
+            {"dest": "gates", "action": "append", "default": [], "metavar": "GATE"},
+        ),
+        Option("run", ("--junit",), "write the gates' answers as JUnit XML", _FILE),
+        Option(
+            "run",
+            ("--github",),
+            "add a summary to the step of a GitHub workflow, and annotations on stderr",
+            _FLAG,
+        ),
         Option("run", ("--events",), "write what happens as lines of JSON", _FILE),
         Option("run", ("--no-lock",), "measure although another run does, too", _FLAG),
         Option("run", ("--no-plugins",), "take no transport of another package", _FLAG),
@@ -344,8 +358,14 @@ def add_effort(
 def add_results(out: "argparse._ActionsContainer") -> None:
     """Adds the options for the result file, baselines and documents."""
     add(out, "--output", "--resume", "--save", "--against")
+    add_gates(out)
     add_report_arguments(out)
     add(out, "--force")
+
+
+def add_gates(out: "argparse._ActionsContainer") -> None:
+    """Adds the options for gates, and for whom their answers are written."""
+    add(out, "--fail-if", "--junit", "--github")
 
 
 def add_report_arguments(parser: "argparse._ActionsContainer") -> None:

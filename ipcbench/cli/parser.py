@@ -15,6 +15,7 @@ exit codes:
   3    some cases failed or were invalid; a check found something wrong
   4    a --fail-if gate tripped
   5    the precision asked for was not reached
+  6    a --fail-if gate was not judged, or not for all of its cases
   130  interrupted; what was measured is saved and shown
 """
 

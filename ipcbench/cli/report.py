@@ -4,20 +4,21 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from ipcbench.cli import options
+from ipcbench.cli import gates, options
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
 from ipcbench.cli.messages import say
 from ipcbench.cli.parser import Handler, Parser
-from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK
+from ipcbench.errors import EXIT_OK
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import STDOUT, Documents
 from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 
 if TYPE_CHECKING:
-    from ipcbench.analysis.diff import Gate
+    from ipcbench.analysis.diff import RunComparison
+    from ipcbench.cli.gates import Asked
     from ipcbench.results.collection import Collection
     from ipcbench.results.store import Results
 
@@ -44,55 +45,38 @@ def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
 
 
 def _diff(args: Namespace, _: Sequence[str]) -> int:
-    """Shows what changed between two runs; the exit code says whether a gate tripped."""
-    from ipcbench.analysis.diff import parse_gate
+    """Shows what changed between two runs; the exit code is the answer of the gates."""
+    from ipcbench.cli import console
+    from ipcbench.reporters import json_file, markdown
+    from ipcbench.reporters.tables.diff import diff_parts
+    from ipcbench.reporters.tables.gates import gate_parts
     from ipcbench.results import store
 
-    gates = [parse_gate(text) for text in args.gates]
+    asked = gates.checked(args)
     on_stdout = str(args.json) == STDOUT
     if args.json is not None and not on_stdout:
         checked_output(args.json, force=args.force)
-        check_different({"--json": args.json, "OLD": args.old})
-        check_different({"--json": args.json, "NEW": args.new})
-    stream = sys.stderr if on_stdout else sys.stdout
-    tripped = show_diff(store.load(args.old), store.load(args.new), gates, stream, args.json)
-    return EXIT_GATE_TRIPPED if tripped else EXIT_OK
+    for name, path in (("OLD", args.old), ("NEW", args.new)):
+        check_different({"--json": args.json, "--junit": args.junit, name: path})
+    comparison = compared(store.load(args.old), store.load(args.new), asked)
+    results = asked.judge([comparison])
+    changes = list(diff_parts(comparison))
+    parts = [*changes, *gate_parts(results)]
+    console.show(parts, sys.stderr if on_stdout else sys.stdout)
+    if on_stdout:
+        sys.stdout.write(json_file.json_text(parts))
+    elif args.json is not None:
+        write_atomically(args.json, json_file.json_text(parts))
+        say(f"written: {args.json}")
+    return gates.answer(asked, results, [comparison], markdown.rendered(changes))
 
 
-def show_diff(
-    old: "Results",
-    new: "Results",
-    gates: "Sequence[Gate]" = (),
-    stream: TextIO | None = None,
-    json: Path | None = None,
-) -> bool:
-    """Prints the changes, and each tripped gate on stderr; whether a gate tripped.
-
-    The changes go to stdout, or to another stream, and as JSON to a file or stdout.
-    """
+def compared(old: "Results", new: "Results", asked: "Asked") -> "RunComparison":
+    """The comparison of two runs, with what the gates need, against the machine's noise floor."""
     from ipcbench.analysis.diff import compare_runs, machine_of
-    from ipcbench.cli import console
-    from ipcbench.reporters.json_file import json_text
-    from ipcbench.reporters.tables.diff import diff_parts, gate_line
 
     floor = folder.noise_floor(machine_of(new)).between_runs
-    comparison = compare_runs(old, new, floor)
-    parts = list(diff_parts(comparison))
-    console.show(parts, stream or sys.stdout)
-    if str(json) == STDOUT:
-        sys.stdout.write(json_text(parts))
-    elif json is not None:
-        write_atomically(json, json_text(parts))
-        say(f"written: {json}")
-    tripped = [
-        gate_line(gate.text, change)
-        for gate in gates
-        for change in comparison.changes
-        if gate.tripped_by(change)
-    ]
-    for line in tripped:
-        say(f"gate tripped: {line}")
-    return bool(tripped)
+    return compare_runs(old, new, floor, asked.measures)
 
 
 def show_results(
@@ -146,18 +130,11 @@ def _add_report_arguments(parser: Parser) -> None:
 def _add_diff_arguments(parser: Parser) -> None:
     parser.add_argument("old", type=Path, metavar="OLD", help="result file (JSON)")
     parser.add_argument("new", type=Path, metavar="NEW", help="result file (JSON)")
-    parser.add_argument(
-        "--fail-if",
-        dest="gates",
-        action="append",
-        default=[],
-        metavar="GATE",
-        help="a change that must not be, like 'latency>5%%' or 'throughput<-10%%'",
-    )
+    options.add_gates(parser)
     options.add(parser, "--json", "--force")
     parser.add_examples(
         ("old.json new.json", "what changed"),
-        ("old.json new.json --fail-if 'latency>5%'", "or exit code 4"),
+        ("old.json new.json --fail-if 'latency>5%'", "or exit code 4 or 6"),
     )
 
 

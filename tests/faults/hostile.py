@@ -29,7 +29,7 @@ from unittest.mock import patch
 
 from ipcbench.cli.commands import parser
 from ipcbench.cli.main import main as ipcbench
-from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_OK, EXIT_USAGE
+from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_NOT_JUDGED, EXIT_OK, EXIT_USAGE
 from ipcbench.results.intent import Intent
 
 ROOT = Path(__file__).parent.parent.parent
@@ -555,7 +555,9 @@ def _commands(random: Random, name: str) -> Iterator[list[str]]:
         options = ["--html=out.html", "--force"]
     yield ["report", name, *options]
     files = random.choice((["good.json", name], [name, "good.json"], [name, name]))
-    yield ["diff", *files, *random.choice(([], ["--fail-if=latency>5%"], ["--json=-"]))]
+    gates = ["--fail-if=latency>5%", "--fail-if=p99>5%", "--fail-if=cpu latency/*>5%"]
+    told = [*gates, "--junit=out.xml", "--force"]
+    yield ["diff", *files, *random.choice(([], gates, told, ["--json=-"]))]
 
 
 def judged(command: Sequence[str]) -> tuple[Verdict, str]:
@@ -588,7 +590,7 @@ def _judged(code: int, out: str, err: str) -> tuple[Verdict, str]:
         return "wrong", f"on stderr: {err[:500]}"
     if code == EXIT_USAGE and len(lines) == 1 and not out and not written:
         return "refused", lines[0]
-    if code not in {EXIT_OK, EXIT_GATE_TRIPPED}:
+    if code not in {EXIT_OK, EXIT_GATE_TRIPPED, EXIT_NOT_JUDGED}:
         return "wrong", f"exit code {code}, {len(lines)} lines: {err[:500]}"
     if out.startswith(JSON_START):
         try:

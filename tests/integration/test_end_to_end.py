@@ -279,7 +279,10 @@ def test_a_slowed_run_trips_a_gate_and_an_equal_one_does_not(tmp_path: Path) -> 
     assert slower.returncode == 4, slower.stderr
     assert "gate tripped: latency>5%: latency/pipe/64/python/same-core: +" in slower.stderr
     assert "slower" in slower.stdout
-    same = ipcbench("diff", "old.json", "old.json", *gates, cwd=tmp_path)
+    absent = ipcbench("diff", "old.json", "old.json", *gates, cwd=tmp_path)
+    assert absent.returncode == 6, absent.stderr
+    assert "neither OLD nor NEW has a case of throughput" in absent.stderr
+    same = ipcbench("diff", "old.json", "old.json", *gates[:2], cwd=tmp_path)
     assert same.returncode == 0, same.stderr
     assert "0 of 1 case changed" in same.stdout
 

@@ -122,7 +122,7 @@ def test_a_message_that_fills_its_pipe_is_told_with_a_size_that_would_do() -> No
     ).items()
     assert key == ("one-message-fills-it", "throughput/pipe/64k/python/cross-core")
     assert says == (
-        "one message of 64 KiB fills the pipe of 64 KiB: its writer sleeps in every message; try"
+        "one message of 64 KiB fills the pipe of 64 KiB: its writer sleeps 0.9 times a message; try"
         " size=128k, or smaller messages"
     )
 

@@ -5,8 +5,9 @@ from typing import get_args
 import pytest
 
 from ipcbench.analysis import frame
-from ipcbench.analysis.diff import compare_runs, parse_gate
+from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.frame import Analysis
+from ipcbench.analysis.gates import judged_gates, parse_gate
 from ipcbench.analysis.judging import Condition
 from ipcbench.case import PLACEMENTS, Case
 from ipcbench.cli.options import OPTIONS
@@ -104,9 +105,9 @@ def test_a_gate_on_a_workload_trips_where_it_became_worse(workload: Workload) ->
     is_time = DEFINITIONS[workload].better == "less"
     worse, better = (">5%", "<-5%") if is_time else ("<-5%", ">5%")
     comparison = compare_runs(_results(workload), _results(workload, 1.25e-5))
-    for gate, trips in ((worse, True), (better, False)):
-        parsed = parse_gate(workload + gate)
-        assert [parsed.tripped_by(change) for change in comparison.changes] == [trips] * 2
+    for gate, outcome in ((worse, "tripped"), (better, "passed")):
+        (result,) = judged_gates([parse_gate(workload + gate)], comparison)
+        assert [one.outcome for one in result.cases] == [outcome] * 2
     legend = next(part for part in diff.diff_parts(comparison) if isinstance(part, Line))
     assert f"({workload})" in legend.text
 

@@ -4,37 +4,58 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from ipcbench.analysis.diff import Change, RunComparison
+from ipcbench.analysis.measures import Measure
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, Part
 from ipcbench.text import counted
 from ipcbench.units import display_change, display_percent, display_time, format_size
 from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, WORKLOADS, Quantity
 
-_COLUMNS = (
-    GridColumn("case", "case", is_number=False),
-    GridColumn("old", "old_time_median_s"),
-    GridColumn("new", "new_time_median_s"),
-    GridColumn("change", "change_ratio"),
-    GridColumn("95%", "change_low_ratio"),
-    GridColumn("verdict", "verdict", is_number=False),
-)
+_TITLES: dict[Measure, str] = {
+    "time": "",
+    "p99": "p99 of single round trips, ",
+    "cpu": "CPU time of a message, ",
+}
+_KEYS: dict[Measure, str] = {
+    "time": "time_median_s",
+    "p99": "round_trip_p99_s",
+    "cpu": "cpu_s_per_message",
+}
 
 
 def diff_parts(comparison: RunComparison) -> Iterator[Part]:
-    """Yields cautions, then a row a case, then the cases that only one of the files holds."""
+    """Yields cautions, then a row a case, then the cases that can't be compared."""
     for caution in comparison.cautions:
         yield Line(f"caution: {caution}", "warning")
-    for placement in dict.fromkeys(change.case.placement for change in comparison.changes):
-        rows = [_row(one) for one in comparison.changes if one.case.placement == placement]
-        yield Grid(f"NEW against OLD, {placement}", _COLUMNS, rows, {"placement": placement})
+    for measure in comparison.changes_of:
+        yield from measure_grids(comparison, measure)
     yield Line(f"change: {_legend(comparison)}")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
     if comparison.noise_floor:
         floor = display_percent(comparison.noise_floor)
         yield Line(f"~: within chance, or within this machine's noise floor between runs ({floor})")
     yield Line(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
-    for name, where in (("OLD", comparison.only_old), ("NEW", comparison.only_new)):
-        for case in where:
-            yield Line(f"only in {name}: {case}")
+    for one in comparison.uncompared:
+        where, colon, reason = one.why.partition(": ")
+        yield Line(f"{where}: {one.case.id}{colon}{reason}")
+
+
+def measure_grids(comparison: RunComparison, measure: Measure) -> Iterator[Grid]:
+    """Yields a table of the changes of a measure for each placement."""
+    changes, key = comparison.changes_of[measure], _KEYS[measure]
+    old, new = comparison.old, comparison.new
+    columns = (
+        GridColumn("case", "case", is_number=False),
+        GridColumn(old.lower() if old == "OLD" else old, f"old_{key}"),
+        GridColumn(new.lower() if new == "NEW" else new, f"new_{key}"),
+        GridColumn("change", "change_ratio"),
+        GridColumn("95%", "change_low_ratio"),
+        GridColumn("verdict", "verdict", is_number=False),
+    )
+    for placement in dict.fromkeys(change.case.placement for change in changes):
+        rows = [_row(one) for one in changes if one.case.placement == placement]
+        title = f"{_TITLES[measure]}{new} against {old}, {placement}"
+        about = {"placement": placement} | ({} if measure == "time" else {"measure": measure})
+        yield Grid(title, columns, rows, about)
 
 
 def _legend(comparison: RunComparison) -> str:
@@ -60,11 +81,6 @@ def _compared(quantity: Quantity) -> str:
             assert_never(quantity)
 
 
-def gate_line(gate: str, change: Change) -> str:
-    """The message of a tripped gate."""
-    return f"{gate}: {change.case.id}: {display_change(change.moved)} (95%: {_interval(change)})"
-
-
 def _row(change: Change) -> GridRow:
     case, interval = change.case, change.interval
     low, high = (None, None) if interval is None else interval
@@ -76,13 +92,14 @@ def _row(change: Change) -> GridRow:
             Cell(display_time(change.old_s), change.old_s),
             Cell(display_time(change.new_s), change.new_s),
             Cell(display_change(change.moved), change.moved),
-            Cell(_interval(change), low, {"change_high_ratio": high}),
+            Cell(interval_text(change), low, {"change_high_ratio": high}),
             Cell(change.verdict or "?", change.verdict),
         )
     )
 
 
-def _interval(change: Change) -> str:
+def interval_text(change: Change) -> str:
+    """The interval of a change; empty where there is none."""
     if change.interval is None:
         return ""
     return f"{display_change(change.interval.low)} to {display_change(change.interval.high)}"
