@@ -29,6 +29,7 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
+from ipcbench.transports.parts.traps import FILLS_PIPE
 from ipcbench.transports.shapes import StreamShape
 from ipcbench.units import format_size, parse_size
 
@@ -135,6 +136,7 @@ class Pipe(Transport):
     groups: tuple[str, ...] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
     overlaps = True
+    traps = (FILLS_PIPE,)
     knobs = (
         Knob("size", Size(1, largest_bytes, "sysctl fs.pipe-max-size"), None, "room in each pipe"),
     )

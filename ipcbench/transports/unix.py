@@ -17,6 +17,7 @@ from ipcbench.transports.parts.sockets import (
     socket_endpoint,
     unix_message_limit,
 )
+from ipcbench.transports.parts.traps import FILLS_SOCKET
 
 
 class UnixLink(SocketLink):
@@ -78,6 +79,7 @@ class Unix(Transport):
     mediums = ("unix-stream", "socket-file")
     overlaps = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
     connects = True
 
     def system_limits(self) -> Mapping[str, str]:
@@ -128,6 +130,7 @@ class UnixAbstract(Transport):
     mediums = ("unix-stream", "abstract-name")
     overlaps = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
     connects = True
 
     def unavailable(self) -> str | None:
@@ -148,6 +151,7 @@ class Socketpair(Transport):
     mediums = ("unix-stream", "no-name")
     overlaps = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         options = SocketOptions(self.settings)

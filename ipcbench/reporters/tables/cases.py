@@ -29,6 +29,7 @@ from ipcbench.reporters.tables.columns import (
     table_columns,
 )
 from ipcbench.reporters.tables.floors import floor_text
+from ipcbench.reporters.tables.knobs import congestion_text
 from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 
@@ -152,7 +153,7 @@ def warnings(sentences: Iterable[str]) -> Iterator[Line]:
 
 
 def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
-    """Yields the lines on machine, effort, payload checks and evidence, and on signs in tables."""
+    """Yields the lines on machine, effort, TCP, payload checks, evidence, and signs in tables."""
     if launches.empty:
         return
     facts = ["cpu_model", "cpu_count", "virtualisation", "kernel", "python"]
@@ -166,6 +167,9 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
         yield Line(_effort_line(group))
     for name, said in interpreter_facts(launches):
         yield Line(f"{name}: {said}")
+    congestion = congestion_text(launches)
+    if congestion is not None:
+        yield Line(congestion)
     if PACKAGE_KEY in launches:
         for package, group in launches.groupby(PACKAGE_KEY):
             names = ", ".join(sorted(group["transport"].unique()))
