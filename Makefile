@@ -1,7 +1,9 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Both make .venv first.
 
 PYTHON ?= python3
-VENV := .venv
+# Each Python that is named has an environment of its own: an existing one isn't taken for it.
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+LOWEST := build/lowest
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # A plain .pth line instead of an import hook: the hook costs every worker 20 ms at its start.
@@ -11,7 +13,7 @@ CC ?= cc
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
-.PHONY: bench bench-reference bench-footprint test chaos check format docs wheel clean help
+.PHONY: bench bench-reference bench-footprint test test-lowest soak chaos check format docs wheel clean help
 .DEFAULT_GOAL := help
 
 bench: $(VENV)/.installed ## measure all transports, print the tables, write results and pages to results/<machine>/<date>-<commit>/
@@ -32,6 +34,15 @@ build/pingpong: tools/reference/pingpong.c
 
 test: $(VENV)/.installed-test ## run the tests, or those that TESTS names
 	$(PY) -m pytest $(TESTS)
+
+test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (3.11), from wheels alone
+	$(PYTHON) -m venv --clear $(LOWEST)
+	CC=/bin/false $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--only-binary=:all: --constraint tests/constraints-lowest.txt '.[test]'
+	$(LOWEST)/bin/python -m pytest tests/unit
+
+soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py
@@ -59,7 +70,7 @@ wheel: $(VENV)/.installed-dev ## build dist/ipcbench-*.whl
 
 clean: ## remove all that make made, but not results
 	rm -f ipcbench/measure/_native*.so
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## show this list

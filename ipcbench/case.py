@@ -115,6 +115,12 @@ def placement_of_cpus(placement: Placement) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def is_on_one_cpu(placement: Placement) -> bool:
+    """Whether both ends are pinned to one CPU."""
+    cpus = placement_of_cpus(placement)
+    return placement == "same-core" or (cpus is not None and cpus[0] == cpus[1])
+
+
 def _one_of(kind: str, text: str, known: tuple[_Name, ...]) -> _Name:
     for name in known:
         if name == text:

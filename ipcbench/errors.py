@@ -68,6 +68,7 @@ _ADVICE = {
     errno.ENFILE: "the machine has no more open files; raise them with sysctl fs.file-max",
     errno.ENOMEM: "no memory is left; free some, or raise ulimit -v",
     errno.ENOSPC: "no space is left; free some, or set TMPDIR to a folder that has some",
+    errno.EFBIG: "a file may grow no longer (RLIMIT_FSIZE); raise its limit with ulimit -f",
     errno.EDQUOT: "the disk quota is used up; free some, or set TMPDIR to another folder",
     errno.EADDRNOTAVAIL: "no port is free; widen sysctl net.ipv4.ip_local_port_range",
     errno.EROFS: "a file system is read-only; set TMPDIR to a folder that can be written",
@@ -90,6 +91,11 @@ def explain(error: BaseException) -> str:
 def explain_start(error: OSError) -> str:
     """Explains a failure to start a process, where EAGAIN means the user's limit (fork(2))."""
     return _NO_PROCESS if error.errno == errno.EAGAIN else explain(error)
+
+
+def explain_write(error: OSError) -> str:
+    """Explains a failure to write a file that the user named: only a limit has advice."""
+    return _ADVICE[errno.EFBIG] if error.errno == errno.EFBIG else str(error.strerror)
 
 
 def explain_with_type(error: BaseException) -> str:

@@ -9,7 +9,10 @@ import re
 from ipcbench.errors import UsageError
 
 _SIZE_FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SIZE = re.compile(r"([0-9]{1,18})([kmg]?)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,18})(?:([kmg]?)| ?([kmg]i)?b)", re.IGNORECASE)
+_DECIMAL_UNIT = re.compile(r"[0-9]+(?:\.[0-9]+)? ?([kmg])b", re.IGNORECASE)
+_BROKEN_SIZE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:([kmg])| ?([kmg])ib)", re.IGNORECASE)
+_SIZE_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 _DURATION_FACTORS = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _DURATION_RATIOS = {
     "": (1, 1),
@@ -30,17 +33,35 @@ MEBIBYTE_BYTES = 1024**2
 
 
 def parse_size(text: str, what: str = "message size") -> int:
-    """Bytes meant by `64`, `1k`, `64K` or `1m` (k is 1024); UsageError for anything else.
+    """Bytes meant by `64`, `1k`, `64K`, `1m` or, as tables have it, `64 KiB`; k is 1024.
 
-    `what` is the name of such a size in the error.
+    UsageError for anything else. `what` is the name of such a size in the error.
     """
-    match = _SIZE.fullmatch(text.strip())
+    text = text.strip()
+    match = _SIZE.fullmatch(text)
     if match is None or int(match[1]) == 0:
-        raise UsageError(
-            f"{what} {text.strip()!r} is not a whole number of bytes above 0;"
-            " write it like 64, 1k, 64k or 1m"
+        raise UsageError(f"{what} {text!r} {_why_no_size(text)}")
+    return int(match[1]) * _SIZE_FACTORS[(match[2] or match[3] or "").lower().removesuffix("i")]
+
+
+def _why_no_size(text: str) -> str:
+    """The end of the message for a text that isn't a size: what is wrong, and what to type."""
+    decimal = _DECIMAL_UNIT.fullmatch(text)
+    if decimal is not None:
+        prefix = decimal[1]
+        factor, binary = _SIZE_FACTORS[prefix.lower()], f"{prefix.upper()}iB"
+        return (
+            f"could be of 1000s or of 1024s; {prefix.lower()} is {factor} here:"
+            f" write it like 1{prefix.lower()} or 1{binary}, or in bytes"
         )
-    return int(match[1]) * _SIZE_FACTORS[match[2].lower()]
+    broken = _BROKEN_SIZE.fullmatch(text)
+    if broken is not None:
+        whole, decimals, *units = broken.groups(default="")
+        digits = int(whole + decimals) * _SIZE_FACTORS["".join(units).lower()]
+        size_bytes, rest = divmod(digits, 10 ** len(decimals))
+        if size_bytes and not rest:
+            return f"is not written as a whole number; write it as {size_bytes}"
+    return "is not a whole number of bytes above 0; write it like 64, 1k, 64KiB or 1m (k is 1024)"
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -65,11 +86,23 @@ def format_size(size_bytes: int) -> str:
 
 
 def display_size(size_bytes: float) -> str:
-    """A size for people: `64 B`, `1 KiB`, `1.5 MiB`."""
-    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
-        if size_bytes >= factor:
-            return f"{_trim(size_bytes / factor)} {unit}"
-    return f"{_trim(size_bytes)} B"
+    """A size for people, exact: `64 B`, `1 KiB`, `1536 KiB`, `16385 B`; `parse_size` reads it.
+
+    No two sizes share a name, or two tables would have one heading.
+    """
+    size = int(size_bytes)
+    for factor, unit in _SIZE_UNITS:
+        if size >= factor and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} B"
+
+
+def display_amount(amount_bytes: float) -> str:
+    """An amount of memory for people, rounded: `64 B`, `6.2 KiB`, `1.5 MiB`."""
+    for factor, unit in _SIZE_UNITS:
+        if amount_bytes >= factor:
+            return f"{_trim(amount_bytes / factor)} {unit}"
+    return f"{_trim(amount_bytes)} B"
 
 
 def parse_duration(text: str) -> float:
@@ -120,6 +153,15 @@ def display_left(seconds: float) -> str:
     """A time still to wait, for people, in whole seconds: `45 s`, `2 min 05 s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def display_age(seconds: float) -> str:
+    """A time that has passed, for people, in its largest unit: `3 days`, `1 hour`."""
+    for unit, unit_s in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = int(seconds / unit_s)
+        if count:
+            return f"{count:,} {unit}{'s' * (count > 1)}"
+    return "less than a minute"
 
 
 def display_rate(per_second: float) -> str:

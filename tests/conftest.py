@@ -1,12 +1,14 @@
 """Fixtures for all tests: nothing may be left behind, and the hypothesis profile."""
 
-import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.leaks import MARK, nothing_left
+from tests.leaks import MARK, TEMPORARY_PREFIX, new_mark, nothing_left
 
 collect_ignore = ["data"]  # its packages have tests of their own
 
@@ -15,14 +17,35 @@ settings.register_profile("ipcbench", deadline=None)
 settings.load_profile("ipcbench")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes what the user's own selftest kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def temporary_folder() -> Iterator[Path]:
+    """A temporary folder of this session's own: whatever is in it, its tests have made."""
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(autouse=True)
 def leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    temporary_folder: Path,
 ) -> Iterator[None]:
     """No process, segment, semaphore, queue, socket file or directory outlives a test."""
-    mark = secrets.token_hex(8)
+    base = tmp_path_factory.getbasetemp()  # first: it is where pytest always has it
+    monkeypatch.setenv("TMPDIR", str(temporary_folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary_folder))
+    mark = new_mark()
     monkeypatch.setenv(MARK, mark)
     # The lock of these tests' runs is not the one that the user's own run may hold.
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.getbasetemp()))
-    with nothing_left(mark):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    with nothing_left(mark, [temporary_folder, base]):
         yield

@@ -132,8 +132,6 @@ def _knobs(text: str) -> Mapping[str, str]:
 def _told(before: _Fact, after: _Fact) -> str:
     """Both values for people; of two lists that share entries only the others."""
     old, new = _texts(before), _texts(after)
-    if old == new:  # they are too close to differ when rounded
-        old, new = sorted(map(str, before.values)), sorted(map(str, after.values))
     if len(old) == len(new) == 1 and _PARTED in old[0] + new[0]:
         parts = [text.split(_PARTED) for text in (old[0], new[0])]
         own = [[one for one in parts[i] if one not in parts[1 - i]] for i in (0, 1)]

@@ -1,7 +1,7 @@
 """Common claims about inter-process communication, as data to be tested. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from ipcbench.case import Case
@@ -18,11 +18,29 @@ establishing bioequivalence"); nothing narrower would survive this kind of machi
 """
 
 
+CONGESTION_CONTROLS = ("bbr", "cubic", "reno")
+"""TCP's congestion controls that a claim is judged under, where the machine offers them.
+
+cubic is Linux's own default, bbr what many set instead of it, and reno is in every kernel. The
+machine's default is judged whichever it is.
+"""
+
+
 class Comparison(NamedTuple):
     """Two cases that differ only in their transport."""
 
     subject: Case
     other: Case
+    congestion: str = ""
+    """The other's congestion control in force; empty where no claim asks, or where it isn't known.
+
+    Two of them, with a comma between, where its ends or launches had different ones.
+    """
+
+    @property
+    def cases(self) -> tuple[Case, Case]:
+        """The subject and the other."""
+        return self.subject, self.other
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +59,30 @@ class Claim:
     """A sentence on what measured times can and can't show about the claim."""
     tells_buffers: bool = False
     """Whether buffer sizes are shown beside the caveat."""
+    variants: Mapping[Workload, Sequence[str]] = field(default_factory=dict)
+    """By workload, the others once more, each with another congestion control."""
 
-    def needs(self, case: Case) -> bool:
-        """Whether the claim compares this case with another."""
-        return case.workload in self.workloads and case.transport in (*self.subjects, *self.others)
+    @property
+    def tells_congestion(self) -> bool:
+        """Whether the answer says which congestion control it rests on."""
+        return bool(self.variants)
+
+    def beside(self, workload: Workload) -> tuple[str, ...]:
+        """Transports that each subject is compared with in this workload."""
+        if workload not in self.workloads:
+            return ()
+        return (*self.others, *self.variants.get(workload, ()))
 
     def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
         """Yields the claim's comparisons among these cases, in the order of the page."""
         there, ordered = set(cases), sorted(cases, key=_order)
-        for other in self.others:
+        others = dict.fromkeys(name for one in WORKLOADS for name in self.beside(one))
+        for other in others:
             for subject in self.subjects:
                 for case in ordered:
                     beside = case._replace(transport=other)
-                    if case.transport == subject and self.needs(case) and beside in there:
+                    is_compared = case.transport == subject and other in self.beside(case.workload)
+                    if is_compared and beside in there:
                         yield Comparison(case, beside)
 
 
@@ -68,6 +97,8 @@ CLAIMS = (
         caveat="Times show whether, not why. Without TCP there are no segments, acknowledgements or"
         " loopback device, but buffers and the way the reader is woken are other ones too.",
         tells_buffers=True,
+        # Streams alone: a congestion control has nothing to decide for one message on its way.
+        variants={"throughput": [f"inet:congestion={name}" for name in CONGESTION_CONTROLS]},
     ),
     Claim(
         "sockets-like-sysv",
@@ -103,24 +134,21 @@ CLAIMS = (
 )
 """All claims, in the order of the page."""
 
-TRANSPORTS_NEEDED = tuple(
-    dict.fromkeys(name for claim in CLAIMS for name in (*claim.subjects, *claim.others))
-)
-"""Every transport that a claim compares."""
-
-
 NEEDED: Mapping[str, tuple[str, ...]] = {
     workload: tuple(
         dict.fromkeys(
             name
             for claim in CLAIMS
             if workload in claim.workloads
-            for name in (*claim.subjects, *claim.others)
+            for name in (*claim.subjects, *claim.beside(workload))
         )
     )
     for workload in WORKLOADS
 }
 """By workload, the transports that some claim is judged by."""
+
+TRANSPORTS_NEEDED = tuple(dict.fromkeys(name for names in NEEDED.values() for name in names))
+"""Every transport that a claim compares."""
 
 
 def _order(case: Case) -> tuple[int, int, str, str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from ipcbench.analysis.cautions import cautions
+from ipcbench.analysis.floors import UNKNOWN, Floor, Found
 from ipcbench.analysis.measures import MEASURES, Measure, Missing, better_of, has_measure, number_of
 from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
 from ipcbench.case import Case
@@ -82,6 +83,8 @@ class RunComparison:
     old: str = "OLD"
     new: str = "NEW"
     floor_name: str = "noise floor between runs"
+    floor_found: Found | None = None
+    """Where the noise floor comes from, if the runs tell."""
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -92,7 +95,7 @@ class RunComparison:
 def compare_runs(
     old: Results,
     new: Results,
-    noise_floor: float = 0.0,
+    floor: Floor = UNKNOWN,
     measures: Collection[Measure] = (),
 ) -> RunComparison:
     """Compares the cases that two runs have in common, in the order of the tables.
@@ -117,10 +120,12 @@ def compare_runs(
     uncompared = lacking(before, after)
     for measure in MEASURES:
         if measure == "time" or measure in measures:
-            changes, more = compare_sides(before, after, measure, noise_floor, _by_place)
+            changes, more = compare_sides(before, after, measure, floor.ratio, _by_place)
             changes_of[measure] = changes
             uncompared += more
-    return RunComparison(changes_of, uncompared, cautions(old, new), noise_floor)
+    return RunComparison(
+        changes_of, uncompared, cautions(old, new), floor.ratio, floor_found=floor.found
+    )
 
 
 def compare_sides(
@@ -217,11 +222,6 @@ def _numbers(
             return number
         numbers[key] = number
     return numbers
-
-
-def machine_of(results: Results) -> str:
-    """The slug of the machine a run was made on; `unknown` for a run without launches."""
-    return next((str(one.facts["machine"]) for one in results.launches()), "unknown")
 
 
 def case_order(case: Case) -> tuple[int, int, str, str, str, str]:

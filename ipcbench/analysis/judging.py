@@ -16,24 +16,33 @@ import pandas as pd
 
 from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
 from ipcbench.analysis.frame import Analysis
-from ipcbench.analysis.launch_frame import MACHINE, Measurements, by_round, noise_floor_of
+from ipcbench.analysis.launch_frame import (
+    MACHINE,
+    Measurements,
+    by_round,
+    congestion_of,
+    noise_floor_of,
+)
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
+from ipcbench.terms import Term
 from ipcbench.workloads import DEFINITIONS
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
 Answer = Literal["holds", "fails", "depends", "open", "not measured"]
 """The answer to a claim; `open` means measured, but with no comparison decided."""
-Dimension = Literal["workload", "other", "subject", "size", "placement", "loop", "interpreter"]
+Dimension = Literal[
+    "workload", "other", "subject", "size", "placement", "congestion", "loop", "interpreter"
+]
 
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """The dimensions that an answer may depend on, the simplest explanation first."""
 _MOST_PICKED = 16
 _MOST_TOLD = 5
-"""Most terms in an explanation of where a claim holds."""
+"""Most conditions in an explanation of where a claim holds."""
 _BUFFERS = (
     "client_so_sndbuf_bytes",
     "server_so_rcvbuf_bytes",
@@ -53,7 +62,7 @@ class Compared:
     says: Says
 
 
-class Term(NamedTuple):
+class Condition(NamedTuple):
     """A set of comparisons, by the values they may have in some dimensions: throughput at 64k."""
 
     values: tuple[tuple[Dimension, tuple[str, ...]], ...]
@@ -64,7 +73,7 @@ class Term(NamedTuple):
         return all(its.get(dimension) in values for dimension, values in self.values)
 
     def joined(self, other: Self) -> Self | None:
-        """The union of two terms that differ in a single dimension; None for others."""
+        """The union of two conditions that differ in a single dimension; None for others."""
         mine, others = dict(self.values), dict(other.values)
         differ = [dimension for dimension in mine if mine[dimension] != others.get(dimension)]
         if mine.keys() != others.keys() or len(differ) != 1:
@@ -84,21 +93,42 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class ByCongestion:
+    """The same comparison under several of TCP's congestion controls."""
+
+    where: Condition
+    """Values in the dimensions in which they are all alike."""
+    compared: Sequence[Compared]
+    """One for each congestion control."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether two of the ratios surely differ: their intervals have nothing in common."""
+        intervals = [one.ratio.interval for one in self.compared]
+        known = [interval for interval in intervals if interval is not None]
+        return any(one.high < other.low for one in known for other in known)
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """The answer of one machine to one claim."""
 
     claim: Claim
     answer: Answer
     compared: Sequence[Compared]
-    agrees: Sequence[Term]
-    """Terms that cover all comparisons that agree and none that contradict, if the answer depends.
+    agrees: Sequence[Condition]
+    """Conditions that cover all comparisons that agree and none that contradict, if both are there.
 
     Empty if `contradicts` takes fewer words: all other comparisons agree then. Both are empty if
-    neither side can be described in few terms.
+    neither side can be described in few conditions.
     """
-    contradicts: Sequence[Term]
-    """Terms that cover all comparisons that contradict and none that agree; see `agrees`."""
+    contradicts: Sequence[Condition]
+    """Conditions that cover all comparisons that contradict and none that agree; see `agrees`."""
     buffers: Sequence[Buffer]
+    congestion: Sequence[str] = ()
+    """TCP's congestion controls that the comparisons were made under, for a claim that tells it."""
+    by_congestion: Sequence[ByCongestion] = ()
+    """The comparisons that were made under several of them."""
 
     @property
     def decided(self) -> int:
@@ -108,8 +138,8 @@ class Judgement:
     @property
     def depends_on(self) -> list[Dimension]:
         """The dimensions that the answer depends on, in the order of DIMENSIONS."""
-        terms = (*self.agrees, *self.contradicts)
-        named = {dimension for term in terms for dimension, _ in term.values}
+        conditions = (*self.agrees, *self.contradicts)
+        named = {dimension for condition in conditions for dimension, _ in condition.values}
         return [dimension for dimension in DIMENSIONS if dimension in named]
 
 
@@ -117,7 +147,9 @@ def judged(analysis: Analysis) -> list[Judgement]:
     """Tests each claim against these results, in the order of CLAIMS."""
     groups = _groups(analysis)
     rows = [
-        (claim, comparison) for claim in CLAIMS for comparison in claim.comparisons(list(groups))
+        (claim, _under(claim, comparison, groups))
+        for claim in CLAIMS
+        for comparison in claim.comparisons(list(groups))
     ]
     # Rounds in common are rare only where files of different runs were put together.
     pairs = dict.fromkeys(comparison for _, comparison in rows)
@@ -131,7 +163,7 @@ def judged(analysis: Analysis) -> list[Judgement]:
     said = verdicts(tests, noise_floor_of(analysis.launches))
     compared: dict[str, list[Compared]] = {claim.name: [] for claim in CLAIMS}
     for (claim, comparison), verdict in zip(rows, said, strict=True):
-        time_s, other_time_s = (float(groups[case]["time_s"].median()) for case in comparison)
+        time_s, other_time_s = (float(groups[case]["time_s"].median()) for case in comparison.cases)
         says = _says(claim, ratios[comparison].estimate, verdict)
         one = Compared(comparison, time_s, other_time_s, ratios[comparison], says)
         compared[claim.name].append(one)
@@ -144,21 +176,27 @@ def asked_for(results: Measurements) -> bool:
 
 
 def traits(comparison: Comparison) -> Mapping[Dimension, str]:
-    """The value of a comparison in each dimension, but for a size that its workload fixes."""
+    """The value of a comparison in each dimension that it has: a workload may fix the size.
+
+    A transport beside which the congestion control is told is named without its knobs.
+    """
     case = comparison.subject
     has_sizes = DEFINITIONS[case.workload].fixed_size_bytes is None
+    other = comparison.other.transport
     every: dict[Dimension, str] = {
         "workload": case.workload,
-        "other": comparison.other.transport,
+        "other": Term.parse(other).name if comparison.congestion else other,
         "subject": case.transport,
         "size": str(case.message_size_bytes),
         "placement": case.placement,
+        "congestion": comparison.congestion,
         "loop": case.loop,
         "interpreter": case.interpreter,
     }
-    return {
-        dimension: value for dimension, value in every.items() if dimension != "size" or has_sizes
-    }
+    lacking = {"size"} if not has_sizes else set()
+    if not comparison.congestion:
+        lacking.add("congestion")
+    return {dimension: value for dimension, value in every.items() if dimension not in lacking}
 
 
 def _groups(analysis: Analysis) -> dict[Case, pd.DataFrame]:
@@ -171,11 +209,18 @@ def _groups(analysis: Analysis) -> dict[Case, pd.DataFrame]:
     return {Case.parse(str(name)): own for name, own in counted.groupby("case")}
 
 
+def _under(claim: Claim, comparison: Comparison, groups: Mapping[Case, pd.DataFrame]) -> Comparison:
+    """The comparison with the congestion control in force, for a claim that tells it."""
+    if not claim.tells_congestion:
+        return comparison
+    return comparison._replace(congestion=",".join(congestion_of(groups[comparison.other])))
+
+
 def _ratio(
     groups: Mapping[Case, pd.DataFrame], comparison: Comparison, over: float = 1.0
 ) -> Ratio | None:
     """The ratio of times divided by `over`, so that its test against 1 is one against `over`."""
-    subject, other = (by_round(groups[case]) for case in comparison)
+    subject, other = (by_round(groups[case]) for case in comparison.cases)
     scaled = {key: [value / over for value in batches] for key, batches in subject.items()}
     return alternating_ratio(scaled, other)
 
@@ -227,41 +272,65 @@ def _judgement(
         answer = "holds" if agree else "fails"
     else:
         answer = "open" if compared else "not measured"
-    shown = compared if claim.tells_buffers else ()
-    buffers = _buffers(groups, [case for one in shown for case in one.comparison])
-    agrees, contradicts = _told(terms(agree, contradict), terms(contradict, agree))
-    return Judgement(claim, answer, compared, agrees, contradicts, buffers)
+    pairs = [one.comparison for one in compared if claim.tells_buffers]
+    of_itself = [pair for pair in pairs if pair.other.transport in claim.others]
+    buffers = _buffers(groups, [case for pair in of_itself for case in pair.cases])
+    agrees, contradicts = _told(conditions(agree, contradict), conditions(contradict, agree))
+    controls = dict.fromkeys(one.comparison.congestion for one in compared)
+    return Judgement(
+        claim,
+        answer,
+        compared,
+        agrees,
+        contradicts,
+        buffers,
+        [control for control in controls if control],
+        _by_congestion(compared),
+    )
 
 
-def terms(wanted: Sequence[Comparison], others: Sequence[Comparison]) -> list[Term]:
-    """Terms, as few as are found, that hold for all of `wanted` and none of `others`.
+def _by_congestion(compared: Sequence[Compared]) -> list[ByCongestion]:
+    """The comparisons that differ in the congestion control alone, where there are several."""
+    alike: dict[Condition, list[Compared]] = {}
+    for one in compared:
+        its = traits(one.comparison)
+        if "congestion" in its:
+            same = ((name, (value,)) for name, value in its.items() if name != "congestion")
+            alike.setdefault(Condition(tuple(same)), []).append(one)
+    return [ByCongestion(where, found) for where, found in alike.items() if len(found) > 1]
 
-    Empty without `others`, and if it takes more than _MOST_TOLD terms. The search is greedy: it
-    picks the term that holds for most of the uncovered comparisons, of equals the shortest.
+
+def conditions(wanted: Sequence[Comparison], others: Sequence[Comparison]) -> list[Condition]:
+    """Conditions, as few as are found, that hold for all of `wanted` and none of `others`.
+
+    Empty without `others`, and if it takes more than _MOST_TOLD of them. The search is greedy: it
+    picks the condition that holds for most of the uncovered comparisons, of equals the shortest.
     """
     left = (1 << len(wanted)) - 1 if others else 0
     foreign = ((1 << len(others)) - 1) << len(wanted)
     pure = [kind for kind in _kinds(wanted, [*wanted, *others]) if not kind.pairs & foreign]
     if not pure:  # each comparison has an equal on the other side
         return []
-    found: list[Term] = []
+    found: list[Condition] = []
     while left and len(found) < _MOST_PICKED:
-        pick = max(pure, key=lambda kind: ((kind.pairs & left).bit_count(), -len(kind.term.values)))
-        found.append(pick.term)
+        pick = max(
+            pure, key=lambda kind: ((kind.pairs & left).bit_count(), -len(kind.condition.values))
+        )
+        found.append(pick.condition)
         left &= ~pick.pairs
     told = _joined(found)
     return [] if left or len(told) > _MOST_TOLD else told
 
 
 class _Kind(NamedTuple):
-    """A term, and the comparisons it holds for, a bit for each."""
+    """A condition, and the comparisons it holds for, a bit for each."""
 
-    term: Term
+    condition: Condition
     pairs: int
 
 
 def _kinds(wanted: Sequence[Comparison], every: Sequence[Comparison]) -> list[_Kind]:
-    """Every term that holds for some of the wanted comparisons, the shortest first."""
+    """Every condition that holds for some of the wanted comparisons, the shortest first."""
     traits_of = [traits(comparison) for comparison in every]
     bits: dict[tuple[Dimension, str], int] = {}
     for place, its in enumerate(traits_of):
@@ -274,27 +343,29 @@ def _kinds(wanted: Sequence[Comparison], every: Sequence[Comparison]) -> list[_K
             for its in traits_of[: len(wanted)]:
                 chosen = tuple((name, its[name]) for name in names if name in its)
                 if len(chosen) == count and chosen not in kinds:
-                    term = Term(tuple((name, (value,)) for name, value in chosen))
-                    kinds[chosen] = _Kind(term, reduce(and_, map(bits.__getitem__, chosen)))
+                    condition = Condition(tuple((name, (value,)) for name, value in chosen))
+                    kinds[chosen] = _Kind(condition, reduce(and_, map(bits.__getitem__, chosen)))
     return list(kinds.values())
 
 
-def _joined(apart: Sequence[Term]) -> list[Term]:
-    """Merges terms that differ in one dimension: throughput at 64 and at 1k become one."""
-    kept: list[Term] = []
-    for term in apart:
+def _joined(apart: Sequence[Condition]) -> list[Condition]:
+    """Merges conditions that differ in one dimension: throughput at 64 and at 1k become one."""
+    kept: list[Condition] = []
+    for condition in apart:
         for place, other in enumerate(kept):
-            both = other.joined(term)
+            both = other.joined(condition)
             if both is not None:
                 kept[place] = both
                 break
         else:
-            kept.append(term)
+            kept.append(condition)
     return kept
 
 
-def _told(agrees: list[Term], contradicts: list[Term]) -> tuple[list[Term], list[Term]]:
-    """Both sides if each is a single term; otherwise only the side that takes fewer words."""
+def _told(
+    agrees: list[Condition], contradicts: list[Condition]
+) -> tuple[list[Condition], list[Condition]]:
+    """Both sides if each is a single condition; otherwise only the side that takes fewer words."""
     if len(agrees) == len(contradicts) == 1:
         return agrees, contradicts
     if not contradicts or (agrees and _words(agrees) < _words(contradicts)):
@@ -302,8 +373,8 @@ def _told(agrees: list[Term], contradicts: list[Term]) -> tuple[list[Term], list
     return [], contradicts
 
 
-def _words(told: Sequence[Term]) -> tuple[int, int]:
-    return len(told), sum(len(values) for term in told for _, values in term.values)
+def _words(told: Sequence[Condition]) -> tuple[int, int]:
+    return len(told), sum(len(values) for condition in told for _, values in condition.values)
 
 
 def _buffers(groups: Mapping[Case, pd.DataFrame], cases: Sequence[Case]) -> list[Buffer]:

@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ipcbench.analysis.floors import within_run
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Launch
 from ipcbench.results.store import Results
+from ipcbench.terms import parse_settings
 
 MACHINE = "machine_key"
 """The column of all frames with the key of the machine; no number is ever of two machines.
@@ -50,9 +52,7 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
 
 def noise_floor_of(launches: pd.DataFrame) -> float:
     """The noise floor within a run of one machine, known when it was made; 0 if unknown."""
-    if "noise_floor_ratio" not in launches:
-        return 0.0
-    return float(launches["noise_floor_ratio"].max())
+    return within_run(launches).ratio
 
 
 def interpreters_of(launches: pd.DataFrame) -> list[str]:
@@ -79,6 +79,23 @@ def confirmed(launches: pd.DataFrame) -> Confirmed:
     is_confirmed = launches.get(metadata.OUTCOME_KEY, nothing).eq(metadata.CONFIRMED)
     others = launches.loc[~is_confirmed, metadata.EVIDENCE_KEY]
     return Confirmed(int(is_confirmed.sum()), others.fillna("no record"))
+
+
+def settings_of(group: pd.DataFrame, key: str) -> dict[str, set[str]]:
+    """The different values of each knob that these launches have in a column of settings."""
+    found: dict[str, set[str]] = {}
+    for text in set(group[key].dropna()) if key in group else ():
+        for knob, value in parse_settings(str(text)).items():
+            found.setdefault(knob, set()).add(value)
+    return found
+
+
+def congestion_of(group: pd.DataFrame) -> list[str]:
+    """TCP's congestion controls that were in force at either end; empty if none was recorded."""
+    found: set[str] = set()
+    for key in (metadata.CLIENT_KNOBS_KEY, metadata.SERVER_KNOBS_KEY):
+        found |= settings_of(group, key).get("congestion", set())
+    return sorted(found)
 
 
 def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:

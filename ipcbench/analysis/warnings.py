@@ -12,7 +12,8 @@ import pandas as pd
 
 from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.precision import precisions
-from ipcbench.case import Case, placement_of_cpus
+from ipcbench.analysis.traps import trapped
+from ipcbench.case import Case, is_on_one_cpu
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import ASKED_KEY, MECHANISM
 from ipcbench.results.store import RETRIED_KEY
@@ -70,8 +71,8 @@ def objections(results: Measurements, launches: pd.DataFrame) -> list[Objection]
         return []
     found: list[Objection] = []
     for machine, own in launches.groupby(MACHINE, sort=False):
-        of_one = [*_imprecise(results, own, str(machine)), *_suspect(own), *_of_cases(own)]
-        found += of_one
+        found += [*_imprecise(results, own, str(machine)), *_suspect(own)]
+        found += [*_trapped(own, str(machine)), *_of_cases(own)]
     return found + list(_partial(results, launches))
 
 
@@ -90,6 +91,13 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
                 " don't believe it before you know why"
             )
             yield Objection("suspect", case.id, says, machine)
+
+
+def _trapped(launches: pd.DataFrame, machine: str) -> Iterator[Objection]:
+    """Mechanisms in a known trap."""
+    is_compared = launches["is_counted"] & (launches["role"] == MECHANISM)
+    for one in trapped(launches[is_compared]):
+        yield Objection(one.flag, one.case, one.says, machine)
 
 
 def _takes_a_copy(workload: Workload) -> bool:
@@ -258,7 +266,7 @@ def _faults(group: pd.DataFrame) -> str | None:
 
 
 def _crowded(group: pd.DataFrame) -> str | None:
-    if _on_one_cpu(str(group["placement"].iloc[0])):
+    if is_on_one_cpu(str(group["placement"].iloc[0])):
         return None  # there each end pushes the other off, which is what is measured
     for side in ("client", "server"):
         key = f"involuntary_switches_{side}_per_message"
@@ -268,11 +276,6 @@ def _crowded(group: pd.DataFrame) -> str | None:
                 " end other work, or try other --cpus"
             )
     return None
-
-
-def _on_one_cpu(placement: str) -> bool:
-    cpus = placement_of_cpus(placement)
-    return placement == "same-core" or (cpus is not None and cpus[0] == cpus[1])
 
 
 def _loaded(group: pd.DataFrame) -> str | None:

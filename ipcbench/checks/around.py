@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ipcbench.checks.advice import Assessment, is_read_only, set_sysctl, write
-from ipcbench.system import cgroups, surroundings
-from ipcbench.system.cgroups import Level as Cgroup
+from ipcbench.system import surroundings
+from ipcbench.system.cgroups import Group, allowances, groups
 from ipcbench.system.cpus import allowed_cpus, default_placement, placement_cpus
+from ipcbench.system.quota import quotas, throttling
 from ipcbench.system.surroundings import text_of
 from ipcbench.text import counted
 from ipcbench.transports.parts.sockets import is_loopback_down
@@ -38,21 +39,21 @@ def shown(path: Path, root: Path) -> str:
 
 def quota(root: Path) -> Assessment:
     """The cgroup's limit of CPU time, and how often it was met."""
-    if not cgroups.levels("cpu", root):
+    if not groups("cpu", root):
         raise LookupError("no cgroup with this controller")
-    limits = cgroups.quotas(root)
+    limits = quotas(root)
     if not limits:
         return "ok", "no cgroup limits the CPU time", None
     tightest = limits[0]
-    level = tightest.level
-    counts = cgroups.throttling([tightest])
+    group = tightest.group
+    counts = throttling([tightest])
     says = (
         f"{tightest.cpus:.3g} CPUs: {display_time(tightest.allowed_s)} of every"
-        f" {display_time(tightest.period_s)} ({shown(level.folder, root)}, cgroup v{level.version})"
+        f" {display_time(tightest.period_s)} ({shown(group.folder, root)}, cgroup v{group.version})"
     )
     if counts.periods:
         says += f"; it stopped work in {counts.throttled} of {counted(counts.periods, 'period')}"
-    remedy = _lift(level, root, _cpu_file(level), "--cpu-quota=-1", "limits.cpu", "CPUQuota")
+    remedy = _lift(group.folder, root, _cpu_file(group), "--cpu-quota=-1", "limits.cpu", "CPUQuota")
     if tightest.cpus >= _ENOUGH_CPUS and not counts.throttled:
         return "note", says, remedy
     return "warn", f"{says}; a stopped launch shows the quota, not the mechanism", remedy
@@ -60,21 +61,16 @@ def quota(root: Path) -> Assessment:
 
 def memory(root: Path) -> Assessment:
     """The cgroup's limit of memory."""
-    if not cgroups.levels("memory", root):
+    if not groups("memory", root):
         raise LookupError("no cgroup with this controller")
-    limit = cgroups.memory_limit(root)
-    if limit is None:
+    limits = list(allowances(root))
+    if not limits:
         return "ok", "no cgroup limits the memory", None
-    size_bytes, level = limit
-    name, none = "memory.max", "max"
-    if level.version == 1:
-        name, none = "memory.limit_in_bytes", "-1"
-    says = (
-        f"{display_size(size_bytes)} for the cgroup {shown(level.folder, root)}; beyond it the"
-        " kernel kills"
-    )
-    remedy = _lift(level, root, (name, none), "--memory=-1", "limits.memory", "MemoryMax")
-    return "note", says, remedy
+    least = min(limits, key=lambda one: one.limit_bytes)
+    folder = next(one.folder for one in groups("memory", root) if one.name == least.group)
+    none = "-1" if least.setting == "memory.limit_in_bytes" else "max"
+    remedy = _lift(folder, root, (least.setting, none), "--memory=-1", "limits.memory", "MemoryMax")
+    return "note", f"{least}; beyond it the kernel kills or slows down", remedy
 
 
 def cpu_kinds(root: Path) -> Assessment:
@@ -230,28 +226,26 @@ def congestion(root: Path) -> Assessment:
     return "note", says, both if _MOST_CONGESTION in choice else None
 
 
-def _cpu_file(level: Cgroup) -> tuple[str, str]:
+def _cpu_file(group: Group) -> tuple[str, str]:
     """The file of a cgroup's quota, and the text that ends it."""
-    return ("cpu.max", "max") if level.version == 2 else ("cpu.cfs_quota_us", "-1")
+    return ("cpu.max", "max") if group.version == 2 else ("cpu.cfs_quota_us", "-1")
 
 
-def _lift(
-    level: Cgroup, root: Path, file: tuple[str, str], update: str, pod: str, unit: str
-) -> str:
+def _lift(folder: Path, root: Path, file: tuple[str, str], update: str, pod: str, unit: str) -> str:
     """The remedy of a cgroup's limit, by who set it: a container's engine, systemd, or somebody.
 
     `file` is the limit's name in the cgroup and the text that ends it; the others are its names for
     `docker update`, in a pod's resources, and in a unit of systemd.
     """
     name, none = file
-    path = level.folder / name
+    path = folder / name
     kind = (surroundings.container(root) or "").partition(" ")[0]
     if kind == "kubepods":
         return f"have the pod's {pod} removed by whoever deploys it"
     if kind in ("docker", "podman") and is_read_only(path):
         return f"on the host: {kind} update {update} CONTAINER"
-    if level.folder.name.endswith((".service", ".scope", ".slice")):
-        return f"sudo systemctl set-property --runtime {level.folder.name} {unit}="
+    if folder.name.endswith((".service", ".scope", ".slice")):
+        return f"sudo systemctl set-property --runtime {folder.name} {unit}="
     return write(none, shown(path, root))
 
 

@@ -28,13 +28,13 @@ from typing import NamedTuple
 from ipcbench.checks import around
 from ipcbench.checks.advice import ORDINARY, Assessment, Level, Standing, set_sysctl, suited, write
 from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK
-from ipcbench.system import cgroups, machine
+from ipcbench.system import machine, quota
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.system.scratch import leftovers
 from ipcbench.system.surroundings import cpu_list, format_cpu_list, text_of
 from ipcbench.text import counted
 from ipcbench.transports.registry import transports
-from ipcbench.units import display_size, display_time, three_digits
+from ipcbench.units import display_amount, display_size, display_time, three_digits
 
 _CPU = "sys/devices/system/cpu"
 _CLOCK = "sys/devices/system/clocksource/clocksource0"
@@ -146,7 +146,7 @@ def _allowed(root: Path) -> Assessment:
     allowed, cpus = len(allowed_cpus()), os.cpu_count() or 1
     says = f"this process may use {allowed} of {counted(cpus, 'CPU')}"
     remedy = f"taskset -c 0-{cpus - 1} ipcbench compare" if cpus > 1 else None
-    granted = cpu_list(cgroups.cpuset(root))
+    granted = cpu_list(quota.cpuset(root))
     if granted and len(granted) <= allowed < cpus:
         says += f", as its cgroup has {format_cpu_list(granted)} alone"
         remedy = f"have the cgroup's cpuset widened to 0-{cpus - 1} by whoever set it"
@@ -210,7 +210,7 @@ def _swap(root: Path) -> Assessment:
     rows = re.findall(r"(\w+): +([0-9]+) kB", _read(root, "proc/meminfo")[0])
     sizes = {name: int(number) * 1024 for name, number in rows}  # its kB is a KiB (proc(5))
     used = sizes["SwapTotal"] - sizes["SwapFree"]
-    says = f"{display_size(used)} of {display_size(sizes['SwapTotal'])} in use"
+    says = f"{display_amount(used)} of {display_amount(sizes['SwapTotal'])} in use"
     fits = used < sizes["MemAvailable"]
     return "warn" if used else "ok", says, "sudo swapoff -a" if fits else None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ipcbench.errors import ResultsError, UsageError
 from ipcbench.reporters.documents import STDOUT, Documents
 from ipcbench.results import folder
-from ipcbench.results.files import journal_path
+from ipcbench.results.files import beside, journal_path
 from ipcbench.system import machine
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
             return None, wanted
         if args.with_page and wanted.html is None:
             wanted = wanted._replace(html=_page_beside(output, notes))
-        return output, wanted._replace(csv=wanted.csv or output.with_suffix(".csv"))
+        return output, wanted._replace(csv=wanted.csv or beside(output, ".csv"))
     if str(args.output) == STDOUT:
         raise UsageError("-o names a file that grows with the run; for stdout use --csv -")
     return checked_output(args.output, force=args.force), wanted
@@ -114,7 +114,7 @@ def _outputs(args: Namespace, question: str, notes: list[str]) -> tuple[Path | N
 
 def _made_anew(wanted: Documents, resumed: Path, notes: list[str]) -> Documents:
     """Adds the CSV and page that exist beside a resumed file."""
-    csv, html = (resumed.with_suffix(ending) for ending in (".csv", ".html"))
+    csv, html = (beside(resumed, ending) for ending in (".csv", ".html"))
     if wanted.csv is None and csv.exists():
         wanted = wanted._replace(csv=csv)
     if wanted.html is None and html.exists():
@@ -129,7 +129,7 @@ def _page_beside(output: Path, notes: list[str]) -> Path | None:
     except UsageError as error:
         notes.append(f"no page is made: {error}")
         return None
-    return output.with_suffix(".html")
+    return beside(output, ".html")
 
 
 def _load_baseline(name: str) -> "Results":

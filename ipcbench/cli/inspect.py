@@ -4,14 +4,15 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ipcbench import units
 from ipcbench.cli import options
 from ipcbench.cli.destinations import checked_new
 from ipcbench.cli.messages import say
 from ipcbench.cli.parser import Handler, Parser, nothing_to_add
-from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed, UsageError
-from ipcbench.results import folder
+from ipcbench.errors import EXIT_CASES_FAILED, EXIT_OK, LaunchFailed, ResultsError, UsageError
+from ipcbench.results import folder, noise
 from ipcbench.results.files import write_atomically
 from ipcbench.system import machine
 from ipcbench.system.signals import Interrupts
@@ -20,6 +21,9 @@ from ipcbench.transports.registry import chosen, get_transport, names
 
 _APART_S = 10.0
 """Seconds for what takes milliseconds."""
+
+if TYPE_CHECKING:
+    from ipcbench.checks import selftest
 
 
 def _list(_: Namespace, __: Sequence[str]) -> int:
@@ -145,7 +149,7 @@ def _selftest(args: Namespace, _: Sequence[str]) -> int:
 
     thoroughness = selftest.QUICK if args.quick else selftest.FULL
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
-    path = checked_new(folder.selftest_path(machine.this_machine().slug))
+    path, is_keeping = _places()
     with (
         machine_lock(wanted=not args.no_lock),
         Interrupts() as signals,
@@ -154,11 +158,56 @@ def _selftest(args: Namespace, _: Sequence[str]) -> int:
     ):
         report = selftest.examine(thoroughness, private, observer, seed, signals.check)
     text = selftest.as_json(report, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text)
-    say(f"saved: {path}; compare and diff use its noise floor from now on")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+        say(f"saved: {path}")
+    if is_keeping:
+        _keep_floor(report)
     print(text if args.json else "\n".join(selftest.render(report)))
     return EXIT_OK if report.proved else EXIT_CASES_FAILED
+
+
+def _places() -> tuple[Path | None, bool]:
+    """The file for a selftest's report, and whether its noise floor can be kept for the user.
+
+    None, and a message, where it can't be written. Raises UsageError if neither can: fifteen
+    minutes would be lost.
+    """
+    here = machine.this_machine()
+    reasons, is_keeping = [], True
+    try:
+        checked_new(noise.floor_path(here.facts), f"set {noise.STATE}")
+    except UsageError as error:
+        is_keeping = False
+        reasons.append(f"the noise floor can't be kept for later runs: {error}")
+    path = folder.selftest_path(here.slug)
+    is_saving = True
+    try:
+        checked_new(path)
+    except UsageError as error:
+        is_saving = False
+        reasons.append(f"the report is not saved: {error}")
+    if len(reasons) > 1:
+        raise UsageError("; ".join(reasons))
+    for reason in reasons:
+        say(reason)
+    return (path if is_saving else None), is_keeping
+
+
+def _keep_floor(report: "selftest.Report") -> None:
+    """Keeps the noise floor for this user; says where, or why it can't be."""
+    from datetime import UTC, datetime
+
+    here = machine.this_machine()
+    within, between = report.within_run_floor, report.between_runs_floor
+    floor = noise.NoiseFloor(within, between, here.kernel, datetime.now(UTC))
+    try:
+        path = noise.keep(floor, here.facts)
+    except ResultsError as error:
+        say(f"the noise floor is not kept: {error}; set {noise.STATE} to a folder of yours")
+        return
+    say(f"kept: {path}; compare uses its noise floor from now on, and diff those of its files")
 
 
 def _add_list_arguments(parser: Parser) -> None:

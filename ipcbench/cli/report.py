@@ -13,7 +13,6 @@ from ipcbench.cli.parser import Handler, Parser
 from ipcbench.errors import EXIT_OK
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import STDOUT, Documents
-from ipcbench.results import folder
 from ipcbench.results.files import write_atomically
 
 if TYPE_CHECKING:
@@ -73,10 +72,10 @@ def _diff(args: Namespace, _: Sequence[str]) -> int:
 
 def compared(old: "Results", new: "Results", asked: "Asked") -> "RunComparison":
     """The comparison of two runs, with what the gates need, against the machine's noise floor."""
-    from ipcbench.analysis.diff import compare_runs, machine_of
+    from ipcbench.analysis.diff import compare_runs
+    from ipcbench.analysis.floors import between_runs
 
-    floor = folder.noise_floor(machine_of(new)).between_runs
-    return compare_runs(old, new, floor, asked.measures)
+    return compare_runs(old, new, between_runs(old, new), asked.measures)
 
 
 def show_results(

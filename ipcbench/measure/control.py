@@ -2,6 +2,10 @@
 
 It carries requests and answers outside the timed sections. The exception is the server's `ran`,
 which stops the clock of a throughput batch: that line is a constant and is not parsed.
+
+A signal's handler may raise between any two steps of a read. So a line is looked at while it is
+still in the socket, and taken out last; the report of a failure stays there. It can be read again,
+and is the same, whatever broke into the first reading.
 """
 
 import json
@@ -12,10 +16,18 @@ from typing import Any
 READY = b'["ready", {}]\n'
 RAN = b'["ran", {}]\n'
 _MOST_LINE_BYTES = 64 * 1024
+_SEEN_AT_ONCE_BYTES = 16 * 1024
+_MOST_REASON = 2_000
+"""Characters of a report. In JSON they fit what is seen at once, and the kernel takes that in one
+piece (net/unix/af_unix.c cuts at 32 KiB or more)."""
 
 
 class ChannelClosed(Exception):
     """The other process closed its end, or didn't answer in time."""
+
+
+class NoAnswer(ChannelClosed):
+    """The other process has its end open, and didn't answer in time."""
 
 
 class PeerReported(Exception):
@@ -55,7 +67,8 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._lines = end.makefile("rb")
+        self._begun = b""
+        """The beginning of a line that is longer than what came at once."""
 
     @classmethod
     def pair(cls) -> tuple["Channel", "Channel"]:
@@ -74,9 +87,16 @@ class Channel:
         except OSError as error:
             raise ChannelClosed(str(error)) from error
 
+    def report(self, reason: str) -> None:
+        """Sends the reason of a failure, as the last message. Raises ChannelClosed."""
+        self.send("failed", reason=reason[:_MOST_REASON])
+
     def receive(self) -> tuple[str, dict[str, Any]]:
         """The next message's kind and values. Raises ChannelClosed or PeerReported."""
-        return _parsed(self._read_line())
+        line = self._seen_line()
+        message = _parsed(line)
+        self._take(line)
+        return message
 
     def expect(self, kind: str) -> dict[str, Any]:
         """The values of the next message. Raises ChannelClosed if it is of another kind."""
@@ -87,10 +107,11 @@ class Channel:
 
     def expect_line(self, expected: bytes) -> None:
         """Waits for one of the constant lines. Raises ChannelClosed for any other."""
-        line = self._read_line()
+        line = self._seen_line()
         if line != expected:
             kind, _ = _parsed(line)
             raise ChannelClosed(f"expected {expected!r} on the control channel and got {kind!r}")
+        self._take(line)
 
     def fileno(self) -> int:
         """The descriptor of this end."""
@@ -102,21 +123,37 @@ class Channel:
 
     def close(self) -> None:
         """Closes this end; allowed twice."""
-        self._lines.close()
         self._socket.close()
 
-    def _read_line(self) -> bytes:
-        try:
-            line = self._lines.readline(_MOST_LINE_BYTES)
-        except OSError as error:
-            raise ChannelClosed(str(error)) from error
-        if not line:
-            raise ChannelClosed("the control channel closed")
-        return line
+    def _seen_line(self) -> bytes:
+        """The next line, of which the part that came last is still in the socket."""
+        while True:
+            try:
+                seen = self._socket.recv(_SEEN_AT_ONCE_BYTES, socket.MSG_PEEK)
+            except TimeoutError as error:
+                raise NoAnswer(str(error)) from error
+            except OSError as error:
+                raise ChannelClosed(str(error)) from error
+            if not seen:
+                raise ChannelClosed("the control channel closed")
+            line, end, _ = seen.partition(b"\n")
+            if end:
+                return self._begun + line + end
+            self._begun += self._socket.recv(len(seen))
+            if len(self._begun) > _MOST_LINE_BYTES:
+                raise ChannelClosed("a line on the control channel is too long")
+
+    def _take(self, line: bytes) -> None:
+        """Takes the rest of the line that was seen out of the socket."""
+        self._socket.recv(len(line) - len(self._begun))
+        self._begun = b""
 
 
 def _parsed(line: bytes) -> tuple[str, dict[str, Any]]:
-    kind, values = json.loads(line)
+    try:
+        kind, values = json.loads(line)
+    except ValueError as error:
+        raise ChannelClosed(f"no message on the control channel: {error}") from error
     if kind == "failed":
         raise PeerReported(values["reason"])
     return kind, values

@@ -39,8 +39,9 @@ from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
 from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
-from ipcbench.system.cgroups import Quota, Throttling, quotas, throttling
 from ipcbench.system.cpus import Cpus
+from ipcbench.system.deaths import Death
+from ipcbench.system.quota import Quota, Throttling, quotas, throttling
 from ipcbench.terms import format_settings
 from ipcbench.transports.base import Link, Traffic, Unavailable, Workspace
 from ipcbench.transports.registry import get_transport
@@ -358,23 +359,28 @@ class Pair:
         if self._traffic.echoes and client.incoming != client.outgoing:
             raise CheckFailed(f"{what} came back changed")
 
-    def _on_end(self, how: str) -> NoReturn:
+    def _on_end(self, death: Death) -> NoReturn:
         """Breaks into whatever the client does: its server ended."""
-        raise PeerDied(f"the server {how} in the {self._phase}")
+        raise _BrokenInto(death.told("the server", f"in the {self._phase}"))
 
     def _guarded(self, work: Callable[[], _T]) -> _T:
-        """Does the work and returns its result; turns any failure into the fitting LaunchFailed."""
+        """Does the work and returns its result; turns any failure into the fitting LaunchFailed.
+
+        The server's end breaks in anywhere inside, also while the broken channel is met, and
+        nowhere else: it is explained only when it can't break in any more.
+        """
         try:
-            return work()
+            try:
+                if self._peer is not None:
+                    self._peer.watch()
+                return work()
+            finally:
+                if self._peer is not None:
+                    self._peer.unwatch()
         except Interrupted:
             raise
         except Exception as error:
-            try:
-                failure = self._explained(error)
-            except PeerDied as died:
-                # The broken channel was seen first, and the signal came while it was looked into.
-                failure = self._explained(died)
-            raise failure from error
+            raise self._explained(_first(error)) from error
 
     def _explained(self, error: Exception) -> LaunchFailed:
         """The LaunchFailed for an error, with the server's own reason or exit if it has one."""
@@ -386,12 +392,34 @@ class Pair:
         if isinstance(error, Unavailable) or peer is None or not peer.is_started:
             return LaunchFailed(f"{self._phase}: {explain(error)}")
         reason = str(error) if isinstance(error, PeerReported) else peer.last_words()
-        how = peer.wait()
+        death = peer.wait()
+        vanished = self._link and self._link.vanished()
+        if vanished is not None and not (death is not None and death.by_signal):
+            return LaunchFailed(f"{self._phase}: {vanished}")  # each end has met it in its own way
         if reason is not None:
             return LaunchFailed(f"the server failed in the {self._phase}: {reason}")
-        if how is not None:
-            return PeerDied(f"the server {how} in the {self._phase}")
+        if death is not None:
+            return PeerDied(death.told("the server", f"in the {self._phase}"))
         return LaunchFailed(f"{self._phase}: {explain_with_type(error)}")
+
+
+class _BrokenInto(PeerDied):
+    """The server's end, as it breaks into whatever the client does."""
+
+
+def _first(error: Exception) -> Exception:
+    """The error to tell: the one that the server's end broke into, if that ends the launch anyway.
+
+    Raises Interrupted if that was what it broke into.
+    """
+    met = error.__context__
+    while isinstance(error, _BrokenInto) and met is not None:
+        if isinstance(met, Interrupted):
+            raise met
+        if isinstance(met, CheckFailed):
+            return met
+        met = met.__context__
+    return error
 
 
 def _check_clock(elapsed_s: float, around_s: float) -> None:

@@ -2,6 +2,10 @@
 
 The client notices the end of a forked peer at once: SIGCHLD's handler raises, which breaks any
 blocking call. The client's end ends the peer by PR_SET_PDEATHSIG and by the closed control channel.
+
+The handler may run between any two steps of the client, also while it already looks into an error
+that the same end has caused. So it raises only between `watch` and `unwatch`, and once. Everything
+that tells how the peer ended can be asked again, and answers the same.
 """
 
 import os
@@ -13,12 +17,16 @@ from typing import NoReturn, Protocol
 
 from ipcbench.errors import LaunchFailed, explain_start
 from ipcbench.evidence.holdings import Holdings, holdings
-from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
-from ipcbench.system import process
+from ipcbench.measure.control import Channel, ChannelClosed, NoAnswer, PeerReported
+from ipcbench.system.cgroups import oom_kills
+from ipcbench.system.deaths import Death, death_of
+from ipcbench.system.process import exit_code, open_descriptors
 from ipcbench.system.signals import forget_children, signals_held_back
 
 _PATIENCE_S = 1.0
 """Seconds for a peer to end by itself, or to report its failure, before it is killed."""
+_LAST_PATIENCE_S = 10.0
+"""Seconds for a peer that has closed its channel: it is ending, and only wants for a CPU."""
 
 
 class Peer(Protocol):
@@ -34,8 +42,17 @@ class Peer(Protocol):
     def is_started(self) -> bool:
         """Whether the process was started and its end not waited for yet."""
 
-    def ended(self) -> str | None:
-        """How the process ended by itself; None if it runs, or isn't there."""
+    def ended(self) -> Death | None:
+        """How the process ended by itself; None if it runs, or was killed here, or isn't there."""
+
+    def watch(self) -> None:
+        """From now on the process's end breaks into the client, once; at once if it has ended.
+
+        `start` begins so, too.
+        """
+
+    def unwatch(self) -> None:
+        """From now on the process's end breaks into nothing."""
 
     def fileno(self) -> int:
         """A descriptor that gets readable when the process ends, for a driver that polls."""
@@ -44,12 +61,12 @@ class Peer(Protocol):
         """Lists the objects that the process holds now. Raises OSError if it isn't visible."""
 
     def last_words(self) -> str | None:
-        """The reason that a failing server left on the channel, if it left one."""
+        """The reason that a failing server left on the channel, if it left one. Allowed twice."""
 
     def expect_end(self) -> None:
         """From now on the process may end, and nobody is told."""
 
-    def wait(self) -> str | None:
+    def wait(self) -> Death | None:
         """Waits a moment for the process to end; kills it if it doesn't. Allowed twice.
 
         Returns how it ended by itself; None if it had to be killed, or there was none.
@@ -70,18 +87,24 @@ class ForkedPeer:
     """A server forked from this process, which therefore shares the link made before."""
 
     def __init__(
-        self, serve: Serve, on_end: Callable[[str], NoReturn], kept: frozenset[int] = frozenset()
+        self, serve: Serve, on_end: Callable[[Death], NoReturn], kept: frozenset[int] = frozenset()
     ) -> None:
         """Makes the control channel: before the link, so that nobody takes it for a part of it.
 
-        `on_end` is called once, with how the server ended, wherever the client stands; it raises.
+        `on_end` is called, with how the server ended, wherever a client that watches stands; it
+        raises.
         `kept` are the descriptors of this process that the server keeps.
         """
         self._serve = serve
         self._on_end = on_end
-        self._unwanted = process.open_descriptors() - kept
+        self._unwanted = open_descriptors() - kept
         self._ours, self._theirs = Channel.pair()
+        self._kills_before = oom_kills()
         self._pid: int | None = None
+        self._watches = False
+        self._death: Death | None = None
+        self._is_ending = False
+        """Whether the server was seen to close its channel."""
         self._watch: int | None = None
 
     @property
@@ -109,14 +132,26 @@ class ForkedPeer:
         except OSError as error:
             raise LaunchFailed(explain_start(error)) from error
         self._theirs.close()
+        self.watch()
         return self._ours
 
-    def ended(self) -> str | None:
+    def ended(self) -> Death | None:
         """Looks without waiting, and leaves the process to be waited for."""
-        if self._pid is None:
-            return None
-        ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return None if ended is None else process.describe_end(ended)
+        if self._pid is not None and self._death is None:
+            ended = self._zombie()
+            if ended is not None:
+                self._death = death_of(self._pid, exit_code(ended), self._kills_before)
+        return self._death
+
+    def watch(self) -> None:
+        """Lets SIGCHLD's handler raise; see `Peer`."""
+        self._watches = True
+        # One that came earlier did nothing; between the fork and its return there is no process id.
+        self._tell_an_end()
+
+    def unwatch(self) -> None:
+        """Lets SIGCHLD's handler do nothing; see `Peer`."""
+        self._watches = False
 
     def fileno(self) -> int:
         """A pidfd, opened when it is first asked for. pidfd_open(2)."""
@@ -140,33 +175,29 @@ class ForkedPeer:
                 self._ours.receive()
         except PeerReported as report:
             return str(report)
+        except NoAnswer:
+            return None
         except ChannelClosed:
+            self._is_ending = True
             return None
 
     def expect_end(self) -> None:
         """Lets SIGCHLD do nothing from now on."""
+        self.unwatch()
         forget_children()
 
-    def wait(self) -> str | None:
+    def wait(self) -> Death | None:
         """Polls, since the wait has a limit; see `Peer`."""
-        pid, self._pid = self._pid, None
-        if pid is None:
-            return None
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                return process.describe_exit(os.waitstatus_to_exitcode(status))
+        deadline = time.monotonic() + (_LAST_PATIENCE_S if self._is_ending else _PATIENCE_S)
+        while self._pid is not None and self.ended() is None and time.monotonic() < deadline:
             time.sleep(0.001)
-        _kill(pid)
-        return None
+        self._kill_and_reap()
+        return self._death
 
     def kill(self) -> None:
         """Kills the server; see `Peer`."""
         self.expect_end()
-        pid, self._pid = self._pid, None
-        if pid is not None:
-            _kill(pid)
+        self._kill_and_reap()
 
     def close(self) -> None:
         """Closes the channel and the watch, once the server has ended. Allowed twice."""
@@ -177,14 +208,29 @@ class ForkedPeer:
             os.close(watch)
 
     def _on_child(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handles SIGCHLD: tells the server's end, once."""
-        # Between the fork and its return there is no process id yet: the broken channel will tell.
-        how = self.ended()
-        if how is not None:
-            forget_children()
-            self._on_end(how)
+        """Handles SIGCHLD."""
+        if self._watches:
+            self._tell_an_end()
 
+    def _tell_an_end(self) -> None:
+        """Tells the client that the server has ended, if it has; only once."""
+        if self._zombie() is None:
+            return
+        self._watches = False
+        death = self.ended()
+        if death is not None:
+            self._on_end(death)
 
-def _kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    def _zombie(self) -> os.waitid_result | None:
+        """The end of the server, which isn't waited for yet; None if it runs, or isn't there."""
+        if self._pid is None:
+            return None
+        return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    def _kill_and_reap(self) -> None:
+        """Waits for the server's end, once it is killed; one that has ended notices nothing."""
+        with signals_held_back():
+            if self._pid is not None:
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+                self._pid = None

@@ -123,6 +123,6 @@ def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
 
 def _report(channel: Channel, error: BaseException) -> None:
     try:
-        channel.send("failed", reason=explain_with_type(error))
+        channel.report(explain_with_type(error))
     except ChannelClosed:
         pass  # the client is gone: nobody to report to

@@ -3,20 +3,15 @@
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 from ipcbench import __version__
-from ipcbench.errors import ResultsError, UsageError
-from ipcbench.results.files import read_text
+from ipcbench.errors import UsageError
 
 RESULTS_FOLDER = "results"
-_BESIDE = (".json", ".csv", ".html")
+_BESIDE = (".json", ".json.gz", ".csv", ".html")
 """Endings of what belongs to one run."""
+_BASELINE_ENDINGS = (".json", ".json.gz")
 _GIT_TIMEOUT_S = 5
-_MOST_BYTES = 1024**2
-"""Upper bound on the size of selftest.json (about 2 KB in practice)."""
-_LARGEST_FLOOR = 10.0
-"""Largest credible noise floor, as a share: equal things don't differ more than tenfold."""
 
 
 def default_output(machine_slug: str, question: str) -> Path:
@@ -36,46 +31,41 @@ def default_output(machine_slug: str, question: str) -> Path:
         number += 1
 
 
-class NoiseFloor(NamedTuple):
-    """Differences between equal things on a machine, as shares; 0 if not measured."""
-
-    within_run: float = 0.0
-    between_runs: float = 0.0
-
-
 def selftest_path(machine_slug: str) -> Path:
-    """The file of `ipcbench selftest`'s results for this kind of machine."""
+    """The file of `ipcbench selftest`'s report on this kind of machine, to be published.
+
+    `noise.keep` keeps the noise floor in it.
+    """
     return Path(RESULTS_FOLDER) / machine_slug / "selftest.json"
 
 
-def noise_floor(machine_slug: str) -> NoiseFloor:
-    """The noise floor that the last selftest found; zeros if none can be read."""
-    import json
-
-    try:
-        text = read_text(selftest_path(machine_slug), _MOST_BYTES)
-        found = json.loads(text)["noise_floor"]
-        floor = NoiseFloor(float(found["within_run_ratio"]), float(found["between_runs_ratio"]))
-    except (ResultsError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return NoiseFloor()
-    return floor if all(0 <= share <= _LARGEST_FLOOR for share in floor) else NoiseFloor()
-
-
 def baseline_path(name: str) -> Path:
-    """The file of a named baseline, `results/baselines/NAME.json`; UsageError for a bad name."""
+    """The file of a named baseline, `results/baselines/NAME.json`; UsageError for a bad name.
+
+    It is `NAME.json.gz` where that is there and the other isn't: somebody packed it.
+    """
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         raise UsageError(f"baseline name {name!r} can't be a file's; use letters, digits, . _ -")
-    return Path(RESULTS_FOLDER) / "baselines" / f"{name}.json"
+    plain, packed = (
+        Path(RESULTS_FOLDER) / "baselines" / f"{name}{ending}" for ending in _BASELINE_ENDINGS
+    )
+    return packed if packed.exists() and not plain.exists() else plain
 
 
 def known_baseline(name: str) -> Path:
     """The file of a saved baseline; raises UsageError, with the saved names, if there is none."""
     path = baseline_path(name)
     if not path.exists():
-        known = sorted(other.stem for other in path.parent.glob("*.json"))
+        known = sorted({_baseline_name(other) for other in path.parent.glob("*.json*")} - {""})
         there = f"there are: {', '.join(known)}" if known else "none was saved here"
         raise UsageError(f"there is no baseline {name!r}; {there} (save one with --save {name})")
     return path
+
+
+def _baseline_name(path: Path) -> str:
+    """The name of the baseline in this file; empty if it is another kind of file."""
+    endings = [ending for ending in _BASELINE_ENDINGS if path.name.endswith(ending)]
+    return path.name.removesuffix(endings[0]) if endings else ""
 
 
 def code_version() -> str:

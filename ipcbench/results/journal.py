@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 import pyperf
 
-from ipcbench.errors import ResultsError
+from ipcbench.errors import ResultsError, explain_write
 from ipcbench.results.files import journal_path, sync_folder, write_atomically
 from ipcbench.results.migration import FORMAT
 from ipcbench.results.store import Results, Unmeasured, dumps, unmeasured_as_json
@@ -137,7 +137,7 @@ class Journal:
             if is_new:
                 sync_folder(journal.parent)
         except OSError as error:
-            raise ResultsError(f"{path} can't be written: {error.strerror}") from error
+            raise ResultsError(f"{path} can't be written: {explain_write(error)}") from error
         self._left = _seen(path)
 
 

@@ -24,7 +24,7 @@ from ipcbench.results.rules import (
 )
 from ipcbench.results.surroundings import OF_LAUNCHES, OF_RUNS
 from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
-from ipcbench.units import display_percent, display_size
+from ipcbench.units import display_age, display_percent, display_size
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
@@ -142,6 +142,9 @@ KEYS = (
     *OF_RUNS,
     Key("cpu_busy_before_run_ratio", "run", "CPUs busy before the run"),
     Key("noise_floor_ratio", "run", "noise floor of the machine"),
+    Key("noise_floor_between_runs_ratio", "run", "noise floor between runs"),
+    Key("noise_floor_age_s", "run", "age of the noise floor"),
+    Key("noise_floor_kernel", "run", "kernel of the noise floor", TEXT),
     # Of a run, shown in another way or of no interest.
     Key("unit", "run", None, one_of("second")),
     Key("inner_loops", "run", "", whole(1, 1)),
@@ -287,6 +290,8 @@ def displayed(name: str, value: Any) -> str:
     """A fact's value for people, by the unit that its name ends in."""
     if isinstance(value, str):
         return value
+    if name.endswith("_age_s"):
+        return display_age(float(value))
     if name.endswith("_bytes"):
-        return display_size(float(value))
+        return display_size(value)
     return display_percent(float(value)) if name.endswith("_ratio") else str(value)

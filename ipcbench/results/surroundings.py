@@ -76,7 +76,7 @@ OF_RUNS = (
     _of_run(
         MEMORY_KEY,
         "memory limit of the cgroup",
-        "memory.max or memory.limit_in_bytes of the process's cgroup and of those above it",
+        "memory.max, memory.high or memory.limit_in_bytes of that cgroup and of those above",
         _COUNT_OR_NONE,
         advice="memory",
     ),

@@ -39,8 +39,8 @@ def library_versions() -> str:
     for name in _VERSIONS_OF:
         try:
             found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:  # an installation may do without, and lack transports
-            found.append(f"no {name}")
+        except metadata.PackageNotFoundError:
+            continue  # an installation may do without, and lack transports
     return ", ".join(found)
 
 

@@ -39,7 +39,7 @@ class Choice(NamedTuple):
 def choose(request: Request) -> Choice:
     """Chooses the possible cases, with CPUs and baseline, and tells why others can't be."""
     varied = varied_terms(request.vary, grid=request.grid)
-    wanted = _wanted(request, varied)
+    wanted, unknown = _wanted(request, varied)
     names, notes = _transports(wanted, _named(request, varied))
     workloads = request.workloads
     if request.matrix:
@@ -61,14 +61,27 @@ def choose(request: Request) -> Choice:
     if impossible and not possible and all(too_large(size) for size in request.sizes):
         raise UsageError(impossible[0][1])
     baseline = _baseline(request.baseline, names, varied)
-    return Choice(possible, impossible, cpus, baseline, notes + without + elsewhere)
+    return Choice(possible, impossible, cpus, baseline, unknown + notes + without + elsewhere)
 
 
-def _wanted(request: Request, varied: Sequence[str]) -> list[str]:
-    """The transports that were asked for, or else the usual ones, in the order of every list."""
+def _wanted(request: Request, varied: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The transports that were asked for, or else the usual ones, in the order of every list.
+
+    Of the usual ones, those with knobs that this machine doesn't have are left out, with a note,
+    and those that it has as well without a knob.
+    """
     if request.transports or varied:
-        return chosen(request.transports, varied)
-    return chosen(request.usual_transports)
+        return chosen(request.transports, varied), []
+    usual, notes = [], []
+    for text in request.usual_transports:
+        try:
+            is_usual = text.startswith("@") or not get_transport(text).is_redundant()
+        except UsageError as error:
+            notes.append(f"left out: {error}")
+            continue
+        if is_usual:
+            usual.append(text)
+    return chosen(usual), notes
 
 
 def _named(request: Request, varied: Sequence[str]) -> set[str]:

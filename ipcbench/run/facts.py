@@ -1,12 +1,15 @@
 """Facts about the machine, the code and the plan that every launch of a run records."""
 
 import secrets
+import time
 from typing import NamedTuple
 
 import psutil
 
 from ipcbench.case import Case
-from ipcbench.results.folder import code_version, noise_floor
+from ipcbench.errors import ResultsError
+from ipcbench.results import noise
+from ipcbench.results.folder import code_version
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import AGAIN_KEY, PLUGINS_KEY, QUESTION_KEY
 from ipcbench.results.store import Metadata
@@ -28,8 +31,33 @@ class CommandLine(NamedTuple):
     """The canonical command that measures the same, but for the seed."""
 
 
+class KnownFloor(NamedTuple):
+    """The noise floor of this machine as metadata, and a note where it can't be read."""
+
+    facts: Metadata
+    note: str | None = None
+
+
+def known_floor() -> KnownFloor:
+    """The noise floor that the last selftest of this user found on this machine, with its age."""
+    here = machine.this_machine()
+    try:
+        floor = noise.kept(here.facts)
+    except ResultsError as error:
+        return KnownFloor({"noise_floor_ratio": 0.0}, str(error))
+    if floor is None:
+        return KnownFloor({"noise_floor_ratio": 0.0})
+    facts: Metadata = {
+        "noise_floor_ratio": floor.within_run,
+        "noise_floor_between_runs_ratio": floor.between_runs,
+        "noise_floor_age_s": max(0.0, time.time() - floor.found.timestamp()),
+        "noise_floor_kernel": floor.kernel,
+    }
+    return KnownFloor(facts)
+
+
 def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
-    """Collects the metadata that every launch of a run carries."""
+    """Collects the metadata that every launch of a run carries, but for the noise floor."""
     here = machine.this_machine()
     target: Metadata = {}
     plugins = _plugins(intent)
@@ -54,7 +82,6 @@ def run_metadata(intent: Intent, line: CommandLine) -> Metadata:
             "code_version": code_version(),
             "machine": here.slug,
             "cpu_busy_before_run_ratio": psutil.cpu_percent(_LOOK_S) / 100,
-            "noise_floor_ratio": noise_floor(here.slug).within_run,
             "cpu_model": here.cpu_model,
             "virtualisation": here.virtualisation,
             "governor": here.governor,

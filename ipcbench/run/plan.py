@@ -15,7 +15,7 @@ from ipcbench.results.metadata import INTERPRETERS_KEY
 from ipcbench.results.store import Results
 from ipcbench.run.choice import choose
 from ipcbench.run.driver import Run
-from ipcbench.run.facts import CommandLine, run_metadata
+from ipcbench.run.facts import CommandLine, known_floor, run_metadata
 from ipcbench.run.interpreters import Interpreter, asked, shared_out
 from ipcbench.run.request import MOST_TOGETHER, Effort, PresetName, Request
 from ipcbench.system.limits import pairs_at_once
@@ -119,7 +119,7 @@ def planned(request: Request, line: CommandLine) -> Plan:
         request=request.as_json(),
     )
     plan = plan_of(intent, line, started_s, interpreters=interpreters)
-    return replace(plan, impossible=choice.impossible, notes=notes)
+    return replace(plan, impossible=choice.impossible, notes=[*notes, *plan.notes])
 
 
 def plan_of(
@@ -137,7 +137,8 @@ def plan_of(
     memory.
     """
     interpreters = interpreters or {}
-    metadata = run_metadata(intent, line)
+    floor = known_floor()
+    metadata = run_metadata(intent, line) | floor.facts
     if interpreters:
         metadata[INTERPRETERS_KEY] = ",".join(interpreters)
     cases = [Case.parse(case) for case in intent.cases]
@@ -159,7 +160,8 @@ def plan_of(
         deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
         enough=_reached(intent.target_ratio, intent.baseline),
     )
-    return Plan(run, effort, intent, interpreters=interpreters)
+    notes = [] if floor.note is None else [floor.note]
+    return Plan(run, effort, intent, notes=notes, interpreters=interpreters)
 
 
 def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:

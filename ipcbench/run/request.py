@@ -94,7 +94,8 @@ class Request:
     transports: tuple[str, ...] = ()
     """Names and groups (`@sockets`). One that can't run here is an error."""
     usual_transports: tuple[str, ...] = ("@core",)
-    """Measured where `transports` and `vary` are empty. One that can't run here is left out."""
+    """Measured where `transports` and `vary` are empty. One that can't run here is left out, and so
+    is one with knobs that this machine doesn't have."""
     vary: tuple[str, ...] = ()
     """Transports with values of their knobs to compare: `unix:sndbuf=4k,64k`."""
     grid: bool = False

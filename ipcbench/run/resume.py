@@ -49,7 +49,7 @@ def resumed(
     elapsed_s = max((float(launch["run_elapsed_s"]) for launch in recorded), default=0.0)
     plan = plan_of(results.intent, line, started_s, elapsed_s, others)
     if is_complete(plan, results):
-        plan = replace(plan, notes=[f"nothing of {path} is left to measure"])
+        plan = replace(plan, notes=[*plan.notes, f"nothing of {path} is left to measure"])
     if recorded:
         _check_machines(path, results, plan)
         plan.run.metadata.update(

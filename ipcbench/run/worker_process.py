@@ -15,12 +15,15 @@ from typing import IO, Self, cast
 
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed, explain_start
 from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_phase
-from ipcbench.system.process import children, describe_exit, is_stopped
+from ipcbench.system.cgroups import oom_kills
+from ipcbench.system.deaths import Death, death_of
+from ipcbench.system.process import children, describe_exit, exit_code, is_stopped
 from ipcbench.system.signals import signals_held_back
 
 _NUDGE_AFTER_S = 0.2
 _SERVER_GONE_LIMIT_S = 4.0
-_EXIT_LIMIT_S = 1.0
+_EXIT_LIMIT_S = 10.0
+"""Seconds for a process that is ending already, and may only want for a CPU."""
 _MOST_STDERR_BYTES = 64 * 1024
 
 
@@ -51,6 +54,8 @@ class WorkerProcess:
         self.left_s = timeout_s
         """Seconds of `timeout_s` that are left."""
         self._said = b""
+        self._death: Death | None = None
+        self._kills_before = oom_kills()
         with ExitStack() as kept, ExitStack() as given:
             try:
                 self._turn, theirs = socket.socketpair()
@@ -110,7 +115,8 @@ class WorkerProcess:
             return False
         reason = _reason(self._said.decode("utf-8", "replace"))
         if reason is None:
-            raise LaunchFailed(f"the worker {describe_exit(code)} {self._where()}")
+            death = self._death or Death(describe_exit(code))
+            raise LaunchFailed(death.told("the worker", self._where()))
         raise LaunchFailed(f"{reason} {self._where()}" if code == EXIT_INTERRUPTED else reason)
 
     def _where(self) -> str:
@@ -179,10 +185,10 @@ class WorkerProcess:
         finished = self._stderr.closed
         self._stderr.close()
         deadline = time.monotonic() + (_EXIT_LIMIT_S if finished else 0)
-        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-            if time.monotonic() >= deadline:
-                break
+        while (ended := _zombie(process.pid)) is None and time.monotonic() < deadline:
             time.sleep(0.0005)
+        if ended is not None:
+            self._death = death_of(process.pid, exit_code(ended), self._kills_before)
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -218,6 +224,11 @@ def wait_until_ready(workers: Collection[WorkerProcess]) -> None:
             for worker in ready if left_s > 0 else waiting:
                 selector.unregister(worker)
                 worker.left_s -= elapsed_s
+
+
+def _zombie(pid: int) -> os.waitid_result | None:
+    """How a child ended that isn't waited for yet; None if it runs."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
 
 
 def _reason(said: str) -> str | None:

@@ -1,168 +1,128 @@
-"""Limits of the cgroups that this process is in: CPU time, memory, CPUs. cgroups(7).
+"""Control groups of this process: the memory they allow, and what the OOM killer did. cgroups(7).
 
-A limit holds for the process's own cgroup and for each one above it, so all levels are read, up to
-where the hierarchy is mounted: a container sees no further. Version 1 has a hierarchy for each
-controller, version 2 one for all. Files are read below a root; a missing one is no limit. Workers
-import this module, so it needs nothing that they don't load anyway.
+Both versions are read: v1 has a hierarchy for memory alone, v2 one for all. A limit of a parent
+binds, too, as far up as parents are visible: in a container the topmost is usually its own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path("/")
-_NO_MEMORY_LIMIT_BYTES = 2**60
-"""Version 1 says the largest multiple of a page that a signed number holds."""
+from ipcbench.units import display_size
+
+_UNLIMITED = 2**62
+"""Anything from here on is no limit: v1 writes the largest number of whole pages for none."""
 
 
-class Level(NamedTuple):
-    """One cgroup of a controller: its folder, and the version of its hierarchy."""
+class Group(NamedTuple):
+    """A control group of a controller: its folder, its name, and the version of its files."""
 
     folder: Path
+    name: str
     version: int
 
 
-class Quota(NamedTuple):
-    """A cgroup's limit of CPU time: in each period this much of it, of all CPUs together."""
+class Allowance(NamedTuple):
+    """The memory that a group allows, and what of it is free now, in bytes."""
 
-    level: Level
-    allowed_s: float
-    period_s: float
-
-    @property
-    def cpus(self) -> float:
-        """The quota as a number of CPUs."""
-        return self.allowed_s / self.period_s
+    limit_bytes: int
+    free_bytes: int
+    setting: str
+    """The file of the group that has the limit."""
+    group: str
 
     def __str__(self) -> str:
-        return f"{self.cpus:.3g} CPUs: {self.allowed_s:g} s of every {self.period_s:g} s"
+        limit = display_size(self.limit_bytes)
+        return f"{self.setting} of the control group {self.group} ({limit})"
 
 
-class Throttling(NamedTuple):
-    """Counts of what quotas did: periods with work, those with a stop, and the time stopped.
+class Kills(NamedTuple):
+    """Processes of a group that the OOM killer has ended since the group was made."""
 
-    The time is that of all CPUs together.
+    killed_count: int
+    source: str
+    """The file and group that count them."""
+
+
+def allowances(root: Path = Path("/")) -> Iterator[Allowance]:
+    """The limits on this process's memory, of its own group and of all above it that are visible.
+
+    `root` is where /proc and the mounts are looked for.
     """
-
-    periods: int = 0
-    throttled: int = 0
-    stopped_s: float = 0.0
-
-    def __add__(self, other: "Throttling") -> "Throttling":  # type: ignore[override]
-        """The sum of each field, where a plain tuple would concatenate."""
-        return Throttling(
-            self.periods + other.periods,
-            self.throttled + other.throttled,
-            self.stopped_s + other.stopped_s,
-        )
-
-    def __sub__(self, other: "Throttling") -> "Throttling":
-        """The difference of each field."""
-        return Throttling(
-            self.periods - other.periods,
-            self.throttled - other.throttled,
-            self.stopped_s - other.stopped_s,
-        )
+    for group in memory_groups(root):
+        limits = ("memory.max", "memory.high") if group.version == 2 else ("memory.limit_in_bytes",)
+        for setting in limits:
+            limit = _number(group.folder / setting)
+            if limit is not None and limit < _UNLIMITED:
+                yield Allowance(limit, max(0, limit - _taken(group)), setting, group.name)
 
 
-def levels(controller: str, root: Path = ROOT) -> list[Level]:
-    """The cgroups of this process that have the controller, its own first, then those above."""
-    for version, path in _memberships(controller, root):
-        found = _mount(controller, version, root)
-        if found is None:
-            continue
-        top, mounted = found
-        own = root / top.lstrip("/") / _below(path, mounted)
-        top_folder = root / top.lstrip("/")
-        if not own.is_dir():
-            own = top_folder  # the path is as seen from outside of a container
-        upwards = [own, *own.parents]
-        return [Level(one, version) for one in upwards[: upwards.index(top_folder) + 1]]
-    return []
+def oom_kills(root: Path = Path("/")) -> Kills | None:
+    """Kills by the OOM killer in this process's own group, or else on the machine; None if untold.
+
+    The root group of v2 doesn't count them.
+    """
+    for group in memory_groups(root):
+        name = "memory.events" if group.version == 2 else "memory.oom_control"
+        count = _entry(group.folder / name, "oom_kill")
+        if count is not None:
+            return Kills(count, f"{name} of the control group {group.name}")
+    count = _entry(root / "proc/vmstat", "oom_kill")
+    return None if count is None else Kills(count, "/proc/vmstat")
 
 
-def quotas(root: Path = ROOT) -> list[Quota]:
-    """The quotas of CPU time that hold for this process, the tightest first."""
-    found = [quota for level in levels("cpu", root) if (quota := _quota(level)) is not None]
-    return sorted(found, key=lambda quota: quota.cpus)
+def memory_groups(root: Path = Path("/")) -> list[Group]:
+    """The groups that account this process's memory; see `groups`."""
+    return groups("memory", root)
 
 
-def throttling(limits: Iterable[Quota]) -> Throttling:
-    """Counts of what these quotas did until now; zeros where a cgroup doesn't tell."""
-    total = Throttling()
-    for quota in limits:
-        counts = _counts(quota.level.folder / "cpu.stat")
-        microseconds = counts.get("throttled_usec", counts.get("throttled_time", 0) / 1000)
-        periods, throttled = counts.get("nr_periods", 0), counts.get("nr_throttled", 0)
-        total += Throttling(periods, throttled, microseconds / 1e6)
-    return total
-
-
-def memory_limit(root: Path = ROOT) -> tuple[int, Level] | None:
-    """The least limit of memory that holds for this process, in bytes, and whose it is."""
+def groups(controller: str, root: Path = Path("/")) -> list[Group]:
+    """This process's group and those above it that are visible, nearest first, of each version."""
     found = []
-    for level in levels("memory", root):
-        name = "memory.max" if level.version == 2 else "memory.limit_in_bytes"
-        text = _text(level.folder / name)
-        if text.isdigit() and int(text) < _NO_MEMORY_LIMIT_BYTES:
-            found.append((int(text), level))
-    return min(found, key=lambda one: one[0], default=None)
-
-
-def cpuset(root: Path = ROOT) -> str | None:
-    """The CPUs that the process's cgroup has, as a list like `0-3,8`; None if it isn't told."""
-    for level in levels("cpuset", root):
-        name = "cpuset.cpus.effective" if level.version == 2 else "cpuset.effective_cpus"
-        text = _text(level.folder / name)
-        if text:
-            return text
-    return None
-
-
-def _quota(level: Level) -> Quota | None:
-    if level.version == 2:
-        words = _text(level.folder / "cpu.max").split()
-    else:
-        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-        words = [_text(level.folder / name) for name in names]
-    if len(words) != 2 or not all(word.isdigit() for word in words) or int(words[1]) == 0:
-        return None  # `max`, or -1
-    return Quota(level, int(words[0]) / 1e6, int(words[1]) / 1e6)
-
-
-def _memberships(controller: str, root: Path) -> Iterator[tuple[int, str]]:
-    """The version and path of the hierarchies in which the controller may be, the likelier first.
-
-    A controller is in one of them: if version 1 has it, that of version 2 lacks it.
-    """
-    paths = {}
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controller in controllers.split(","):
-            paths[1] = path
-        elif number == "0" and not controllers:
-            paths[2] = path
-    yield from sorted(paths.items())
-
-
-def _mount(controller: str, version: int, root: Path) -> tuple[str, str] | None:
-    """Where the controller's hierarchy is mounted, and which cgroup of it; None if nowhere.
-
-    See proc_pid_mountinfo(5).
-    """
-    for line in _text(root / "proc/self/mountinfo").splitlines():
-        fields, _, tail = line.partition(" - ")
-        kind, _, options = tail.partition(" ")
-        place = fields.split()
-        if len(place) < 5:
+    for number, controllers, path in _memberships(root / "proc/self/cgroup"):
+        version = 2 if number == "0" and not controllers else 1
+        if version == 1 and controller not in controllers.split(","):
             continue
-        mounted, top = (_unescaped(text) for text in place[3:5])
-        if version == 2 and kind == "cgroup2":
-            return top, mounted
-        if version == 1 and kind == "cgroup" and controller in options.split(" ")[-1].split(","):
-            return top, mounted
-    return None
+        for shown, folder in _mounts(root / "proc/self/mountinfo", version, controller):
+            found += list(_upwards(root / folder.lstrip("/"), shown, path, version))
+    return found
+
+
+def _upwards(mounted: Path, shown: str, path: str, version: int) -> Iterator[Group]:
+    """Yields the group of this path and its parents, below a mount that shows the group `shown`."""
+    within = path.removeprefix(shown.rstrip("/")) if _is_below(path, shown) else "/"
+    parts = [part for part in within.split("/") if part]
+    for depth in range(len(parts), -1, -1):
+        folder = mounted.joinpath(*parts[:depth])
+        if folder.is_dir():
+            yield Group(folder, "/" + "/".join(parts[:depth]), version)
+
+
+def _is_below(path: str, shown: str) -> bool:
+    """Whether a mount that shows one group shows the group of this path.
+
+    A path that begins with `/..` is outside of this process's namespace.
+    """
+    return f"{path}/".startswith(f"{shown.rstrip('/')}/") and ".." not in path.split("/")
+
+
+def _memberships(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yields hierarchy, controllers and path of each group of this process. cgroups(7)."""
+    for line in _text(path).splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, name = rest.partition(":")
+        yield number, controllers, name
+
+
+def _mounts(path: Path, version: int, controller: str) -> Iterator[tuple[str, str]]:
+    """Yields the group shown and the folder of each mount. proc_pid_mountinfo(5)."""
+    for line in _text(path).splitlines():
+        about, _, rest = line.partition(" - ")
+        kind, _, options = rest.partition(" ")
+        is_first = kind == "cgroup" and controller in options.rpartition(" ")[2].split(",")
+        if is_first if version == 1 else kind == "cgroup2":
+            fields = about.split()
+            yield _unescaped(fields[3]), _unescaped(fields[4])
 
 
 def _unescaped(text: str) -> str:
@@ -171,21 +131,36 @@ def _unescaped(text: str) -> str:
     return text
 
 
-def _below(path: str, mounted: str) -> str:
-    """The path from the mounted cgroup; empty if the process is outside of it."""
-    if path == mounted or ".." in path:
-        return ""
-    prefix = mounted.rstrip("/") + "/"
-    return path[len(prefix) :] if path.startswith(prefix) else ""
+def _taken(group: Group) -> int:
+    """Bytes that a group's processes use, without the cached files that the kernel would drop."""
+    if group.version == 2:
+        used, prefix = _number(group.folder / "memory.current"), ""
+    else:
+        used, prefix = _number(group.folder / "memory.usage_in_bytes"), "total_"
+    cached = (
+        _entry(group.folder / "memory.stat", f"{prefix}{state}_file") or 0
+        for state in ("active", "inactive")
+    )
+    return max(0, (used or 0) - sum(cached))
 
 
-def _counts(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _text(path).splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+def _number(path: Path) -> int | None:
+    """The number in a file; None without one: `max` is none."""
+    text = _text(path).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _entry(path: Path, name: str) -> int | None:
+    """The number behind a name in a file of such lines; None if it isn't there."""
+    for line in _text(path).splitlines():
+        key, _, value = line.partition(" ")
+        if key == name and value.strip().isdecimal():
+            return int(value)
+    return None
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

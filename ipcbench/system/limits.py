@@ -13,14 +13,19 @@ import psutil
 
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
+from ipcbench.system.cgroups import Allowance, allowances
 from ipcbench.transports.base import DEV_SHM, Traffic
 from ipcbench.transports.registry import get_transport
-from ipcbench.units import display_size, format_size
+from ipcbench.units import display_amount, format_size
 
 _BUFFERS_PER_MESSAGE = 8
 """Message-sized buffers that a pair may hold at once: private ones, ring, input of digests."""
 _TABLES_BYTES = 256 * 1024**2
 """Address space that this process takes with the tables' libraries loaded; measured: 160 MB."""
+_RESIDENT_TABLES_BYTES = 64 * 1024**2
+"""Memory that the tables' libraries add to this process at the end of a run; measured: 48 MB."""
+_RESIDENT_PAIR_BYTES = 24 * 1024**2
+"""Memory of a pair's two interpreters, without what all of them share; measured: 17 MB."""
 _FILES_ONCE = 20
 """Descriptors beside the workers': standard streams, lock, janitor, a save, a start's pipes."""
 _FILES_PER_WORKER = 3
@@ -36,8 +41,10 @@ def pairs_at_once(cases: Sequence[Case], most: int) -> int:
     sizes = [case.message_size_bytes for case in cases]
     shared = max(map(_shared_by_ends, cases), default=0)
     largest = max(sizes, default=1) or 1  # a transport that only signals has messages of 0 bytes
+    taken = 2 * largest * _BUFFERS_PER_MESSAGE + shared
     fitting = (
-        _memory(sizes) // (2 * largest * _BUFFERS_PER_MESSAGE + shared),
+        _memory(sizes) // taken,
+        (_resident() - _RESIDENT_TABLES_BYTES) // (_RESIDENT_PAIR_BYTES + taken),
         _pairs_of_files(),
         _pairs_of_processes(),
         _pairs_in_shared_memory(cases),
@@ -53,10 +60,12 @@ def too_large(size_bytes: int, shared_bytes: int = 0) -> str | None:
     needed, available = size_bytes * _BUFFERS_PER_MESSAGE + shared_bytes, _available()
     if needed <= available:
         return None
+    group = _tightest_group()
+    under = f" under {group}" if group and group.free_bytes == available else ""
     ring = "" if shared_bytes < size_bytes * _BUFFERS_PER_MESSAGE else " or fewer slots"
     return (
-        f"messages of {format_size(size_bytes)} need {display_size(needed)} of memory"
-        f" and {display_size(available)} is free; choose a smaller size{ring}"
+        f"messages of {format_size(size_bytes)} need {display_amount(needed)} of memory"
+        f" and {display_amount(available)} is free{under}; choose a smaller size{ring}"
     )
 
 
@@ -65,18 +74,37 @@ def _memory(sizes: Sequence[int]) -> int:
     limit = _limit(resource.RLIMIT_AS)
     if limit < _TABLES_BYTES:
         raise UsageError(
-            f"this process may map {display_size(limit)} of memory and its tables need"
-            f" {display_size(_TABLES_BYTES)}; raise the limit (ulimit -v {_TABLES_BYTES // 1024})"
+            f"this process may map {display_amount(limit)} of memory and its tables need"
+            f" {display_amount(_TABLES_BYTES)}; raise the limit (ulimit -v {_TABLES_BYTES // 1024})"
         )
     for size in sizes:
         reason = too_large(size)
         if reason is not None:
             raise UsageError(reason)
+    group, fewest = _tightest_group(), _RESIDENT_TABLES_BYTES + _RESIDENT_PAIR_BYTES
+    if group is not None and group.free_bytes < fewest:
+        raise UsageError(
+            f"measuring takes {display_amount(fewest)} of memory and"
+            f" {display_amount(group.free_bytes)} is free under {group}; raise that limit"
+        )
     return _available()
 
 
 def _available() -> int:
-    return min(psutil.virtual_memory().available, _limit(resource.RLIMIT_AS))
+    """Bytes that a process may still take."""
+    return min(_resident(), _limit(resource.RLIMIT_AS))
+
+
+def _resident() -> int:
+    """Bytes that all processes of a run may still take: of the machine's, and of their groups'."""
+    group = _tightest_group()
+    free = psutil.virtual_memory().available
+    return free if group is None else min(free, group.free_bytes)
+
+
+def _tightest_group() -> Allowance | None:
+    """The limit of a control group that leaves the least memory; None where none has a limit."""
+    return min(allowances(), key=lambda one: one.free_bytes, default=None)
 
 
 def _pairs_of_files() -> int:

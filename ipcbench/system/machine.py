@@ -32,6 +32,11 @@ class Machine(NamedTuple):
         words = f"{self.cpu_model} {self.cpu_count}cpu {self.virtualisation}".lower()
         return re.sub(r"[^a-z0-9]+", "-", words).strip("-")
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """The facts by their names in metadata."""
+        return self._asdict() | {"machine": self.slug}
+
 
 @cache
 def this_machine() -> Machine:

@@ -11,6 +11,7 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal this process gets when its parent ends."""
 _STAT_PROCESSOR = 39
 """proc_pid_stat(5): the field, counted from 1, that names the CPU last run on."""
+_STAT_USER_TIME, _STAT_SYSTEM_TIME = 14, 15
 _STAT_START = 22
 _STAT_STATE = 3
 """proc_pid_stat(5): the state, the first field behind the name, which may contain anything."""
@@ -54,6 +55,12 @@ def is_stopped(pid: int) -> bool:
     return _stat(pid, _STAT_STATE) == "T"
 
 
+def used_cpu_s(pid: int) -> float | None:
+    """CPU time that a process has used, in seconds, also after its end; None if it isn't there."""
+    ticks = [_stat(pid, field) for field in (_STAT_USER_TIME, _STAT_SYSTEM_TIME)]
+    return sum(int(one or 0) for one in ticks) / os.sysconf("SC_CLK_TCK") if ticks[0] else None
+
+
 def children(pid: int) -> tuple[int, ...]:
     """The living children of a process's main thread; none where that can't be told."""
     try:
@@ -94,10 +101,9 @@ def silence_standard_streams() -> None:
     os.close(null)
 
 
-def describe_end(ended: os.waitid_result) -> str:
-    """Describes the end of a process, from waitid(2)."""
-    exited = ended.si_code == os.CLD_EXITED
-    return describe_exit(ended.si_status if exited else -ended.si_status)
+def exit_code(ended: os.waitid_result) -> int:
+    """The exit code of a process from waitid(2), where -9 means signal 9."""
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def describe_exit(code: int) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ipcbench.system import cgroups
+from ipcbench.system import quota
+from ipcbench.system.cgroups import allowances, groups
 
 _CPU = "sys/devices/system/cpu"
 _NONE = "none"
@@ -183,17 +184,17 @@ def _status(root: Path) -> Mapping[str, str]:
 
 
 def _quota(root: Path) -> str | None:
-    if not cgroups.levels("cpu", root):
+    if not groups("cpu", root):
         return None
-    found = cgroups.quotas(root)
+    found = quota.quotas(root)
     return str(found[0]) if found else _NONE
 
 
 def _memory(root: Path) -> int | str | None:
-    if not cgroups.levels("memory", root):
+    if not groups("memory", root):
         return None
-    found = cgroups.memory_limit(root)
-    return _NONE if found is None else found[0]
+    limits = [one.limit_bytes for one in allowances(root)]
+    return min(limits) if limits else _NONE
 
 
 def _kinds(root: Path) -> str | None:
@@ -249,7 +250,7 @@ def _container(root: Path) -> str:
 READERS: Mapping[str, Callable[[Path], int | float | str | None]] = {
     "cgroup_cpu_quota": _quota,
     "cgroup_memory_limit_bytes": _memory,
-    "cgroup_cpuset": cgroups.cpuset,
+    "cgroup_cpuset": quota.cpuset,
     "allowed_cpus": lambda root: _status(root).get("Cpus_allowed_list"),
     "cpu_kinds": _kinds,
     "cpuidle": _idle,

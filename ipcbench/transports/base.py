@@ -98,6 +98,18 @@ DELAY = Knob("delay", Span(0.1), None, "its server busy-waits so long after each
 DUMMY = Knob("dummy", Whole(0, 9_999), "0", "nothing: to compare a thing with itself")
 """Knobs that every transport has, the controls no delay."""
 
+
+class Trap(NamedTuple):
+    """A way in which a mechanism is far slower than it has to be, and the knob that avoids it."""
+
+    name: str
+    """The flag that an affected case has, where there is one."""
+    says: str
+    """What sets it off and what it costs, in a few words."""
+    avoided_by: str
+    """A setting, as behind the transport's name: `nodelay=on`."""
+
+
 LEDGER = "made"
 """Name of the file in a workspace that lists objects that outlive a process."""
 
@@ -144,6 +156,14 @@ class Traffic(NamedTuple):
 WHOLE = slice(None)
 """The slice of a whole buffer: `incoming[WHOLE] = message` copies, or raises ValueError if the
 lengths differ."""
+
+
+def removed_file(what: str) -> str:
+    """The sentence about a file in the launch's directory that somebody removed."""
+    return (
+        f"{what} was removed while the pair needed it, as cleaners of temporary files do"
+        " (systemd-tmpfiles, tmpreaper); set TMPDIR to a folder that isn't cleaned"
+    )
 
 
 def do_nothing() -> None:
@@ -263,6 +283,14 @@ class Link(ABC):
     def keep_only(self, side: Side) -> None:  # noqa: B027  (most links have nothing to drop)
         """Closes, in this process, the descriptors that only the other side needs."""
 
+    def vanished(self) -> str | None:
+        """Tells of an object that somebody removed while the ends needed it; None if all are there.
+
+        Its maker asks after a failure and before `close`. An object that both ends hold can't
+        vanish, whatever becomes of its name.
+        """
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Removes the link's objects; called by its maker once both ends are done."""
@@ -321,6 +349,8 @@ class Transport(ABC):
     A remover gets the noted key, and takes a missing object for removed. It may be called at any
     time, by a process that measures nothing, and loads no module.
     """
+    traps: tuple[Trap, ...] = ()
+    """Traps that it has with its knobs as they are set. See docs/traps.md."""
     origin: Origin | None = None
     """The package that it comes from; set as a plug-in is loaded, None for what is built in."""
     spins: bool = False
@@ -340,7 +370,7 @@ class Transport(ABC):
         return made
 
     def settle(self) -> None:  # noqa: B027  (most have nothing that depends on a knob)
-        """Sets what depends on its knobs, like `mediums` and `spins`; called once they are set."""
+        """Sets what depends on its knobs: `mediums`, `traps`, `spins`; called once they are set."""
 
     def clash(self, settings: Mapping[str, str]) -> str | None:
         """The reason why these knobs can't be set together; None if they can.
@@ -411,6 +441,10 @@ class Transport(ABC):
         if traffic.settings:
             return f"{self.name} has no {traffic.workload} with {traffic.settings[0][0]!r}"
         return None
+
+    def is_redundant(self) -> bool:
+        """Whether its knobs ask for what this system gives anyway: measure it without them."""
+        return False
 
     def dev_shm_bytes(self, traffic: Traffic) -> int:
         """Bytes of /dev/shm that a pair takes."""

@@ -5,7 +5,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from ipcbench.case import LOOPS, Case, Loop
-from ipcbench.transports.base import Transport
+from ipcbench.transports.base import Transport, Trap
 from ipcbench.transports.registry import (
     get_transport,
     groups,
@@ -138,6 +138,8 @@ def explained(
     yield transport.name
     for label, text in (facts | dict(transport.system_limits())).items():
         yield _fact(label, text)
+    for trap in transport.traps:
+        yield _fact(f"trap {trap.name}", f"{trap.says}; {_avoided(trap, transport)}")
     yield from _knobs(transport, in_force(transport) if transport.knobs else None)
 
 
@@ -159,6 +161,12 @@ def _knobs(transport: Transport, found: InForce | str | None) -> Iterator[str]:
             yield _fact("  asked", transport.settings[knob.name])
 
 
+def _avoided(trap: Trap, transport: Transport) -> str:
+    """How a trap is avoided, as it is written on the command line."""
+    base = spelled_out(transport.name).name
+    return f"avoid it by {base}:{trap.avoided_by}"
+
+
 def _at_both_ends(knob: str, found: InForce) -> str:
     """The values of a knob at the ends that can read it back."""
     ends = {"client": found.client.get(knob), "server": found.server.get(knob)}
@@ -171,7 +179,7 @@ def _at_both_ends(knob: str, found: InForce) -> str:
 
 
 def _fact(label: str, text: str) -> str:
-    return f"  {label + ':':26}{text}"
+    return f"  {label + ':':25} {text}"
 
 
 def _refusal(transport: Transport, loop: Loop, rejects: Callable[[Case], str | None]) -> str | None:

@@ -47,6 +47,9 @@ class DelayedLink(Link):
     def keep_only(self, side: Side) -> None:
         self._link.keep_only(side)
 
+    def vanished(self) -> str | None:
+        return self._link.vanished()
+
     def close(self) -> None:
         self._link.close()
 

@@ -4,8 +4,9 @@ import socket
 from collections.abc import Mapping
 
 from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
-from ipcbench.transports.parts.options import TcpOptions, tcp_knobs
+from ipcbench.transports.parts.options import TcpOptions, congestion_control, tcp_knobs
 from ipcbench.transports.parts.sockets import TcpLink, ip_unavailable
+from ipcbench.transports.parts.traps import tcp_traps
 
 
 class Inet(Transport):
@@ -26,6 +27,10 @@ class Inet(Transport):
     def settle(self) -> None:
         trait: Medium = "nodelay" if self.setting("nodelay") == "on" else "nagle"
         self.mediums = (self.mediums[0], trait)
+        self.traps = tcp_traps(nodelay=trait == "nodelay")
+
+    def is_redundant(self) -> bool:
+        return dict(self.settings) == {"congestion": congestion_control()}
 
     def unavailable(self) -> str | None:
         return ip_unavailable(self.family, self.host)

@@ -44,6 +44,7 @@ from ipcbench.transports.parts.sockets import (
     SocketPath,
     ip_unavailable,
 )
+from ipcbench.transports.parts.traps import FILLS_SOCKET, tcp_traps
 
 SEGMENT_KIND = "posix-shm"
 """Kind of a segment in the ledger; the number beside it is part of its name."""
@@ -195,6 +196,7 @@ class MpPipe(_ByPython):
     waits = "blocks in read"
     mediums = ("unix-stream", "no-name")
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         from multiprocessing import connection  # heavy: loaded where it is needed
@@ -215,11 +217,12 @@ class MpConnection(_ByPython):
     mediums = ("unix-stream", "socket-file")
     connects = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         path = SocketPath(workspace.directory, "listener")
         options = SocketOptions(self.settings)
-        return ListenerLink("AF_UNIX", path.address, traffic, options, path.close)
+        return ListenerLink("AF_UNIX", path.address, traffic, options, path)
 
 
 class MpConnectionInet(_ByPython):
@@ -233,8 +236,9 @@ class MpConnectionInet(_ByPython):
     knobs = tcp_knobs(nodelay="off")
 
     def settle(self) -> None:
-        if self.setting("nodelay") == "on":
-            self.mediums = ("tcp4", "nodelay")
+        trait: Medium = "nodelay" if self.setting("nodelay") == "on" else "nagle"
+        self.mediums = ("tcp4", trait)
+        self.traps = tcp_traps(nodelay=trait == "nodelay")
 
     def unavailable(self) -> str | None:
         return ip_unavailable(socket.AF_INET, "127.0.0.1")

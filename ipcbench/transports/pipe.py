@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from ipcbench.terms import Knob, Size
@@ -24,9 +25,11 @@ from ipcbench.transports.base import (
     buffer_pair,
     kernel_setting,
     known,
+    removed_file,
 )
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
+from ipcbench.transports.parts.traps import FILLS_PIPE
 from ipcbench.transports.shapes import StreamShape
 from ipcbench.units import format_size, parse_size
 
@@ -89,23 +92,34 @@ class FifoLink(Link):
         self._pipe_size = size
         self._size_bytes = traffic.message_size_bytes
         self._echoes = traffic.echoes
+        self._is_open = False
         self._paths = [workspace.directory / name for name in ("forth", "back")]
         for path in self._paths:
             os.mkfifo(path, 0o600)
 
     def client(self) -> Endpoint:
         to_server, to_client = self._paths
-        writer = io.FileIO(to_server, "wb")  # each open waits for the other end's
-        ends = PipeEnds(io.FileIO(to_client, "rb"), writer)
+        writer = _writer(to_server)  # each open waits for the other end's
+        try:
+            ends = PipeEnds(io.FileIO(to_client, "rb"), writer)
+        except BaseException:
+            writer.close()
+            raise
+        self._is_open = True
         _set_size(writer, self._pipe_size)
         return pipe_endpoint(ends, self._size_bytes, echoes=False)
 
     def server(self) -> Endpoint:
         to_server, to_client = self._paths
         reader = io.FileIO(to_server, "rb")
-        ends = PipeEnds(reader, io.FileIO(to_client, "wb"))
+        ends = PipeEnds(reader, _writer(to_client))
         _set_size(ends.writer, self._pipe_size)
         return pipe_endpoint(ends, self._size_bytes, echoes=self._echoes)
+
+    def vanished(self) -> str | None:
+        if self._is_open or all(path.exists() for path in self._paths):
+            return None
+        return removed_file("a named pipe")
 
     def close(self) -> None:
         for path in self._paths:
@@ -122,6 +136,7 @@ class Pipe(Transport):
     groups: tuple[str, ...] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
     overlaps = True
+    traps = (FILLS_PIPE,)
     knobs = (
         Knob("size", Size(1, largest_bytes, "sysctl fs.pipe-max-size"), None, "room in each pipe"),
     )
@@ -160,6 +175,11 @@ class Fifo(Pipe):
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         return FifoLink(traffic, workspace, self.setting("size"))
+
+
+def _writer(path: Path) -> io.FileIO:
+    """Opens a named pipe for writing; where it is gone, FileIO alone would make a regular file."""
+    return io.FileIO(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb")
 
 
 def _set_size(writer: io.FileIO, size: str | None) -> None:

@@ -25,6 +25,9 @@ class SysvQueueLink(QueueLink):
     def close_queue(self, queue: Any, workspace: Workspace) -> None:
         sysv.removed(QUEUE_KIND, workspace, queue)
 
+    def vanished(self) -> str | None:
+        return sysv.vanished("a System V queue", self._queues)
+
     def number(self, queue: Any) -> int:
         identifier: int = queue.id
         return identifier

@@ -75,6 +75,9 @@ class SysvSemaphores(Counters):
         shape = CounterShape("semop", semaphore.id)
         return Counter(semaphore.release, semaphore.acquire, shape)
 
+    def vanished(self) -> str | None:
+        return sysv.vanished("a System V semaphore", self._semaphores.values())
+
     def close(self) -> None:
         while self._semaphores:
             sysv.removed(SEMAPHORE_KIND, self._workspace, self._semaphores.popitem()[1])

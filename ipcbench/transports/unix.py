@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from ipcbench.transports.base import CORE, Link, Traffic, Transport, Workspace, known
+from ipcbench.transports.base import CORE, Endpoint, Link, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
@@ -17,6 +17,7 @@ from ipcbench.transports.parts.sockets import (
     socket_endpoint,
     unix_message_limit,
 )
+from ipcbench.transports.parts.traps import FILLS_SOCKET
 
 
 class UnixLink(SocketLink):
@@ -30,6 +31,8 @@ class UnixLink(SocketLink):
         kind: int = socket.SOCK_STREAM,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
+        self._is_needed = True
+        """Whether a client has still to connect to the file."""
         try:
             super().__init__(socket.AF_UNIX, traffic, options, kind)
         except BaseException:
@@ -39,6 +42,14 @@ class UnixLink(SocketLink):
     def bind(self, listener: socket.socket) -> Address:
         listener.bind(self._path.address)
         return self._path.address
+
+    def client(self) -> Endpoint:
+        endpoint = super().client()
+        self._is_needed = self._connects
+        return endpoint
+
+    def vanished(self) -> str | None:
+        return self._path.vanished() if self._is_needed else None
 
     def close(self) -> None:
         super().close()
@@ -68,6 +79,7 @@ class Unix(Transport):
     mediums = ("unix-stream", "socket-file")
     overlaps = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
     connects = True
 
     def system_limits(self) -> Mapping[str, str]:
@@ -118,6 +130,7 @@ class UnixAbstract(Transport):
     mediums = ("unix-stream", "abstract-name")
     overlaps = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
     connects = True
 
     def unavailable(self) -> str | None:
@@ -138,6 +151,7 @@ class Socketpair(Transport):
     mediums = ("unix-stream", "no-name")
     overlaps = True
     knobs = BUFFERS
+    traps = (FILLS_SOCKET,)
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         options = SocketOptions(self.settings)

@@ -7,6 +7,7 @@ import pytest
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import UsageError
+from ipcbench.measure import drivers
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.terms import Choice, Knob, Size, Span, Whole, parse_settings
 from ipcbench.transports.base import Transport, Workspace
@@ -61,7 +62,7 @@ def _facts(case: Case, directory: Path) -> Mapping[str, object]:
 def _runnable(transport: Transport, loop: Loop) -> Case:
     workload: Workload = "throughput" if transport.streams else "latency"  # a ring has slots
     case = Case(workload, transport.name, transport.size_of(workload, 64), loop, "free")
-    reason = transport.unavailable() or refused(case)
+    reason = transport.unavailable() or drivers.unavailable(loop) or refused(case)
     if reason is None and transport.spins:
         reason = "it spins; its own tests pin it to two CPUs"
     if reason is not None:

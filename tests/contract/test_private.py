@@ -20,6 +20,7 @@ from ipcbench.transports import multiproc
 from ipcbench.transports.base import DEV_SHM, Workspace, momentary_name
 from ipcbench.transports.registry import get_transport
 from tests.command import ROOT, environment
+from tests.leaks import any_number
 
 
 @pytest.fixture
@@ -84,9 +85,10 @@ def test_a_scratch_directory_is_never_one_that_was_there(tmp_path: Path) -> None
 def test_a_link_to_a_ledger_makes_nobody_remove_anything(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    Workspace(elsewhere).note(multiproc.SEGMENT_KIND, 1)
+    number = any_number()
+    Workspace(elsewhere).note(multiproc.SEGMENT_KIND, number)
     (tmp_path / "trap").symlink_to(elsewhere)
-    victim = DEV_SHM / momentary_name(1)
+    victim = DEV_SHM / momentary_name(number)
     victim.touch()
     try:
         sweep(tmp_path / "trap")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.system import cgroups
+from ipcbench.system.cgroups import groups
 
 _LIMIT_S = 10
 _PERIOD_US = 2000
@@ -25,10 +25,13 @@ def limited_cpu(cpus: float) -> Iterator[tuple[list[str], Path]]:
     """
     if os.geteuid() != 0:
         pytest.skip("only root may make a cgroup")
-    levels = cgroups.levels("cpu")
-    if not levels:
+    found = groups("cpu")
+    if not found:
         pytest.skip("no cgroup hierarchy has the controller cpu here")
-    top, version = levels[-1]  # version 2 has no processes in a cgroup with limited children
+    version = found[0].version
+    top = [one.folder for one in found if one.version == version][
+        -1
+    ]  # version 2 has no processes in a cgroup with limited children
     folder = top / f"ipcbench-test-{secrets.token_hex(4)}"
     try:
         folder.mkdir()

@@ -8,7 +8,6 @@ import argparse
 import os
 import pty
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -30,7 +29,7 @@ from tests.faults import hostile
 from tests.faults.director import Director
 from tests.faults.injections import PHASES, VICTIMS, Injection, plan
 from tests.faults.stage import STAGE, TERMINAL, Announcement
-from tests.leaks import MARK, kernel_objects, marked_processes
+from tests.leaks import MARK, kernel_objects, marked_processes, new_mark, own_objects
 
 PROMPT_S = 5.0
 """Seconds within which a victim's end must be reported, and a run must end that can't go on."""
@@ -68,7 +67,7 @@ class Run:
 
     def play(self) -> Outcome:
         """Runs the command to its end and checks the result."""
-        mark = secrets.token_hex(8)
+        mark = new_mark()
         before = kernel_objects()
         folder = Path(tempfile.mkdtemp(prefix="chaos-"))
         (folder / "tmp").mkdir()
@@ -325,7 +324,7 @@ def misnamed(line: str, injection: Injection, aimed: Announcement) -> str | None
 
 def _left(before: set[str], folder: Path) -> set[str]:
     inside = {str(path) for path in (folder / "tmp").glob("ipcbench-*")}
-    return (kernel_objects() - before) | inside
+    return own_objects(before, [folder]) | inside
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:

@@ -56,8 +56,6 @@ class HostileFile(NamedTuple):
     kind: str
     name: str
     content: bytes
-    selftest: str | None = None
-    """Text of the selftest file, in which `diff` looks for the noise floor."""
 
 
 class Outcome(NamedTuple):
@@ -175,14 +173,12 @@ def hostile_file(index: int, seed: int) -> HostileFile:
     """The hostile file of this number; the same for the same seed."""
     random = Random(f"{seed}/{index}")
     kind, mutate = random.choice(KINDS)
-    name, selftest = "hostile.json", None
+    name = "hostile.json"
     made = mutate(random)
     if kind == "name of the file":
         name = random.choice(("\x1b[2J.json", "a\nb.json", "[red].json", "\u202ex.json", "=1.json"))
-    if kind == "selftest":
-        selftest, made = str(made), random.choice(bases())
     content = made if isinstance(made, bytes) else made.encode("utf-8", "surrogatepass")
-    return HostileFile(kind, name, content, selftest)
+    return HostileFile(kind, name, content)
 
 
 @cache
@@ -453,16 +449,6 @@ _WORDS = (
 )
 
 
-def _selftest(random: Random) -> str:
-    """A hostile text for the selftest file, in which `diff` looks for the noise floor."""
-    floor = {"within_run_ratio": 0.01, "between_runs_ratio": 0.2}
-    data: Json = {"noise_floor": floor}
-    _disturb(random, data)
-    if random.random() < 0.5:
-        data = {"noise_floor": {**floor, "between_runs_ratio": _nasty(random)}}
-    return _written(data)
-
-
 def _refused_or_not(random: Random) -> str:
     return random.choice((random.choice(bases()), "{}", '{"benchmarks": []}'))
 
@@ -490,7 +476,6 @@ KINDS: tuple[tuple[str, Callable[[Random], str | bytes]], ...] = (
     ("spliced", _spliced),
     ("swapped", _swapped),
     ("any JSON", _anything),
-    ("selftest", _selftest),
     ("name of the file", _refused_or_not),
 )
 
@@ -513,7 +498,6 @@ def _workplace() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="hostile-") as name:
         folder = Path(name)
         (folder / "good.json").write_text(bases()[0])
-        (folder / "results/amd-epyc-2cpu-kvm").mkdir(parents=True)
         # To build the parser of the command line anew for each would take a tenth of the time.
         same_parser = patch("ipcbench.cli.parser", cache(parser))
         with chdir(folder), patch.dict(os.environ, {"COLUMNS": "80"}), same_parser:
@@ -522,16 +506,13 @@ def _workplace() -> Iterator[Path]:
 
 def _tried(folder: Path, index: int, seed: int) -> Iterator[Outcome]:
     made = hostile_file(index, seed)
-    path, noise = Path(made.name), folder / "results/amd-epyc-2cpu-kvm/selftest.json"
+    path = Path(made.name)
     path.write_bytes(made.content)
-    if made.selftest is not None:
-        noise.write_bytes(made.selftest.encode("utf-8", "surrogatepass"))
     commands = list(_commands(Random(f"{seed}/{index}/commands"), made.name))
-    for command in commands if made.selftest is None else commands[1:]:
+    for command in commands:
         verdict, said = judged(command)
         yield Outcome(index, made.kind, " ".join(command), verdict, said)
     path.unlink()
-    noise.unlink(missing_ok=True)
 
 
 def _commands(random: Random, name: str) -> Iterator[list[str]]:

@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
 from ipcbench.case import Case
 from ipcbench.measure import drivers
+from ipcbench.measure.tether import noted_phase
 from ipcbench.results import store
 from ipcbench.transports.registry import get_transport, transports
 from tests.command import environment
+
+_T = TypeVar("_T")
 
 LIMIT_S = 5.0
 PHASE = "(timed batch|payload check|wait for its turn)"
@@ -70,9 +74,7 @@ def _comparing(*arguments: str, cwd: Path) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def _eventually(
-    what: Callable[[], "psutil.Process | None"], patience_s: float = 60
-) -> psutil.Process:
+def _eventually(what: Callable[[], _T | None], patience_s: float = 60) -> _T:
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         try:
@@ -143,13 +145,28 @@ def test_a_killed_server_fails_its_case_with_the_reason(name: str, tmp_path: Pat
     assert re.search(f"the server was killed by SIGKILL in the {PHASE}", failure)
 
 
+def test_a_server_that_has_used_its_cpu_time_up_is_told_with_the_limit(tmp_path: Path) -> None:
+    options = ("pipe", "--sizes=64", "--workloads=throughput")
+    with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
+        server = _eventually(lambda: _busy_server(driver.pid, "/pipe/"))
+        server.rlimit(psutil.RLIMIT_CPU, (1, 1))
+        assert driver.stderr is not None
+        failure = next(line for line in driver.stderr if line.startswith("trying again: "))
+    assert re.search(
+        f"the server was killed by SIGKILL in the {PHASE}: it had used .* its hard limit RLIMIT_CPU"
+        " is 1 s; raise it with ulimit -t",
+        failure,
+    )
+
+
 def test_a_server_killed_while_its_pair_waits_for_a_turn_is_told_as_that(tmp_path: Path) -> None:
     options = ("pipe", "unix", "--sizes=64", "--workloads=latency", "--rounds=1", "--values=2")
     with _comparing(*options, "--warmups=0", "--min-time=300ms", cwd=tmp_path) as driver:
         _eventually(lambda: _launching(driver.pid))
-        waiting = _eventually(lambda: _waiting_server(driver.pid))
+        waiting, stopped = _eventually(lambda: _waiting(driver.pid))
         case = next(word for word in waiting.cmdline() if word.startswith("latency/"))
         waiting.kill()
+        stopped.resume()
         out, err = driver.communicate(timeout=60)
     assert driver.returncode == 0
     assert f"trying again: {case}: the server was killed by SIGKILL in the wait for its turn" in err
@@ -162,17 +179,26 @@ def _launching(driver: int) -> psutil.Process | None:
     return worker if worker and any("--loops=" in word for word in worker.cmdline()) else None
 
 
-def _waiting_server(driver: int) -> psutil.Process | None:
-    """The server of a mechanism that has had a turn and sleeps while another has one."""
-    for name in ("pipe", "unix"):
-        server = _busy_server(driver, f"/{name}/")
-        if server is None:
+def _waiting(driver: int) -> tuple[psutil.Process, psutil.Process] | None:
+    """The server of a pair that waits for its turn, and the other's, stopped in its own turn.
+
+    As long as that one is stopped, the first waits.
+    """
+    for name, other in (("pipe", "unix"), ("unix", "pipe")):
+        worker, server = _worker(driver, f"/{name}/"), _server(driver, f"/{other}/")
+        if worker is None or server is None or not _waits(worker):
             continue
-        before = sum(server.cpu_times()[:2])
-        time.sleep(0.2)
-        if sum(server.cpu_times()[:2]) == before:
-            return server
+        server.suspend()
+        if _waits(worker) and (children := worker.children()):
+            return children[0], server
+        server.resume()
     return None
+
+
+def _waits(worker: psutil.Process) -> bool:
+    """Whether a worker has noted that it waits for its turn."""
+    option = next((word for word in worker.cmdline() if word.startswith("--directory=")), "")
+    return noted_phase(Path(option.removeprefix("--directory="))) == "wait for its turn"
 
 
 @pytest.mark.parametrize("name", LEAVING_MOST)

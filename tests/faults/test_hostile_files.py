@@ -417,30 +417,6 @@ def test_a_machines_name_leads_to_no_other_folder(
     assert "machine is '../outside', not a machine's name" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"noise_floor": {"within_run_ratio": 0.1, "between_runs_ratio": NaN}}',
-        '{"noise_floor": {"within_run_ratio": 0.1, "between_runs_ratio": -2}}',
-        '{"noise_floor": {"within_run_ratio": 0.1, "between_runs_ratio": 1e999}}',
-        f'{{"noise_floor": {{"within_run_ratio": 0, "between_runs_ratio": 1{"0" * 400}}}}}',
-        '{"noise_floor": ' * 100_000,
-        "[]",
-        '"' + "x" * 2 * 1024**2 + '"',
-    ],
-    ids=["NaN", "negative", "infinite", "large", "deep", "list", "long"],
-)
-def test_a_noise_floor_that_can_not_be_one_is_none(
-    text: str, data: Any, stored: Callable[[Any], str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = stored(data)
-    folder = Path("results") / data["metadata"]["machine"]
-    folder.mkdir(parents=True)
-    (folder / "selftest.json").write_text(text)
-    assert main.main(["diff", path, path]) == 0
-    assert "noise floor" not in capsys.readouterr().out
-
-
 def test_what_is_no_regular_file_is_refused_and_not_waited_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

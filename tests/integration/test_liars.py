@@ -9,7 +9,7 @@ import pytest
 from ipcbench.system.scratch import OWNER
 from ipcbench.transports.base import LEDGER
 from tests.command import QUICK, ipcbench
-from tests.leaks import kernel_objects
+from tests.leaks import kernel_objects, own_objects
 from tests.plugged import on_path, package
 
 LIARS = {
@@ -156,7 +156,7 @@ def test_compare_says_what_a_plugin_left_behind(plugged: dict[str, str], tmp_pat
     arguments = ("compare", "leaves", *QUICK, "--sizes=64", "--workloads=latency", "--no-lock")
     done = ipcbench(*arguments, "-o", "run.json", cwd=tmp_path, extra=plugged)
     assert done.returncode == 0, done.stderr
-    left = sorted(kernel_objects() - before)
+    left = sorted(own_objects(before, [tmp_path]))
     assert left
     for path in left:
         assert f"rm {path}" in _said(done.stderr)

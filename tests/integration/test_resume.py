@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ipcbench.results import store
-from ipcbench.results.files import journal_path
+from ipcbench.results.files import journal_path, read_text
 from tests.command import environment, ipcbench
 
 RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
@@ -46,8 +46,9 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_run_that_was_killed_goes_on_from_file_and_journal(tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
+@pytest.mark.parametrize("name", ["run.json", "run.json.gz"])
+def test_a_run_that_was_killed_goes_on_from_file_and_journal(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     command = [sys.executable, "-m", "ipcbench", "compare", *RUN, f"--rounds={ROUNDS}"]
     with subprocess.Popen(
         [*command, "-o", str(path)],
@@ -60,7 +61,7 @@ def test_a_run_that_was_killed_goes_on_from_file_and_journal(tmp_path: Path) -> 
         process.kill()
     before = _launches(path)
     assert journal_path(path).exists()
-    assert len(json.loads(path.read_text())["benchmarks"]) < len(before)
+    assert len(json.loads(read_text(path, 1024**2))["benchmarks"]) < len(before)
     reported = ipcbench("report", str(path))
     assert reported.returncode == 0, reported.stderr
     assert f"{len(before)} launches" in reported.stdout

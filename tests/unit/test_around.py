@@ -106,7 +106,7 @@ def test_a_limit_of_memory_is_noted(tmp_path: Path) -> None:
     assert _found(tmp_path, "memory", files) == Check(
         "memory",
         "note",
-        "300 MiB for the cgroup /sys/fs/cgroup/m; beyond it the kernel kills",
+        "memory.max of the control group /m (300 MiB); beyond it the kernel kills or slows down",
         "echo max | sudo tee /sys/fs/cgroup/m/memory.max",
     )
 

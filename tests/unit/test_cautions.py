@@ -135,10 +135,10 @@ def test_of_a_long_list_only_the_entries_that_differ_are_told() -> None:
     ]
 
 
-def test_sizes_that_are_equal_when_rounded_are_told_exactly() -> None:
+def test_sizes_that_differ_by_a_byte_are_told_apart() -> None:
     runs = [_run({"client_so_sndbuf_bytes": size}) for size in (4194304, 4194305)]
     (said,) = cautions(*runs)
-    assert "4194304 and 4194305" in said
+    assert "4 MiB and 4194305 B" in said
 
 
 def test_what_one_file_lacks_is_no_caution_but_where_it_matters_and_that_is_said_once() -> None:

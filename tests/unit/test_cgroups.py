@@ -1,159 +1,101 @@
-"""Limits of cgroups, read from made-up trees of both versions."""
+"""Limits of memory and kills by the OOM killer, read from made-up trees of both versions."""
 
 from pathlib import Path
 
 import pytest
 
-from ipcbench.system import cgroups
-from ipcbench.system.cgroups import Throttling
-from tests.trees import Files, tree, v1, v2
+from ipcbench.system.cgroups import Allowance, Kills, allowances, memory_groups, oom_kills
 
-STOPPED = "nr_periods 149\nnr_throttled 146\nthrottled_{}\nnr_bursts 0\n"
+MIB = 2**20
+V1_MOUNT = "30 25 0:26 {shown} /cg/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n"
+V2_MOUNT = "31 25 0:27 {shown} /cg/unified rw,relatime - cgroup2 cgroup2 rw\n"
 
 
-def test_without_cgroups_nothing_is_limited(tmp_path: Path) -> None:
-    assert cgroups.levels("cpu", tmp_path) == []
-    assert cgroups.quotas(tmp_path) == []
-    assert cgroups.memory_limit(tmp_path) is None
-    assert cgroups.cpuset(tmp_path) is None
+def _tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_a_limit_of_version_1_is_found_at_the_processs_own_path(tmp_path: Path) -> None:
+    root = _tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": "9:name=systemd:/\n4:cpu,memory:/job/one\n0::/\n",
+            "proc/self/mountinfo": V1_MOUNT.format(shown="/") + V2_MOUNT.format(shown="/"),
+            "cg/unified/cgroup.procs": "",
+            "cg/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            "cg/memory/job/memory.limit_in_bytes": "9223372036854771712\n",
+            "cg/memory/job/one/memory.limit_in_bytes": f"{300 * MIB}\n",
+            "cg/memory/job/one/memory.usage_in_bytes": f"{100 * MIB}\n",
+            "cg/memory/job/one/memory.stat": (
+                f"cache 1\ntotal_inactive_file {30 * MIB}\ntotal_active_file {10 * MIB}\n"
+            ),
+            "cg/memory/job/one/memory.oom_control": "oom_kill_disable 0\noom_kill 3\n",
+        },
+    )
+    assert list(allowances(root)) == [
+        Allowance(300 * MIB, 240 * MIB, "memory.limit_in_bytes", "/job/one")
+    ]
+    assert oom_kills(root) == Kills(3, "memory.oom_control of the control group /job/one")
+
+
+def test_limits_of_version_2_are_found_in_parents_too(tmp_path: Path) -> None:
+    root = _tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/user/job\n",
+            "proc/self/mountinfo": V2_MOUNT.format(shown="/"),
+            "cg/unified/user/memory.max": f"{500 * MIB}\n",
+            "cg/unified/user/memory.current": f"{600 * MIB}\n",
+            "cg/unified/user/memory.high": "max\n",
+            "cg/unified/user/job/memory.max": "max\n",
+            "cg/unified/user/job/memory.high": f"{400 * MIB}\n",
+            "cg/unified/user/job/memory.current": f"{50 * MIB}\n",
+            "cg/unified/user/job/memory.events": "low 0\nmax 7\noom 1\noom_kill 1\n",
+        },
+    )
+    assert list(allowances(root)) == [
+        Allowance(400 * MIB, 350 * MIB, "memory.high", "/user/job"),
+        Allowance(500 * MIB, 0, "memory.max", "/user"),
+    ]
+    assert oom_kills(root) == Kills(1, "memory.events of the control group /user/job")
 
 
 @pytest.mark.parametrize(
-    ("files", "version"),
+    ("shown", "path", "folder"),
     [
-        (v1("cpu,cpuacct", "/half", {"/half/cpu.cfs_quota_us": "50000"}), 1),
-        (v2("/half", {"/half/cpu.max": "50000 100000\n"}), 2),
+        ("/docker/abc", "/docker/abc", ""),
+        ("/docker/abc", "/docker/abc/init", "init"),
+        ("/", "/../outside", ""),
+        ("/docker/abc", "/docker/abcdef", ""),
     ],
-    ids=["v1", "v2"],
+    ids=["container", "group of a container", "outside of the namespace", "another's name"],
 )
-def test_the_quota_is_that_at_the_process_own_path(
-    tmp_path: Path, files: Files, version: int
+def test_a_container_sees_its_own_group_at_the_mount(
+    shown: str, path: str, folder: str, tmp_path: Path
 ) -> None:
-    files = {**files}
-    if version == 1:
-        files["sys/fs/cgroup/cpu,cpuacct/half/cpu.cfs_period_us"] = "100000\n"
-    (quota,) = cgroups.quotas(tree(tmp_path, files))
-    assert quota.cpus == 0.5
-    assert (quota.level.version, quota.level.folder.name) == (version, "half")
-    assert str(quota) == "0.5 CPUs: 0.05 s of every 0.1 s"
+    root = _tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": f"0::{path}\n",
+            "proc/self/mountinfo": V2_MOUNT.format(shown=shown),
+            "cg/unified/init/memory.max": "max\n",
+        },
+    )
+    nearest, *above = memory_groups(root)
+    assert nearest.folder == root / "cg/unified" / folder
+    assert len(above) == bool(folder)
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        v2("/a", {"/a/cpu.max": "max 100000\n"}),
-        v1("cpu", "/a", {"/a/cpu.cfs_quota_us": "-1", "/a/cpu.cfs_period_us": "100000"}),
-        v2("/a", {"/a/cpu.max": "(null)"}),
-        v2("/a", {"/a/cpu.max": "50000 0"}),
-        v2("/a", {"/a/cpu.weight": "100"}),
-    ],
-)
-def test_no_quota_and_odd_text_are_none(tmp_path: Path, files: Files) -> None:
-    root = tree(tmp_path, files)
-    assert cgroups.levels("cpu", root)
-    assert cgroups.quotas(root) == []
+def test_where_no_group_counts_kills_the_machine_does(tmp_path: Path) -> None:
+    root = _tree(tmp_path, {"proc/vmstat": "pgfault 12\noom_kill 2\n"})
+    assert list(allowances(root)) == []
+    assert oom_kills(root) == Kills(2, "/proc/vmstat")
 
 
-def test_a_quota_of_a_cgroup_above_holds_too_and_the_tightest_is_first(tmp_path: Path) -> None:
-    limits = {
-        "/pods/cpu.max": "100000 100000",
-        "/pods/one/cpu.max": "50000 100000",
-        "/pods/one/inner/cpu.max": "max 100000",
-    }
-    root = tree(tmp_path, v2("/pods/one/inner", limits))
-    assert [quota.cpus for quota in cgroups.quotas(root)] == [0.5, 1.0]
-
-
-def test_in_a_container_the_path_is_below_the_mounted_cgroup(tmp_path: Path) -> None:
-    files = {
-        "proc/self/cgroup": "4:cpu:/docker/abc/inner\n",
-        "proc/self/mountinfo": "9 1 0:9 /docker/abc /sys/fs/cgroup/cpu ro - cgroup c rw,cpu\n",
-        "sys/fs/cgroup/cpu/inner/cpu.cfs_quota_us": "50000",
-        "sys/fs/cgroup/cpu/inner/cpu.cfs_period_us": "100000",
-    }
-    (quota,) = cgroups.quotas(tree(tmp_path, files))
-    assert quota.level.folder == tmp_path / "sys/fs/cgroup/cpu/inner"
-
-
-@pytest.mark.parametrize("path", ["/docker/abc", "/../other", "/"])
-def test_a_path_as_seen_from_outside_is_the_mounted_cgroup_itself(
-    tmp_path: Path, path: str
-) -> None:
-    (quota,) = cgroups.quotas(tree(tmp_path, v2(path, {"/cpu.max": "50000 100000"})))
-    assert quota.level.folder == tmp_path / "sys/fs/cgroup"
-
-
-def test_where_both_versions_are_mounted_the_controller_is_in_one(tmp_path: Path) -> None:
-    files = {
-        "proc/self/cgroup": "1:cpu:/\n0::/user.slice\n",
-        "proc/self/mountinfo": (
-            "8 1 0:8 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
-            "9 1 0:9 / /sys/fs/cgroup/unified rw shared:4 - cgroup2 cgroup2 rw\n"
-        ),
-        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
-        "sys/fs/cgroup/unified/user.slice/memory.max": "1048576",
-    }
-    root = tree(tmp_path, files)
-    assert [level.version for level in cgroups.levels("cpu", root)] == [1]
-    found = cgroups.memory_limit(root)
-    assert found is not None
-    assert (found[0], found[1].version) == (1048576, 2)
-
-
-def test_a_mount_point_with_a_blank_is_found(tmp_path: Path) -> None:
-    files = {
-        "proc/self/cgroup": "0::/\n",
-        "proc/self/mountinfo": "9 1 0:9 / /my\\040groups rw - cgroup2 none rw\n",
-        "my groups/cpu.max": "50000 100000",
-    }
-    assert len(cgroups.quotas(tree(tmp_path, files))) == 1
-
-
-@pytest.mark.parametrize(
-    ("stat", "files"),
-    [
-        (STOPPED.format("usec 4470000"), v2("/h", {"/h/cpu.max": "50000 100000"})),
-        (
-            STOPPED.format("time 4470000000"),
-            v1("cpu", "/h", {"/h/cpu.cfs_quota_us": "50000", "/h/cpu.cfs_period_us": "100000"}),
-        ),
-    ],
-    ids=["v2", "v1"],
-)
-def test_throttling_is_counted_in_seconds(tmp_path: Path, stat: str, files: Files) -> None:
-    root = tree(tmp_path, files)
-    limits = cgroups.quotas(root)
-    assert cgroups.throttling(limits) == Throttling()
-    (limits[0].level.folder / "cpu.stat").write_text(stat)
-    counts = cgroups.throttling(limits)
-    assert counts == Throttling(149, 146, 4.47)
-    assert counts - Throttling(100, 100, 4.0) == pytest.approx(Throttling(49, 46, 0.47))
-    assert cgroups.throttling([]) == Throttling()
-
-
-@pytest.mark.parametrize(
-    ("files", "limit"),
-    [
-        (v1("memory", "/m", {"/m/memory.limit_in_bytes": "300000000"}), 300_000_000),
-        (v2("/m", {"/m/memory.max": "300000000"}), 300_000_000),
-        (v2("/m/n", {"/m/memory.max": "300000000", "/m/n/memory.max": "max"}), 300_000_000),
-        (v2("/m/n", {"/m/memory.max": "300000000", "/m/n/memory.max": "1000"}), 1000),
-        (v1("memory", "/m", {"/m/memory.limit_in_bytes": "9223372036854771712"}), None),
-        (v2("/m", {"/m/memory.max": "max"}), None),
-    ],
-)
-def test_the_least_limit_of_memory_counts(tmp_path: Path, files: Files, limit: int | None) -> None:
-    found = cgroups.memory_limit(tree(tmp_path, files))
-    assert (found and found[0]) == limit
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        v1("cpuset", "/c", {"/c/cpuset.effective_cpus": "2-3,7\n"}),
-        v2("/c", {"/c/cpuset.cpus.effective": "2-3,7\n"}),
-        v2("/c", {"/cpuset.cpus.effective": "2-3,7\n", "/c/cpuset.cpus.effective": "\n"}),
-    ],
-)
-def test_the_cpus_of_a_cgroup_are_those_in_effect(tmp_path: Path, files: Files) -> None:
-    assert cgroups.cpuset(tree(tmp_path, files)) == "2-3,7"
+def test_without_proc_nothing_is_known(tmp_path: Path) -> None:
+    assert list(allowances(tmp_path)) == []
+    assert oom_kills(tmp_path) is None

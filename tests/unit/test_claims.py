@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,16 +11,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcbench.analysis import frame, judging, stats
-from ipcbench.analysis.claims import CLAIMS, NEEDED, TRANSPORTS_NEEDED, Comparison
-from ipcbench.analysis.judging import Buffer, Judgement, asked_for, judged, terms
+from ipcbench.analysis.claims import (
+    CLAIMS,
+    CONGESTION_CONTROLS,
+    NEEDED,
+    TRANSPORTS_NEEDED,
+    Comparison,
+)
+from ipcbench.analysis.floors import Floor
+from ipcbench.analysis.judging import Buffer, Judgement, asked_for, conditions, judged
 from ipcbench.analysis.stats import Ratio
 from ipcbench.case import LOOPS, Case
 from ipcbench.cli import console
-from ipcbench.reporters.tables.claims import answer_text, buffers_text, claim_parts
+from ipcbench.reporters.model import Grid
+from ipcbench.reporters.tables.claims import (
+    answer_text,
+    answers,
+    buffers_text,
+    claim_parts,
+    rests_on,
+)
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
 from ipcbench.system.cpus import allowed_cpus
-from ipcbench.transports.registry import transports
+from ipcbench.terms import Term
+from ipcbench.transports.parts import options
+from ipcbench.transports.registry import LOADED, transports
 from ipcbench.workloads import WORKLOADS, Workload
 from tests.asked import plan_of
 from tests.replay import RUN_METADATA, Recorded, replayed
@@ -274,10 +291,10 @@ def test_what_an_answer_depends_on_tells_both_sides_apart(
 ) -> None:
     wanted = [pair for pair in pairs if by.random() < 0.5]
     others = [pair for pair in pairs if pair not in wanted]
-    found = terms(wanted, others)
-    assert not any(term.holds(pair) for term in found for pair in others)
+    found = conditions(wanted, others)
+    assert not any(condition.holds(pair) for condition in found for pair in others)
     if found or (others and len(wanted) <= 5):
-        assert all(any(term.holds(pair) for term in found) for pair in wanted)
+        assert all(any(condition.holds(pair) for condition in found) for pair in wanted)
 
 
 _ODD = ("latency", "1k", "native", "cross-core")
@@ -322,7 +339,10 @@ def test_a_run_made_to_judge_claims_is_known_by_its_question(
 
 
 def test_claims_are_about_transports_that_exist() -> None:
-    assert set(TRANSPORTS_NEEDED) <= {transport.name for transport in transports()}
+    terms = [Term.parse(name) for name in TRANSPORTS_NEEDED]
+    assert {term.name for term in terms} <= {transport.name for transport in transports()}
+    knobs = {(term.name, *dict(term.settings)) for term in terms if term.settings}
+    assert knobs == {("inet", "congestion")}
 
 
 def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
@@ -333,6 +353,130 @@ def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
     assert all(case.transport in NEEDED[case.workload] for case in cases)
 
 
+def _offer(monkeypatch: pytest.MonkeyPatch, folder: Path, default: str, others: str) -> None:
+    """Makes this machine one with this congestion control, and with others to choose."""
+    (folder / "tcp_congestion_control").write_text(f"{default}\n")
+    for name in ("available", "allowed"):
+        (folder / f"tcp_{name}_congestion_control").write_text(f"{default} {others}\n")
+    monkeypatch.setattr(options, "_IPV4", folder)
+    for name in CONGESTION_CONTROLS:
+        monkeypatch.delitem(LOADED, f"inet:congestion={name}", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("default", "others", "measured", "left_out"),
+    [
+        ("bbr", "cubic reno", ["cubic", "reno"], []),
+        ("cubic", "reno", ["reno"], ["bbr"]),
+        ("cubic", "", [], ["bbr", "reno"]),
+        ("dctcp", "reno bbr cubic", ["bbr", "cubic", "reno"], []),
+    ],
+)
+def test_streams_are_planned_under_each_congestion_control_that_the_machine_offers(
+    default: str,
+    others: str,
+    measured: Sequence[str],
+    left_out: Sequence[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    _offer(monkeypatch, tmp_path, default, others)
+    plan = plan_of("claims", "--placement=same-core,cross-core")
+    cases = [Case.parse(case) for case in plan.intent.cases]
+    found = {(case.workload, case.transport) for case in cases if ":" in case.transport}
+    assert found == {("throughput", f"inet:congestion={name}") for name in measured}
+    notes = [note for note in plan.notes if "is not known here" in note]
+    assert [note.split("'")[3] for note in notes] == left_out
+    assert plan.intent.rounds >= 8
+    assert plan.intent.budget_s == 170.0
+
+
+def _with_controls(
+    ratios: Mapping[str, float], controls: Mapping[str, str | None], **how: object
+) -> Judgement:
+    """The claim about AF_UNIX, by times of streams over inet as multiples of those over unix.
+
+    `controls` are the congestion controls in force, by transport.
+    """
+    place = "64k/python/same-core"
+    times = {f"throughput/unix/{place}": 1e-5}
+    times |= {f"throughput/{name}/{place}": 1e-5 * ratio for name, ratio in ratios.items()}
+    analysis = frame.analyse(_results(times, **how))  # type: ignore[arg-type]
+    told = {name: f"congestion={value}" for name, value in controls.items() if value}
+    knobs = analysis.launches["transport"].map(told)
+    launches = analysis.launches.assign(knobs_client=knobs, knobs_server=knobs)
+    return judged(analysis._replace(launches=launches))[0]
+
+
+_CUBIC, _RENO = "inet:congestion=cubic", "inet:congestion=reno"
+
+
+def test_an_answer_that_rests_on_the_congestion_control_says_so() -> None:
+    judgement = _with_controls(
+        {"inet": 1.92, _CUBIC: 1.0, _RENO: 1.0}, {"inet": "bbr", _CUBIC: "cubic", _RENO: "reno"}
+    )
+    assert (
+        answer_text(judgement) == "holds where anything is decided, which is little"
+        " (1 of 3 comparisons decided)"
+    )
+    assert list(rests_on(judgement)) == [
+        "throughput at 64 KiB on one core: with bbr 1.92x faster; with cubic and reno no difference"
+    ]
+
+
+def test_an_answer_can_depend_on_the_congestion_control() -> None:
+    judgement = _with_controls({"inet": 1.92, _CUBIC: 0.8}, {"inet": "bbr", _CUBIC: "cubic"})
+    assert answer_text(judgement) == (
+        "depends on TCP's congestion control: holds with bbr; fails with cubic"
+        " (2 of 2 comparisons decided)"
+    )
+    assert list(rests_on(judgement)) == [
+        "throughput at 64 KiB on one core: with bbr 1.92x faster; with cubic 1.25x slower"
+    ]
+
+
+def test_what_is_open_under_a_congestion_control_is_called_so() -> None:
+    wild = [f"throughput/{_RENO}/64k/python/same-core"]
+    ratios = {"inet": 1.92, _CUBIC: 1.0, _RENO: 1.1}
+    controls = {"inet": "bbr", _CUBIC: "cubic", _RENO: "reno"}
+    (text,) = rests_on(_with_controls(ratios, controls, wild=wild))
+    assert text.endswith("with bbr 1.92x faster; with cubic no difference; with reno open")
+
+
+def test_congestion_controls_without_a_sure_difference_are_named() -> None:
+    judgement = _with_controls({"inet": 1.9, _CUBIC: 1.9}, {"inet": "bbr", _CUBIC: "cubic"})
+    text = "no sure difference between TCP's congestion controls bbr and cubic"
+    assert list(rests_on(judgement)) == [text]
+
+
+def test_a_machine_with_one_congestion_control_says_that_no_other_was_measured() -> None:
+    judgement = _with_controls({"inet": 1.9}, {"inet": "cubic"})
+    text = "TCP's congestion control was cubic; not measured under another one"
+    assert list(rests_on(judgement)) == [text]
+    (cell,) = [row.cells[1].text for row in answers([judgement]).rows]
+    assert cell == f"holds (1 of 1 comparison decided); {text}"
+
+
+def test_ends_with_unlike_congestion_controls_are_named_both() -> None:
+    analysis = frame.analyse(_results({"throughput/unix/64": 1e-5, "throughput/inet/64": 2e-5}))
+    launches = analysis.launches.assign(
+        knobs_client="congestion=bbr", knobs_server="congestion=cubic"
+    )
+    (text,) = rests_on(judged(analysis._replace(launches=launches))[0])
+    assert text.startswith("TCP's congestion control was bbr/cubic;")
+
+
+def test_a_claim_without_tcp_says_nothing_of_it() -> None:
+    assert not list(rests_on(_judged("pipe-or-unix", _beside({"latency/64": 0.5}, "pipe", "unix"))))
+
+
+def test_rows_under_another_congestion_control_have_its_heading() -> None:
+    judgement = _with_controls({"inet": 1.92, _CUBIC: 1.0}, {"inet": "bbr", _CUBIC: "cubic"})
+    (grid,) = [part for part in claim_parts([judgement]) if isinstance(part, Grid)]
+    heads = [row.cells[0].text for row in grid.rows if row.kind == "heading"]
+    assert heads == ["unix beside inet with bbr", "unix beside inet with cubic"]
+
+
 def test_claims_take_cpus_in_place_of_placements() -> None:
     plan = plan_of("claims", f"--cpus={_A_CPU},{_A_CPU}")
     assert set(plan.intent.cpus) == {"same-core"}
@@ -341,6 +485,7 @@ def test_claims_take_cpus_in_place_of_placements() -> None:
 PAGE = """\
 "AF_UNIX is faster than AF_INET, because it needs no TCP"
 -> holds (2 of 2 comparisons decided)
+   TCP's congestion control was not recorded; the answer may rest on it
 {caveats[0]}
 
 python loop                    unix     inet       unix is  95%  says
@@ -380,7 +525,7 @@ open: chance or this machine's noise (its noise floor: 1.5%) can explain it
 
 def _page(results: Results) -> str:
     stream = io.StringIO()
-    console.show(claim_parts(judged(frame.analyse(results)), 0.015), stream)
+    console.show(claim_parts(judged(frame.analyse(results)), Floor(0.015)), stream)
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
 
 

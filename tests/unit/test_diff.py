@@ -1,11 +1,12 @@
 import pytest
 
 from ipcbench.analysis.diff import compare_runs
+from ipcbench.analysis.floors import between_runs
 from ipcbench.case import Case
 from ipcbench.reporters.model import Grid, Line, Part
 from ipcbench.reporters.tables.diff import diff_parts
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
-from ipcbench.results.store import Results
+from ipcbench.results.store import Metadata, Results
 from tests.replay import Recorded, replayed
 
 LATENCY, STREAM = Case("latency", "unix", 64), Case("throughput", "unix", 64)
@@ -13,9 +14,9 @@ CONNECT = Case("connect", "unix", 1)
 NOISE = (1.0, 1.02, 0.99, 1.01, 0.98, 1.0, 1.03, 0.97)
 
 
-def _run(factor: float, *cases: Case) -> Results:
+def _run(factor: float, *cases: Case, facts: Metadata | None = None) -> Results:
     recorded: Recorded = {case: [[1e-5 * factor * noise] for noise in NOISE] for case in cases}
-    return replayed(recorded, rounds=len(NOISE))[0]
+    return replayed(recorded, rounds=len(NOISE), facts=facts)[0]
 
 
 def test_a_run_against_itself_shows_no_change() -> None:
@@ -70,8 +71,20 @@ def test_another_kernel_and_placement_are_cautions() -> None:
 
 
 def test_a_difference_within_the_noise_floor_is_none() -> None:
-    comparison = compare_runs(_run(1, LATENCY), _run(1.25, LATENCY), noise_floor=0.3)
-    assert comparison.changes[0].verdict == "~"
+    floor: Metadata = {"noise_floor_between_runs_ratio": 0.3}
+    known: Metadata = {"noise_floor_age_s": 3 * 86400.0, "noise_floor_kernel": "Linux 5"}
+    old, new = _run(1, LATENCY, facts=floor | known), _run(1.25, LATENCY)
+    for runs in ((old, new), (new, old)):
+        comparison = compare_runs(*runs, between_runs(*runs))
+        assert comparison.changes[0].verdict == "~"
+        line = "~: within chance, or within this machine's noise floor between runs"
+        assert Line(f"{line} (30%, found 3 days before on Linux 5)") in list(diff_parts(comparison))
+
+
+def test_an_unknown_noise_floor_is_said() -> None:
+    parts = list(diff_parts(compare_runs(_run(1, LATENCY), _run(1.25, LATENCY))))
+    line = "~: within chance; no noise floor between runs is known: ipcbench selftest finds it"
+    assert Line(line) in parts
 
 
 def test_a_case_that_failed_on_a_side_is_told_with_its_reason() -> None:
@@ -116,7 +129,7 @@ def test_cpu_time_of_both_ends_and_p99_are_compared_where_they_are_asked_for() -
 
     plain = compare_runs(run(1), run(2))
     assert list(plain.changes_of) == ["time"]
-    comparison = compare_runs(run(1), run(2), 0.0, {"p99", "cpu"})
+    comparison = compare_runs(run(1), run(2), measures={"p99", "cpu"})
     assert [change.moved for change in comparison.changes_of["cpu"]] == [pytest.approx(0.5)] * 2
     assert [change.better for change in comparison.changes_of["cpu"]] == ["less", "less"]
     (p99,) = comparison.changes_of["p99"]
@@ -132,7 +145,7 @@ def test_cpu_time_of_both_ends_and_p99_are_compared_where_they_are_asked_for() -
 
 def test_what_a_launch_lacks_for_a_measure_is_told() -> None:
     few = replayed({LATENCY: [[1e-5]] * 8}, 8, facts={HISTOGRAM_KEY: str(Histogram.of([9] * 99))})
-    whole = compare_runs(few[0], _run(1, LATENCY), 0.0, {"p99", "cpu"})
+    whole = compare_runs(few[0], _run(1, LATENCY), measures={"p99", "cpu"})
     p99, cpu = whole.uncompared
     assert p99.why.startswith("not in OLD: too few round trips sampled in a launch (99; p99 takes")
     assert cpu == (LATENCY, "not in OLD: no CPU time is recorded", "cpu")

@@ -115,7 +115,7 @@ def test_a_row_may_be_a_heading_and_a_line_says_how_it_is_meant() -> None:
 def test_a_change_is_a_share_with_its_interval() -> None:
     old, _, _ = replayed({UNIX: [[1e-5]] * 6}, rounds=6)
     new, _, _ = replayed({UNIX: [[2e-5]] * 6}, rounds=6)
-    (grid,) = _grids(*diff_parts(compare_runs(old, new, 0.0)))
+    (grid,) = _grids(*diff_parts(compare_runs(old, new)))
     assert grid["rows"][0]["values"] == {
         "case": UNIX.id,
         "old_time_median_s": 1e-5,

@@ -12,6 +12,7 @@ from ipcbench.reporters.html.page import page
 from ipcbench.reporters.json_file import json_text
 from ipcbench.reporters.markdown import markdown_text
 from ipcbench.reporters.model import Grid
+from ipcbench.reporters.tables import cases
 from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Metadata, Results
@@ -115,3 +116,35 @@ def test_terminal_markdown_page_and_json_have_it_below_the_tables_of_cases() -> 
     assert '<td class="text">sndbuf=4k</td>' in page(analysis, [])
     assert '"client_sndbuf": "8k"' in json_text(summary(analysis))
     assert TITLE not in json_text(summary(analysis, tables=False))
+
+
+_BBR, _CUBIC = _knobs(None, "nodelay=on:congestion=bbr"), _knobs(None, "congestion=cubic")
+
+
+def _foot(*launches: _Launch) -> list[str]:
+    analysis = frame.analyse(_results(launches))
+    lines = cases.footer(analysis.launches, analysis.cases)
+    return [line.text for line in lines if line.text.startswith("TCP")]
+
+
+def test_the_foot_names_the_congestion_control_of_tcp() -> None:
+    assert _foot(("inet", _BBR), ("inet6", _BBR), UNIX) == ["TCP: bbr at both ends"]
+    assert _foot(UNIX, ("inet", {})) == []
+
+
+def test_the_foot_names_each_congestion_control_with_its_transports() -> None:
+    assert _foot(("inet", _BBR), ("inet6", _BBR), ("inet:congestion=cubic", _CUBIC)) == [
+        "TCP: bbr at both ends (inet, inet6); cubic at both ends (inet:congestion=cubic)"
+    ]
+
+
+def test_the_foot_tells_ends_with_unlike_congestion_controls_apart() -> None:
+    unlike = _knobs(None, "congestion=bbr", "congestion=cubic")
+    assert _foot(("inet", unlike)) == ["TCP: bbr at the client, cubic at the server"]
+    assert _foot(("inet", {"knobs_client": "congestion=bbr"})) == ["TCP: bbr at the client"]
+
+
+def test_page_and_markdown_name_the_congestion_control() -> None:
+    analysis = frame.analyse(_results([("inet", _BBR)]))
+    assert '<p class="quiet">TCP: bbr at both ends</p>' in page(analysis, [])
+    assert "TCP: bbr at both ends" in markdown_text(analysis)

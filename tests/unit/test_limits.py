@@ -1,6 +1,7 @@
 """How many pairs fit at once, on invented limits."""
 
 import os
+import re
 import resource
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.system import limits
+from ipcbench.system.cgroups import Allowance
 from ipcbench.system.limits import pairs_at_once, too_large
 
 
@@ -29,6 +31,7 @@ def soft_limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(limits, "_processes_of", lambda _: 100)
     monkeypatch.setattr(limits, "_shared_memory", lambda: 2**40)
+    monkeypatch.setattr(limits, "allowances", lambda: iter(()))
     return granted
 
 
@@ -110,3 +113,37 @@ def test_a_size_that_one_pair_has_no_memory_for_is_told_with_the_reason(
     assert too_large(2**26) == reason
     with pytest.raises(UsageError, match=reason):
         pairs_at_once(_streams(2**20, 2**26), 12)
+
+
+def _group(monkeypatch: pytest.MonkeyPatch, free_bytes: int) -> None:
+    group = Allowance(300 * 2**20, free_bytes, "memory.max", "/box")
+    monkeypatch.setattr(limits, "allowances", lambda: iter([group]))
+
+
+@pytest.mark.usefixtures("soft_limits")
+def test_a_control_groups_memory_counts_as_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    _group(monkeypatch, 280 * 2**20)
+    reason = (
+        "messages of 64m need 512 MiB of memory and 280 MiB is free under memory.max of the control"
+        " group /box (300 MiB); choose a smaller size"
+    )
+    assert too_large(2**26) == reason
+    with pytest.raises(UsageError, match=re.escape(reason)):
+        pairs_at_once([Case("throughput", "pipe", 2**26)], 12)
+
+
+@pytest.mark.usefixtures("soft_limits")
+def test_a_control_groups_memory_is_shared_out_to_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    _group(monkeypatch, 280 * 2**20)
+    assert pairs_at_once([Case("latency", "pipe", 64)], 12) == 8
+    assert pairs_at_once([Case("latency", "pipe", 2**22)], 12) == 2
+    assert pairs_at_once([Case("latency", "pipe", 2**24)], 12) == 1
+
+
+@pytest.mark.usefixtures("soft_limits")
+def test_a_control_group_without_room_for_one_pair_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _group(monkeypatch, 40 * 2**20)
+    with pytest.raises(UsageError, match=r"takes 88 MiB of memory and 40 MiB is free under memory"):
+        pairs_at_once([Case("latency", "pipe", 64)], 12)

@@ -16,6 +16,7 @@ from ipcbench.measure.control import Channel, ChannelClosed
 from ipcbench.measure.drivers import blocking
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.peer import ForkedPeer
+from ipcbench.system.deaths import Death
 from ipcbench.transports.base import Workspace
 
 
@@ -23,8 +24,8 @@ class Ended(Exception):
     """The server ended; the message is how."""
 
 
-def _tell(how: str) -> NoReturn:
-    raise Ended(how)
+def _tell(death: Death) -> NoReturn:
+    raise Ended(death.how)
 
 
 def _serve(channel: Channel, _parent: int, _unwanted: frozenset[int]) -> NoReturn:
@@ -55,11 +56,11 @@ def test_a_peer_that_ends_breaks_into_its_client_once() -> None:
         with pytest.raises(Ended, match="ended with code 7"):  # noqa: PT012  (either may raise)
             channel.send("end", code=7)
             os.waitid(os.P_PID, peer.pid or 0, os.WEXITED | os.WNOWAIT)
-        assert peer.ended() == "ended with code 7"
+        assert peer.ended() == Death("ended with code 7")
         assert peer.is_started
-        assert peer.wait() == "ended with code 7"
+        assert peer.wait() == Death("ended with code 7")
         assert not peer.is_started
-        assert peer.wait() is None
+        assert peer.wait() == Death("ended with code 7")  # asked again, it answers the same
 
 
 def test_a_peer_that_doesnt_end_is_killed() -> None:

@@ -15,6 +15,7 @@ from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAga
 from ipcbench.progress.lines import PlainProgress
 from ipcbench.progress.timeleft import TimeLeft
 from ipcbench.reporters import csv_file
+from ipcbench.reporters.model import Grid
 from ipcbench.reporters.tables import cases
 from ipcbench.reporters.tables.columns import interval_text, ratio_text
 from ipcbench.reporters.tables.summary import summary
@@ -63,6 +64,16 @@ def test_the_csv_opens_in_pandas_with_numbers_as_numbers(stored: Results) -> Non
     assert tuple(read.columns) == frame.CASE_COLUMNS
     assert read["time_median_s"].dtype == "float64"
     assert read["launches_count"].dtype.kind in "if"
+
+
+def test_sizes_that_differ_by_a_byte_have_tables_of_different_names() -> None:
+    near = [Case("latency", "inet", size) for size in (16384, 16385)]
+    results, _, _ = replayed({case: [[1e-5]] for case in near}, rounds=1)
+    grids = [p for p in summary(frame.analyse(results), tables=True) if isinstance(p, Grid)]
+    titles = [grid.title for grid in grids]
+    assert titles == [
+        f"Latency (round trip), {size}, cross-core, python loop" for size in ("16 KiB", "16385 B")
+    ]
 
 
 def test_a_failed_case_shows_its_status_and_its_reason_below() -> None:

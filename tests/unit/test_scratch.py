@@ -14,6 +14,7 @@ from ipcbench.system import process
 from ipcbench.system.scratch import OWNER, PREFIX, leftovers, outstanding, scratch, sweep
 from ipcbench.transports.base import DEV_SHM, LEDGER, Traffic, Workspace, momentary_name
 from ipcbench.transports.registry import get_transport, removers
+from tests.leaks import any_number
 
 
 def test_a_ledger_names_what_was_made_and_not_taken_back() -> None:
@@ -75,12 +76,13 @@ with scratch() as private:
 def test_a_sweep_removes_names_that_a_dead_process_had_for_a_moment(tmp_path: Path) -> None:
     if not DEV_SHM.is_dir():
         pytest.skip(f"there is no {DEV_SHM}")
-    made = [DEV_SHM / f"sem.{momentary_name(7)}", DEV_SHM / momentary_name(8)]
+    number = any_number()
+    made = [DEV_SHM / f"sem.{momentary_name(number)}", DEV_SHM / momentary_name(number + 1)]
     for path in made:
         path.touch(mode=0o600)
     workspace = Workspace(tmp_path)
-    workspace.note("posix-sem", 7)
-    workspace.note("posix-shm", 8)
+    workspace.note("posix-sem", number)
+    workspace.note("posix-shm", number + 1)
     sweep(tmp_path)
     assert not any(path.exists() for path in made)
     sweep(tmp_path)  # gone already is no error
@@ -102,7 +104,8 @@ with scratch() as private:
     print(private.directory, flush=True)
     sys.stdin.read()
 """
-    made = [DEV_SHM / f"sem.{momentary_name(9)}", DEV_SHM / momentary_name(9)]
+    number = any_number()
+    made = [DEV_SHM / f"sem.{momentary_name(number)}", DEV_SHM / momentary_name(number)]
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as run:
@@ -114,7 +117,7 @@ with scratch() as private:
             for path in made:
                 path.touch(mode=0o600)
             for kind in removers():
-                Workspace(directory).note(kind, 9)
+                Workspace(directory).note(kind, number)
             run.kill()
             assert select.select([watch], [], [], 30)[0]
             left = [path for path in (*made, directory) if path.exists()]

@@ -10,17 +10,63 @@ from ipcbench.errors import UsageError
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1", 1), ("64", 64), ("1k", 1024), ("64K", 65536), ("1m", 1048576), (" 2g ", 2147483648)],
+    [
+        *(("1", 1), ("64", 64), ("1k", 1024), ("64K", 65536), ("1m", 1048576)),
+        *((" 2g ", 2147483648), ("64B", 64), ("64 B", 64), ("64KiB", 65536), ("64kib", 65536)),
+        *(("1MiB", 1048576), ("16 KiB", 16384), ("2GiB", 2147483648)),
+    ],
 )
 def test_a_size_is_read_with_k_as_1024(text: str, size: int) -> None:
     assert units.parse_size(text) == size
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "0k", "-1", "1.5", "abc", "10t", "", "64kb", "1 k", "٣", "1e3"]
+    "text",
+    [
+        "0",
+        "0k",
+        "-1",
+        "1.5",
+        "abc",
+        "10t",
+        "",
+        "64kb",
+        "1 k",
+        "٣",
+        "1e3",
+        "64ki",
+        "1.5b",
+        "0 KiB",
+        "64  KiB",
+    ],
 )
 def test_anything_else_is_no_size_and_the_error_quotes_it(text: str) -> None:
     with pytest.raises(UsageError, match=re.escape(repr(text.strip()))):
+        units.parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["64KB", "64kB", "64kb", "64 KB", "1.5KB"])
+def test_a_size_in_kb_is_refused_by_saying_that_k_is_1024(text: str) -> None:
+    with pytest.raises(UsageError, match=r"; k is 1024 here: write it like 1k or 1KiB"):
+        units.parse_size(text)
+
+
+def test_a_size_in_mb_is_refused_by_saying_what_m_is() -> None:
+    with pytest.raises(UsageError, match=r"; m is 1048576 here: write it like 1m or 1MiB"):
+        units.parse_size("2MB")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"), [("1.5k", "1536"), ("1.5 KiB", "1536"), ("0.25M", "262144")]
+)
+def test_a_broken_size_is_refused_by_naming_its_bytes(text: str, written: str) -> None:
+    with pytest.raises(UsageError, match=rf"; write it as {written}$"):
+        units.parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["0.3k", "0.0k", "1.5"])
+def test_a_broken_size_of_no_whole_bytes_is_told_how_sizes_are_written(text: str) -> None:
+    with pytest.raises(UsageError, match="write it like 64, 1k, 64KiB or 1m"):
         units.parse_size(text)
 
 
@@ -71,6 +117,17 @@ def test_a_time_shows_three_digits_in_the_unit_that_fits(seconds: float, text: s
     assert units.display_time(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((0, "less than a minute"), (61, "1 minute"), (7199, "1 hour"), (7200, "2 hours")),
+        *((86400, "1 day"), (3.5 * 86400, "3 days"), (1e8, "1,157 days")),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert units.display_age(seconds) == text
+
+
 @given(st.floats(min_value=1e-9, max_value=1e4))
 def test_a_shown_time_is_the_time_within_its_digits(seconds: float) -> None:
     number, unit = units.display_time(seconds).split()
@@ -80,10 +137,26 @@ def test_a_shown_time_is_the_time_within_its_digits(seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(64, "64 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (1048576, "1 MiB"), (65537, "64 KiB")],
+    [
+        *((0, "0 B"), (64, "64 B"), (1024, "1 KiB"), (1536, "1536 B"), (16384, "16 KiB")),
+        *((16385, "16385 B"), (1048576, "1 MiB"), (1572864, "1536 KiB"), (2**30, "1 GiB")),
+    ],
 )
-def test_a_size_for_people(size: int, text: str) -> None:
+def test_a_size_for_people_is_exact(size: int, text: str) -> None:
     assert units.display_size(size) == text
+
+
+@given(st.integers(min_value=1, max_value=2**50))
+def test_a_shown_size_is_read_back_so_no_two_sizes_share_a_name(size: int) -> None:
+    assert units.parse_size(units.display_size(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(64, "64 B"), (6400, "6.2 KiB"), (1536, "1.5 KiB"), (1048576, "1 MiB"), (65537, "64 KiB")],
+)
+def test_an_amount_of_memory_is_rounded(amount: int, text: str) -> None:
+    assert units.display_amount(amount) == text
 
 
 @pytest.mark.parametrize(

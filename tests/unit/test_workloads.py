@@ -8,14 +8,14 @@ from ipcbench.analysis import frame
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.gates import judged_gates, parse_gate
-from ipcbench.analysis.judging import Term
+from ipcbench.analysis.judging import Condition
 from ipcbench.case import PLACEMENTS, Case
 from ipcbench.cli.options import OPTIONS
 from ipcbench.reporters.model import Grid, Line
 from ipcbench.reporters.pictures.selection import PARTS, Subject, pictures
 from ipcbench.reporters.tables import cases as case_tables
 from ipcbench.reporters.tables import columns, diff, overview
-from ipcbench.reporters.tables.claims import terms_text
+from ipcbench.reporters.tables.claims import conditions_text
 from ipcbench.results import metadata
 from ipcbench.results.store import Results
 from ipcbench.transports import base
@@ -119,7 +119,7 @@ def test_the_help_says_what_a_workload_is(workload: Workload) -> None:
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_a_placement_has_words_in_the_answers_to_claims(placement: str) -> None:
-    assert terms_text([Term((("placement", (placement,)),))]) != f"on {placement}"
+    assert conditions_text([Condition((("placement", (placement,)),))]) != f"on {placement}"
 
 
 def test_a_row_says_which_control_it_is() -> None:

@@ -19,7 +19,7 @@ from turns import Batches, Round, Run
 from ipcbench.analysis.stats import Interval, median_interval
 from ipcbench.case import Case
 from ipcbench.system.cpus import Cpus, placement_cpus
-from ipcbench.units import display_size
+from ipcbench.units import display_amount, display_size
 
 LINES = (100, 200, 400, 800)
 LINE_BYTES = 64
@@ -86,7 +86,7 @@ def _table(found: list[Found]) -> Table:
         bare = [cell for one in cases for cell in (f"{one.bare_s * 1e6:.2f}", "")]
         table.add_row(f"{mechanism}, in C", *bare)
         for lines in LINES:
-            label = f"  and {lines} cache lines ({display_size(lines * LINE_BYTES)})"
+            label = f"  and {lines} cache lines ({display_amount(lines * LINE_BYTES)})"
             table.add_row(label, *_cells(cases, str(lines)))
         table.add_row("  Python over native", *_cells(cases, PYTHON), end_section=True)
     return table

@@ -16,9 +16,9 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench import __version__
+from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.judging import judged
-from ipcbench.analysis.launch_frame import noise_floor_of
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded
@@ -231,7 +231,7 @@ def _claims(report: Report) -> Section | None:
     found = [one for one in judged(report.analysis) if one.compared]
     if not found:
         return None
-    parts = claim_parts(found, noise_floor_of(report.launches))
+    parts = claim_parts(found, within_run(report.launches))
     return Section("claims", "Claims", together(map(_part, parts)))
 
 

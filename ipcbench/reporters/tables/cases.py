@@ -6,8 +6,9 @@ from dataclasses import replace
 import pandas as pd
 
 from ipcbench import units
+from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, baseline_of
-from ipcbench.analysis.launch_frame import confirmed, interpreters_of, noise_floor_of
+from ipcbench.analysis.launch_frame import confirmed, interpreters_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
@@ -27,6 +28,8 @@ from ipcbench.reporters.tables.columns import (
     label,
     table_columns,
 )
+from ipcbench.reporters.tables.floors import floor_text
+from ipcbench.reporters.tables.knobs import congestion_text
 from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 
@@ -150,7 +153,7 @@ def warnings(sentences: Iterable[str]) -> Iterator[Line]:
 
 
 def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
-    """Yields the lines on machine, effort, payload checks and evidence, and on signs in tables."""
+    """Yields the lines on machine, effort, TCP, payload checks, evidence, and signs in tables."""
     if launches.empty:
         return
     facts = ["cpu_model", "cpu_count", "virtualisation", "kernel", "python"]
@@ -164,6 +167,9 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
         yield Line(_effort_line(group))
     for name, said in interpreter_facts(launches):
         yield Line(f"{name}: {said}")
+    congestion = congestion_text(launches)
+    if congestion is not None:
+        yield Line(congestion)
     if PACKAGE_KEY in launches:
         for package, group in launches.groupby(PACKAGE_KEY):
             names = ", ".join(sorted(group["transport"].unique()))
@@ -181,8 +187,8 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     if undecided.any():
         yield Line("?: too few launches for a verdict; it takes 6 (--rounds)")
     if ((cases["verdict"] == "~") | (cases["first_interpreter_verdict"] == "~")).any():
-        noise_floor = noise_floor_of(launches)
-        floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
+        noise_floor = within_run(launches)
+        floor = f" (its noise floor: {floor_text(noise_floor)})" if noise_floor.ratio else ""
         yield Line(f"~: no difference that chance or this machine's noise{floor} can't explain")
 
 

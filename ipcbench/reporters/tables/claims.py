@@ -4,8 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from ipcbench import units
-from ipcbench.analysis.claims import ALIKE, Claim
-from ipcbench.analysis.judging import Answer, Buffer, Compared, Dimension, Judgement, Says, Term
+from ipcbench.analysis.claims import ALIKE, Claim, Comparison
+from ipcbench.analysis.floors import UNKNOWN, Floor
+from ipcbench.analysis.judging import (
+    Answer,
+    Buffer,
+    ByCongestion,
+    Compared,
+    Condition,
+    Dimension,
+    Judgement,
+    Says,
+)
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
 from ipcbench.reporters.model import (
     Blank,
@@ -19,6 +29,8 @@ from ipcbench.reporters.model import (
     Part,
 )
 from ipcbench.reporters.tables.columns import definition, interval_text, ratio_text
+from ipcbench.reporters.tables.floors import floor_text
+from ipcbench.terms import Term
 from ipcbench.text import counted
 
 _KINDS: Mapping[Answer, LineKind] = {
@@ -42,6 +54,7 @@ _DIMENSIONS: dict[Dimension, str] = {
     "subject": "the kind of socket",
     "size": "the size",
     "placement": "the placement",
+    "congestion": "TCP's congestion control",
     "loop": "the loop",
     "interpreter": "the interpreter",
 }
@@ -52,12 +65,14 @@ _BUFFERS = {
 }
 
 
-def claim_parts(judgements: Sequence[Judgement], noise_floor: float = 0.0) -> Iterator[Part]:
+def claim_parts(judgements: Sequence[Judgement], noise_floor: Floor = UNKNOWN) -> Iterator[Part]:
     """Yields each claim with its answer, its caveat and its comparisons; then a legend."""
     for judgement in judgements:
         claim = judgement.claim
         yield Heading(f'"{claim.quote}"', {"claim": claim.name, "answer": judgement.answer})
         yield Line(f"-> {answer_text(judgement)}", _KINDS[judgement.answer])
+        for text in rests_on(judgement):
+            yield Line(f"   {text}")
         yield Line(claim.caveat, "quiet")
         if judgement.buffers:
             yield Line(buffers_text(judgement.buffers), "quiet")
@@ -72,7 +87,7 @@ def answers(judgements: Sequence[Judgement]) -> Grid:
     """The table with a row a claim: its text, and the answer here."""
     columns = [GridColumn(name, key, is_number=False) for name, key in _ANSWERS]
     rows = [
-        GridRow((Cell(one.claim.quote, one.claim.name), Cell(answer_text(one), one.answer)))
+        GridRow((Cell(one.claim.quote, one.claim.name), Cell(_answer_and_rest(one), one.answer)))
         for one in judgements
     ]
     return Grid("Claims", columns, rows)
@@ -102,21 +117,73 @@ def answer_text(judgement: Judgement) -> str:
             assert_never(judgement.answer)
 
 
+def _answer_and_rest(judgement: Judgement) -> str:
+    return "; ".join([answer_text(judgement), *rests_on(judgement)])
+
+
+def rests_on(judgement: Judgement) -> Iterator[str]:
+    """Yields sentences on the surroundings that an answer rests on: TCP's congestion control.
+
+    For example: `throughput at 64 KiB on one core: with bbr 1.92x faster; with cubic no difference`
+    """
+    if not judgement.claim.tells_congestion or not judgement.compared:
+        return
+    controls = [_control_text(control) for control in judgement.congestion]
+    if not controls:
+        yield "TCP's congestion control was not recorded; the answer may rest on it"
+    elif len(controls) == 1:
+        yield f"TCP's congestion control was {controls[0]}; not measured under another one"
+    elif not any(one.differs for one in judgement.by_congestion):
+        yield f"no sure difference between TCP's congestion controls {_listed(controls)}"
+    # The claim names the transports; a loop is named where there are several.
+    loops = {one.comparison.subject.loop for one in judgement.compared}
+    implied = ("subject", "other", "loop" if len(loops) == 1 else "")
+    for one in judgement.by_congestion:
+        if one.differs:
+            yield _by_control(one, implied)
+
+
+def _by_control(one: ByCongestion, implied: Sequence[str]) -> str:
+    """The outcomes under each congestion control, those that are equal together."""
+    under: dict[str, list[str]] = {}
+    for compared in one.compared:
+        control = _control_text(compared.comparison.congestion)
+        under.setdefault(_outcome(compared), []).append(control)
+    told = [f"with {_listed(controls)} {outcome}" for outcome, controls in under.items()]
+    kept = [(name, values) for name, values in one.where.values if name not in implied]
+    where = _condition_text(Condition(tuple(kept))).removeprefix("for ")
+    return f"{where}: {'; '.join(told)}"
+
+
+def _outcome(one: Compared) -> str:
+    """A ratio in words; a difference below that of ALIKE that isn't decided is none."""
+    if one.says != "undecided":
+        return ratio_text(one.ratio.estimate, one.says)
+    interval = one.ratio.interval
+    low, high = ALIKE
+    is_alike = interval is not None and low < interval.low and interval.high < high
+    return "no difference" if is_alike else "open"
+
+
+def _control_text(control: str) -> str:
+    return control.replace(",", "/")
+
+
 def _conditions(judgement: Judgement) -> str:
     """The dimensions that an answer depends on, and how, in words."""
     if not judgement.depends_on:
         return "more than a sentence can tell: see the rows"
     yes, no = _sides(judgement.claim)
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
-    told = [f"{word} {terms_text(terms)}" for word, terms in said if terms]
-    told += [f"{word} otherwise" for word, terms in said if not terms]
+    told = [f"{word} {conditions_text(conditions)}" for word, conditions in said if conditions]
+    told += [f"{word} otherwise" for word, conditions in said if not conditions]
     on = _listed([_DIMENSIONS[dimension] for dimension in judgement.depends_on])
     return f"{on}: {'; '.join(told)}"
 
 
-def terms_text(terms: Sequence[Term]) -> str:
-    """Terms in words: `for throughput at 64 B on one core and for round trips`."""
-    return _listed([_term_text(term) for term in terms])
+def conditions_text(conditions: Sequence[Condition]) -> str:
+    """Conditions in words: `for throughput at 64 B on one core and for round trips`."""
+    return _listed([_condition_text(condition) for condition in conditions])
 
 
 def says_text(claim: Claim, says: Says) -> str:
@@ -149,8 +216,8 @@ def _sides(claim: Claim) -> tuple[str, str]:
     return "holds", "fails"
 
 
-def _term_text(term: Term) -> str:
-    values = dict(term.values)
+def _condition_text(condition: Condition) -> str:
+    values = dict(condition.values)
     kinds = [definition(name).words.plural for name in values.get("workload", ())]
     of = "of" if kinds else "for"
     said = [f"for {_listed(kinds)}"] if kinds else []
@@ -162,9 +229,11 @@ def _term_text(term: Term) -> str:
         said.append(f"at {_listed([units.display_size(int(size)) for size in values['size']])}")
     if "placement" in values:
         said.append(_listed([_PLACES.get(name, f"on {name}") for name in values["placement"]]))
+    if "congestion" in values:
+        said.append(f"with {_listed([*map(_control_text, values['congestion'])])}")
     if "loop" in values:
         said.append(f"in the {_listed(values['loop'])} loop")
-    if "interpreter" in values:
+    if values.get("interpreter", ("",)) != ("",):
         said.append(f"by {_listed([name or 'ipcbench itself' for name in values['interpreter']])}")
     return " ".join(said)
 
@@ -179,6 +248,9 @@ def _table(judgement: Judgement, loop: str) -> Grid:
     """A table of the comparisons in one loop; several pairs of transports have a heading each."""
     claim = judgement.claim
     first, second = _titles(claim)
+    has_pairs = len(claim.subjects) * len(claim.others) > 1 or any(
+        one.comparison.other.transport not in claim.others for one in judgement.compared
+    )
     columns = (
         GridColumn(f"{loop} loop", "case", is_number=False),
         GridColumn(first, "time_median_s"),
@@ -193,11 +265,20 @@ def _table(judgement: Judgement, loop: str) -> Grid:
         if one.comparison.subject.loop != loop:
             continue
         names = (one.comparison.subject.transport, one.comparison.other.transport)
-        if names != pair and len(claim.subjects) * len(claim.others) > 1:
-            rows.append(GridRow([Cell(f"{names[0]} beside {names[1]}")], "heading"))
+        if names != pair and has_pairs:
+            rows.append(GridRow([Cell(_pair_text(one.comparison))], "heading"))
         pair = names
         rows.append(_row(claim, one))
     return Grid("", columns, rows, {"claim": claim.name, "loop": loop})
+
+
+def _pair_text(comparison: Comparison) -> str:
+    """Both transports: `unix beside inet with cubic`."""
+    subject, other = (case.transport for case in comparison.cases)
+    if not comparison.congestion:
+        return f"{subject} beside {other}"
+    control = _control_text(comparison.congestion)
+    return f"{subject} beside {Term.parse(other).name} with {control}"
 
 
 def _titles(claim: Claim) -> tuple[str, str]:
@@ -207,7 +288,7 @@ def _titles(claim: Claim) -> tuple[str, str]:
 
 
 def _row(claim: Claim, one: Compared) -> GridRow:
-    (case, other), ratio = one.comparison, one.ratio
+    (case, other), ratio = one.comparison.cases, one.ratio
     row = definition(case.workload)
     has_size = row.fixed_size_bytes is None
     size = f" {units.display_size(case.message_size_bytes)}" if has_size else ""
@@ -229,13 +310,13 @@ def _row(claim: Claim, one: Compared) -> GridRow:
     )
 
 
-def _legend(judgements: Sequence[Judgement], noise_floor: float) -> Iterator[Line]:
+def _legend(judgements: Sequence[Judgement], noise_floor: Floor) -> Iterator[Line]:
     """Yields lines that explain the words in the tables."""
     compared = sum(len(judgement.compared) for judgement in judgements)
     if not compared:
         return
     low, high = ALIKE
-    floor = f" (its noise floor: {units.display_percent(noise_floor)})" if noise_floor else ""
+    floor = f" (its noise floor: {floor_text(noise_floor)})" if noise_floor.ratio else ""
     yield Line("times: a full round trip, a message of a stream, or a connection; less is better")
     yield Line(f"agrees, against: at most 5% of what these {compared} comparisons decide is false")
     yield Line(f"open: chance or this machine's noise{floor} can explain it")

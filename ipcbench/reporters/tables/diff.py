@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from ipcbench.analysis.diff import Change, RunComparison
+from ipcbench.analysis.floors import Floor
 from ipcbench.analysis.measures import Measure
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, Part
+from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.text import counted
-from ipcbench.units import display_change, display_percent, display_time, format_size
+from ipcbench.units import display_change, display_time, format_size
 from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, WORKLOADS, Quantity
 
 _TITLES: dict[Measure, str] = {
@@ -31,8 +33,12 @@ def diff_parts(comparison: RunComparison) -> Iterator[Part]:
     yield Line(f"change: {_legend(comparison)}")
     decided = sum(change.verdict in {"faster", "slower"} for change in comparison.changes)
     if comparison.noise_floor:
-        floor = display_percent(comparison.noise_floor)
+        floor = floor_text(Floor(comparison.noise_floor, comparison.floor_found))
         yield Line(f"~: within chance, or within this machine's noise floor between runs ({floor})")
+    else:
+        yield Line(
+            "~: within chance; no noise floor between runs is known: ipcbench selftest finds it"
+        )
     yield Line(f"{decided} of {counted(len(comparison.changes), 'case')} changed")
     for one in comparison.uncompared:
         where, colon, reason = one.why.partition(": ")

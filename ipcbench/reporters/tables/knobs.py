@@ -1,14 +1,15 @@
-"""The table of knobs: what was asked for, and what each end read back. Pure.
+"""The table of knobs, and the line on TCP: what was asked for, what each end read back. Pure.
 
 All of it is what launches recorded: no transport is asked, and a file may be of one that isn't
 installed here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
+from ipcbench.analysis.launch_frame import settings_of
 from ipcbench.errors import UsageError
 from ipcbench.reporters.model import EMPTY, Blank, Cell, Grid, GridColumn, GridRow, Line, Part
 from ipcbench.results.metadata import ASKED_KEY, CLIENT_KNOBS_KEY, SERVER_KNOBS_KEY
@@ -69,6 +70,34 @@ def knob_parts(launches: pd.DataFrame) -> Iterator[Part]:
         yield Blank()
 
 
+def congestion_text(launches: pd.DataFrame) -> str | None:
+    """TCP's congestion control at both ends, in words; None if no launch recorded any.
+
+    Where several were in force, each is told with its transports.
+    """
+    found: dict[str, list[str]] = {}
+    for transport, group in launches.groupby("transport"):
+        controls = {
+            side: "/".join(sorted(settings_of(group, key).get("congestion", ())))
+            for side, key in _SIDES.items()
+        }
+        if any(controls.values()):
+            found.setdefault(_at_ends(controls), []).append(str(transport))
+    if not found:
+        return None
+    if len(found) == 1:
+        return f"TCP: {next(iter(found))}"
+    each = (f"{text} ({', '.join(transports)})" for text, transports in found.items())
+    return f"TCP: {'; '.join(each)}"
+
+
+def _at_ends(values: Mapping[str, str]) -> str:
+    """The values of a knob at the ends that told it."""
+    if len(set(values.values())) == 1:
+        return f"{next(iter(values.values()))} at both ends"
+    return ", ".join(f"{value} at the {side}" for side, value in values.items() if value)
+
+
 def _row(transport: str, launches: pd.DataFrame) -> _Row:
     asked = launches[ASKED_KEY].dropna()
     return _Row(
@@ -80,10 +109,7 @@ def _row(transport: str, launches: pd.DataFrame) -> _Row:
 
 def _values(launches: pd.DataFrame, key: str) -> _Settings:
     """The different values of each knob that these launches have in a column of settings."""
-    found: dict[str, set[str]] = {}
-    for text in set(launches[key].dropna()) if key in launches else ():
-        for knob, value in parse_settings(str(text)).items():
-            found.setdefault(knob, set()).add(value)
+    found = settings_of(launches, key)
     return {knob: sorted(values, key=_magnitude) for knob, values in found.items()}
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.judging import judged
-from ipcbench.analysis.launch_frame import noise_floor_of
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters.model import Part
 from ipcbench.reporters.tables import cases as case_tables
@@ -43,7 +43,7 @@ def summary(
     if tables:
         yield from knob_parts(launches)
     if claims:
-        yield from claim_parts(judged(analysis), noise_floor_of(launches))
+        yield from claim_parts(judged(analysis), within_run(launches))
     yield from case_tables.reasons(cases)
     yield from case_tables.footer(launches, shown)
     yield from case_tables.warnings(summarised(analysis.objections))

@@ -3,7 +3,6 @@
 import os
 import socket
 import struct
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,6 @@ from ipcbench.transports.base import (
     Side,
     Traffic,
     buffer_pair,
-    do_nothing,
     owner_only,
 )
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
@@ -21,6 +19,7 @@ from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import (
     DEFAULTS,
     NO_LINGER,
+    SocketPath,
     accepting_endpoint,
     bind_refused,
     connecting_endpoint,
@@ -42,9 +41,9 @@ class ListenerLink(Link):
         address: Any,
         traffic: Traffic,
         options: SocketOptions,
-        on_close: Callable[[], None] = do_nothing,
+        path: SocketPath | None = None,
     ) -> None:
-        """`on_close` is called once the listener is closed, or couldn't be made."""
+        """Takes the path over whose file the listener makes; it is removed with the link."""
         from multiprocessing import connection
 
         self._connect = connection.Client
@@ -54,12 +53,14 @@ class ListenerLink(Link):
         self._size_bytes = traffic.message_size_bytes
         self._echoes, self._connects = traffic.echoes, traffic.connects
         self._token = new_token()
-        self._on_close = on_close
+        self._path = path
+        self._is_needed = True
+        """Whether a client has still to connect to the file."""
         try:
             with owner_only():
                 self._listener = connection.Listener(address, family, BACKLOG)
         except OSError as error:
-            on_close()
+            self._remove_file()
             raise bind_refused(error) from error
         # It has no public way to its socket, and its own `accept` lets everybody in.
         inner = self._listener._listener  # type: ignore[attr-defined]  # noqa: SLF001
@@ -74,6 +75,7 @@ class ListenerLink(Link):
         end = self._connect(self._listener.address, self._family)
         set_options(end, self._options)
         os.write(end.fileno(), self._token)
+        self._is_needed = False
         return connection_endpoint(end, self._size_bytes, echoes=False, options=self._options)
 
     def server(self) -> Endpoint:
@@ -94,8 +96,18 @@ class ListenerLink(Link):
             self._socket.close()
 
     def close(self) -> None:
-        self._listener.close()
-        self._on_close()
+        try:
+            self._listener.close()
+        except FileNotFoundError:
+            pass  # somebody removed its file; its socket is closed by then
+        self._remove_file()
+
+    def vanished(self) -> str | None:
+        return self._path.vanished() if self._path and self._is_needed else None
+
+    def _remove_file(self) -> None:
+        if self._path is not None:
+            self._path.close()
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
         with self._connect(self._listener.address, self._family) as end:

@@ -221,6 +221,9 @@ class SpinThenSleep(Counters):
             (*counter.views, word, part),
         )
 
+    def vanished(self) -> str | None:
+        return self._sleeping.vanished()
+
     def close(self) -> None:
         self._sleeping.close()
 

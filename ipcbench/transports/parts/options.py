@@ -58,6 +58,14 @@ def congestion_controls() -> tuple[str, ...]:
     return ()
 
 
+def congestion_control() -> str | None:
+    """TCP's congestion control of a socket that asks for none; None where it isn't told."""
+    try:
+        return (_IPV4 / "tcp_congestion_control").read_text().strip()
+    except OSError:
+        return None
+
+
 def tcp_knobs(nodelay: str) -> tuple[Knob, ...]:
     """Knobs of a TCP socket, with TCP_NODELAY on or off where it isn't asked for."""
     return (

@@ -19,7 +19,7 @@ from ipcbench.transports.parts.slots import (
     memory_size,
     slot_stride,
 )
-from ipcbench.units import display_size
+from ipcbench.units import display_amount
 
 WAIT = Knob("wait", words("sleep", "spin", "adaptive"), "sleep", "how an end waits for the other")
 _USUAL_SPIN = "20us"
@@ -108,7 +108,7 @@ class InSharedMemory(Transport):
         if traffic.echoes or needed <= _MOST_RING_BYTES:
             return None
         most = _MOST_RING_BYTES // stride
-        told = f"{self.slots} slots take {display_size(needed)}"
-        limit = f"a ring takes at most {display_size(_MOST_RING_BYTES)}"
+        told = f"{self.slots} slots take {display_amount(needed)}"
+        limit = f"a ring takes at most {display_amount(_MOST_RING_BYTES)}"
         remedy = f"write slots={most}, or less" if most > 1 else "leave slots out"
         return f"{told} and {limit}; {remedy}"

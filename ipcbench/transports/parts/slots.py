@@ -98,6 +98,10 @@ class Counters(ABC):
     def end(self, place: int, memory: memoryview) -> Counter:
         """The counter of this place for one end, the only one to increment or to decrement it."""
 
+    def vanished(self) -> str | None:
+        """Tells of a counter that somebody removed; None if all are there. See `Link`."""
+        return None
+
     def close(self) -> None:  # noqa: B027  (words in memory go with the memory)
         """Removes the counters. Allowed twice."""
 
@@ -169,6 +173,9 @@ class SlotsLink(Link):
 
     def server(self) -> Endpoint:
         return self._endpoint("server")
+
+    def vanished(self) -> str | None:
+        return self._counters.vanished()
 
     def close(self) -> None:
         for endpoint in self._endpoints:
@@ -242,6 +249,9 @@ class SignalLink(Link):
 
     def server(self) -> Endpoint:
         return self._endpoint(sends=TO_CLIENT_FILLED, receives=TO_SERVER_FILLED)
+
+    def vanished(self) -> str | None:
+        return self._counters.vanished()
 
     def close(self) -> None:
         self._counters.close()

@@ -30,6 +30,7 @@ from ipcbench.transports.base import (
     message_buffer,
     nothing_set,
     owner_only,
+    removed_file,
 )
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.options import SocketOptions, send_buffer_bytes
@@ -159,6 +160,10 @@ class SocketPath:
             )
         self._folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.address = f"{_DESCRIPTORS}/{self._folder}/{name}"
+
+    def vanished(self) -> str | None:
+        """Tells that somebody removed the file; None if it is there."""
+        return None if os.path.lexists(self.address) else removed_file("the socket file")
 
     def close(self) -> None:
         """Removes the file, if it is there. Allowed twice."""

@@ -5,7 +5,7 @@ exist.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ _MOST_KEY = 2**31 - 1
 def unavailable() -> str | None:
     """The reason why there is no System V IPC here, and the remedy; None where there is."""
     if sysv_ipc is None:
-        return "the package sysv_ipc is missing; pip install sysv_ipc"
+        return (
+            "the package sysv_ipc is missing; pip install sysv_ipc"
+            " (for a Python that it has no wheel for, that takes a C compiler)"
+        )
     if Path("/proc/self").exists() and not Path("/proc/sysvipc").exists():
         return "this kernel was built without System V IPC (CONFIG_SYSVIPC)"
     return None
@@ -59,6 +62,19 @@ def removed(kind: str, workspace: Workspace, item: Any) -> None:
     except sysv_ipc.ExistentialError:
         pass  # somebody removed it: gone is what was wanted
     workspace.strike(kind, item.key)
+
+
+def vanished(what: str, items: Iterable[Any]) -> str | None:
+    """Tells that one of these objects was removed under its users (EIDRM, EINVAL); None if not."""
+    for item in items:
+        try:
+            item.uid  # noqa: B018  (asks the kernel)
+        except sysv_ipc.ExistentialError:
+            return (
+                f"{what} was removed while the pair used it, as ipcrm does, or systemd-logind when"
+                " its user logs out (RemoveIPC=no in logind.conf keeps them)"
+            )
+    return None
 
 
 def remove(find: str, key: int) -> None:
