@@ -1,8 +1,8 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Both make .venv first.
 
 PYTHON ?= python3
-# Each Python that is named has an environment of its own: an existing one isn't taken for it.
-VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+# Each Python of another name has an environment of its own: an existing one isn't taken for it.
+VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 LOWEST := build/lowest
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
