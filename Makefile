@@ -45,7 +45,7 @@ soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TEST
 	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
-	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py
+	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py tests/integration/test_liars.py
 	$(PY) -m tests.faults.chaos
 
 check: $(VENV)/.installed-dev ## format, lint and types; C without warnings, where there is a compiler

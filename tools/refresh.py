@@ -25,7 +25,8 @@ PROGRAMS = {
     "overview": [*REPORT, "--overview"],
 }
 _BLOCK = re.compile(
-    r"(<!-- from (\S+\.json): ([0-9 ]+|all|footprint|overview) -->\n\n```\n).*?(\n```)", re.DOTALL
+    r"(<!-- from (\S+\.json(?:\.gz)?): ([0-9 ]+|all|footprint|overview) -->\n\n```\n).*?(\n```)",
+    re.DOTALL,
 )
 
 

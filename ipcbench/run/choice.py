@@ -75,7 +75,7 @@ def _wanted(request: Request, varied: Sequence[str]) -> tuple[list[str], list[st
     usual, notes = [], []
     for text in request.usual_transports:
         try:
-            is_usual = text.startswith("@") or not get_transport(text).is_redundant()
+            is_usual = text.startswith("@") or not get_transport(canonical(text)).is_redundant()
         except UsageError as error:
             notes.append(f"left out: {error}")
             continue

@@ -1,7 +1,8 @@
 """Plug-ins that don't do what they say: each gets its sentence, and nothing is left behind."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,16 @@ HARMLESS = {
 }
 """Those whose messages are right."""
 
+WAITED_FOR = frozenset(("doubles", "hangs-in-receive", "hangs-in-send"))
+"""Those that take as long as another one that ends by a time limit, and tell no more."""
+ALL = "IPCBENCH_TEST_ALL" in os.environ
+
+
+def _some(names: Iterable[str]) -> list[str]:
+    """The liars of these to try: all only where nobody waits for it, as in `make chaos`."""
+    return [name for name in names if ALL or name not in WAITED_FOR]
+
+
 FAST = ("--patience", "1s", "--no-lock")
 
 
@@ -99,7 +110,7 @@ def _said(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("name", [*LIARS, *HARMLESS])
+@pytest.mark.parametrize("name", [*_some(LIARS), *HARMLESS])
 def test_check_names_the_rule_that_a_liar_breaks(name: str, plugged: dict[str, str]) -> None:
     _, rule, sentence, *_ = (LIARS | HARMLESS)[name]
     done = ipcbench("check", name, "--rule", rule, *FAST, extra=plugged)
@@ -109,7 +120,7 @@ def test_check_names_the_rule_that_a_liar_breaks(name: str, plugged: dict[str, s
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", LIARS)
+@pytest.mark.parametrize("name", _some(LIARS))
 def test_compare_shows_no_number_of_a_liar(
     name: str, plugged: dict[str, str], tmp_path: Path
 ) -> None:
@@ -126,7 +137,7 @@ def test_compare_shows_no_number_of_a_liar(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ENDING)
+@pytest.mark.parametrize("name", _some(ENDING))
 def test_evidence_survives_a_liar(name: str, plugged: dict[str, str]) -> None:
     done = ipcbench("evidence", name, "modest", extra=plugged)
     assert done.returncode == 3, done.stderr

@@ -214,7 +214,7 @@ def _committed() -> list[Path]:
     return [ROOT / line for line in done.stdout.splitlines()]
 
 
-def test_in_the_committed_results_only_pipes_that_a_message_fills_are_flagged() -> None:
+def test_in_the_committed_results_only_what_a_message_fills_is_flagged() -> None:
     found = []
     for path in _committed():
         try:
@@ -225,7 +225,11 @@ def test_in_the_committed_results_only_pipes_that_a_message_fills_are_flagged() 
         launches = launch_frame.launches(results)
         found += [one for one in objections(results, launches) if one.flag in TRAPS]
     assert {(one.flag, Case.parse(one.case)[:3]) for one in found} == {
-        ("one-message-fills-it", ("throughput", name, 65536)) for name in ("pipe", "fifo")
+        ("one-message-fills-it", (workload, name, 65536))
+        for workload, name in (
+            *(("throughput", "pipe"), ("throughput", "fifo")),
+            *(("throughput", "unix:sndbuf=4k"), ("latency", "unix:sndbuf=4k")),
+        )
     }
     assert {Case.parse(one.case).placement for one in found} == {"cross-core"}
 
