@@ -29,7 +29,7 @@ SIZES = (0, 1, 64, 4096, 65_537, 1_000_003)
 MESSAGES = 20
 BURST = 4
 
-_LONG_S = 0.1
+_LONG_S = 0.05
 """Seconds of a batch that is longer than what is done around it."""
 _TRIES = 3
 """So many in a row aren't all disturbed."""

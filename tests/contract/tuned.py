@@ -7,15 +7,11 @@ TERMS = (
     "sysv-shm:wait=adaptive",
     "sysv-shm:wait=spin:slots=2",
     "posix-shm:wait=adaptive",
-    "posix-shm:slots=3",
     "posix-shm:wait=adaptive:spin=0",
     "mmap-file:wait=spin",
-    "memfd-eventfd:wait=adaptive",
     "memfd-eventfd:wait=adaptive:slots=7",
-    "shm-futex:wait=adaptive",
     "shm-futex:wait=adaptive:spin=1us:slots=4",
     "mp-shared-memory:wait=adaptive",
-    "mp-shared-memory:wait=spin",
 )
 
 

@@ -137,7 +137,7 @@ def test_compare_shows_no_number_of_a_liar(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", _some(ENDING))
+@pytest.mark.parametrize("name", ENDING if ALL else ["segfaults"])  # `explain` tries a hang
 def test_evidence_survives_a_liar(name: str, plugged: dict[str, str]) -> None:
     done = ipcbench("evidence", name, "modest", extra=plugged)
     assert done.returncode == 3, done.stderr
