@@ -83,7 +83,7 @@ HARMLESS = {
 }
 """Those whose messages are right."""
 
-WAITED_FOR = frozenset(("doubles", "hangs-in-receive", "hangs-in-send"))
+WAITED_FOR = frozenset(("doubles", "hangs-in-link", "hangs-in-receive", "hangs-in-send"))
 """Those that take as long as another one that ends by a time limit, and tell no more."""
 ALL = "IPCBENCH_TEST_ALL" in os.environ
 
