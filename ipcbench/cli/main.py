@@ -21,7 +21,6 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
-from ipcbench.transports import plugins
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -68,6 +67,8 @@ def _set_up_plugins(args: "Namespace") -> None:
 
     One that hangs or crashes as it is imported would take this process along.
     """
+    from ipcbench.transports import plugins  # loaded late: help is answered without it
+
     if getattr(args, "no_plugins", False):
         plugins.switch_off()
     plugins.rehearse_with(_rehearsed)
