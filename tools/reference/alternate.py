@@ -144,7 +144,7 @@ def _stored(path: Path) -> tuple[list[Found], str, int]:
     found = []
     for one in stored["cases"]:
         ratios = {
-            key: Ratio(value[0], Interval(*value[1]), value[2])
+            key: Ratio(value[0], value[1] and Interval(*value[1]), value[2])
             for key, value in one.items()
             if isinstance(value, list)
         }
