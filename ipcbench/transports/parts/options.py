@@ -97,10 +97,12 @@ class SocketOptions:
             end.setsockopt(socket.SOL_SOCKET, option, size_bytes)
 
     def tune(self, connection: socket.socket) -> None:
-        """Sets what is to be set on a connection. Raises OSError.
+        """Sets what can only be set on a connection. Raises OSError."""
 
-        An accepted UNIX socket has nothing of its listener's options (unix_stream_connect of
-        net/unix/af_unix.c makes it anew).
+    def tune_accepted(self, connection: socket.socket) -> None:
+        """Sets what an accepted connection doesn't have from its listener. Raises OSError.
+
+        A UNIX socket has nothing of it: unix_stream_connect of net/unix/af_unix.c makes it anew.
         """
         self.prepare(connection)
 
@@ -143,6 +145,9 @@ class TcpOptions(SocketOptions):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._quickack is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, self._quickack)
+
+    def tune_accepted(self, connection: socket.socket) -> None:
+        self.tune(connection)
 
     def in_force(self, end: socket.socket) -> dict[str, str]:
         name = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _NAME_BYTES)

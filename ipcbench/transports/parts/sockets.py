@@ -241,7 +241,7 @@ class SocketLink(Link):
             return self._answering()
         connection, _ = self._gate.admit()
         self._listener.close()
-        self._options.tune(connection)
+        self._options.tune_accepted(connection)
         endpoint = self._endpoint(connection, echoes=self._echoes)
         endpoint.facts = {**endpoint.facts, **self._gate.facts}
         return endpoint
@@ -275,7 +275,7 @@ class SocketLink(Link):
 
     def _answering(self) -> Endpoint:
         """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
-        gate, watch, token, tune = self._gate, self._watch, self._token, self._options.tune
+        gate, watch, token, tune = self._gate, self._watch, self._token, self._options.tune_accepted
         accept, same, wait_all = self._listener.accept, gate.same, int(socket.MSG_WAITALL)
         whole = opening_message(bytes(len(token)))
         claimed, message = whole[: len(token)], whole[len(token) :]
