@@ -51,6 +51,7 @@ VOCABULARY = {
     "text": set(),
     "units": {"errors"},
     "terms": {"errors", "units"},
+    "rungs": set(),
     "workloads": {"terms"},
     "case": {"errors", "terms", "units", "workloads"},
     "events": {"case"},
@@ -59,7 +60,7 @@ VOCABULARY = {
 
 VOCABULARY_OF = {
     "evidence": set(),
-    "transports": {"errors", "case", "terms", "units", "workloads"},
+    "transports": {"errors", "case", "rungs", "terms", "units", "workloads"},
     "results": {"case", "terms", "text", "errors", "workloads", "units"},
     "system": {"case", "errors", "units", "text"},
 }
