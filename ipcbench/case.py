@@ -4,9 +4,16 @@ import re
 from typing import Literal, NamedTuple, Self, TypeVar, get_args
 
 from ipcbench.errors import UsageError, unknown_name
-from ipcbench.terms import Term, settled
+from ipcbench.terms import Term
 from ipcbench.units import format_size, parse_size
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
+from ipcbench.workloads import (
+    DEFINITIONS,
+    WORKLOADS,
+    Definition,
+    Workload,
+    name_of,
+    settled_workload,
+)
 
 Loop = Literal["python", "native"]
 Placement = str
@@ -31,13 +38,24 @@ class Case(NamedTuple):
     about 10 ms.
     """
 
-    workload: Workload
+    workload: str
+    """The term of a workload, in canonical spelling: `latency`, `latency:gap=1ms`."""
     transport: str
     message_size_bytes: int
     loop: Loop = DEFAULT_LOOP
     placement: Placement = DEFAULT_PLACEMENT
     interpreter: str = ""
     """Label of the Python that measures it; empty: the one that runs ipcbench."""
+
+    @property
+    def workload_name(self) -> Workload:
+        """The name of the workload, without its knobs."""
+        return name_of(self.workload)
+
+    @property
+    def definition(self) -> Definition:
+        """The row of the table of workloads."""
+        return DEFINITIONS[self.workload_name]
 
     @property
     def id(self) -> str:
@@ -71,12 +89,14 @@ class Case(NamedTuple):
         )
 
 
-def parse_workload(text: str) -> Workload:
-    """The workload of this term; UsageError for an unknown name or knob, with those there are."""
+def parse_workload(text: str) -> str:
+    """The one spelling of a workload's term, in which equal ones are equal texts.
+
+    UsageError for an unknown name or knob, with those there are, and for a value that it can't be.
+    """
     term = Term.parse(text)
-    workload = _one_of("workload", term.name, WORKLOADS)
-    settled(term, DEFINITIONS[workload].knobs)
-    return workload
+    _one_of("workload", term.name, WORKLOADS)
+    return str(settled_workload(term))
 
 
 def parse_loop(text: str) -> Loop:

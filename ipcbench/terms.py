@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, Self
 
 from ipcbench.errors import UsageError, unknown_name
-from ipcbench.units import format_duration, format_size, parse_size, parse_span
+from ipcbench.units import (
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+    parse_span,
+)
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _VALUE = r"[A-Za-z0-9_.+-]{1,32}"
@@ -192,3 +198,15 @@ def settled(term: Term, knobs: Iterable[Knob]) -> Term:
     return Term(
         term.name, tuple((name, value) for name, value in kept if value != by_name[name].default)
     )
+
+
+def magnitude(value: str) -> tuple[float, str]:
+    """Sorts sizes, times and numbers by what they mean, and words behind them."""
+    if value.isascii() and value.isdigit():
+        return float(value), value
+    for read in (parse_size, parse_duration):
+        try:
+            return float(read(value)), value
+        except UsageError:
+            pass
+    return float("inf"), value

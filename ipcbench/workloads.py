@@ -6,9 +6,9 @@ checker and not a silent default.
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
-from ipcbench.terms import Knob
+from ipcbench.terms import Knob, Term, magnitude, settled
 
 Workload = Literal["latency", "throughput", "connect"]
 
@@ -66,7 +66,7 @@ class Definition(NamedTuple):
     """The one message size that it has; None where the size is chosen."""
     sizing: Sizing
     knobs: tuple[Knob, ...] = ()
-    """Its parameters, written behind its name; none has one yet."""
+    """Its parameters, written behind its name."""
 
 
 DEFINITIONS: Mapping[Workload, Definition] = {
@@ -134,3 +134,35 @@ WORKLOADS: tuple[Workload, ...] = get_args(Workload)
 
 DEFAULT_WORKLOADS: tuple[Workload, ...] = ("latency", "throughput")
 """Measured where none is named."""
+
+
+def name_of(workload: str) -> Workload:
+    """The name of the workload that a canonical term is of."""
+    return cast("Workload", workload.partition(":")[0])
+
+
+def definition_of(workload: str) -> Definition:
+    """The row of the table for a canonical term."""
+    return DEFINITIONS[name_of(workload)]
+
+
+def settings_of(workload: str) -> dict[str, str]:
+    """The knobs that a canonical term sets, by name."""
+    return dict(Term.parse(workload).settings)
+
+
+def settled_workload(term: Term) -> Term:
+    """The canonical spelling of a term with a known name. Raises UsageError for a bad knob."""
+    return settled(term, DEFINITIONS[name_of(term.name)].knobs)
+
+
+def place_of(workload: str) -> tuple[object, ...]:
+    """The place of a canonical term in every table: by its name, then by the values of its knobs.
+
+    A value is placed by what it means; a knob that isn't set comes before every value of it.
+    """
+    name = name_of(workload)
+    asked = settings_of(workload)
+    knobs = DEFINITIONS[name].knobs
+    values = (magnitude(asked[one.name]) if one.name in asked else (0.0, "") for one in knobs)
+    return (WORKLOADS.index(name), *values)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from ipcbench.case import Case
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, Workload, name_of, place_of
 
 Asserted = Literal["faster", "slower", "alike", "which"]
 """A claim's statement on the subject's time against the other's; `which` asks which is faster."""
@@ -67,11 +67,14 @@ class Claim:
         """Whether the answer says which congestion control it rests on."""
         return bool(self.variants)
 
-    def beside(self, workload: Workload) -> tuple[str, ...]:
-        """Transports that each subject is compared with in this workload."""
+    def beside(self, workload: str) -> tuple[str, ...]:
+        """Transports that each subject is compared with in this workload.
+
+        None where the workload has knobs: no claim is about those.
+        """
         if workload not in self.workloads:
             return ()
-        return (*self.others, *self.variants.get(workload, ()))
+        return (*self.others, *self.variants.get(name_of(workload), ()))
 
     def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
         """Yields the claim's comparisons among these cases, in the order of the page."""
@@ -151,6 +154,6 @@ TRANSPORTS_NEEDED = tuple(dict.fromkeys(name for names in NEEDED.values() for na
 """Every transport that a claim compares."""
 
 
-def _order(case: Case) -> tuple[int, int, str, str, str]:
-    place = WORKLOADS.index(case.workload)
+def _order(case: Case) -> tuple[object, ...]:
+    place = place_of(case.workload)
     return place, case.message_size_bytes, case.placement, case.loop, case.interpreter

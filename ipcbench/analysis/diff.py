@@ -12,7 +12,7 @@ from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verd
 from ipcbench.case import Case
 from ipcbench.results.launches import Launch, mechanisms
 from ipcbench.results.store import Results, Unmeasured
-from ipcbench.workloads import WORKLOADS, Direction
+from ipcbench.workloads import Direction, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Change:
     @property
     def better(self) -> Direction:
         """The better direction of `moved`."""
-        return better_of(self.case.workload, self.measure)
+        return better_of(self.case.workload_name, self.measure)
 
     @property
     def moved(self) -> float:
@@ -142,7 +142,7 @@ def compare_sides(
     ratios: dict[Case, tuple[Ratio, int, list[float], list[float]]] = {}
     uncompared = []
     for case in sorted(old.launches.keys() & new.launches.keys(), key=case_order):
-        if not has_measure(case.workload, measure):
+        if not has_measure(case.workload_name, measure):
             continue
         before, after = (_numbers(side, case, measure, keyed) for side in (old, new))
         if isinstance(before, Missing):
@@ -224,9 +224,9 @@ def _numbers(
     return numbers
 
 
-def case_order(case: Case) -> tuple[int, int, str, str, str, str]:
+def case_order(case: Case) -> tuple[object, ...]:
     """A key that sorts cases in the order of the tables."""
-    place = WORKLOADS.index(case.workload)
+    place = place_of(case.workload)
     by_table = place, case.message_size_bytes, case.placement, case.loop
     return *by_table, case.transport, case.interpreter
 

@@ -21,7 +21,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.workloads import DEFINITIONS, WORKLOADS
+from ipcbench.workloads import place_of
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -214,7 +214,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         MACHINE: group[MACHINE].iloc[0],
         "role": group["role"].iloc[0],
         "status": MEASURED,
-        "quantity": DEFINITIONS[case.workload].quantity,
+        "quantity": case.definition.quantity,
         "launches_count": len(group),
         "values_count": int(group["values_count"].sum()),
         "messages_count": int(group["messages_count"].sum()),
@@ -240,7 +240,7 @@ def _rates(case: Case, time_s: float, *, moves_payload: bool) -> dict[str, float
 
     Only a one-way stream has a bandwidth: a time with an answer in it is not that of the payload.
     """
-    definition = DEFINITIONS[case.workload]
+    definition = case.definition
     match definition.quantity:
         case "round_trip":
             return {}
@@ -379,7 +379,7 @@ def _table_order(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[Any, ..
     label = row["interpreter"]
     place = labels.index(label) if label in labels else len(labels) * (label != "")
     return (
-        WORKLOADS.index(row["workload"]),
+        place_of(row["workload"]),
         row["message_size_bytes"],
         row["placement"],
         row["loop"],

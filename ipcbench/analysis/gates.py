@@ -17,7 +17,7 @@ from ipcbench.case import Case, parse_workload
 from ipcbench.errors import UsageError
 from ipcbench.text import counted
 from ipcbench.units import display_percent
-from ipcbench.workloads import WORKLOADS, Direction, Workload
+from ipcbench.workloads import WORKLOADS, Direction
 
 Sense = Literal[">", "<", "faster", "slower"]
 """How a change exceeds a limit: `>` and `<` as the number is shown; `faster` is less of a time and
@@ -50,16 +50,16 @@ class Gate(NamedTuple):
     measure: Measure
     sense: Sense
     limit: float
-    workload: Workload | None
-    """The workload that it is about; None for all."""
+    workload: str | None
+    """The workload that it is about, with any knobs unless it has its own; None for all."""
     pattern: str
     """The ids that it is about, as in a shell; what follows the last part may be left out."""
 
     def is_about(self, case: Case) -> bool:
         """Whether the case is one that the gate judges."""
         return (
-            self.workload in (None, case.workload)
-            and has_measure(case.workload, self.measure)
+            self.workload in (None, case.workload, case.workload_name)
+            and has_measure(case.workload_name, self.measure)
             and (fnmatchcase(case.id, self.pattern) or fnmatchcase(case.id, f"{self.pattern}/*"))
         )
 
@@ -116,7 +116,7 @@ def parse_gate(text: str) -> Gate:
     match = _GATE.fullmatch(text)
     words = match[1].split() if match else []
     keyword = words.pop(0) if words and words[0] in _SUBJECTS else None
-    is_subject = len(words) == 1 and ("/" in words[0] or words[0] in WORKLOADS)
+    is_subject = len(words) == 1 and ("/" in words[0] or words[0].partition(":")[0] in WORKLOADS)
     if match is None or not text.isprintable() or not (is_subject or (keyword and not words)):
         raise UsageError(
             f"gate {text!r} can't be read; write it like 'latency>5%' or 'throughput<-10%',"
@@ -131,23 +131,22 @@ def parse_gate(text: str) -> Gate:
     return Gate(text.strip(), measure, sense, limit, workload, pattern)
 
 
-def _cases_of(words: Sequence[str]) -> tuple[Workload | None, str]:
+def _cases_of(words: Sequence[str]) -> tuple[str | None, str]:
     """The workload and the pattern of ids in a gate. Raises UsageError for a workload unknown."""
     if not words:
         return None, "*"
     name, slash, _ = words[0].partition("/")
     if not slash:
         return parse_workload(name), "*"
-    if not _WILD.search(name):
-        parse_workload(name)
-    return None, words[0]
+    workload = name if _WILD.search(name) else parse_workload(name)
+    return None, workload + words[0][len(name) :]
 
 
 def check_about(gates: Iterable[Gate], cases: Sequence[Case]) -> None:
     """Raises UsageError for a gate that can judge none of the cases that are to be measured."""
     for gate in gates:
         about = [case for case in cases if gate.is_about(case)]
-        if _is_ambiguous(gate, {better_of(case.workload, gate.measure) for case in about}):
+        if _is_ambiguous(gate, {better_of(case.workload_name, gate.measure) for case in about}):
             raise UsageError(f"gate {gate.text!r} can't be judged: {_AMBIGUOUS}")
         if not about:
             raise UsageError(

@@ -28,7 +28,6 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
 from ipcbench.terms import Term
-from ipcbench.workloads import DEFINITIONS
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
@@ -181,7 +180,7 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
     A transport beside which the congestion control is told is named without its knobs.
     """
     case = comparison.subject
-    has_sizes = DEFINITIONS[case.workload].fixed_size_bytes is None
+    has_sizes = case.definition.fixed_size_bytes is None
     other = comparison.other.transport
     every: dict[Dimension, str] = {
         "workload": case.workload,

@@ -12,7 +12,6 @@ from ipcbench.analysis.launch_frame import settings_of
 from ipcbench.case import Case, is_on_one_cpu
 from ipcbench.results.metadata import CLIENT_KNOBS_KEY, EVIDENCE_KEY, SERVER_KNOBS_KEY
 from ipcbench.units import display_size, display_time, format_size, parse_size
-from ipcbench.workloads import DEFINITIONS
 
 _STALL_S = (0.036, 0.050)
 """Shortest and longest stall of a delayed ACK: TCP_DELACK_MIN, 40 ms, in ticks of 4 or 10 ms."""
@@ -83,7 +82,7 @@ def _delayed_ack(groups: _Groups, by_size: Collection[_Timed]) -> Iterator[tuple
 
 def _messages_at_once(case: Case, group: pd.DataFrame) -> int:
     """Messages that share a stall: those of a batch, where no reply is waited for."""
-    if DEFINITIONS[case.workload].replies:
+    if case.definition.replies:
         return 1
     return int((group["messages_count"] / group["values_count"]).median())
 
@@ -193,7 +192,7 @@ def _sleeps_for_room(case: Case, group: pd.DataFrame) -> float | None:
     if "voluntary_switches_client_per_message" not in group:
         return None
     sleeps = float(group["voluntary_switches_client_per_message"].median())
-    return sleeps - 1 if DEFINITIONS[case.workload].replies else sleeps
+    return sleeps - 1 if case.definition.replies else sleeps
 
 
 def _off_its_neighbours(

@@ -83,7 +83,7 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
     for name, machine in counted[["case", MACHINE]].drop_duplicates().itertuples(index=False):
         case = Case.parse(str(name))
         ceiling = medians.get(case._replace(transport="memcpy").id)
-        if ceiling is None or not _takes_a_copy(case.workload):
+        if ceiling is None or not _takes_a_copy(case.workload_name):
             continue
         if medians[name] < ceiling / _SURELY_FASTER:
             says = (

@@ -11,7 +11,7 @@ from ipcbench.errors import UsageError
 from ipcbench.terms import Choice, Knob
 from ipcbench.transports import plugins
 from ipcbench.transports.registry import get_transport, groups, names
-from ipcbench.workloads import WORKLOADS
+from ipcbench.workloads import WORKLOADS, definition_of
 
 Completer = Callable[..., list[str]]
 
@@ -84,8 +84,23 @@ def _term_of(names: Iterable[str], *, is_list: bool = False) -> Completer:
     return offered
 
 
+def _terms_of(names: Iterable[str]) -> Completer:
+    """Completes the last term of a comma-separated list: a name not in it yet, or its knobs."""
+    named, term = _list_of(names), _term_of(names)
+
+    def offered(prefix: str, **more: object) -> list[str]:
+        before, comma, begun = prefix.rpartition(",")
+        if ":" not in begun:
+            return named(prefix, **more)
+        return [f"{before}{comma}{one}" for one in term(begun)]
+
+    return offered
+
+
 def _knobs_of(name: str) -> dict[str, Knob]:
-    """The knobs of a transport, by name; none of an unknown one, nor of a plug-in."""
+    """The knobs of a workload or transport, by name; none of an unknown one, nor of a plug-in."""
+    if name in WORKLOADS:
+        return {knob.name: knob for knob in definition_of(name).knobs}
     if name in plugins.found():
         return {}  # to know them it would have to be imported
     try:
@@ -103,8 +118,8 @@ _NAMES = (*names(), *plugins.found())
 _COMPLETERS: dict[str, Completer] = {
     "transports": _term_of([*_NAMES, *(f"@{group}" for group in groups())]),
     "baseline": _term_of(_NAMES),
-    "vary": _term_of(_NAMES, is_list=True),
-    "workloads": _list_of(WORKLOADS),
+    "vary": _term_of([*_NAMES, *WORKLOADS], is_list=True),
+    "workloads": _terms_of(WORKLOADS),
     "loops": _list_of(LOOPS),
     "placements": _list_of(PLACEMENTS),
 }

@@ -152,7 +152,8 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "measured",
             ("--vary",),
-            "compare values of a knob, like unix:sndbuf=4k,64k; again for another",
+            "compare values of a knob, like unix:sndbuf=4k,64k or"
+            " latency:gap=0,1ms; again for another",
             {"action": "append", "metavar": "TERM"},
         ),
         Option(

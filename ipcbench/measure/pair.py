@@ -56,7 +56,7 @@ _LATE_S = 1.0
 
 def refused(case: Case) -> str | None:
     """The reason why the case's driver or its transport can't run it; None if both can."""
-    traffic = Traffic(case.message_size_bytes, case.workload)
+    traffic = Traffic.of(case)
     return drivers.rejects(case) or get_transport(case.transport).rejects(traffic)
 
 
@@ -83,7 +83,7 @@ class Pair:
         self._workspace = workspace
         self._tether = tether
         self._transport = get_transport(case.transport)
-        self._traffic = Traffic(case.message_size_bytes, case.workload)
+        self._traffic = Traffic.of(case)
         self._payloads = Payloads()
         self._note_phase = note_phase
         self._phase = "set-up"

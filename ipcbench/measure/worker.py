@@ -32,7 +32,6 @@ from ipcbench.system.cpus import parse_cpus, placement_cpus
 from ipcbench.system.signals import ENDING_SIGNALS, accept_signals
 from ipcbench.transports.base import Workspace
 from ipcbench.transports.registry import get_transport
-from ipcbench.workloads import DEFINITIONS
 
 MODULE = "ipcbench.measure.worker"
 
@@ -83,7 +82,7 @@ class Measurement:
         if self._pair is None:
             return {}
         args = self._args
-        if args.samples and args.directory and DEFINITIONS[self._case.workload].samples:
+        if args.samples and args.directory and self._case.definition.samples:
             samples_ns = self._pair.sample(min(args.samples, self._messages))
             (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
         self._pair.check()

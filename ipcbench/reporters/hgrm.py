@@ -27,7 +27,9 @@ def hgrm_texts(launches: pd.DataFrame, path: Path) -> dict[Path, str]:
         case = Case.parse(name)
         size = format_size(case.message_size_bytes)
         label = f"-{case.interpreter}" if case.interpreter else ""
-        suffix = f"-{case.transport}-{size}-{case.loop}-{case.placement}{label}"
+        # All that is sampled is of one workload, which only knobs make several.
+        knobs = f"-{case.workload}" if case.workload != case.workload_name else ""
+        suffix = f"{knobs}-{case.transport}-{size}-{case.loop}-{case.placement}{label}"
         own = path.with_name(f"{path.stem}{suffix}{path.suffix}") if len(sampled) > 1 else path
         texts[own] = "\n".join(percentile_lines(histogram)) + "\n"
     return texts

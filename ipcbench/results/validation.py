@@ -30,7 +30,6 @@ from ipcbench.results.migration import FORMAT, READABLE, upgraded
 from ipcbench.results.rules import NAME_PATTERN, TEXT, like, number, one_of
 from ipcbench.terms import TERM_PATTERN
 from ipcbench.text import printable
-from ipcbench.workloads import DEFINITIONS
 
 OUR_KEY = "ipcbench"
 """Top-level key of a file for the data that pyperf has no place for."""
@@ -335,7 +334,7 @@ def _case(name: object, where: str) -> Case:
         raise ResultsError(f"isn't ipcbench's: {brief(name)} is not how it writes a case")
     if case.message_size_bytes > _LARGEST_SIZE:
         raise wrong(case.id, "message size", case.message_size_bytes, "one that memory can hold")
-    fixed = DEFINITIONS[case.workload].fixed_size_bytes
+    fixed = case.definition.fixed_size_bytes
     if fixed is not None and case.message_size_bytes != fixed:
         size = "one byte" if fixed == 1 else f"{fixed} bytes"
         wanted = f"the {size} of a {case.workload}"

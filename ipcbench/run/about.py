@@ -68,7 +68,7 @@ def _rejected(text: str) -> str | None:
     try:
         case = Case.parse(text)
         transport = get_transport(case.transport)
-        traffic = Traffic(case.message_size_bytes, case.workload)
+        traffic = Traffic.of(case)
         return transport.unavailable() or drivers.rejects(case) or transport.rejects(traffic)
     except UsageError as error:  # an earlier version may not know the case
         return str(error)

@@ -7,7 +7,7 @@ from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
 from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
 from ipcbench.run.request import Request
-from ipcbench.run.variation import varied_terms
+from ipcbench.run.variation import varied
 from ipcbench.system.cpus import (
     Cpus,
     all_placements,
@@ -19,7 +19,7 @@ from ipcbench.system.cpus import (
 from ipcbench.system.limits import too_large
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import canonical, chosen, get_transport, transports
-from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, Workload
+from ipcbench.workloads import DEFAULT_WORKLOADS, definition_of, name_of, place_of
 
 _DEFAULT_BASELINE = "inet"
 _MOST_NAMED = 9
@@ -38,10 +38,10 @@ class Choice(NamedTuple):
 
 def choose(request: Request) -> Choice:
     """Chooses the possible cases, with CPUs and baseline, and tells why others can't be."""
-    varied = varied_terms(request.vary, grid=request.grid)
-    wanted, unknown = _wanted(request, varied)
-    names, notes = _transports(wanted, _named(request, varied))
-    workloads = request.workloads
+    values = varied(request.vary, grid=request.grid)
+    wanted, unknown = _wanted(request, values.transports)
+    names, notes = _transports(wanted, _named(request, values.transports))
+    workloads, unasked = _workloads(request, values.workloads)
     if request.matrix:
         workloads = _matrix_workloads(request)
         names = wanted
@@ -51,7 +51,9 @@ def choose(request: Request) -> Choice:
     cpus, elsewhere = _placements(request)
     possible, impossible = [], []
     for case in _cases(names, workloads, request.sizes, loops, tuple(cpus)):
-        if request.only is not None and case.transport not in request.only.get(case.workload, ()):
+        if request.only is not None and case.transport not in request.only.get(
+            case.workload_name, ()
+        ):
             continue
         reason = _limit(case, cpus[case.placement])
         if reason is None:
@@ -60,8 +62,10 @@ def choose(request: Request) -> Choice:
             impossible.append((case, reason))
     if impossible and not possible and all(too_large(size) for size in request.sizes):
         raise UsageError(impossible[0][1])
-    baseline = _baseline(request.baseline, names, varied)
-    return Choice(possible, impossible, cpus, baseline, unknown + notes + without + elsewhere)
+    baseline = _baseline(request.baseline, names, values.transports)
+    return Choice(
+        possible, impossible, cpus, baseline, unknown + notes + unasked + without + elsewhere
+    )
 
 
 def _wanted(request: Request, varied: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -109,7 +113,21 @@ def _transports(wanted: Sequence[str], named: Collection[str]) -> tuple[list[str
     return names, notes
 
 
-def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> None:
+def _workloads(request: Request, varied: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The workloads to measure, and a note on those that are usual and left out.
+
+    The usual ones are no request beside workloads that are to be varied.
+    """
+    asked = request.workloads
+    if not varied:
+        return asked, []
+    left_out = [name for name in asked if name not in varied] if asked == DEFAULT_WORKLOADS else []
+    wanted = dict.fromkeys([*(name for name in asked if name not in left_out), *varied])
+    notes = [f"{name} is left out: --vary names the workloads" for name in left_out]
+    return tuple(sorted(wanted, key=place_of)), notes
+
+
+def _check_workloads(workloads: Sequence[str], names: Sequence[str]) -> None:
     """Raises UsageError for a workload that was asked for and that none of the transports has.
 
     The usual workloads are no such request, unless none of them can be measured.
@@ -117,12 +135,12 @@ def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> Non
     lacked = [
         workload
         for workload in workloads
-        if not any(get_transport(name).has(workload) for name in names)
+        if not any(get_transport(name).has(name_of(workload)) for name in names)
     ]
     usual = set(workloads) == set(DEFAULT_WORKLOADS)
     if not lacked or (usual and len(lacked) < len(workloads)):
         return
-    workload = lacked[0]
+    workload = name_of(lacked[0])
     having = [one.name for one in transports() if one.has(workload) and not one.is_control]
     more = f" and {len(having) - _MOST_NAMED} more" if len(having) > _MOST_NAMED else ""
     first = get_transport(names[0])
@@ -136,7 +154,7 @@ def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> Non
 
 def _cases(
     names: Sequence[str],
-    workloads: Sequence[Workload],
+    workloads: Sequence[str],
     sizes: Sequence[int],
     loops: Sequence[Loop],
     placements: Sequence[Placement],
@@ -148,8 +166,8 @@ def _cases(
     cases: dict[Case, None] = {}
     for case in plan(names, workloads, sizes, loops, placements):
         transport = get_transport(case.transport)
-        if transport.has(case.workload):
-            size = transport.size_of(case.workload, case.message_size_bytes)
+        if transport.has(case.workload_name):
+            size = transport.size_of(case.workload_name, case.message_size_bytes)
             cases[case._replace(message_size_bytes=size)] = None
     return list(cases)
 
@@ -189,10 +207,10 @@ def _placements(request: Request) -> tuple[dict[Placement, Cpus | None], list[st
     return cpus, [f"a placement is left out: {error}" for error in missing]
 
 
-def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
+def _matrix_workloads(request: Request) -> tuple[str, ...]:
     """The workloads of a matrix: round trips alone. UsageError for what a matrix can't be of."""
     if request.vary:
-        raise UsageError("--matrix takes one transport as it is; leave --vary out")
+        raise UsageError("--matrix takes one transport and workload as they are; leave --vary out")
     if len(request.transports) != 1:
         raise UsageError("--matrix takes one transport; write for example: compare pipe --matrix")
     if len(request.pythons) > 1:
@@ -200,7 +218,7 @@ def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
     if request.placements:
         raise UsageError("--matrix takes every pair of CPUs; leave --placement out")
     round_trips = tuple(
-        name for name in request.workloads if DEFINITIONS[name].quantity == "round_trip"
+        name for name in request.workloads if definition_of(name).quantity == "round_trip"
     )
     if not round_trips:
         raise UsageError("--matrix is of round trips; leave --workloads out")
@@ -210,7 +228,7 @@ def _matrix_workloads(request: Request) -> tuple[Workload, ...]:
 def _limit(case: Case, cpus: Cpus | None) -> str | None:
     """Reason why the case can't be measured here; None if it can."""
     transport = get_transport(case.transport)
-    traffic = Traffic(case.message_size_bytes, case.workload)
+    traffic = Traffic.of(case)
     if transport.spins and (cpus[0] == cpus[1] if cpus else len(allowed_cpus()) == 1):
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
@@ -238,7 +256,7 @@ def _baseline(asked: str | None, names: Sequence[str], varied: Sequence[str]) ->
 
 def plan(
     transports: Sequence[str],
-    workloads: Sequence[Workload],
+    workloads: Sequence[str],
     sizes: Sequence[int],
     loops: Sequence[Loop] = (DEFAULT_LOOP,),
     placements: Sequence[Placement] = (DEFAULT_PLACEMENT,),

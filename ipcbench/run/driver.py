@@ -26,7 +26,6 @@ from ipcbench.events import (
 from ipcbench.results.launches import Measured
 from ipcbench.results.store import RETRIED_KEY, Metadata, Results
 from ipcbench.run.launcher import Launcher
-from ipcbench.workloads import Workload
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -300,7 +299,7 @@ def shuffled_groups(
 
     order = list(cases)
     random.Random(f"{seed}/{round_number}").shuffle(order)
-    tables: dict[tuple[Workload, int, Placement], dict[Case, list[Case]]] = {}
+    tables: dict[tuple[str, int, Placement], dict[Case, list[Case]]] = {}
     for case in order:
         key = (case.workload, case.message_size_bytes, case.placement)
         beside = tables.setdefault(key, {})

@@ -10,8 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-from ipcbench.case import DEFAULT_LOOP, LOOPS, PLACEMENTS, Loop, Placement, placement_of_cpus
-from ipcbench.errors import ResultsError
+from ipcbench.case import (
+    DEFAULT_LOOP,
+    LOOPS,
+    PLACEMENTS,
+    Loop,
+    Placement,
+    parse_workload,
+    placement_of_cpus,
+)
+from ipcbench.errors import ResultsError, UsageError
 from ipcbench.results.rules import (
     CPU_PAIR,
     FLAG,
@@ -26,7 +34,7 @@ from ipcbench.results.rules import (
     optional,
     whole,
 )
-from ipcbench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
+from ipcbench.workloads import DEFAULT_WORKLOADS, WORKLOADS
 
 MOST_TOGETHER = 12
 """Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
@@ -97,12 +105,13 @@ class Request:
     """Measured where `transports` and `vary` are empty. One that can't run here is left out, and so
     is one with knobs that this machine doesn't have."""
     vary: tuple[str, ...] = ()
-    """Transports with values of their knobs to compare: `unix:sndbuf=4k,64k`."""
+    """Transports and workloads with values of their knobs to compare: `unix:sndbuf=4k,64k`."""
     grid: bool = False
     """Whether every combination of the values in `vary` is measured, instead of one at a time."""
     only: Mapping[str, tuple[str, ...]] | None = None
     """By workload, the transports it is measured for; all, and the controls, where None."""
-    workloads: tuple[Workload, ...] = DEFAULT_WORKLOADS
+    workloads: tuple[str, ...] = DEFAULT_WORKLOADS
+    """Terms, with knobs: `latency:gap=1ms`."""
     sizes: tuple[int, ...] = (1024, 64 * 1024)
     """Message sizes in bytes."""
     loops: tuple[Loop, ...] = (DEFAULT_LOOP,)
@@ -177,6 +186,13 @@ def _is_placement(value: object) -> bool:
     return isinstance(value, str) and (value in PLACEMENTS or placement_of_cpus(value) is not None)
 
 
+def _is_workload(value: object) -> bool:
+    try:
+        return isinstance(value, str) and parse_workload(value) == value
+    except UsageError:
+        return False
+
+
 def _is_only(value: object) -> bool:
     return isinstance(value, dict) and all(
         workload in WORKLOADS and each(TEXT).fits(names) for workload, names in value.items()
@@ -192,7 +208,7 @@ _RULES: Mapping[str, ValueRule] = {
     "vary": each(TEXT),
     "grid": FLAG,
     "only": optional(ValueRule("an object of transports by workload", _is_only)),
-    "workloads": each(one_of(*WORKLOADS)),
+    "workloads": each(ValueRule("a workload", _is_workload)),
     "sizes": each(whole(1)),
     "loops": each(one_of(*LOOPS)),
     "placements": _PLACEMENTS,

@@ -1,7 +1,8 @@
 """What `--vary` adds to a run: terms that differ in the values of a knob, and the one without.
 
-`unix:rcvbuf=1m:sndbuf=4k,64k` varies `sndbuf` of `unix:rcvbuf=1m`: a knob with a list of values is
-varied, and so is the last one where none has a list.
+A term is that of a transport or of a workload. `unix:rcvbuf=1m:sndbuf=4k,64k` varies `sndbuf` of
+`unix:rcvbuf=1m`: a knob with a list of values is varied, and so is the last one where none has a
+list.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,10 @@ _MOST_COMBINATIONS = 10_000
 
 
 class Variation(NamedTuple):
-    """One `--vary`, or all of one transport together."""
+    """One `--vary`, or all of one transport or workload together."""
 
     base: Term
-    """The transport, with the knobs that stay as they are."""
+    """The transport or workload, with the knobs that stay as they are."""
     lists: tuple[tuple[str, tuple[str, ...]], ...]
     """The knobs to vary, each with its values as they were written."""
 
@@ -61,13 +62,13 @@ class Variation(NamedTuple):
         """The base, then one term a value; of a grid, one for each combination of the values.
 
         They are in canonical spelling, and some may be equal: a value may be the default. Raises
-        UsageError for an unknown transport, knob or value, and for a value that is given twice.
+        UsageError for an unknown name, knob or value, and for a value that is given twice.
         """
-        yield canonical(str(self.base))
+        yield _canonical(str(self.base))
         for knob, values in self.lists:
             told: dict[str, str] = {}
             for value in values:
-                term = canonical(str(self._with(((knob, value),))))
+                term = _canonical(str(self._with(((knob, value),))))
                 if term in told:
                     raise UsageError(_given_twice(knob, told[term], value))
                 told[term] = value
@@ -82,17 +83,24 @@ class Variation(NamedTuple):
                 )
             each = ([(knob, value) for value in values] for knob, values in self.lists)
             for settings in product(*each):
-                yield canonical(str(self._with(settings)))
+                yield _canonical(str(self._with(settings)))
 
     def _with(self, settings: Sequence[tuple[str, str]]) -> Term:
         return Term(self.base.name, (*self.base.settings, *settings))
 
 
-def varied_terms(asked: Sequence[str], *, grid: bool) -> list[str]:
-    """The transports that these `--vary` mean, in canonical spelling, each once.
+class Varied(NamedTuple):
+    """What all `--vary` of a request mean, in canonical spelling, each term once."""
 
-    The first is the base of the first `--vary`: what its values are compared with. Raises
-    UsageError for whatever can't be varied.
+    transports: list[str]
+    """The first is the base of the first `--vary`: what its values are compared with."""
+    workloads: list[str]
+
+
+def varied(asked: Sequence[str], *, grid: bool) -> Varied:
+    """The transports and the workloads that these `--vary` mean.
+
+    Raises UsageError for whatever can't be varied.
     """
     if grid and not asked:
         raise UsageError(
@@ -100,25 +108,25 @@ def varied_terms(asked: Sequence[str], *, grid: bool) -> list[str]:
             " compare --vary unix:sndbuf=4k,64k:rcvbuf=4k,64k --grid"
         )
     variations = [Variation.parse(text) for text in asked]
-    for variation in variations:
-        _check_name(variation)
     if grid:
         variations = _joined(variations)
-    terms = (term for one in variations for term in one.terms(grid=grid))
-    return list(dict.fromkeys(terms))
+    terms = dict.fromkeys(term for one in variations for term in one.terms(grid=grid))
+    workloads = [term for term in terms if _is_workload(term)]
+    return Varied([term for term in terms if not _is_workload(term)], workloads)
 
 
-def _check_name(variation: Variation) -> None:
-    """Raises UsageError for a workload: none has a knob that could be varied."""
-    name = variation.base.name
-    if name in WORKLOADS:
-        knob, values = variation.lists[0]
-        parse_workload(f"{name}:{knob}={values[0]}")
-        raise UsageError(f"--vary takes the knobs of transports; list {name} in --workloads")
+def _is_workload(term: str) -> bool:
+    """Whether a term is of a workload. No transport has the name of one."""
+    return term.partition(":")[0] in WORKLOADS
+
+
+def _canonical(text: str) -> str:
+    """The one spelling of a term, whichever it is of."""
+    return parse_workload(text) if _is_workload(text) else canonical(text)
 
 
 def _joined(variations: Sequence[Variation]) -> list[Variation]:
-    """One variation a transport, with the knobs of all of it. Raises UsageError if they clash."""
+    """One variation a name, with the knobs of all of it. Raises UsageError if they clash."""
     joined: dict[str, Variation] = {}
     for one in variations:
         before = joined.get(one.base.name, Variation(Term(one.base.name), ()))

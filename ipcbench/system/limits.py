@@ -164,13 +164,13 @@ def _pairs_in_shared_memory(cases: Sequence[Case]) -> int:
 
 def _in_dev_shm(case: Case) -> int:
     """Bytes of /dev/shm that the case's pair takes."""
-    traffic = Traffic(case.message_size_bytes, case.workload)
+    traffic = Traffic.of(case)
     return get_transport(case.transport).dev_shm_bytes(traffic)
 
 
 def _shared_by_ends(case: Case) -> int:
     """Bytes of memory that the ends of the case's pair share."""
-    traffic = Traffic(case.message_size_bytes, case.workload)
+    traffic = Traffic.of(case)
     return get_transport(case.transport).memory_bytes(traffic)
 
 

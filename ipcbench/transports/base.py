@@ -47,10 +47,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never
 
-from ipcbench.case import Loop
+from ipcbench.case import Case, Loop
 from ipcbench.terms import Knob, Span, Term, Whole
 from ipcbench.transports.shapes import Shape
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload, settings_of
 
 Side = Literal["client", "server"]
 Role = Literal["mechanism", "floor", "ceiling"]
@@ -127,6 +127,12 @@ class Traffic(NamedTuple):
     clients: int = 1
     settings: tuple[tuple[str, str], ...] = ()
     """Names and values of the workload's knobs; those of the transport are its own."""
+
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        """The messages of a case."""
+        settings = tuple(settings_of(case.workload).items())
+        return cls(case.message_size_bytes, case.workload_name, settings=settings)
 
     @property
     def echoes(self) -> bool:

@@ -8,10 +8,15 @@ from ipcbench.cli.commands import parser
 from ipcbench.cli.compare import USUAL, _line
 from ipcbench.cli.requests import request_of, words_of
 from ipcbench.errors import UsageError
-from ipcbench.run.variation import varied_terms
+from ipcbench.run.variation import varied
 from tests.asked import plan_of, requested
 
 CONTROLS = ["memcpy", "null"]
+
+
+def varied_terms(asked: list[str], *, grid: bool) -> list[str]:
+    """The transports that these `--vary` mean."""
+    return varied(asked, grid=grid).transports
 
 
 def _measured(*arguments: str) -> list[str]:

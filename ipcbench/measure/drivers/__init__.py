@@ -33,7 +33,7 @@ def rejects(case: Case) -> str | None:
         case "python":
             reason = None
         case "native":
-            reason = native.rejects(case.workload)
+            reason = native.rejects(case.workload_name)
         case _:
             assert_never(case.loop)
     return reason or get_transport(case.transport).rejects_driver(case.loop)
@@ -57,9 +57,9 @@ def client(case: Case, link: Link, peer: Peer) -> Client:  # noqa: ARG001  (no d
     """
     match case.loop:
         case "python":
-            return blocking.Client(link.client(), case.workload)
+            return blocking.Client(link.client(), case.workload_name)
         case "native":
-            return native.Client(native.NativeEndpoint(link.client()), case.workload)
+            return native.Client(native.NativeEndpoint(link.client()), case.workload_name)
         case _:
             assert_never(case.loop)
 
@@ -68,8 +68,8 @@ def server(case: Case, link: Link) -> Server:
     """Opens the server's side of the link, with the driver of the case. Raises LaunchFailed."""
     match case.loop:
         case "python":
-            return blocking.Server(link.server(), case.workload)
+            return blocking.Server(link.server(), case.workload_name)
         case "native":
-            return native.Server(native.NativeEndpoint(link.server()), case.workload)
+            return native.Server(native.NativeEndpoint(link.server()), case.workload_name)
         case _:
             assert_never(case.loop)

@@ -17,10 +17,9 @@ from ipcbench.analysis.frame import baseline_of
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import Style, highlighted
 from ipcbench.reporters.tables import matrix
-from ipcbench.reporters.tables.columns import by_whom, definition
+from ipcbench.reporters.tables.columns import by_whom, definition, with_knobs
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
-from ipcbench.workloads import WORKLOADS, Workload
 
 _MOST_NAMED = 6
 """Most mechanisms that a text alternative names; the tables have all."""
@@ -100,9 +99,9 @@ def pictures(subject: Subject) -> list[Picture]:
 
 def _times(subject: Subject) -> Iterator[Picture]:
     timed = _placed(curves.timed(subject.cases))
-    for workload in WORKLOADS:
+    for workload, points in timed.groupby("workload", sort=False):
         if _part_of(workload) == "times":
-            yield from _sweeps(subject, timed[timed["workload"] == workload], _time_of(workload))
+            yield from _sweeps(subject, points, _time_of(workload))
 
 
 def _part_of(workload: object) -> Literal["times", "throughput"]:
@@ -117,7 +116,7 @@ def _part_of(workload: object) -> Literal["times", "throughput"]:
             assert_never(quantity)
 
 
-def _time_of(workload: Workload) -> _Quantity:
+def _time_of(workload: object) -> _Quantity:
     """The time of a workload, as a quantity over message sizes."""
     words = definition(workload).words
     keys = ("time_median_s", "low_s", "high_s")
@@ -125,7 +124,9 @@ def _time_of(workload: Workload) -> _Quantity:
 
 
 def _streams(subject: Subject) -> Iterator[Picture]:
-    yield from _sweeps(subject, _placed(curves.streamed(subject.cases)), _BANDWIDTH)
+    streamed = _placed(curves.streamed(subject.cases))
+    for _, points in streamed.groupby("workload", sort=False):
+        yield from _sweeps(subject, points, _BANDWIDTH)
 
 
 def _sweeps(subject: Subject, points: pd.DataFrame, quantity: _Quantity) -> Iterator[Picture]:
@@ -133,7 +134,7 @@ def _sweeps(subject: Subject, points: pd.DataFrame, quantity: _Quantity) -> Iter
     styles = subject.styles
     keys = ["placement", "loop", "interpreter"]
     for (placement, loop, _), group in points.groupby(keys, sort=False):
-        where = f"{placement}, {loop} loop{by_whom(group)}"
+        where = f"{placement}, {loop} loop{with_knobs(group)}{by_whom(group)}"
         carrying = group[group["message_size_bytes"] > 0]
         ends = curves.ends(carrying["message_size_bytes"])
         others = len(set(carrying["transport"]) - set(styles))
@@ -190,15 +191,16 @@ def _dots(subject: Subject, points: pd.DataFrame, where: str) -> Picture:
 
 def _percentiles(subject: Subject) -> Iterator[Picture]:
     sampled = subject.cases[subject.cases["round_trip_samples_count"].notna()]
-    keys = ["placement", "loop", "interpreter"]
-    for (placement, loop, label), place in _placed(sampled).groupby(keys, sort=False):
+    keys = ["workload", "placement", "loop", "interpreter"]
+    for (_, placement, loop, label), place in _placed(sampled).groupby(keys, sort=False):
         sizes = set(place["message_size_bytes"])
         for size in curves.ends(sizes):
             those = subject.launches["case"].isin(_of_size(place, size)["case"])
             group = curves.percentile_curves(subject.launches[those])
             if group.empty:
                 continue
-            where = f"{display_size(size)}, {placement}, {loop} loop{by_whom(place)}"
+            knobs = with_knobs(place)
+            where = f"{display_size(size)}, {placement}, {loop} loop{knobs}{by_whom(place)}"
             labelled = group[group["is_labelled"].astype(bool)]
             said = [
                 f"{title}: {_ranked(at_tail, 'time_s', display_time)}."
@@ -206,7 +208,7 @@ def _percentiles(subject: Subject) -> Iterator[Picture]:
                 if len(at_tail := labelled[labelled["inverse_tail"] == inverse_tail])
             ]
             yield Picture(
-                name=f"percentiles {format_size(size)} {placement} {loop} {label}",
+                name=f"percentiles {format_size(size)} {placement} {loop} {label}{knobs}",
                 part="percentiles",
                 title=f"Single round trips, {where}",
                 says=" ".join([f"Percentiles of single round trips, {where}.", *said]),
@@ -244,7 +246,7 @@ def _native(subject: Subject) -> Iterator[Picture]:
         sizes = sorted(set(every["message_size_bytes"]))
         kept = sizes if len(sizes) <= _MOST_SIZES else curves.ends(sizes)
         group = every[every["message_size_bytes"].isin(kept)]
-        where = f"{definition(workload).words.time}, {placement}{by_whom(every)}"
+        where = f"{definition(workload).words.time}, {placement}{with_knobs(every)}{by_whom(every)}"
         ranked = _ranked(
             _of_size(group, kept[0]), "time_to_native_ratio", lambda ratio: f"{ratio:.2f}x"
         )
@@ -267,7 +269,8 @@ def _placements(subject: Subject) -> Iterator[Picture]:
         if both["placement"].nunique() > 1:
             for size in curves.ends(both["message_size_bytes"]):
                 what = definition(workload).words.time
-                where = f"{what}, {display_size(size)}, {loop} loop{by_whom(both)}"
+                place = f"{display_size(size)}, {loop} loop{with_knobs(both)}{by_whom(both)}"
+                where = f"{what}, {place}"
                 name = f"placements {workload} {format_size(size)} {loop} {label}"
                 yield _by_placement(_of_size(both, size), where, name)
 
@@ -290,12 +293,13 @@ def _by_placement(points: pd.DataFrame, where: str, name: str) -> Picture:
 
 def _matrices(subject: Subject) -> Iterator[Picture]:
     cells = curves.with_cpus(subject.cases[matrix.is_part(subject.cases)])
-    keys = ["transport", "message_size_bytes", "loop", "interpreter"]
+    keys = ["workload", "transport", "message_size_bytes", "loop", "interpreter"]
     for _, group in cells.groupby(keys, sort=False):
         rows = group.sort_values("time_median_s").to_dict("records")
         first, last = rows[0], rows[-1]
         size, loop = first["message_size_bytes"], first["loop"]
-        where = f"{first['transport']}, {display_size(size)}, {loop} loop{by_whom(group)}"
+        place = f"{display_size(size)}, {loop} loop{with_knobs(group)}{by_whom(group)}"
+        where = f"{first['transport']}, {place}"
         said = [
             f"{word}: {display_time(row['time_median_s'])} with the client on CPU"
             f" {row['client']} and the server on CPU {row['server']}."
@@ -303,7 +307,8 @@ def _matrices(subject: Subject) -> Iterator[Picture]:
         ]
         ordered = group.sort_values(["client", "server"])
         yield Picture(
-            name=f"cpus {first['transport']} {format_size(size)} {loop} {first['interpreter']}",
+            name=f"cpus {first['transport']} {format_size(size)} {loop} {first['interpreter']}"
+            f"{with_knobs(group)}",
             part="placements",
             title=f"Round trip by CPU, {where}",
             says=" ".join([f"Round trip by CPU, {where}.", *said]),

@@ -23,15 +23,17 @@ from ipcbench.reporters.tables.columns import (
     Row,
     by_whom,
     common,
-    definition,
     interpreter_columns,
     label,
     table_columns,
+    title_of,
+    with_knobs,
 )
 from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.reporters.tables.knobs import congestion_text
 from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
+from ipcbench.workloads import name_of
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
 
@@ -41,7 +43,7 @@ def tables(cases: pd.DataFrame) -> Iterator[Grid]:
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
         columns = table_columns(workload, baseline_of(group))
-        yield _table(definition(workload).words.title, group, columns)
+        yield _table(title_of(workload), group, columns)
 
 
 def tax_tables(cases: pd.DataFrame) -> Iterator[Grid]:
@@ -50,9 +52,9 @@ def tax_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     native = cases[cases["loop"] == "native"].set_index("case")["time_median_s"]
     for _, group in both.groupby(TABLE_KEYS, sort=False):
         ids = [Case.parse(name)._replace(loop="native").id for name in group["case"]]
-        words = definition(group["workload"].iloc[0]).words
+        title = title_of(group["workload"].iloc[0]).lower()
         yield _table(
-            f"Python tax, {words.title.lower()}",
+            f"Python tax, {title}",
             group.assign(native_median_s=native.reindex(ids).to_numpy()),
             TAX_COLUMNS,
             _without("loop"),
@@ -66,9 +68,9 @@ def interpreter_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     for _, group in both.groupby(TABLE_KEYS, sort=False):
         first, later = str(group["first_interpreter"].iloc[0]), str(group["interpreter"].iloc[0])
         ids = [Case.parse(name)._replace(interpreter=first).id for name in group["case"]]
-        words = definition(group["workload"].iloc[0]).words
+        title = title_of(group["workload"].iloc[0]).lower()
         grid = _table(
-            f"Interpreters: {later} against {first}, {words.title.lower()}",
+            f"Interpreters: {later} against {first}, {title}",
             group.assign(first_interpreter_median_s=times_s.reindex(ids).to_numpy()),
             interpreter_columns(first, later),
             _without("interpreter"),
@@ -85,13 +87,13 @@ def percentile_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields tables of the percentiles of single round trips, one for each table of latency."""
     sampled = cases[cases["round_trip_samples_count"].notna()]
     for _, group in sampled.groupby(TABLE_KEYS, sort=False):
-        yield _table("Single round trips (sampled)", group, PERCENTILE_COLUMNS)
+        yield _table(f"Single round trips (sampled){with_knobs(group)}", group, PERCENTILE_COLUMNS)
 
 
 def cost_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields tables of CPU time and of context switches a message, both for each of `tables`."""
     for _, group in cases[cases["status"] == MEASURED].groupby(TABLE_KEYS, sort=False):
-        workload = group["workload"].iloc[0]
+        workload = name_of(str(group["workload"].iloc[0])) + with_knobs(group)
         yield _table(f"Cost of a message, {workload}", group, COST_COLUMNS)
         yield _table(f"Switches a message and faults, {workload}", group, SWITCH_COLUMNS)
 
@@ -100,7 +102,7 @@ def joined_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table for each workload, with all its sizes, placements, loops and interpreters."""
     for workload, group in cases.groupby("workload", sort=False):
         columns = [*_placed(table_columns(workload, baseline_of(group)), group), *EFFORT_COLUMNS]
-        yield case_grid(definition(workload).words.title, group, columns)
+        yield case_grid(title_of(workload), group, columns)
 
 
 def joined_details(cases: pd.DataFrame) -> Iterator[Grid]:

@@ -12,10 +12,9 @@ from typing import Any, assert_never
 import pandas as pd
 
 from ipcbench import units
-from ipcbench.case import parse_workload
 from ipcbench.reporters.model import Cell, GridColumn, Value
 from ipcbench.results.metadata import Role
-from ipcbench.workloads import DEFINITIONS, Definition, Quantity
+from ipcbench.workloads import Definition, Quantity, definition_of, settings_of
 
 Row = Mapping[Hashable, Any]
 
@@ -23,8 +22,13 @@ SAME_RATIO_TEXT = "1.00x"
 
 
 def definition(workload: object) -> Definition:
-    """The row of the table of workloads for a name in a frame."""
-    return DEFINITIONS[parse_workload(str(workload))]
+    """The row of the table of workloads for a term in a frame."""
+    return definition_of(str(workload))
+
+
+def title_of(workload: object) -> str:
+    """The title of a workload's tables, with its knobs."""
+    return definition(workload).words.title + knobs_text(workload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,16 @@ def by_whom(group: pd.DataFrame) -> str:
     """The end of a title that names the interpreter of a group of rows: `, head`; or empty."""
     label = group["interpreter"].iloc[0]
     return f", {label}" if label else ""
+
+
+def with_knobs(group: pd.DataFrame) -> str:
+    """The part of a title that names the knobs of the rows' workload: `, gap=1ms`; or empty."""
+    return knobs_text(group["workload"].iloc[0])
+
+
+def knobs_text(workload: object) -> str:
+    """The knobs that a workload's term sets, behind a comma each; empty if it sets none."""
+    return "".join(f", {knob}={value}" for knob, value in settings_of(str(workload)).items())
 
 
 def value_of(value: Any) -> Value:

@@ -66,7 +66,7 @@ def measure_grids(comparison: RunComparison, measure: Measure) -> Iterator[Grid]
 
 def _legend(comparison: RunComparison) -> str:
     """The numbers that changes are of, for the usual workloads and those that were compared."""
-    shown = {*DEFAULT_WORKLOADS, *(change.case.workload for change in comparison.changes)}
+    shown = {*DEFAULT_WORKLOADS, *(change.case.workload_name for change in comparison.changes)}
     return ", ".join(
         f"of {_compared(DEFINITIONS[workload].quantity)} ({workload})"
         for workload in WORKLOADS

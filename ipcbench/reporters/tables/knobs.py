@@ -10,11 +10,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from ipcbench.analysis.launch_frame import settings_of
-from ipcbench.errors import UsageError
 from ipcbench.reporters.model import EMPTY, Blank, Cell, Grid, GridColumn, GridRow, Line, Part
 from ipcbench.results.metadata import ASKED_KEY, CLIENT_KNOBS_KEY, SERVER_KNOBS_KEY
-from ipcbench.terms import format_settings, parse_settings
-from ipcbench.units import parse_duration, parse_size
+from ipcbench.terms import format_settings, magnitude, parse_settings
 
 _SIDES = {"client": CLIENT_KNOBS_KEY, "server": SERVER_KNOBS_KEY}
 _DOUBLED = {"sndbuf", "rcvbuf"}
@@ -110,7 +108,7 @@ def _row(transport: str, launches: pd.DataFrame) -> _Row:
 def _values(launches: pd.DataFrame, key: str) -> _Settings:
     """The different values of each knob that these launches have in a column of settings."""
     found = settings_of(launches, key)
-    return {knob: sorted(values, key=_magnitude) for knob, values in found.items()}
+    return {knob: sorted(values, key=magnitude) for knob, values in found.items()}
 
 
 def _base(row: _Row, names: Iterable[str]) -> str:
@@ -122,20 +120,8 @@ def _base(row: _Row, names: Iterable[str]) -> str:
 
 def _place(row: _Row) -> tuple[object, ...]:
     """The place of a row among those of its transport: the one without knobs, then by value."""
-    settings = [(knob, _magnitude(value)) for knob, value in sorted(row.asked.items())]
+    settings = [(knob, magnitude(value)) for knob, value in sorted(row.asked.items())]
     return len(settings), [knob for knob, _ in settings], [value for _, value in settings]
-
-
-def _magnitude(value: str) -> tuple[float, str]:
-    """Sorts sizes, times and numbers by what they mean, and words behind them."""
-    if value.isascii() and value.isdigit():
-        return float(value), value
-    for read in (parse_size, parse_duration):
-        try:
-            return float(read(value)), value
-        except UsageError:
-            pass
-    return float("inf"), value
 
 
 def _cells(rows: Iterable[_Row], columns: Iterable[tuple[str, str]]) -> Iterator[GridRow]:

@@ -7,7 +7,7 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.case import placement_of_cpus
 from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
-from ipcbench.reporters.tables.columns import by_whom, common, definition
+from ipcbench.reporters.tables.columns import by_whom, common, definition, with_knobs
 
 _KEYS = ["workload", "transport", "message_size_bytes", "loop", "interpreter"]
 
@@ -31,7 +31,7 @@ def matrices(cases: pd.DataFrame) -> Iterator[Grid]:
     for _, group in cases[is_part(cases)].groupby(_KEYS, sort=False):
         first = group.iloc[0]
         size, loop = units.display_size(first["message_size_bytes"]), first["loop"]
-        where = f"{first['transport']}, {size}, {loop} loop{by_whom(group)}"
+        where = f"{first['transport']}, {size}, {loop} loop{with_knobs(group)}{by_whom(group)}"
         pairs = zip(map(placement_of_cpus, group["placement"]), group["time_median_s"], strict=True)
         found = {pair: time_s for pair, time_s in pairs if pair}
         cpus = sorted({cpu for pair in found for cpu in pair})

@@ -7,7 +7,6 @@ import pandas as pd
 
 from ipcbench import units
 from ipcbench.analysis.frame import MEASURED
-from ipcbench.case import parse_workload
 from ipcbench.reporters.model import EMPTY, Cell, Grid, GridColumn, GridRow
 from ipcbench.reporters.tables.columns import (
     TRANSPORT_COLUMN,
@@ -16,15 +15,17 @@ from ipcbench.reporters.tables.columns import (
     by_whom,
     common,
     definition,
+    knobs_text,
 )
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.workloads import Quantity, Workload
+from ipcbench.workloads import Quantity
 
 
 class _Place(NamedTuple):
     """The workload and size that a column of the table is of."""
 
-    workload: Workload
+    workload: str
+    """A term, with its knobs."""
     message_size_bytes: int
 
     @property
@@ -37,7 +38,8 @@ class _Place(NamedTuple):
         words = definition(self.workload).words
         size = units.display_size(self.message_size_bytes)
         key = f"{self.workload}_{self.message_size_bytes}_{self.shown.keys[0]}"
-        return GridColumn(f"{words.stacked}\n{size}", key)
+        knobs = knobs_text(self.workload).replace(", ", "\n")
+        return GridColumn(f"{words.stacked}{knobs}\n{size}", key)
 
 
 def overviews(cases: pd.DataFrame) -> Iterator[Grid]:
@@ -60,7 +62,7 @@ def _rows(group: pd.DataFrame, places: list[_Place]) -> Iterator[GridRow]:
 
 
 def _place_of(row: Row) -> _Place:
-    return _Place(parse_workload(row["workload"]), int(row["message_size_bytes"]))
+    return _Place(str(row["workload"]), int(row["message_size_bytes"]))
 
 
 def _cell(row: Row) -> Cell:
