@@ -10,8 +10,10 @@ from ipcbench.workloads import (
     DEFINITIONS,
     WORKLOADS,
     Definition,
+    Rhythm,
     Workload,
     name_of,
+    rhythm_of,
     settled_workload,
 )
 
@@ -56,6 +58,11 @@ class Case(NamedTuple):
     def definition(self) -> Definition:
         """The row of the table of workloads."""
         return DEFINITIONS[self.workload_name]
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """What the ends do between messages."""
+        return rhythm_of(self.workload)
 
     @property
     def id(self) -> str:

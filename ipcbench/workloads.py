@@ -8,7 +8,8 @@ checker and not a silent default.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast, get_args
 
-from ipcbench.terms import Knob, Term, magnitude, settled
+from ipcbench.terms import Knob, Span, Term, magnitude, settled, words
+from ipcbench.units import parse_span
 
 Workload = Literal["latency", "throughput", "connect"]
 
@@ -69,6 +70,15 @@ class Definition(NamedTuple):
     """Its parameters, written behind its name."""
 
 
+GAP = Knob("gap", Span(0.1), "0", "the client waits so long before each message")
+GAP_BY = Knob("gap-by", words("sleep", "spin"), "sleep", "how it waits: asleep, or with a busy CPU")
+
+NEEDS: Mapping[str, str] = {GAP_BY.name: GAP.name}
+"""Knobs that say how another one is meant: without it they say nothing, and are left out."""
+
+BETWEEN_MESSAGES = frozenset((GAP.name, GAP_BY.name))
+"""Knobs of what the ends do between messages: any link that carries the messages can have them."""
+
 DEFINITIONS: Mapping[Workload, Definition] = {
     "latency": Definition(
         words=Words(
@@ -88,6 +98,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=True,
         fixed_size_bytes=None,
         sizing="calibrated",
+        knobs=(GAP, GAP_BY),
     ),
     "throughput": Definition(
         words=Words(
@@ -153,7 +164,33 @@ def settings_of(workload: str) -> dict[str, str]:
 
 def settled_workload(term: Term) -> Term:
     """The canonical spelling of a term with a known name. Raises UsageError for a bad knob."""
-    return settled(term, DEFINITIONS[name_of(term.name)].knobs)
+    found = settled(term, DEFINITIONS[name_of(term.name)].knobs)
+    asked = {knob for knob, _ in found.settings}
+    kept = (one for one in found.settings if NEEDS.get(one[0], one[0]) in asked)
+    return Term(found.name, tuple(kept))
+
+
+class Rhythm(NamedTuple):
+    """What the ends do between messages."""
+
+    gap_s: float = 0.0
+    """Seconds that the client waits before each message."""
+    spins: bool = False
+    """Whether it waits with a busy CPU, and not asleep."""
+
+    @property
+    def least_s(self) -> float:
+        """Seconds from one message to the next at least, whatever the mechanism."""
+        return self.gap_s
+
+
+def rhythm_of(workload: str) -> Rhythm:
+    """What the ends do between messages in the workload of this canonical term."""
+    asked = settings_of(workload)
+    return Rhythm(
+        gap_s=parse_span(asked.get(GAP.name, "0")),
+        spins=asked.get(GAP_BY.name) == "spin",
+    )
 
 
 def place_of(workload: str) -> tuple[object, ...]:

@@ -21,7 +21,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.workloads import place_of
+from ipcbench.workloads import GAP, place_of
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -58,6 +58,12 @@ AGAINST_FIRST = (
     "first_interpreter_verdict",
 )
 """Columns that compare a case with the same case by the first of several interpreters."""
+
+RHYTHM = ("gap_s", "gap_in_force_s", "gap_by")
+"""Columns of what the ends do between messages, as asked for, and as it came out.
+
+Empty where the workload has no such knob.
+"""
 
 CASE_COLUMNS = (
     "case",
@@ -100,6 +106,7 @@ CASE_COLUMNS = (
     # At the end, so that columns of before keep their places.
     "interpreter",
     *AGAINST_FIRST,
+    *RHYTHM,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -157,6 +164,7 @@ def _cases(
     rows += [
         {"case": item.case.id, "role": MECHANISM, "status": item.status, "reason": item.reason}
         | item.case._asdict()
+        | _rhythm(item.case)
         for item in results.unmeasured.values()
     ]
     gaps, flags = _gaps(results), flags_by_case(found)
@@ -229,10 +237,23 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
+    row |= _rhythm(case)
+    if "gap_in_force_s" in group:
+        row["gap_in_force_s"] = group["gap_in_force_s"].median()
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in COSTS if name in group}
     row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
+
+
+def _rhythm(case: Case) -> dict[str, Any]:
+    """The columns of the workload's knobs, of those that it has."""
+    row: dict[str, Any] = {}
+    if GAP in case.definition.knobs:
+        row["gap_s"] = case.rhythm.gap_s
+    if case.rhythm.gap_s:
+        row["gap_by"] = "spin" if case.rhythm.spins else "sleep"
+    return row
 
 
 def _rates(case: Case, time_s: float, *, moves_payload: bool) -> dict[str, float]:

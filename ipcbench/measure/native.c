@@ -90,6 +90,9 @@ typedef struct endpoint {
     bool numbers;            /* DATAGRAM: this end writes a number over the first bytes */
     uint64_t sent, received, due, got;
     uint32_t half_window, credit, uncredited;
+    int64_t gap_ns;          /* how long the client waits before each message */
+    bool gap_spins;
+    int64_t elapsed_ns;      /* of the round trips alone, where there are gaps */
 } endpoint;
 
 /* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
@@ -633,6 +636,71 @@ static int ping_sampled(endpoint *self, int64_t *samples_ns, size_t count)
     return outcome;
 }
 
+/*
+ * ---- The loops with something to do between messages; drivers/paced.py documents them. --------
+ */
+
+/* How long a wait that spins goes on before it looks for signals. */
+#define NS_BETWEEN_SIGNALS 1000000
+
+static int spin_for(endpoint *self, int64_t duration_ns)
+{
+    int64_t now = now_ns(), end = now + duration_ns, look = now + NS_BETWEEN_SIGNALS;
+    while ((now = now_ns()) < end) {
+        relax();
+        if (now >= look) {
+            int outcome = handle_signals(self);
+            if (outcome != DONE)
+                return outcome;
+            look = now + NS_BETWEEN_SIGNALS;
+        }
+    }
+    return DONE;
+}
+
+static int sleep_for(endpoint *self, int64_t duration_ns)
+{
+    int64_t left, end = now_ns() + duration_ns;
+    while ((left = end - now_ns()) > 0) {
+        struct timespec time = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+        int outcome = nanosleep(&time, NULL) == -1 ? after_failure(self) : DONE;
+        if (outcome != DONE)
+            return outcome;
+    }
+    return DONE;
+}
+
+/* A round trip after a gap; `took_ns` is the time of the round trip. */
+static int ping_after_gap(endpoint *self, int64_t *took_ns)
+{
+    int outcome = self->gap_spins ? spin_for(self, self->gap_ns) : sleep_for(self, self->gap_ns);
+    if (outcome != DONE)
+        return outcome;
+    int64_t began = now_ns();
+    if (!(outcome = self->send(self)))
+        outcome = self->receive(self);
+    *took_ns = now_ns() - began;
+    return outcome;
+}
+
+static int ping_with_gaps(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    int64_t took_ns = 0;
+    self->elapsed_ns = 0;
+    while (messages-- && !(outcome = ping_after_gap(self, &took_ns)))
+        self->elapsed_ns += took_ns;
+    return outcome;
+}
+
+static int ping_with_gaps_sampled(endpoint *self, int64_t *samples_ns, size_t count)
+{
+    int outcome = DONE;
+    for (size_t index = 0; index < count && !outcome; index++)
+        outcome = ping_after_gap(self, &samples_ns[index]);
+    return outcome;
+}
+
 /* ---- What Python sees. ---------------------------------------------------------------------- */
 
 /* Raises what a step came to; NULL, for its caller to return. */
@@ -730,13 +798,14 @@ static PyObject *client_latency(endpoint *self, PyObject *count)
     return PyFloat_FromDouble((double)(ended - started) * 1e-9);
 }
 
-static PyObject *client_latency_sampled(endpoint *self, PyObject *array)
+static PyObject *run_sampled(endpoint *self, PyObject *array,
+                             int (*loop)(endpoint *, int64_t *, size_t))
 {
     Py_buffer samples;
     if (!is_usable(self) || PyObject_GetBuffer(array, &samples, PyBUF_WRITABLE))
         return NULL;
     self->thread = PyEval_SaveThread();
-    int outcome = ping_sampled(self, samples.buf, (size_t)samples.len / sizeof(int64_t));
+    int outcome = loop(self, samples.buf, (size_t)samples.len / sizeof(int64_t));
     int failure = errno;
     PyEval_RestoreThread(self->thread);
     PyBuffer_Release(&samples);
@@ -744,6 +813,41 @@ static PyObject *client_latency_sampled(endpoint *self, PyObject *array)
     if (outcome != DONE)
         return raised(self, outcome);
     Py_RETURN_NONE;
+}
+
+static PyObject *client_latency_sampled(endpoint *self, PyObject *array)
+{
+    return run_sampled(self, array, ping_sampled);
+}
+
+static PyObject *client_latency_with_gaps(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages;
+    long long gap_ns;
+    int spins;
+    int64_t started, ended;
+    if (!PyArg_ParseTuple(arguments, "KLp:client_latency_with_gaps", &messages, &gap_ns, &spins) ||
+        !is_usable(self))
+        return NULL;
+    self->gap_ns = gap_ns;
+    self->gap_spins = spins;
+    int outcome = run(self, ping_with_gaps, messages, &started, &ended);
+    if (outcome != DONE)
+        return raised(self, outcome);
+    return PyFloat_FromDouble((double)self->elapsed_ns * 1e-9);
+}
+
+static PyObject *client_latency_with_gaps_sampled(endpoint *self, PyObject *arguments)
+{
+    PyObject *array;
+    long long gap_ns;
+    int spins;
+    if (!PyArg_ParseTuple(arguments, "OLp:client_latency_with_gaps_sampled", &array, &gap_ns,
+                          &spins))
+        return NULL;
+    self->gap_ns = gap_ns;
+    self->gap_spins = spins;
+    return run_sampled(self, array, ping_with_gaps_sampled);
 }
 
 static PyObject *client_throughput(endpoint *self, PyObject *arguments)
@@ -1064,6 +1168,10 @@ static PyMethodDef ENDPOINT_METHODS[] = {
     {"client_latency", (PyCFunction)client_latency, METH_O, "See loops.client_latency."},
     {"client_latency_sampled", (PyCFunction)client_latency_sampled, METH_O,
      "See loops.client_latency_sampled."},
+    {"client_latency_with_gaps", (PyCFunction)client_latency_with_gaps, METH_VARARGS,
+     "See paced.client_latency_with_gaps."},
+    {"client_latency_with_gaps_sampled", (PyCFunction)client_latency_with_gaps_sampled,
+     METH_VARARGS, "See paced.client_latency_with_gaps_sampled."},
     {"server_latency", (PyCFunction)server_latency, METH_O, "See loops.server_latency."},
     {"client_throughput", (PyCFunction)client_throughput, METH_VARARGS,
      "See loops.client_throughput."},

@@ -41,6 +41,7 @@ from ipcbench.measure.usage import Usage, last_cpu, usage
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.deaths import Death
+from ipcbench.system.idle import Idling, added, idle_text, idling
 from ipcbench.system.quota import Quota, Throttling, quotas, throttling
 from ipcbench.terms import format_settings
 from ipcbench.transports.base import Link, Traffic, Unavailable, Workspace
@@ -52,6 +53,8 @@ _UNTOLD_S = 0.001
 """Seconds that no difference is made of, whatever the clocks."""
 _LATE_S = 1.0
 """Most seconds that the end of a batch may be told late."""
+_OVERSLEPT_S = 0.01
+"""Most seconds that a sleeping client wakes up late in the mean, beside as long as it sleeps."""
 
 
 def refused(case: Case) -> str | None:
@@ -90,6 +93,8 @@ class Pair:
         self._messages = 0
         self._messages_checked = 0
         self._messages_timed = 0
+        self._gaps_s = 0.0
+        self._idled: dict[str, Idling] = {}
         self._usage = Usage()
         self._server_usage = Usage()
         self._quotas: list[Quota] = []
@@ -183,6 +188,11 @@ class Pair:
         for name, knobs in told.items():
             if knobs:
                 facts[name] = format_settings({one: knobs[one] for one in order if one in knobs})
+        if self._messages_timed and self._case.rhythm.gap_s:
+            facts["gap_in_force_s"] = self._gaps_s / self._messages_timed
+        facts |= {
+            f"cpuidle_{side}": idle_text(states) for side, states in self._idled.items() if states
+        }
         if self._messages_timed:
             facts |= self._usage.facts("client", self._messages_timed)
             facts |= self._server_usage.facts("server", self._messages_timed)
@@ -270,9 +280,12 @@ class Pair:
         self._enter("timed batch")
         self._payloads.fill(client.outgoing)
         stopped_before = throttling(self._quotas)  # of no quota: nothing is read
+        idled_before = self._idling()
         before = usage()
         elapsed = self._timed(client, channel, messages)
         self._usage = self._usage + (usage() - before)
+        for side, after in self._idling().items():
+            self._idled[side] = added(self._idled.get(side, {}), idled_before[side], after)
         self._throttling += throttling(self._quotas) - stopped_before
         self._messages_timed += messages
         self._client_cpus.add(last_cpu())
@@ -281,6 +294,14 @@ class Pair:
             self._messages += messages
             self._verify_batch()
         return elapsed
+
+    def _idling(self) -> dict[str, Idling]:
+        """The idle states of each end's CPU; read where the client lets CPUs idle, and pinned."""
+        if self._cpus is None or not self._case.rhythm.gap_s:
+            return {}
+        return {
+            side: idling(cpu) for side, cpu in zip(("client", "server"), self._cpus, strict=True)
+        }
 
     def _sample(self, messages: int) -> Samples:
         client, channel = self._ends()
@@ -304,7 +325,9 @@ class Pair:
             channel.expect_line(READY)
         began_s = monotonic()
         elapsed = client.batch(messages, acknowledged)
-        _check_clock(elapsed, monotonic() - began_s)
+        around_s = monotonic() - began_s
+        _check_clock(elapsed, around_s, messages, self._case.rhythm.gap_s)
+        self._gaps_s += max(0.0, around_s - elapsed)
         return elapsed
 
     def _verify_batch(self) -> None:
@@ -422,14 +445,18 @@ def _first(error: Exception) -> Exception:
     return error
 
 
-def _check_clock(elapsed_s: float, around_s: float) -> None:
+def _check_clock(elapsed_s: float, around_s: float, messages: int = 1, gap_s: float = 0.0) -> None:
     """Checks a batch's time by another clock, read around it. Raises CheckFailed.
+
+    The gaps that the client waits aren't in the time, and none is shorter than it was asked for.
 
     Code of the transport runs in this process, and might change the clock that is read. Between the
     two pairs of readings are some calls, and in turns the acknowledgement, which may come late.
     """
+    around_s -= messages * gap_s
+    late_s = _LATE_S + messages * (gap_s + _OVERSLEPT_S if gap_s else 0.0)
     too_long = elapsed_s > around_s * 1.01 + _UNTOLD_S
-    too_short = around_s > 2 * elapsed_s + _LATE_S or (elapsed_s <= 0 and around_s > _UNTOLD_S)
+    too_short = around_s > 2 * elapsed_s + late_s or (elapsed_s <= 0 and around_s > _UNTOLD_S)
     if too_long or too_short:
         raise CheckFailed(
             f"the timed loop says {elapsed_s:.6f} s of a batch that took {around_s:.6f} s"

@@ -15,6 +15,7 @@ from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Measured, read_measured
 from ipcbench.run.interpreters import environment
 from ipcbench.run.request import Effort
+from ipcbench.run.sizing import messages_of
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.scratch import Scratch
@@ -73,7 +74,7 @@ class WorkerLauncher:
             if isinstance(outcome, LaunchFailed):
                 yield case, outcome
             else:
-                yield case, self._messages(outcome)
+                yield case, self._messages(case, outcome)
 
     def measure(
         self, launches: Sequence[tuple[Case, int]]
@@ -88,14 +89,15 @@ class WorkerLauncher:
             [(case, (f"--loops={messages}", *counts)) for case, messages in launches]
         )
 
-    def _messages(self, calibration: Measured) -> int:
+    def _messages(self, case: Case, calibration: Measured) -> int:
         """Messages that take the wanted time, by the fastest of the last three batches.
 
         A single batch may be slow because the machine was busy: a few milliseconds lost there would
         make every batch of the run too short.
         """
         seconds_per_message = min(value for _, value in calibration.warmups[-3:])
-        return max(1, round(self._effort.min_time_s / seconds_per_message))
+        effort = self._effort
+        return messages_of(case, seconds_per_message, effort.values, effort.min_time_s)
 
     def _launched(
         self, launches: Sequence[tuple[Case, Sequence[str]]]

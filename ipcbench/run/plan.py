@@ -18,11 +18,10 @@ from ipcbench.run.driver import Run
 from ipcbench.run.facts import CommandLine, known_floor, run_metadata
 from ipcbench.run.interpreters import Interpreter, asked, shared_out
 from ipcbench.run.request import MOST_TOGETHER, Effort, PresetName, Request
+from ipcbench.run.sizing import expected_calibration_s, expected_launch_s
 from ipcbench.system.limits import pairs_at_once
 from ipcbench.text import counted
 
-_LAUNCH_OVERHEAD_S = 0.15
-_CALIBRATION_S = 0.2
 _TARGET_BUDGET_S = 300.0
 """Default budget of a run with `--target`."""
 _LONG_GRID_S = 1800.0
@@ -86,16 +85,18 @@ def planned(request: Request, line: CommandLine) -> Plan:
     values = request.values or preset.values
     min_time_s = request.min_time_s or preset.min_time_s
     rounds, budget_s = request.rounds or preset.rounds, request.budget_s
-    if choice.possible and (budget_s is not None or request.target_ratio is not None):
+    cases = choice.possible
+    launches_s = [expected_launch_s(case, values, request.warmups, min_time_s) for case in cases]
+    _check_timeout(cases, launches_s, request.timeout_s)
+    round_s, calibration_s = sum(launches_s), expected_calibration_s(cases)
+    if cases and (budget_s is not None or request.target_ratio is not None):
         budget_s = budget_s or _TARGET_BUDGET_S
-        launch_s = _expected_launch_s(values, request.warmups, min_time_s)
-        rounds = request.rounds or _rounds_that_fit(budget_s, len(choice.possible), launch_s)
-        count = counted(len(choice.possible), "case")
+        rounds = request.rounds or _rounds_that_fit(budget_s, len(cases), round_s, calibration_s)
+        count = counted(len(cases), "case")
         notes.append(f"up to {counted(rounds, 'round')} of {count} fit")
-    elif request.vary:
-        launch_s = _expected_launch_s(values, request.warmups, min_time_s)
-        expected_s = _expected_run_s(rounds, len(choice.possible), launch_s)
-        count = counted(len(choice.possible), "case")
+    elif request.vary or any(case.rhythm.least_s for case in cases):
+        expected_s = calibration_s + rounds * round_s
+        count = counted(len(cases), "case")
         extent = f"{count}, {counted(rounds, 'round')}: {_about(expected_s)}"
         if request.grid and request.rounds is None and expected_s > _LONG_GRID_S:
             raise UsageError(
@@ -154,7 +155,7 @@ def plan_of(
         rounds=intent.rounds,
         seed=intent.seed,
         started_s=started_s - elapsed_s,
-        expected_launch_s=_expected_launch_s(intent.values, intent.warmups, intent.min_time_s),
+        expected_launch_s=_typical_launch_s(cases, intent),
         metadata=metadata,
         facts_of={label: one.facts for label, one in interpreters.items()},
         deadline_s=None if intent.budget_s is None else started_s - elapsed_s + intent.budget_s,
@@ -164,12 +165,22 @@ def plan_of(
     return Plan(run, effort, intent, notes=notes, interpreters=interpreters)
 
 
-def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:
-    return (values + warmups + 1) * min_time_s + _LAUNCH_OVERHEAD_S
+def _typical_launch_s(cases: Sequence[Case], intent: Intent) -> float:
+    """Seconds that a launch will take about, in the mean of these cases."""
+    each_s = [
+        expected_launch_s(case, intent.values, intent.warmups, intent.min_time_s) for case in cases
+    ]
+    return sum(each_s) / len(each_s) if each_s else 0.0
 
 
-def _expected_run_s(rounds: int, cases: int, launch_s: float) -> float:
-    return cases * (_CALIBRATION_S + rounds * launch_s)
+def _check_timeout(cases: Sequence[Case], launches_s: Sequence[float], timeout_s: float) -> None:
+    """Raises UsageError for a case whose knobs alone make a launch too long."""
+    for case, launch_s in zip(cases, launches_s, strict=True):
+        if case.rhythm.least_s and launch_s > timeout_s:
+            raise UsageError(
+                f"a launch of {case.id} takes about {launch_s:.0f} s, more than --timeout"
+                f" {timeout_s:g}: ask for fewer --values, or --timeout {math.ceil(2 * launch_s)}"
+            )
 
 
 def _about(seconds: float) -> str:
@@ -180,11 +191,10 @@ def _about(seconds: float) -> str:
     return f"about {minutes} min" if minutes < 2 * 60 else f"about {math.ceil(minutes / 60)} h"
 
 
-def _rounds_that_fit(budget_s: float, cases: int, launch_s: float) -> int:
-    round_s = cases * launch_s
-    rounds = int((budget_s - cases * _CALIBRATION_S) / round_s)
+def _rounds_that_fit(budget_s: float, cases: int, round_s: float, calibration_s: float) -> int:
+    rounds = int((budget_s - calibration_s) / round_s)
     if rounds < 1:
-        needed_s = math.ceil(cases * _CALIBRATION_S + round_s)
+        needed_s = math.ceil(calibration_s + round_s)
         raise UsageError(
             f"a budget of {budget_s:g} s fits no round of {counted(cases, 'case')};"
             f" one takes about {round_s:.0f} s: give at least {needed_s}s, or fewer cases"

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ipcbench.case import parse_workload
 from ipcbench.errors import UsageError
-from ipcbench.terms import Term
+from ipcbench.terms import Term, magnitude
 from ipcbench.transports.registry import canonical
-from ipcbench.workloads import WORKLOADS
+from ipcbench.workloads import NEEDS, WORKLOADS
 
 _MOST_COMBINATIONS = 10_000
 """Most terms of a grid: that many take a day to measure, and a second to spell."""
@@ -66,9 +66,10 @@ class Variation(NamedTuple):
         """
         yield _canonical(str(self.base))
         for knob, values in self.lists:
+            beside = self._needed(knob, grid=grid)
             told: dict[str, str] = {}
             for value in values:
-                term = _canonical(str(self._with(((knob, value),))))
+                term = _canonical(str(self._with((*beside, (knob, value)))))
                 if term in told:
                     raise UsageError(_given_twice(knob, told[term], value))
                 told[term] = value
@@ -84,6 +85,22 @@ class Variation(NamedTuple):
             each = ([(knob, value) for value in values] for knob, values in self.lists)
             for settings in product(*each):
                 yield _canonical(str(self._with(settings)))
+
+    def _needed(self, knob: str, *, grid: bool) -> tuple[tuple[str, str], ...]:
+        """A setting without which the knob says nothing, if the base lacks it.
+
+        Raises UsageError if no term of the variation has it.
+        """
+        needed = NEEDS.get(knob) if _is_workload(self.base.name) else None
+        if needed is None or needed in dict(self.base.settings):
+            return ()
+        values = dict(self.lists).get(needed) if grid else None
+        if values is None:
+            raise UsageError(
+                f"--vary {self.base.name}:{knob} says nothing without {needed}; give that one value"
+                " in front, or combine the values of both with --grid"
+            )
+        return ((needed, max(values, key=magnitude)),)
 
     def _with(self, settings: Sequence[tuple[str, str]]) -> Term:
         return Term(self.base.name, (*self.base.settings, *settings))

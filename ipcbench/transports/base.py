@@ -50,7 +50,7 @@ from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never
 from ipcbench.case import Case, Loop
 from ipcbench.terms import Knob, Span, Term, Whole
 from ipcbench.transports.shapes import Shape
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload, settings_of
+from ipcbench.workloads import BETWEEN_MESSAGES, DEFINITIONS, WORKLOADS, Workload, settings_of
 
 Side = Literal["client", "server"]
 Role = Literal["mechanism", "floor", "ceiling"]
@@ -434,7 +434,8 @@ class Transport(ABC):
         """The reason why a link can't carry this traffic: a limit, with its value; None if it can.
 
         An override asks this one too. It refuses what the workload needs and the transport lacks,
-        and what no transport has yet: more than one client, or round trip in flight, and options.
+        and what no transport has yet: more than one client, or round trip in flight, and
+        options of messages themselves: what the ends do between them is no concern of a link.
         A pair asks before it makes anything.
         """
         lacking = self._lacks(traffic)
@@ -444,8 +445,9 @@ class Transport(ABC):
             return f"{self.name} joins one client to one server, not {traffic.clients}"
         if traffic.window != 1:
             return f"{self.name} has one round trip in flight, not {traffic.window}"
-        if traffic.settings:
-            return f"{self.name} has no {traffic.workload} with {traffic.settings[0][0]!r}"
+        unknown = [knob for knob, _ in traffic.settings if knob not in BETWEEN_MESSAGES]
+        if unknown:
+            return f"{self.name} has no {traffic.workload} with {unknown[0]!r}"
         return None
 
     def is_redundant(self) -> bool:

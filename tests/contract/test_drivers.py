@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,11 +19,12 @@ from ipcbench.measure import drivers
 from ipcbench.measure.pair import Pair
 from ipcbench.transports.base import Workspace
 from ipcbench.transports.registry import get_transport
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, name_of
 from tests.command import ROOT
 
 ENDLESS = 50_000_000_000
 """More messages than any mechanism moves while a test runs."""
+PACED = ("latency:gap=20ms", "latency:gap=20ms:gap-by=spin")
 
 
 @pytest.fixture(params=LOOPS)
@@ -48,16 +50,17 @@ def interrupting() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interrupting")
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", [*WORKLOADS, *PACED])
 @pytest.mark.parametrize("name", ["pipe", "sysv-shm", "unix"])
 def test_a_batch_ends_with_what_a_signal_handler_raised_and_the_pair_can_be_closed(
-    name: str, workload: Workload, loop: Loop, tmp_path: Path
+    name: str, workload: str, loop: Loop, tmp_path: Path
 ) -> None:
     transport = get_transport(name)
-    case = Case(workload, name, transport.size_of(workload, 64), loop, "free")
+    plain = name_of(workload)
+    case = Case(workload, name, transport.size_of(plain, 64), loop, "free")
     if reason := transport.unavailable():
         pytest.skip(reason)
-    if not transport.has(workload) or (reason := drivers.rejects(case)):
+    if not transport.has(plain) or (reason := drivers.rejects(case)):
         pytest.skip(f"{name} has no {workload} with the {loop} loop")
     over = threading.Event()
 
@@ -88,7 +91,7 @@ from ipcbench.measure import drivers, pair
 from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 
-case = Case("latency", "socketpair", 64, sys.argv[1])
+case = Case(sys.argv[2], "socketpair", 64, sys.argv[1])
 link = get_transport(case.transport).link(Traffic(64, "latency"), Workspace(Path(".")))
 class Itself:
     def fileno(self): return os.pidfd_open(os.getpid())
@@ -100,10 +103,44 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_whatever_a_driver_imports_is_loaded_before_the_fork(loop: Loop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workload", ["latency", *PACED])
+def test_whatever_a_driver_imports_is_loaded_before_the_fork(
+    workload: str, loop: Loop, tmp_path: Path
+) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = (sys.executable, "-W", "ignore", "-c", LOADING, loop)
+    command = (sys.executable, "-W", "ignore", "-c", LOADING, loop, workload)
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", ["pipe", "sysv-shm", "null"])
+@pytest.mark.parametrize("workload", PACED)
+def test_gaps_are_waited_and_are_in_no_time(
+    name: str, workload: str, loop: Loop, tmp_path: Path
+) -> None:
+    case = Case(workload, name, 64, loop, "free")
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        began_s = time.monotonic()
+        elapsed_s = pair.run(5) + sum(pair.sample(5)) * 1e-9
+        around_s = time.monotonic() - began_s
+        pair.check()
+        facts = pair.facts()
+    assert 0 < elapsed_s <= around_s - 10 * case.rhythm.gap_s
+    assert float(facts["gap_in_force_s"]) >= case.rhythm.gap_s
+
+
+def test_a_client_that_spins_is_busy_in_its_gaps_and_one_that_sleeps_is_not(
+    loop: Loop, tmp_path: Path
+) -> None:
+    used_s = []
+    for number, workload in enumerate(PACED):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with Pair(Case(workload, "pipe", 64, loop, "free"), None, Workspace(folder)) as pair:
+            before = os.times()
+            pair.run(10)
+            after = os.times()
+            used_s.append(after.user + after.system - before.user - before.system)
+    assert used_s[0] < used_s[1] / 2

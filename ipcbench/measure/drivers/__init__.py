@@ -6,7 +6,7 @@ The functions here are all that other rooms ask of a driver, each a `match` over
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
-from ipcbench.measure.drivers import blocking, native
+from ipcbench.measure.drivers import blocking, native, paced
 from ipcbench.measure.drivers.base import Client, Server
 from ipcbench.measure.peer import Peer
 from ipcbench.transports.base import Link
@@ -57,9 +57,14 @@ def client(case: Case, link: Link, peer: Peer) -> Client:  # noqa: ARG001  (no d
     """
     match case.loop:
         case "python":
+            if case.rhythm.gap_s:
+                return paced.Client(link.client(), case.workload_name, case.rhythm)
             return blocking.Client(link.client(), case.workload_name)
         case "native":
-            return native.Client(native.NativeEndpoint(link.client()), case.workload_name)
+            core = native.NativeEndpoint(link.client())
+            if case.rhythm.gap_s:
+                return paced.NativeClient(core, case.workload_name, case.rhythm)
+            return native.Client(core, case.workload_name)
         case _:
             assert_never(case.loop)
 

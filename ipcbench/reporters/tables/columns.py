@@ -14,7 +14,7 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.reporters.model import Cell, GridColumn, Value
 from ipcbench.results.metadata import Role
-from ipcbench.workloads import Definition, Quantity, definition_of, settings_of
+from ipcbench.workloads import Definition, Quantity, definition_of, rhythm_of, settings_of
 
 Row = Mapping[Hashable, Any]
 
@@ -141,7 +141,13 @@ def table_columns(workload: object, baseline: str | None) -> tuple[Column, ...]:
             Column(f"vs {baseline}", (ratio, "verdict"), ratio_text),
             Column("95%", bounds, interval_text),
         ]
-    return (*shown, *_quantity_columns(row.quantity))
+    return (*shown, *_quantity_columns(row.quantity), *_rhythm_columns(str(workload)))
+
+
+def _rhythm_columns(workload: str) -> tuple[Column, ...]:
+    """The columns of what the ends do between messages, where they do anything."""
+    rhythm = rhythm_of(workload)
+    return (Column("gap", ("gap_in_force_s",), units.display_time),) if rhythm.gap_s else ()
 
 
 def _quantity_columns(quantity: Quantity) -> tuple[Column, ...]:
