@@ -201,7 +201,7 @@ def settled(term: Term, knobs: Iterable[Knob]) -> Term:
 
 
 def magnitude(value: str) -> tuple[float, str]:
-    """Sorts sizes, times and numbers by what they mean, and words behind them."""
+    """The bytes, seconds or number that a value means, and the value: words are sorted last."""
     if value.isascii() and value.isdigit():
         return float(value), value
     for read in (parse_size, parse_duration):

@@ -8,8 +8,7 @@ checker and not a silent default.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast, get_args
 
-from ipcbench.terms import Knob, Span, Term, magnitude, settled, words
-from ipcbench.units import parse_span
+from ipcbench.terms import Knob, Size, Span, Term, magnitude, settled, words
 
 Workload = Literal["latency", "throughput", "connect"]
 
@@ -73,10 +72,18 @@ class Definition(NamedTuple):
 GAP = Knob("gap", Span(0.1), "0", "the client waits so long before each message")
 GAP_BY = Knob("gap-by", words("sleep", "spin"), "sleep", "how it waits: asleep, or with a busy CPU")
 
-NEEDS: Mapping[str, str] = {GAP_BY.name: GAP.name}
+WORK = Knob("work", Span(0.01), "0", "the server computes so long before each reply")
+WORK_TOUCHES = Knob(
+    "work-touches",
+    Size(4096, lambda: 64 * 1024**2, "ipcbench"),
+    None,
+    "and meanwhile reads so much memory, over and over",
+)
+
+NEEDS: Mapping[str, str] = {GAP_BY.name: GAP.name, WORK_TOUCHES.name: WORK.name}
 """Knobs that say how another one is meant: without it they say nothing, and are left out."""
 
-BETWEEN_MESSAGES = frozenset((GAP.name, GAP_BY.name))
+BETWEEN_MESSAGES = frozenset(knob.name for knob in (GAP, GAP_BY, WORK, WORK_TOUCHES))
 """Knobs of what the ends do between messages: any link that carries the messages can have them."""
 
 DEFINITIONS: Mapping[Workload, Definition] = {
@@ -98,7 +105,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=True,
         fixed_size_bytes=None,
         sizing="calibrated",
-        knobs=(GAP, GAP_BY),
+        knobs=(GAP, GAP_BY, WORK, WORK_TOUCHES),
     ),
     "throughput": Definition(
         words=Words(
@@ -177,19 +184,29 @@ class Rhythm(NamedTuple):
     """Seconds that the client waits before each message."""
     spins: bool = False
     """Whether it waits with a busy CPU, and not asleep."""
+    work_s: float = 0.0
+    """Seconds that the server computes before each reply."""
+    touched_bytes: int = 0
+    """Memory that it reads meanwhile."""
 
     @property
     def least_s(self) -> float:
         """Seconds from one message to the next at least, whatever the mechanism."""
-        return self.gap_s
+        return self.gap_s + self.work_s
 
 
 def rhythm_of(workload: str) -> Rhythm:
     """What the ends do between messages in the workload of this canonical term."""
     asked = settings_of(workload)
+
+    def amount(knob: Knob) -> float:
+        return magnitude(asked[knob.name])[0] if knob.name in asked else 0.0
+
     return Rhythm(
-        gap_s=parse_span(asked.get(GAP.name, "0")),
+        gap_s=amount(GAP),
         spins=asked.get(GAP_BY.name) == "spin",
+        work_s=amount(WORK),
+        touched_bytes=int(amount(WORK_TOUCHES)),
     )
 
 

@@ -21,7 +21,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.workloads import GAP, place_of
+from ipcbench.workloads import GAP, WORK, place_of
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -59,10 +59,18 @@ AGAINST_FIRST = (
 )
 """Columns that compare a case with the same case by the first of several interpreters."""
 
-RHYTHM = ("gap_s", "gap_in_force_s", "gap_by")
+RHYTHM = (
+    "gap_s",
+    "gap_in_force_s",
+    "gap_by",
+    "work_s",
+    "work_touches_bytes",
+    "mechanism_share_ratio",
+)
 """Columns of what the ends do between messages, as asked for, and as it came out.
 
-Empty where the workload has no such knob.
+The last one is the share of a request that isn't the server's work. Empty where the workload has no
+such knob.
 """
 
 CASE_COLUMNS = (
@@ -240,6 +248,8 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     row |= _rhythm(case)
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
+    if case.rhythm.work_s and row["role"] == MECHANISM:  # a control has no server that works
+        row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in COSTS if name in group}
     row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
@@ -253,6 +263,10 @@ def _rhythm(case: Case) -> dict[str, Any]:
         row["gap_s"] = case.rhythm.gap_s
     if case.rhythm.gap_s:
         row["gap_by"] = "spin" if case.rhythm.spins else "sleep"
+    if WORK in case.definition.knobs:
+        row["work_s"] = case.rhythm.work_s
+    if case.rhythm.touched_bytes:
+        row["work_touches_bytes"] = case.rhythm.touched_bytes
     return row
 
 

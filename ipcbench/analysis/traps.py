@@ -188,11 +188,12 @@ def _size_in_force(room: _Room, group: pd.DataFrame) -> int | None:
 
 
 def _sleeps_for_room(case: Case, group: pd.DataFrame) -> float | None:
-    """How often a sender sleeps in a message, besides for its reply; None where it isn't told."""
+    """How often a sender sleeps in a message, besides for its reply and in gaps; None if untold."""
     if "voluntary_switches_client_per_message" not in group:
         return None
     sleeps = float(group["voluntary_switches_client_per_message"].median())
-    return sleeps - 1 if case.definition.replies else sleeps
+    in_gaps = case.rhythm.gap_s > 0 and not case.rhythm.spins
+    return sleeps - case.definition.replies - in_gaps
 
 
 def _off_its_neighbours(

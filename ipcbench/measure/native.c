@@ -93,6 +93,9 @@ typedef struct endpoint {
     int64_t gap_ns;          /* how long the client waits before each message */
     bool gap_spins;
     int64_t elapsed_ns;      /* of the round trips alone, where there are gaps */
+    int64_t work_ns;         /* how long the server computes before each reply */
+    const char *touched;     /* what it reads meanwhile; NULL for nothing */
+    size_t touched_size, touches_at;
 } endpoint;
 
 /* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
@@ -701,6 +704,41 @@ static int ping_with_gaps_sampled(endpoint *self, int64_t *samples_ns, size_t co
     return outcome;
 }
 
+/* How much memory a working server reads between two looks at the clock, and how far apart. */
+#define TOUCHED_AT_ONCE 4096
+#define CACHE_LINE 64
+
+static void touch(endpoint *self)
+{
+    size_t end = self->touches_at + TOUCHED_AT_ONCE;
+    if (end > self->touched_size)
+        end = self->touched_size;
+    for (size_t at = self->touches_at; at < end; at += CACHE_LINE)
+        (void)*(const volatile char *)(self->touched + at);
+    self->touches_at = end == self->touched_size ? 0 : end;
+}
+
+/* Not with `relax`: who computes doesn't make room for the other thread of its core. */
+static void work(endpoint *self)
+{
+    int64_t end = now_ns() + self->work_ns;
+    do {
+        if (self->touched != NULL)
+            touch(self);
+    } while (now_ns() < end);
+}
+
+static int pong_with_work(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        if (!(outcome = self->receive(self))) {
+            work(self);
+            outcome = self->send(self);
+        }
+    return outcome;
+}
+
 /* ---- What Python sees. ---------------------------------------------------------------------- */
 
 /* Raises what a step came to; NULL, for its caller to return. */
@@ -848,6 +886,26 @@ static PyObject *client_latency_with_gaps_sampled(endpoint *self, PyObject *argu
     self->gap_ns = gap_ns;
     self->gap_spins = spins;
     return run_sampled(self, array, ping_with_gaps_sampled);
+}
+
+static PyObject *server_latency_with_work(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages;
+    long long work_ns;
+    PyObject *memory;
+    Py_buffer touched = {NULL};
+    if (!PyArg_ParseTuple(arguments, "KLO:server_latency_with_work", &messages, &work_ns, &memory))
+        return NULL;
+    if (memory != Py_None && PyObject_GetBuffer(memory, &touched, PyBUF_SIMPLE))
+        return NULL;
+    self->work_ns = work_ns;
+    self->touched = touched.buf;
+    self->touched_size = (size_t)touched.len;
+    self->touches_at = 0;
+    PyObject *answer = run_untimed(self, pong_with_work, messages);
+    self->touched = NULL;
+    PyBuffer_Release(&touched);  /* no harm where there is none */
+    return answer;
 }
 
 static PyObject *client_throughput(endpoint *self, PyObject *arguments)
@@ -1173,6 +1231,8 @@ static PyMethodDef ENDPOINT_METHODS[] = {
     {"client_latency_with_gaps_sampled", (PyCFunction)client_latency_with_gaps_sampled,
      METH_VARARGS, "See paced.client_latency_with_gaps_sampled."},
     {"server_latency", (PyCFunction)server_latency, METH_O, "See loops.server_latency."},
+    {"server_latency_with_work", (PyCFunction)server_latency_with_work, METH_VARARGS,
+     "See paced.server_latency_with_work."},
     {"client_throughput", (PyCFunction)client_throughput, METH_VARARGS,
      "See loops.client_throughput."},
     {"server_throughput", (PyCFunction)server_throughput, METH_O, "See loops.server_throughput."},

@@ -24,7 +24,9 @@ from tests.command import ROOT
 
 ENDLESS = 50_000_000_000
 """More messages than any mechanism moves while a test runs."""
-PACED = ("latency:gap=20ms", "latency:gap=20ms:gap-by=spin")
+GAPPED = ("latency:gap=20ms", "latency:gap=20ms:gap-by=spin")
+WORKING = ("latency:work=5ms", "latency:work=5ms:work-touches=64k")
+PACED = (*GAPPED, *WORKING, "latency:gap=5ms:work=5ms")
 
 
 @pytest.fixture(params=LOOPS)
@@ -116,7 +118,7 @@ def test_whatever_a_driver_imports_is_loaded_before_the_fork(
 
 
 @pytest.mark.parametrize("name", ["pipe", "sysv-shm", "null"])
-@pytest.mark.parametrize("workload", PACED)
+@pytest.mark.parametrize("workload", GAPPED)
 def test_gaps_are_waited_and_are_in_no_time(
     name: str, workload: str, loop: Loop, tmp_path: Path
 ) -> None:
@@ -135,7 +137,7 @@ def test_a_client_that_spins_is_busy_in_its_gaps_and_one_that_sleeps_is_not(
     loop: Loop, tmp_path: Path
 ) -> None:
     used_s = []
-    for number, workload in enumerate(PACED):
+    for number, workload in enumerate(GAPPED):
         folder = tmp_path / str(number)
         folder.mkdir()
         with Pair(Case(workload, "pipe", 64, loop, "free"), None, Workspace(folder)) as pair:
@@ -144,3 +146,24 @@ def test_a_client_that_spins_is_busy_in_its_gaps_and_one_that_sleeps_is_not(
             after = os.times()
             used_s.append(after.user + after.system - before.user - before.system)
     assert used_s[0] < used_s[1] / 2
+
+
+@pytest.mark.parametrize("name", ["pipe", "sysv-shm"])
+@pytest.mark.parametrize("workload", [*WORKING, "latency:gap=5ms:work=5ms"])
+def test_work_is_in_every_time(name: str, workload: str, loop: Loop, tmp_path: Path) -> None:
+    case = Case(workload, name, 64, loop, "free")
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        elapsed_s = pair.run(5)
+        samples_ns = pair.sample(5)
+        pair.check()
+    assert elapsed_s >= 5 * case.rhythm.work_s * 0.95
+    assert min(samples_ns) >= case.rhythm.work_s * 1e9 * 0.95
+
+
+def test_the_server_works_and_the_client_waits_for_it(loop: Loop, tmp_path: Path) -> None:
+    case = Case("latency:work=5ms", "pipe", 64, loop, "free")
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        pair.run(20)
+        facts = pair.facts()
+    assert float(facts["cpu_user_client_s_per_message"]) < case.rhythm.work_s / 5
+    assert float(facts["cpu_user_server_s_per_message"]) > case.rhythm.work_s / 5

@@ -1,6 +1,7 @@
 """Drivers on endpoints that note what is done with them, and the acknowledgement they wait for."""
 
 import select
+import time
 from array import array
 from pathlib import Path
 from typing import NoReturn
@@ -10,11 +11,11 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Acknowledgement, Channel, NoAcknowledgement
-from ipcbench.measure.drivers import blocking, native
+from ipcbench.measure.drivers import blocking, native, paced
 from ipcbench.measure.peer import ForkedPeer
 from ipcbench.transports.base import Endpoint, Traffic, Workspace
 from ipcbench.transports.registry import get_transport
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Rhythm, Workload
 
 
 class Noting:
@@ -110,3 +111,44 @@ def test_an_acknowledgements_descriptor_gets_readable_with_it() -> None:
     acknowledged.wait()
     ours.close()
     theirs.close()
+
+
+def test_a_server_that_works_does_so_between_a_message_and_its_reply() -> None:
+    noting = Noting()
+    paced.server_latency_with_work(noting.endpoint, 2, lambda: noting.calls.append("work"))
+    assert noting.calls == ["receive", "work", "send"] * 2
+
+
+def test_a_client_with_gaps_waits_before_each_message_and_times_none_of_it() -> None:
+    noting = Noting()
+    elapsed_s = paced.client_latency_with_gaps(noting.endpoint, 2, lambda: time.sleep(0.02))
+    assert noting.calls == ["send", "receive"] * 2
+    assert elapsed_s > 0
+    samples = array("q", bytes(8 * 2))
+    began_ns = time.perf_counter_ns()
+    paced.client_latency_with_gaps_sampled(noting.endpoint, samples, lambda: time.sleep(0.02))
+    assert 0 < sum(samples) <= time.perf_counter_ns() - began_ns - 2 * 20_000_000
+
+
+@pytest.mark.parametrize("touched_bytes", [0, 4096, 5000, 65536])
+def test_work_lasts_as_long_as_it_is_to(touched_bytes: int) -> None:
+    call = paced.work(Rhythm(work_s=1e-3, touched_bytes=touched_bytes))
+    began_s = time.perf_counter()
+    for _ in range(20):
+        call()
+    assert time.perf_counter() - began_s >= 20 * 1e-3 * 0.95
+
+
+def test_memory_that_work_touches_is_no_page_of_zeros() -> None:
+    memory = paced.touched_memory(Rhythm(work_s=1e-3, touched_bytes=8192))
+    assert memory is not None
+    assert len(memory) == 8192
+    assert 0 not in memory
+    assert paced.touched_memory(Rhythm(work_s=1e-3)) is None
+
+
+def test_plain_workloads_have_the_plain_loops(tmp_path: Path) -> None:
+    link = get_transport("null").link(Traffic(8, "latency"), Workspace(tmp_path))
+    assert type(drivers.server(Case("latency", "null", 8), link)) is blocking.Server
+    worked = drivers.server(Case("latency:work=1us", "null", 8), link)
+    assert type(worked) is paced.Server

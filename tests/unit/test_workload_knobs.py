@@ -46,6 +46,10 @@ def _results() -> Results:
         ("latency:gap-by=spin:gap=1ms", "latency:gap=1ms:gap-by=spin"),
         ("latency:gap-by=spin", "latency"),
         ("latency:gap=0:gap-by=spin", "latency"),
+        ("latency:work=0", "latency"),
+        ("latency:work-touches=256k", "latency"),
+        ("latency:work-touches=262144:work=0.1ms", "latency:work=100us:work-touches=256k"),
+        ("latency:work=100us:gap=1ms", "latency:gap=1ms:work=100us"),
     ],
 )
 def test_a_workload_has_one_spelling_and_without_its_knobs_it_is_the_plain_one(
@@ -63,6 +67,9 @@ def test_a_workload_has_one_spelling_and_without_its_knobs_it_is_the_plain_one(
         ("latency:gap=1s", "1s is more than 100ms; gap takes a time, up to 100ms"),
         ("latency:gap=abc", "'abc' is not a time above 0"),
         ("latency:gap=1ms:gap-by=nap", "gap-by takes sleep or spin"),
+        ("latency:work=abc", "work takes a time, up to 10ms"),
+        ("latency:work=11ms", "11ms is more than 10ms"),
+        ("latency:work=1ms:work-touches=1", "1 is less than 4k; work-touches takes a size, 4k to"),
         ("latency:gap=1ms:gap=2ms", "sets 'gap' twice"),
         ("latency:gap", "gives 'gap' no value"),
         ("latency:gpa=1ms", "unknown knob of latency 'gpa'; did you mean 'gap'?"),
@@ -82,6 +89,12 @@ def test_a_case_with_knobs_survives_its_id(gap_us: int, spins: bool) -> None:
     case = Case.parse(f"latency:gap={gap_us}us:gap-by={how}/unix:sndbuf=4k/64")
     assert Case.parse(case.id) == case
     assert case.rhythm == Rhythm(gap_us / 10**6, spins)
+
+
+def test_work_is_read_from_a_term() -> None:
+    worked = rhythm_of("latency:gap=1ms:work=100us:work-touches=256k")
+    assert worked == Rhythm(1e-3, work_s=1e-4, touched_bytes=256 * 1024)
+    assert worked.least_s == pytest.approx(1.1e-3)
 
 
 def test_a_plain_workload_has_no_rhythm() -> None:
@@ -151,6 +164,24 @@ def test_a_row_has_the_gap_as_seconds_and_how_it_is_waited() -> None:
     assert by_gap.to_dict() == dict(zip(GAPS, (0.0, 1e-4, 1e-3, 1e-2), strict=True))
     assert cases.loc[cases["gap_s"] == 0, "gap_by"].isna().all()
     assert set(cases.loc[cases["gap_s"] > 0, "gap_by"]) == {"sleep"}
+
+
+def test_the_share_of_a_request_is_what_the_servers_work_leaves() -> None:
+    recorded = {
+        Case(f"latency:work={work}", name, 64): [[time_s]] * 6
+        for work, time_s in (("100us", 125e-6), ("10us", 40e-6))
+        for name in ("unix", "null")
+    } | {Case("latency", "unix", 64): [[25e-6]] * 6}
+    cases = frame.cases(replayed(recorded, rounds=6)[0]).set_index("case")
+    shares = cases["mechanism_share_ratio"].dropna().to_dict()
+    assert shares == {
+        "latency:work=10us/unix/64/python/cross-core": pytest.approx(0.75),
+        "latency:work=100us/unix/64/python/cross-core": pytest.approx(0.2),
+    }
+    grids = list(case_tables.tables(cases.reset_index()))
+    heads = [[column.title for column in grid.columns] for grid in grids]
+    assert ["share of the request" in head for head in heads] == [False, True, True]
+    assert grids[2].rows[0].cells[-1].text == "20%"
 
 
 def test_what_a_table_compares_is_one_group_by_workload_and_knobs() -> None:

@@ -73,8 +73,13 @@ def server(case: Case, link: Link) -> Server:
     """Opens the server's side of the link, with the driver of the case. Raises LaunchFailed."""
     match case.loop:
         case "python":
+            if case.rhythm.work_s:
+                return paced.Server(link.server(), case.workload_name, case.rhythm)
             return blocking.Server(link.server(), case.workload_name)
         case "native":
-            return native.Server(native.NativeEndpoint(link.server()), case.workload_name)
+            core = native.NativeEndpoint(link.server())
+            if case.rhythm.work_s:
+                return paced.NativeServer(core, case.workload_name, case.rhythm)
+            return native.Server(core, case.workload_name)
         case _:
             assert_never(case.loop)

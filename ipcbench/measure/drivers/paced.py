@@ -1,6 +1,7 @@
-"""The timed loops with something to do between messages: a client that waits before each.
+"""The timed loops with something to do between messages.
 
-They are loops of their own, so that those of `blocking` and of `native` stay as they are. The clock
+A client that waits before each, a server that computes before each reply. They are loops of their
+own, so that those of `blocking` and of `native` stay as they are. Where there are gaps, the clock
 is read around each round trip, since what is between two of them is not a part of any: one more
 clock read is in each time than in a batch without gaps, and the `null` transport shows it.
 """
@@ -12,9 +13,16 @@ from time import perf_counter_ns, sleep
 
 from ipcbench.measure.drivers import blocking, native
 from ipcbench.measure.drivers.base import Acknowledged, Samples
-from ipcbench.transports.base import Endpoint
+from ipcbench.transports.base import Endpoint, do_nothing
 from ipcbench.transports.delayed import busy_wait
 from ipcbench.workloads import Rhythm, Workload
+
+_PROBE_NS = 2_000
+"""A short work, by which it is found what any overshoots by."""
+_PROBES = 2_000
+
+TOUCHED_AT_ONCE = 4096
+"""Bytes that a working server reads between two looks at the clock, as in native.c."""
 
 
 def client_latency_with_gaps(
@@ -55,6 +63,68 @@ def gap(rhythm: Rhythm) -> Callable[[], object]:
     return partial(sleep, rhythm.gap_s)
 
 
+def server_latency_with_work(endpoint: Endpoint, messages: int, work: Callable[[], object]) -> None:
+    """Echoes this many messages, each after some work."""
+    send, receive = endpoint.send, endpoint.receive
+    for _ in repeat(None, messages):
+        receive()
+        work()
+        send()
+
+
+def work(rhythm: Rhythm) -> Callable[[], object]:
+    """A call that computes for the rhythm's time, on average, and returns.
+
+    It computes until the clock says so; what it overshoots by is measured here, on a short one, and
+    taken off.
+    """
+    memory = touched_memory(rhythm)
+
+    def lasting(duration_ns: int) -> Callable[[], object]:
+        return busy_wait(duration_ns) if memory is None else _reading(duration_ns, memory)
+
+    wanted_ns = round(rhythm.work_s * 1e9)
+    probe_ns = min(wanted_ns, _PROBE_NS)
+    overshot_ns = _typical_ns(lasting(probe_ns)) - _typical_ns(do_nothing) - probe_ns
+    return lasting(max(0, round(wanted_ns - overshot_ns)))
+
+
+def _typical_ns(call: Callable[[], object]) -> float:
+    """Nanoseconds of a call and a clock read: a median, which is no longer on a busy machine."""
+    times_ns = []
+    for _ in repeat(None, _PROBES):
+        began = perf_counter_ns()
+        call()
+        times_ns.append(perf_counter_ns() - began)
+    return sorted(times_ns)[_PROBES // 2]
+
+
+def touched_memory(rhythm: Rhythm) -> bytearray | None:
+    """The memory that is read while the server works; None for none.
+
+    Each page is its own: pages that nobody wrote to would all be the one page of zeros.
+    """
+    return bytearray(b"\1") * rhythm.touched_bytes if rhythm.touched_bytes else None
+
+
+def _reading(duration_ns: int, memory: bytearray) -> Callable[[], object]:
+    """Makes a call that reads on in this memory until its time is up, and looks now and then."""
+    find, size, at = memory.find, len(memory), 0
+
+    def read() -> None:
+        nonlocal at
+        end = perf_counter_ns() + duration_ns
+        while True:
+            find(0, at, at + TOUCHED_AT_ONCE)  # which isn't there: every byte is looked at
+            at += TOUCHED_AT_ONCE
+            if at >= size:
+                at = 0
+            if perf_counter_ns() >= end:
+                return
+
+    return read
+
+
 class Client(blocking.Client):
     """The client of the loop in Python that waits before each message."""
 
@@ -89,3 +159,27 @@ class NativeClient(native.Client):
     def sample(self, samples_ns: Samples) -> None:
         """Times single round trips."""
         self._core.client_latency_with_gaps_sampled(samples_ns, *self._gap)
+
+
+class Server(blocking.Server):
+    """The server of the loop in Python that computes before each reply."""
+
+    def __init__(self, endpoint: Endpoint, workload: Workload, rhythm: Rhythm) -> None:
+        super().__init__(endpoint, workload)
+        self._work = work(rhythm)
+
+    def serve(self, messages: int) -> None:
+        """Serves a batch; see `drivers.base`."""
+        server_latency_with_work(self._endpoint, messages, self._work)
+
+
+class NativeServer(native.Server):
+    """The server of the loop in C that computes before each reply."""
+
+    def __init__(self, endpoint: native.NativeEndpoint, workload: Workload, rhythm: Rhythm) -> None:
+        super().__init__(endpoint, workload)
+        self._work = round(rhythm.work_s * 1e9), touched_memory(rhythm)
+
+    def serve(self, messages: int) -> None:
+        """Serves a batch; see `drivers.base`."""
+        self._core.server_latency_with_work(messages, *self._work)

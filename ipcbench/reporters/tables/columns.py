@@ -147,7 +147,13 @@ def table_columns(workload: object, baseline: str | None) -> tuple[Column, ...]:
 def _rhythm_columns(workload: str) -> tuple[Column, ...]:
     """The columns of what the ends do between messages, where they do anything."""
     rhythm = rhythm_of(workload)
-    return (Column("gap", ("gap_in_force_s",), units.display_time),) if rhythm.gap_s else ()
+    found: list[Column] = []
+    if rhythm.gap_s:
+        found.append(Column("gap", ("gap_in_force_s",), units.display_time))
+    if rhythm.work_s:
+        share = ("mechanism_share_ratio",)
+        found.append(Column("share of the request", share, units.display_percent))
+    return tuple(found)
 
 
 def _quantity_columns(quantity: Quantity) -> tuple[Column, ...]:
