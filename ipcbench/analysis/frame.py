@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis.bounds import Bound, Need, bound
 from ipcbench.analysis.launch_frame import (
     MACHINE,
     Measurements,
@@ -16,7 +17,7 @@ from ipcbench.analysis.launch_frame import (
 )
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
-from ipcbench.case import Case
+from ipcbench.case import Case, is_on_one_cpu
 from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
@@ -73,6 +74,11 @@ The last one is the share of a request that isn't the server's work. Empty where
 such knob.
 """
 
+NEEDS = tuple(
+    f"cpu_{what}_{side}_ratio" for side in ("client", "server") for what in ("busy", "queued")
+)
+"""Columns of the share of its batches' time that an end ran, or waited for a CPU; medians."""
+
 CASE_COLUMNS = (
     "case",
     *(name for name in Case._fields if name != "interpreter"),
@@ -115,6 +121,8 @@ CASE_COLUMNS = (
     "interpreter",
     *AGAINST_FIRST,
     *RHYTHM,
+    *NEEDS,
+    "ran_out",
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -251,9 +259,23 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     if case.rhythm.work_s and row["role"] == MECHANISM:  # a control has no server that works
         row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
-    row |= {name: group[name].median() for name in COSTS if name in group}
+    row |= {name: group[name].median() for name in (*COSTS, *NEEDS) if name in group}
+    row["ran_out"] = _ran_out(case, row)
     row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
     return row | _percentiles(group)
+
+
+def _ran_out(case: Case, row: Mapping[str, Any]) -> Bound | None:
+    """The end that ran out of CPU time; None for a control, and where it wasn't recorded."""
+    needs = []
+    for side in ("client", "server"):
+        busy, queued = (row.get(f"cpu_{what}_{side}_ratio") for what in ("busy", "queued"))
+        if busy is None or pd.isna(busy):
+            return None
+        needs.append(Need(busy, 0.0 if queued is None or pd.isna(queued) else queued))
+    if row["role"] != MECHANISM:
+        return None
+    return bound(*needs, on_one_cpu=is_on_one_cpu(case.placement))
 
 
 def _rhythm(case: Case) -> dict[str, Any]:

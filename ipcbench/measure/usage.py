@@ -1,56 +1,88 @@
 """Resource usage of a process: CPU time, page faults, context switches, the last CPU."""
 
 import resource
+from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from ipcbench.system.process import _STAT_PROCESSOR, _stat
 
+_TASKS = Path("/proc/self/task")
+
 
 class Usage(NamedTuple):
-    """Resource usage of a process, from getrusage(2)."""
+    """Resource usage of a process, from getrusage(2), and the time in which it was used."""
 
     user_s: float = 0.0
     system_s: float = 0.0
     page_faults: int = 0
     voluntary_switches: int = 0
     involuntary_switches: int = 0
+    queued_s: float | None = 0.0
+    """Time for which its threads could have run, and waited for a CPU; None if it isn't told."""
+    wall_s: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":  # type: ignore[override]
         """The sum of each field, where a plain tuple would concatenate."""
-        return Usage(
-            self.user_s + other.user_s,
-            self.system_s + other.system_s,
-            self.page_faults + other.page_faults,
-            self.voluntary_switches + other.voluntary_switches,
-            self.involuntary_switches + other.involuntary_switches,
-        )
+        return self._with(other, 1)
 
     def __sub__(self, other: "Usage") -> "Usage":
         """The difference of each field."""
+        return self._with(other, -1)
+
+    def _with(self, other: "Usage", sign: int) -> "Usage":
+        known = self.queued_s is not None and other.queued_s is not None
         return Usage(
-            self.user_s - other.user_s,
-            self.system_s - other.system_s,
-            self.page_faults - other.page_faults,
-            self.voluntary_switches - other.voluntary_switches,
-            self.involuntary_switches - other.involuntary_switches,
+            self.user_s + sign * other.user_s,
+            self.system_s + sign * other.system_s,
+            self.page_faults + sign * other.page_faults,
+            self.voluntary_switches + sign * other.voluntary_switches,
+            self.involuntary_switches + sign * other.involuntary_switches,
+            (self.queued_s or 0.0) + sign * (other.queued_s or 0.0) if known else None,
+            self.wall_s + sign * other.wall_s,
         )
 
     def facts(self, side: str, messages: int) -> dict[str, int | float | str]:
         """Usage as pyperf metadata, divided by the messages where the name says so."""
-        return {
+        facts: dict[str, int | float | str] = {
             f"cpu_user_{side}_s_per_message": self.user_s / messages,
             f"cpu_system_{side}_s_per_message": self.system_s / messages,
             f"page_faults_{side}_count": self.page_faults,
             f"voluntary_switches_{side}_per_message": self.voluntary_switches / messages,
             f"involuntary_switches_{side}_per_message": self.involuntary_switches / messages,
         }
+        if self.wall_s > 0:
+            facts[f"cpu_busy_{side}_ratio"] = (self.user_s + self.system_s) / self.wall_s
+            if self.queued_s is not None:  # a thread that ended took its own time along
+                facts[f"cpu_queued_{side}_ratio"] = max(0.0, self.queued_s) / self.wall_s
+        return facts
 
 
 def usage() -> Usage:
-    """Resource usage of this process until now; called outside of the timed sections."""
+    """Resource usage of this process until now; called outside of the timed sections.
+
+    The wall time is that of the monotonic clock: of a difference, the time between.
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
     faults = used.ru_minflt + used.ru_majflt
-    return Usage(used.ru_utime, used.ru_stime, faults, used.ru_nvcsw, used.ru_nivcsw)
+    switches = used.ru_nvcsw, used.ru_nivcsw
+    return Usage(used.ru_utime, used.ru_stime, faults, *switches, _queued_s(), monotonic())
+
+
+def _queued_s() -> float | None:
+    """Seconds for which the threads there are have waited for a CPU. proc_pid_schedstat(5)."""
+    waited_ns, seen = 0, False
+    try:
+        tasks = list(_TASKS.iterdir())
+    except OSError:
+        return None
+    for task in tasks:
+        try:
+            waited_ns += int((task / "schedstat").read_text().split()[1])
+        except (OSError, ValueError, IndexError):
+            continue  # the thread has ended, or the kernel counts nothing (CONFIG_SCHED_INFO)
+        seen = True
+    return waited_ns * 1e-9 if seen else None
 
 
 def last_cpu() -> int | None:

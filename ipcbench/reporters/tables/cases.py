@@ -12,6 +12,7 @@ from ipcbench.analysis.launch_frame import confirmed, interpreters_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
 from ipcbench.reporters.tables.columns import (
+    BOUND_COLUMN,
     COST_COLUMNS,
     EFFORT_COLUMNS,
     PERCENTILE_COLUMNS,
@@ -42,8 +43,14 @@ def tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table of `analysis.frame.cases` for all that is equal in TABLE_KEYS."""
     for _, group in cases.groupby(TABLE_KEYS, sort=False):
         workload = group["workload"].iloc[0]
-        columns = table_columns(workload, baseline_of(group))
+        columns = _main_columns(workload, group)
         yield _table(title_of(workload), group, columns)
+
+
+def _main_columns(workload: object, group: pd.DataFrame) -> list[Column]:
+    """The columns of a workload's table, and the end that ran out where that was recorded."""
+    bounds = [BOUND_COLUMN] if group["ran_out"].notna().any() else []
+    return [*table_columns(workload, baseline_of(group)), *bounds]
 
 
 def tax_tables(cases: pd.DataFrame) -> Iterator[Grid]:
@@ -101,7 +108,7 @@ def cost_tables(cases: pd.DataFrame) -> Iterator[Grid]:
 def joined_tables(cases: pd.DataFrame) -> Iterator[Grid]:
     """Yields a table for each workload, with all its sizes, placements, loops and interpreters."""
     for workload, group in cases.groupby("workload", sort=False):
-        columns = [*_placed(table_columns(workload, baseline_of(group)), group), *EFFORT_COLUMNS]
+        columns = [*_placed(_main_columns(workload, group), group), *EFFORT_COLUMNS]
         yield case_grid(title_of(workload), group, columns)
 
 
@@ -182,6 +189,10 @@ def footer(launches: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Line]:
     )
     if "evidence" in launches:
         yield Line(_evidence_line(launches))
+    if cases["ran_out"].notna().any():
+        yield Line(
+            "ran out: the end that needs a CPU for 90% of the time or more; neither: they wait"
+        )
     compared = cases["time_to_baseline_ratio"].notna() & (cases["time_to_baseline_ratio"] != 1)
     undecided = compared & cases["verdict"].isna()
     beside = cases["time_to_first_interpreter_ratio"].notna()

@@ -200,6 +200,11 @@ PLACE_COLUMNS = (
 )
 """Columns for a table that joins several sizes, placements, loops or interpreters."""
 
+BOUND_COLUMN = Column(
+    "ran out", ("ran_out",), lambda who: who.removesuffix("-bound"), is_number=False
+)
+"""The end that ran out of CPU time, for tables of launches that recorded it."""
+
 EFFORT_COLUMNS = (
     Column("launches", ("launches_count",), lambda count: f"{count:,}"),
     Column("warnings", ("flags",), lambda flags: flags.replace(";", ", "), is_number=False),
