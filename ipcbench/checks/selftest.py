@@ -1,7 +1,8 @@
 """Measures the tool itself on this machine: false verdicts, sensitivity, overhead.
 
 Everything goes through the whole pipeline (driver, workers, result files, frames, verdicts), on
-transports with a known answer: one transport under several names, and one with a known delay.
+transports and workloads with a known answer: one transport under several names, one with a known
+delay, one that is slower by a known time after idleness, and a server with known work.
 """
 
 import json
@@ -26,8 +27,9 @@ from ipcbench.run.session import launch
 from ipcbench.system import machine
 from ipcbench.system.cpus import default_placement, placement_cpus
 from ipcbench.system.scratch import Scratch
+from ipcbench.transports.base import IDLE_DELAY
 from ipcbench.transports.registry import get_transport
-from ipcbench.units import display_percent, display_time
+from ipcbench.units import display_percent, display_time, format_duration
 
 DELAYS_NS = (500, 1_000, 2_000, 5_000, 20_000, 100_000)
 PROVED_DELAYS_NS = (5_000, 20_000, 100_000)
@@ -40,6 +42,16 @@ _ROUNDS = 7
 _EFFORT = Effort(values=3, warmups=1, min_time_s=0.01, samples=0)
 _DELAY_EFFORT = Effort(values=5, warmups=1, min_time_s=0.01, samples=2_000)
 _SIZE_BYTES = 64
+WORK_NS = 100_000
+STEP_NS = 200_000
+"""The delay after idleness: far more than that of any idle state."""
+_GAPS = ("1ms", "5ms")
+"""A gap that leaves a server with such a delay as it is, and one that makes it idle."""
+_SPINS = "sysv-shm-spin"
+_SPUN = ("latency", f"latency:gap={_GAPS[-1]}:gap-by=spin")
+_WORKED = f"latency:work={format_duration(WORK_NS / 1e9)}"
+_GAP_ROUNDS = 8
+_GAP_EFFORT = Effort(values=3, warmups=1, min_time_s=0.01, samples=0)
 _TRIES = 100
 _TRY_S = 30.0
 _DETECTED = 19 / 20
@@ -80,6 +92,24 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """A time that is known beforehand, and its measured value."""
+
+    what: str
+    known_s: float
+    found_s: float
+    low_s: float
+    high_s: float
+    allowed_s: float
+    """The most that both may differ by."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether what was measured is what is known."""
+        return abs(self.found_s - self.known_s) <= self.allowed_s
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The results of a selftest; times in seconds, shares as ratios."""
 
@@ -92,6 +122,8 @@ class Report:
     clock_s: float
     pipe_round_trip_s: float
     took_s: float
+    truths: Sequence[Truth] = ()
+    """Of what the ends do between messages."""
 
     @property
     def false_share(self) -> float:
@@ -107,10 +139,14 @@ class Report:
     @property
     def proved(self) -> bool:
         """Whether false verdicts and errors of delays are within their limits."""
-        return self.false_share <= MOST_FALSE and all(
-            delay.error <= DELAY_TOLERANCE
-            for delay in self.delays
-            if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
+        return (
+            self.false_share <= MOST_FALSE
+            and all(
+                delay.error <= DELAY_TOLERANCE
+                for delay in self.delays
+                if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
+            )
+            and all(truth.holds for truth in self.truths)
         )
 
 
@@ -129,8 +165,8 @@ class Bench:
     def run(self, cases: Sequence[Case], rounds: int, effort: Effort) -> Results:
         """Measures these cases. Raises UsageError if one of them failed."""
         self._number += 1
-        placement = cases[0].placement
-        cpus = {placement: placement_cpus(placement)}
+        placements = dict.fromkeys(case.placement for case in cases)
+        cpus = {placement: placement_cpus(placement) for placement in placements}
         here = machine.this_machine()
         metadata: Metadata = {
             "run_id": str(self._number),
@@ -172,6 +208,7 @@ def examine(
     floors = noise_floors(tables)
     delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
+    paced = bench.run(_paced_cases(), _GAP_ROUNDS, _GAP_EFFORT)
     null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
         comparisons=len(judged),
@@ -186,6 +223,7 @@ def examine(
         clock_s=_clock_cost_s(delayed, statistics.median(null.values())),
         pipe_round_trip_s=statistics.median(pipe.values()),
         took_s=time.monotonic() - began_s,
+        truths=truths(paced),
     )
 
 
@@ -206,6 +244,66 @@ def _delay_cases() -> list[Case]:
     """Cases of one pipe whose server waits for a known time, or not at all, and `null`."""
     names = ("pipe", "null", *map(_delayed_name, (0, *DELAYS_NS)))
     return [Case("latency", name, _SIZE_BYTES, placement="same-core") for name in names]
+
+
+def _paced_cases() -> list[Case]:
+    """Cases with gaps and with work, each beside what it is to be told apart from."""
+    slow = f"pipe:{IDLE_DELAY.name}={format_duration(STEP_NS / 1e9)}"
+    pairs = [(f"latency:gap={gap}", name) for gap in _GAPS for name in ("pipe", slow)]
+    pairs += [(workload, "pipe") for workload in ("latency", _WORKED)]
+    cases = [Case(one, name, _SIZE_BYTES, placement="same-core") for one, name in pairs]
+    apart = default_placement()
+    if apart != "same-core":
+        spinning = [Case(one, _SPINS, _SIZE_BYTES, placement=apart) for one in _SPUN]
+        cases += spinning if get_transport(_SPINS).unavailable() is None else []
+    return cases
+
+
+def truths(results: Results) -> list[Truth]:
+    """What is known of the cases with gaps and with work, beside what was measured."""
+    times: dict[tuple[str, str], dict[object, float]] = {
+        (case.workload, case.transport): {one.round_number: one.time_s for one in launches}
+        for case, launches in by_case(results.launches()).items()
+    }
+    (slow,) = {name for _, name in times if IDLE_DELAY.name in name}
+    work_s, step_s = WORK_NS * 1e-9, STEP_NS * 1e-9
+    found = [
+        _truth(
+            f"work of {display_time(work_s)}",
+            work_s,
+            (times[_WORKED, "pipe"], times["latency", "pipe"]),
+            DELAY_TOLERANCE * work_s,
+        )
+    ]
+    for gap, known_s in zip(_GAPS, (0.0, step_s), strict=True):
+        workload = f"latency:gap={gap}"
+        found.append(
+            _truth(
+                f"{display_time(step_s)} more after 3 ms of idleness, with gaps of {gap}",
+                known_s,
+                (times[workload, slow], times[workload, "pipe"]),
+                DELAY_TOLERANCE * step_s,
+            )
+        )
+    if (_SPUN[0], _SPINS) in times:
+        plain, gapped = (times[workload, _SPINS] for workload in _SPUN)
+        what = f"a pair that spins through gaps of {_GAPS[-1]}, against none"
+        found.append(_truth(what, 0.0, (gapped, plain), DELAY_TOLERANCE * step_s))
+    return found
+
+
+def _truth(
+    what: str,
+    known_s: float,
+    sides: tuple[Mapping[object, float], Mapping[object, float]],
+    allowed_s: float,
+) -> Truth:
+    """A known difference beside the measured one, of launches paired by round."""
+    more, less = sides
+    differences = [more[key] - less[key] for key in more.keys() & less.keys()]
+    found, interval = statistics.median(differences), median_interval(differences)
+    low, high = interval or (found, found)
+    return Truth(what, known_s, found, low, high, allowed_s)
 
 
 def _delayed_name(delay_ns: int) -> str:
@@ -365,6 +463,7 @@ def render(report: Report) -> list[str]:
             for delay in report.delays
             if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
         ),
+        *(_line(truth.holds, _truth_text(truth)) for truth in report.truths),
         *(f"{'':5} {fact}" for fact in facts),
     ]
 
@@ -375,6 +474,18 @@ def _delay_text(delay: Delay) -> str:
         f" ({display_time(max(0.0, delay.low_s))} to {display_time(delay.high_s)}),"
         f" off by {display_percent(delay.error)}"
     )
+
+
+def _truth_text(truth: Truth) -> str:
+    found, low, high = (_signed_time(one) for one in (truth.found_s, truth.low_s, truth.high_s))
+    known = display_time(truth.known_s) if truth.known_s else "nothing"
+    most = display_time(truth.allowed_s)
+    return f"{truth.what}: {known} is known, found {found} ({low} to {high}), at most {most} off"
+
+
+def _signed_time(seconds: float) -> str:
+    """A time for people, which may be below 0 where it is a difference."""
+    return display_time(seconds) if seconds >= 0 else f"-{display_time(-seconds)}"
 
 
 def _sensitivity(report: Report) -> str:

@@ -87,7 +87,7 @@ def planned(request: Request, line: CommandLine) -> Plan:
     rounds, budget_s = request.rounds or preset.rounds, request.budget_s
     cases = choice.possible
     launches_s = [expected_launch_s(case, values, request.warmups, min_time_s) for case in cases]
-    _check_timeout(cases, launches_s, request.timeout_s)
+    _check_timeout(cases, values, request)
     round_s, calibration_s = sum(launches_s), expected_calibration_s(cases)
     if cases and (budget_s is not None or request.target_ratio is not None):
         budget_s = budget_s or _TARGET_BUDGET_S
@@ -173,13 +173,15 @@ def _typical_launch_s(cases: Sequence[Case], intent: Intent) -> float:
     return sum(each_s) / len(each_s) if each_s else 0.0
 
 
-def _check_timeout(cases: Sequence[Case], launches_s: Sequence[float], timeout_s: float) -> None:
+def _check_timeout(cases: Sequence[Case], values: int, request: Request) -> None:
     """Raises UsageError for a case whose knobs alone make a launch too long."""
-    for case, launch_s in zip(cases, launches_s, strict=True):
-        if case.rhythm.least_s and launch_s > timeout_s:
+    for case in cases:
+        launch_s = expected_launch_s(case, values, request.warmups, 0.0)
+        if case.rhythm.least_s and launch_s > request.timeout_s:
             raise UsageError(
                 f"a launch of {case.id} takes about {launch_s:.0f} s, more than --timeout"
-                f" {timeout_s:g}: ask for fewer --values, or --timeout {math.ceil(2 * launch_s)}"
+                f" {request.timeout_s:g}: ask for fewer --values, or --timeout"
+                f" {math.ceil(2 * launch_s)}"
             )
 
 

@@ -95,8 +95,11 @@ CORE = "core"
 """The group that is measured by default."""
 
 DELAY = Knob("delay", Span(0.1), None, "its server busy-waits so long after each message")
+IDLE_DELAY = Knob(
+    "idle-delay", Span(0.1), None, "the same, but only after 3 ms or more without a message"
+)
 DUMMY = Knob("dummy", Whole(0, 9_999), "0", "nothing: to compare a thing with itself")
-"""Knobs that every transport has, the controls no delay."""
+"""Knobs that every transport has, the controls no delays."""
 
 
 class Trap(NamedTuple):
@@ -365,7 +368,7 @@ class Transport(ABC):
     @property
     def all_knobs(self) -> tuple[Knob, ...]:
         """Every parameter that can be written behind its name."""
-        return (*self.knobs, DUMMY) if self.is_control else (*self.knobs, DELAY, DUMMY)
+        return (*self.knobs, DUMMY) if self.is_control else (*self.knobs, DELAY, IDLE_DELAY, DUMMY)
 
     def configured(self, settings: Mapping[str, str]) -> Self:
         """A copy with these knobs set, whose values are in canonical spelling."""

@@ -1,13 +1,18 @@
-"""Wraps a transport with a known busy-wait at its server, for the selftest."""
+"""Wraps a transport with a known busy-wait at its server, for the selftest.
+
+Either after every message, or only after one that found the server idle.
+"""
 
 from collections.abc import Callable
 from itertools import repeat
 from time import perf_counter_ns
+from typing import ClassVar
 
 from ipcbench.case import Loop
 from ipcbench.terms import Knob
 from ipcbench.transports.base import (
     DELAY,
+    IDLE_DELAY,
     Endpoint,
     Link,
     Side,
@@ -17,8 +22,11 @@ from ipcbench.transports.base import (
     do_nothing,
     no_native_loop,
 )
+from ipcbench.transports.parts.busy import busy_wait
 from ipcbench.units import format_duration
 
+IDLE_NS = 3_000_000
+"""From so long without a message on, a server was idle: no round trip takes that long."""
 _PROBE_NS = 2_000
 _CALLS = 500
 _REPEATS = 9
@@ -26,6 +34,8 @@ _REPEATS = 9
 
 class DelayedLink(Link):
     """Wraps a link; its server waits after each message it received."""
+
+    knob: ClassVar[Knob] = DELAY
 
     def __init__(self, link: Link, delay_ns: int) -> None:
         self._link = link
@@ -36,13 +46,16 @@ class DelayedLink(Link):
 
     def server(self) -> Endpoint:
         endpoint = self._link.server()
-        endpoint.receive = delayed(endpoint.receive, calibrated_wait(self._delay_ns))
+        endpoint.receive = self._waiting(endpoint.receive)
         others = endpoint.effective
         endpoint.effective = lambda: {
             **others(),
-            DELAY.name: format_duration(self._delay_ns / 1e9),
+            self.knob.name: format_duration(self._delay_ns / 1e9),
         }
         return endpoint
+
+    def _waiting(self, receive: Callable[[], None]) -> Callable[[], None]:
+        return delayed(receive, calibrated_wait(self._delay_ns))
 
     def keep_only(self, side: Side) -> None:
         self._link.keep_only(side)
@@ -54,6 +67,15 @@ class DelayedLink(Link):
         self._link.close()
 
 
+class IdleDelayedLink(DelayedLink):
+    """Wraps a link; its server waits after each message that it was idle before."""
+
+    knob: ClassVar[Knob] = IDLE_DELAY
+
+    def _waiting(self, receive: Callable[[], None]) -> Callable[[], None]:
+        return delayed_when_idle(receive, calibrated_wait(self._delay_ns))
+
+
 class Delayed(Transport):
     """A transport with a delay at its server; not listed, made by `get_transport`."""
 
@@ -62,6 +84,7 @@ class Delayed(Transport):
     waits = "as the other one"
     source = "docs/methodology.md"
     groups = ("selftest",)
+    _link_type: ClassVar[type[DelayedLink]] = DelayedLink
 
     def __init__(self, transport: Transport, delay_ns: int) -> None:
         self._transport = transport
@@ -94,7 +117,14 @@ class Delayed(Transport):
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:
         link = self._transport.link(traffic, workspace)
-        return DelayedLink(link, self._delay_ns)
+        return self._link_type(link, self._delay_ns)
+
+
+class DelayedWhenIdle(Delayed):
+    """A transport with a delay at its server after idleness, as a CPU has that fell asleep."""
+
+    summary = "another transport, whose server waits a known time after idleness"
+    _link_type = IdleDelayedLink
 
 
 def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
@@ -105,6 +135,20 @@ def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[
         wait()
 
     return receive_and_wait
+
+
+def delayed_when_idle(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
+    """Makes a receive that is longer by the wait if the message was long in coming."""
+    last = perf_counter_ns()
+
+    def receive_and_perhaps_wait() -> None:
+        nonlocal last
+        receive()
+        if perf_counter_ns() - last >= IDLE_NS:
+            wait()
+        last = perf_counter_ns()
+
+    return receive_and_perhaps_wait
 
 
 def calibrated_wait(delay_ns: int) -> Callable[[], None]:
@@ -120,17 +164,6 @@ def calibrated_wait(delay_ns: int) -> Callable[[], None]:
     undelayed_ns = _mean_ns(delayed(do_nothing, busy_wait(0)))
     added_ns = _mean_ns(delayed(do_nothing, busy_wait(probe_ns))) - undelayed_ns
     return busy_wait(max(0, round(delay_ns - (added_ns - probe_ns))))
-
-
-def busy_wait(duration_ns: int) -> Callable[[], None]:
-    """Makes a call that returns after this many nanoseconds on the clock."""
-
-    def wait() -> None:
-        end = perf_counter_ns() + duration_ns
-        while perf_counter_ns() < end:
-            pass
-
-    return wait
 
 
 def _mean_ns(call: Callable[[], None]) -> float:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ipcbench.errors import UsageError, unknown_name
 from ipcbench.terms import Term, settled
 from ipcbench.transports import plugins
-from ipcbench.transports.base import CORE, DELAY, Transport
+from ipcbench.transports.base import CORE, DELAY, IDLE_DELAY, Transport
 from ipcbench.units import parse_span
 
 _SELFTEST_NAME = re.compile(r"(?P<name>[^+@]*)(?:\+(?P<delay>[0-9]+[nu]s))?(?:@(?P<dummy>[0-9]+))?")
@@ -302,12 +302,16 @@ def _made(name: str) -> Transport:
     if made is None and not term.settings:
         return plugins.load(plugins.found()[name])
     base, settings = _loaded(term.name), dict(term.settings)
-    delay = settings.pop(DELAY.name, None)
+    delay, idle_delay = (settings.pop(knob.name, None) for knob in (DELAY, IDLE_DELAY))
     transport = base.configured(settings)
     if delay is not None:
         from ipcbench.transports.delayed import Delayed
 
         transport = Delayed(transport, round(parse_span(delay) * 1e9))
+    if idle_delay is not None:
+        from ipcbench.transports.delayed import DelayedWhenIdle
+
+        transport = DelayedWhenIdle(transport, round(parse_span(idle_delay) * 1e9))
     if isinstance(made, Spelling):
         transport.summary = made.summary
         transport.groups = transport.groups[:1]

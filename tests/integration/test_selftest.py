@@ -31,6 +31,14 @@ def test_a_delay_much_longer_than_the_round_trip_is_found(report: selftest.Repor
     assert longest.low_s <= longest.found_s <= longest.high_s
 
 
+def test_what_is_known_of_gaps_and_work_is_looked_for(report: selftest.Report) -> None:
+    whats = [truth.what.partition(" ")[0] for truth in report.truths]
+    assert whats[:3] == ["work", "200", "200"]
+    work = report.truths[0]
+    assert 0.5 < work.found_s / work.known_s < 3  # others may use the machine
+    assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in report.truths)
+
+
 def test_the_report_is_json_and_lines(report: selftest.Report) -> None:
     data = json.loads(selftest.as_json(report, seed=1))
     assert set(data["noise_floor"]) == {"within_run_ratio", "between_runs_ratio"}

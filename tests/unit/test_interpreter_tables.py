@@ -175,7 +175,9 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
     assert (
         csv_file.csv_text(analysis.cases)
         .splitlines()[0]
-        .endswith("interpreter," + ",".join(frame.AGAINST_FIRST))
+        .endswith(
+            ",".join(["interpreter", *frame.AGAINST_FIRST, *frame.RHYTHM, *frame.NEEDS, "ran_out"])
+        )
     )
     parts = json.loads(json_file.json_text(summary(analysis)))["parts"]
     about = [part["about"] for part in parts if part["kind"] == "grid"]

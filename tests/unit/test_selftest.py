@@ -1,16 +1,34 @@
 """The selftest's own arithmetic; a small one runs for real in tests/integration."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from time import perf_counter_ns
 
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.checks.selftest import Delay, Report, found_delay, noise_floors, render
+from ipcbench.checks.selftest import (
+    STEP_NS,
+    WORK_NS,
+    Delay,
+    Report,
+    Truth,
+    found_delay,
+    noise_floors,
+    render,
+    truths,
+)
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
-from ipcbench.transports.delayed import Delayed, busy_wait, calibrated_wait
+from ipcbench.transports.delayed import (
+    IDLE_NS,
+    Delayed,
+    DelayedWhenIdle,
+    calibrated_wait,
+    delayed_when_idle,
+)
+from ipcbench.transports.parts.busy import busy_wait
 from ipcbench.transports.registry import get_transport
 from tests.replay import Recorded, replayed
 
@@ -76,6 +94,80 @@ def test_a_failed_promise_is_the_first_word_of_its_line() -> None:
         "FAILS equal things: 50 false verdicts in 200 comparisons (25%, at most 5.0%)",
         "FAILS known delay of 5.00 µs: found 6.00 µs (5.40 µs to 6.60 µs), off by 20%",
     ]
+
+
+def _paced(**longer_s: float) -> Results:
+    """Launches of every case of the truths, as they are to be but for these seconds."""
+    slow = "pipe:idle-delay=200us"
+    exact_s = {
+        "plain": ("latency", "pipe", 10e-6),
+        "work": ("latency:work=100us", "pipe", 10e-6 + WORK_NS * 1e-9),
+        "short": ("latency:gap=1ms", "pipe", 20e-6),
+        "short_slow": ("latency:gap=1ms", slow, 20e-6),
+        "long": ("latency:gap=5ms", "pipe", 40e-6),
+        "long_slow": ("latency:gap=5ms", slow, 40e-6 + STEP_NS * 1e-9),
+        "spun": ("latency", "sysv-shm-spin", 1e-6),
+        "spun_long": ("latency:gap=5ms:gap-by=spin", "sysv-shm-spin", 1.5e-6),
+    }
+    recorded: Recorded = {
+        Case(workload, name, 64): [[time_s + longer_s.get(key, 0.0)]] * 6
+        for key, (workload, name, time_s) in exact_s.items()
+    }
+    return replayed(recorded, rounds=6)[0]
+
+
+def test_what_is_known_of_gaps_and_work_holds_where_it_is_measured_so() -> None:
+    found = truths(_paced())
+    assert [truth.known_s for truth in found] == pytest.approx([100e-6, 0, 200e-6, 0])
+    assert [truth.found_s for truth in found] == pytest.approx([100e-6, 0, 200e-6, 0.5e-6])
+    assert all(truth.holds for truth in found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"work": 6e-6}, 0),
+        ({"work": -6e-6}, 0),
+        ({"short_slow": 200e-6}, 1),
+        ({"long_slow": -200e-6}, 2),
+        ({"long_slow": 15e-6}, 2),
+        ({"spun_long": 20e-6}, 3),
+    ],
+)
+def test_what_is_known_of_gaps_and_work_fails_alone_where_it_is_measured_otherwise(
+    wrong: dict[str, float], place: int
+) -> None:
+    found = truths(_paced(**wrong))
+    assert [truth.holds for truth in found] == [at != place for at in range(4)]
+    report = replace(_report(0, _delay(20e-6, 20e-6)), truths=found)
+    assert not report.proved
+    (line,) = [line for line in render(report) if line.startswith("FAILS")]
+    assert line.startswith(f"FAILS {found[place].what}: ")
+
+
+def test_a_truth_that_is_off_by_no_more_than_it_may_holds() -> None:
+    assert Truth("it", 0.0, -10e-6, -11e-6, 0.0, 10e-6).holds
+    assert not Truth("it", 0.0, -11e-6, -11e-6, 0.0, 10e-6).holds
+
+
+def test_a_receive_is_longer_only_after_it_was_long_in_coming() -> None:
+    waits: list[int] = []
+    receive = delayed_when_idle(lambda: None, lambda: waits.append(1))
+    receive()
+    receive()
+    assert waits == []
+    idle = delayed_when_idle(busy_wait(IDLE_NS), lambda: waits.append(1))
+    idle()
+    idle()
+    assert waits == [1, 1]
+
+
+def test_a_delay_after_idleness_is_a_knob_and_goes_with_another_delay() -> None:
+    both = get_transport("pipe:idle-delay=200us:delay=20us")
+    assert both.name == "pipe:delay=20us:idle-delay=200us"
+    assert isinstance(both, DelayedWhenIdle)
+    assert isinstance(get_transport("pipe:delay=20us"), Delayed)
+    assert not isinstance(get_transport("pipe:delay=20us"), DelayedWhenIdle)
 
 
 def test_a_name_with_a_delay_or_a_number_is_the_transport_behind_it() -> None:

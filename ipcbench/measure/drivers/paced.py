@@ -14,7 +14,7 @@ from time import perf_counter_ns, sleep
 from ipcbench.measure.drivers import blocking, native
 from ipcbench.measure.drivers.base import Acknowledged, Samples
 from ipcbench.transports.base import Endpoint, do_nothing
-from ipcbench.transports.delayed import busy_wait
+from ipcbench.transports.parts.busy import busy_wait
 from ipcbench.workloads import Rhythm, Workload
 
 _PROBE_NS = 2_000
