@@ -14,7 +14,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from ipcbench.case import Case
+from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.measure import drivers
 from ipcbench.measure.tether import noted_phase
 from ipcbench.results import store
@@ -320,3 +320,41 @@ def test_a_worker_that_never_gets_ready_ends_with_the_launch_time_limit(tmp_path
         wait_until_ready([worker])
         with pytest.raises(LaunchFailed, match=r"0\.3 s \(--timeout\) before its pair was made"):
             worker.turn()
+
+
+PACED = ("latency:gap=100ms", "latency:gap=100ms:gap-by=spin", "latency:work=10ms")
+
+
+def _server_in_a_batch(driver: int, case: str) -> tuple[psutil.Process, psutil.Process] | None:
+    """A worker that is past the hand-shake, inside a batch, and its server."""
+    worker, server = _worker(driver, case), _server(driver, case)
+    if worker is None or server is None:
+        return None
+    option = next((word for word in worker.cmdline() if word.startswith("--directory=")), "")
+    phase = noted_phase(Path(option.removeprefix("--directory=")))
+    return (worker, server) if phase == "timed batch" else None
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("workload", PACED)
+def test_a_server_killed_in_a_gap_or_at_work_fails_its_case_with_the_reason(
+    workload: str, loop: Loop, tmp_path: Path
+) -> None:
+    if reason := drivers.unavailable(loop):
+        pytest.skip(reason)
+    options = ("pipe", "--sizes=64", f"--workloads={workload}", f"--loop={loop}")
+    with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
+        _, server = _eventually(lambda: _server_in_a_batch(driver.pid, "/pipe/"))
+        server.kill()
+        failure = _failure_told(driver)
+    assert re.search(f"the server was killed by SIGKILL in the {PHASE}", failure)
+
+
+@pytest.mark.parametrize("workload", PACED)
+def test_a_driver_killed_in_a_gap_or_at_work_takes_all_along(workload: str, tmp_path: Path) -> None:
+    loop = "python" if drivers.unavailable("native") else "native"
+    options = ("pipe", "--sizes=64", f"--workloads={workload}", f"--loop={loop}")
+    with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
+        processes = _eventually(lambda: _server_in_a_batch(driver.pid, "/pipe/"))
+        driver.kill()
+        assert psutil.wait_procs(processes, LIMIT_S)[1] == []
