@@ -102,9 +102,9 @@ def _paced(**longer_s: float) -> Results:
     exact_s = {
         "plain": ("latency", "pipe", 10e-6),
         "work": ("latency:work=100us", "pipe", 10e-6 + WORK_NS * 1e-9),
-        "short": ("latency:gap=1ms", "pipe", 20e-6),
-        "short_slow": ("latency:gap=1ms", slow, 20e-6),
-        "long": ("latency:gap=5ms", "pipe", 40e-6),
+        "short": ("latency:gap=500us", "pipe:idle-delay=0", 20e-6),
+        "short_slow": ("latency:gap=500us", slow, 20e-6),
+        "long": ("latency:gap=5ms", "pipe:idle-delay=0", 40e-6),
         "long_slow": ("latency:gap=5ms", slow, 40e-6 + STEP_NS * 1e-9),
         "spun": ("latency", "sysv-shm-spin", 1e-6),
         "spun_long": ("latency:gap=5ms:gap-by=spin", "sysv-shm-spin", 1.5e-6),
@@ -131,7 +131,7 @@ def test_what_is_known_of_gaps_and_work_holds_where_it_is_measured_so() -> None:
         ({"short_slow": 200e-6}, 1),
         ({"long_slow": -200e-6}, 2),
         ({"long_slow": 15e-6}, 2),
-        ({"spun_long": 20e-6}, 3),
+        ({"spun_long": 30e-6}, 3),
     ],
 )
 def test_what_is_known_of_gaps_and_work_fails_alone_where_it_is_measured_otherwise(
