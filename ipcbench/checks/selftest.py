@@ -56,7 +56,6 @@ _SPUN = ("latency", f"latency:gap={_GAPS[-1]}:gap-by=spin")
 _WORKED = f"latency:work={format_duration(WORK_NS / 1e9)}"
 _FLAT = 0.1
 """Share of the step that a pair which spins may rise by: its caches are no longer as warm."""
-_GAP_ROUNDS = 8
 _GAP_EFFORT = Effort(values=3, warmups=1, min_time_s=0.05, samples=0)
 """Long batches: whatever the gap, the first message of each comes to an idle server."""
 _TRIES = 100
@@ -73,10 +72,11 @@ class Thoroughness:
     placements: int
     bases: int
     delay_rounds: int
+    paced_rounds: int
 
 
-FULL = Thoroughness(repeats=2, placements=2, bases=5, delay_rounds=40)
-QUICK = Thoroughness(repeats=1, placements=1, bases=3, delay_rounds=16)
+FULL = Thoroughness(repeats=2, placements=2, bases=5, delay_rounds=40, paced_rounds=16)
+QUICK = Thoroughness(repeats=1, placements=1, bases=3, delay_rounds=16, paced_rounds=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def examine(
     floors = noise_floors(tables)
     delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
-    paced = bench.run(_paced_cases(), _GAP_ROUNDS, _GAP_EFFORT)
+    paced = bench.run(_paced_cases(), thoroughness.paced_rounds, _GAP_EFFORT)
     null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
         comparisons=len(judged),

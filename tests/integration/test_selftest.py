@@ -8,7 +8,7 @@ from ipcbench.checks import selftest
 from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
-SMALL = selftest.Thoroughness(repeats=1, placements=1, bases=1, delay_rounds=6)
+SMALL = selftest.Thoroughness(repeats=1, placements=1, bases=1, delay_rounds=6, paced_rounds=2)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_what_is_known_of_gaps_and_work_is_looked_for(report: selftest.Report) -
     whats = [truth.what.partition(" ")[0] for truth in report.truths]
     assert whats[:3] == ["work", "200", "200"]
     work = report.truths[0]
-    assert 0.5 < work.found_s / work.known_s < 3  # others may use the machine
+    assert work.found_s > work.known_s / 2  # others may use the machine, and then it is longer
     assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in report.truths)
 
 
