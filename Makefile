@@ -20,6 +20,7 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 	@status=0; \
 	$(PY) bench/latency.py || status=$$?; \
 	if [ $$status -ne 130 ]; then $(PY) bench/throughput.py || status=$$?; fi; \
+	if [ $$status -ne 130 ]; then $(PY) bench/ladder.py --quick || status=$$?; fi; \
 	exit $$status
 
 bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program

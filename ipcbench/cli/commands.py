@@ -78,6 +78,14 @@ COMMANDS: dict[str, Command] = {
             "CLAIMS",
         ),
         Command(
+            "ladder",
+            "what each layer that programs put on a socket costs",
+            "Measures round trips of every rung of the ladder, from the bare socket to HTTP and"
+            " RPC, over each family of sockets: what a rung adds, what the family saves there.",
+            "ladder",
+            "LADDER",
+        ),
+        Command(
             "report",
             "tables and CSV from stored results",
             "Makes the tables and the CSV of stored results again, without measuring.",

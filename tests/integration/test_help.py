@@ -33,6 +33,7 @@ def test_help_all_tells_of_every_option() -> None:
         ("compare", 4),
         ("report", 3),
         ("claims", 3),
+        ("ladder", 3),
         ("diff", 2),
         ("evidence", 3),
         ("check", 2),
