@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
+from ipcbench.analysis.claims import NEEDED, NEEDED_ONCE, TRANSPORTS_NEEDED
 from ipcbench.cli import gates, options, requests
 from ipcbench.cli.messages import Messages, say
 from ipcbench.cli.parser import EPILOG, Handler, Parser
@@ -42,6 +42,7 @@ USUAL_CLAIMS = Request(
     question="claims",
     usual_transports=TRANSPORTS_NEEDED,
     only=NEEDED,
+    at_first=NEEDED_ONCE,
     workloads=WORKLOADS,
     sizes=(64, 64 * 1024),
     usual_placements=("same-core", "cross-core"),
