@@ -18,6 +18,7 @@ from ipcbench.analysis.stats import (
     verdicts,
 )
 from ipcbench.case import Case
+from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
 from ipcbench.rungs import RUNGS, Family
 from ipcbench.terms import Term
@@ -109,7 +110,10 @@ class Headline(NamedTuple):
 
 def place_of(transport: str) -> Place | None:
     """The place of this transport on the ladder; None for one that is no rung."""
-    term = Term.parse(transport)
+    try:
+        term = Term.parse(transport)
+    except UsageError:  # a file's: its names are held to be texts, and not to make sense
+        return None
     found = _PLACES.get(term.name)
     return None if found is None else found._replace(settings=term.settings)
 

@@ -125,6 +125,7 @@ def test_a_planted_wait_is_found_within_its_interval() -> None:
 
 def test_what_is_no_rung_has_no_place() -> None:
     assert place_of("pipe") is None
+    assert place_of("unix:sndbuf=4k:sndbuf=8k") is None  # a file may say so
     assert place_of("unix-seqpacket") is None
     rows = _rows(_results({"pipe": 10e-6, "unix": 12e-6}))
     assert all(pd.isna(rows["pipe"][key]) for key in LADDER_COLUMNS)

@@ -295,11 +295,13 @@ def _ladder(subject: Subject) -> Iterator[Picture]:
         return
     rungs = ladder.of_ladder(subject.cases)
     rungs = rungs[(rungs["status"] == MEASURED).astype(bool)]
-    keys = ["message_size_bytes", "placement", "loop", "interpreter"]
-    for (_, placement, loop, label), group in rungs.groupby(keys, sort=False):
+    keys = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
+    for (workload, _, placement, loop, label), group in rungs.groupby(keys, sort=False):
         size = int(group["message_size_bytes"].iloc[0])
+        knobs = str(workload).partition(":")[2]
         where = f"{display_size(size)}, {placement}, {loop} loop{by_whom(group)}"
-        name = f"{format_size(size)} {placement} {loop} {label}"
+        where += f", {knobs}" if knobs else ""
+        name = f"{format_size(size)} {placement} {loop} {label} {knobs}"
         yield _waterfall(group, where, name)
         yield from _family_ratios(group, where, name)
 

@@ -114,7 +114,8 @@ def _grid(group: pd.DataFrame) -> Grid:
     first = group.iloc[0]
     size = units.display_size(first["message_size_bytes"])
     where = f"{first['placement']}, {first['loop']} loop{by_whom(group)}"
-    title = f"Ladder over {FAMILY_NAMES[first['family']]}, round trip, {size}, {where}"
+    what = "round trip" if first["workload"] == "latency" else first["workload"]
+    title = f"Ladder over {FAMILY_NAMES[first['family']]}, {what}, {size}, {where}"
     grid = case_grid(title, group, _columns(group))
     rows = [
         replace(row, cells=[replace(row.cells[0], text=rung), *row.cells[1:]])
