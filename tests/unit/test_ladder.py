@@ -406,6 +406,16 @@ def test_a_ladder_has_two_pictures_that_say_what_they_show() -> None:
     assert all(drawing.svg_of(picture.chart).startswith("<svg") for picture in found)
 
 
+def test_a_ladder_of_few_launches_which_has_no_intervals_is_drawn_and_shown() -> None:
+    analysis = frame.analyse(_results(TOP, rounds=2))
+    found = pictures(Subject(analysis.cases, analysis.launches, ()))
+    assert {picture.name for picture in found if picture.part == "ladder"} == {
+        "ladder-64-same-core-python",
+        "families-64-same-core-python",
+    }
+    assert 'id="ladder"' in page.page(analysis, [])
+
+
 def test_what_a_rung_takes_off_is_drawn_as_well() -> None:
     results = _results({"unix": 10e-6, "framed-unix": 1e-6})
     analysis = frame.analyse(results)

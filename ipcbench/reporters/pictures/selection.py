@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 import pandas as pd
 
@@ -307,7 +307,7 @@ def _ladder(subject: Subject) -> Iterator[Picture]:
 
 
 def _waterfall(group: pd.DataFrame, where: str, name: str) -> Picture:
-    below = group["time_median_s"] - group["added_s"].fillna(0.0)
+    below = group["time_median_s"] - _floats(group["added_s"]).fillna(0.0)
     # A difference of rounds may exceed one of medians, but no bar begins at or below nothing.
     starts = below.where(below > 0, group["time_median_s"])
     rows = pd.DataFrame(
@@ -346,8 +346,8 @@ def _family_ratios(group: pd.DataFrame, where: str, name: str) -> Iterator[Pictu
             "rung": compared["rung"],
             "family": compared["family"].map(FAMILY_NAMES),
             "ratio": ratio,
-            "low": compared["family_to_unix_low_ratio"].fillna(ratio),
-            "high": compared["family_to_unix_high_ratio"].fillna(ratio),
+            "low": _floats(compared["family_to_unix_low_ratio"]).fillna(ratio),
+            "high": _floats(compared["family_to_unix_high_ratio"]).fillna(ratio),
         }
     )
     said = [
@@ -363,6 +363,11 @@ def _family_ratios(group: pd.DataFrame, where: str, name: str) -> Iterator[Pictu
         chart=charts.family_ratios(rows, _family_styles(compared), title),
         note="Lines: 95 % intervals.",
     )
+
+
+def _floats(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of numbers; one without any value would be of whole ones."""
+    return column.astype("Float64")
 
 
 def _family(rows: pd.DataFrame) -> str:
