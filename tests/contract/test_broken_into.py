@@ -161,6 +161,31 @@ def test_a_check_that_failed_is_told_wherever_a_kills_signal_breaks_in(
     assert list(told) == ["a message came back changed"], told
 
 
+@pytest.mark.parametrize("name", ["unix", "sysv-shm"])
+def test_an_end_told_where_python_only_reports_what_is_raised_is_told_again(
+    name: str, tmp_path: Path
+) -> None:
+    case = Case("latency", name, 64, "python", "free")
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        client, _ = pair._ends()
+        held, batch = Held(server_pid(pair), 0), client.batch
+
+        class Destroyed:
+            def __del__(self) -> None:
+                os.kill(server_pid(pair), signal.SIGKILL)
+                os.waitid(os.P_PID, server_pid(pair), os.WEXITED | os.WNOWAIT)
+                held.let_in()
+
+        def batch_with_garbage(*given: Any) -> float:
+            garbage = Destroyed()
+            del garbage
+            return batch(*given)  # over shared memory it waits for ever
+
+        vars(client)["batch"] = batch_with_garbage
+        with pytest.raises(PeerDied, match="was killed by SIGKILL in the timed batch"):
+            pair.run(3)
+
+
 @pytest.mark.parametrize("name", ["unix", "sysv-shm", "fifo"])
 def test_an_end_seen_while_a_pair_is_closed_costs_nothing_and_leaves_nothing(
     name: str, tmp_path: Path
