@@ -44,7 +44,7 @@ def settle(args: Namespace) -> None:
     """Makes --quick its number of rounds, at most as many as fit the budget."""
     from ipcbench.run.plan import PRESETS
 
-    if args.preset == "quick" and args.rounds is None and args.resume is None:
+    if args.preset == "quick" and args.rounds is None:
         args.rounds = PRESETS["quick"].rounds
 
 

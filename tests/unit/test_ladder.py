@@ -25,7 +25,7 @@ from ipcbench.cli.ladder import USUAL_LADDER
 from ipcbench.errors import UsageError
 from ipcbench.reporters.html import page
 from ipcbench.reporters.markdown import markdown_text
-from ipcbench.reporters.model import Grid, Line
+from ipcbench.reporters.model import Grid, Heading, Line
 from ipcbench.reporters.pictures import drawing
 from ipcbench.reporters.pictures.selection import Subject, pictures
 from ipcbench.reporters.tables.ladder import (
@@ -35,9 +35,9 @@ from ipcbench.reporters.tables.ladder import (
     ladder_parts,
 )
 from ipcbench.results.store import Metadata, Results
-from ipcbench.run import choice
+from ipcbench.run import choice, plan
 from ipcbench.run.choice import choose
-from ipcbench.run.request import MOST_OF_LADDER, Request
+from ipcbench.run.request import MOST_OF_LADDER, MOST_TOGETHER, Request
 from ipcbench.rungs import FAMILIES, RUNGS, Rung
 from ipcbench.transports.registry import TRANSPORTS, get_transport
 from tests.asked import plan_of
@@ -175,6 +175,19 @@ def test_the_sentence_says_what_is_the_socket_and_what_the_family_saves() -> Non
     )
 
 
+def test_the_sentence_has_its_facts_for_programs() -> None:
+    heading, *_ = ladder_parts(frame.analyse(_results(TOP)))
+    assert isinstance(heading, Heading)
+    assert heading.about == {
+        "case": "latency/http-uvicorn-inet/64/python/same-core",
+        "rung": "http-uvicorn",
+        "family": "inet",
+        "time_median_s": pytest.approx(297e-6, rel=0.01),
+        "socket_s": pytest.approx(20e-6, rel=0.01),
+        "saved_s": pytest.approx(4e-6, rel=0.01),
+    }
+
+
 def test_the_sentence_claims_nothing_that_is_not_decided() -> None:
     assert _said(TOP, wild=["http-uvicorn-unix"]).endswith("; no difference to AF_UNIX can be told")
     assert _said(TOP, rounds=5).endswith(
@@ -279,7 +292,7 @@ def test_the_page_is_made_of_a_sentence_tables_and_a_legend() -> None:
 def test_the_signs_in_the_tables_are_explained() -> None:
     def signs(**how: Any) -> list[str]:
         parts = ladder_parts(frame.analyse(_results(TOP, **how)))
-        return [part.text[:2] for part in parts if isinstance(part, Line)][1:]
+        return [part.text[:2] for part in parts if isinstance(part, Line)]
 
     assert signs() == ["ad", "CP"]
     assert signs(rounds=5) == ["ad", "CP", "?:"]
@@ -292,8 +305,8 @@ def test_the_socket_alone_is_no_ladder() -> None:
 
 
 def test_the_usual_ladder_is_every_rung_that_there_is_at_one_placement() -> None:
-    plan = plan_of("ladder")
-    planned = [*map(Case.parse, plan.intent.cases), *(case for case, _ in plan.impossible)]
+    usual = plan_of("ladder")
+    planned = [*map(Case.parse, usual.intent.cases), *(case for case, _ in usual.impossible)]
     rungs = {case.transport for case in planned if not get_transport(case.transport).is_control}
     there = {
         name
@@ -304,9 +317,9 @@ def test_the_usual_ladder_is_every_rung_that_there_is_at_one_placement() -> None
     assert rungs == there
     assert {case.placement for case in planned} == {"same-core"}
     assert {case.workload for case in planned} == {"latency"}
-    assert plan.intent.question == "ladder"
-    assert plan.intent.budget_s is not None
-    assert plan.intent.budget_s < 300
+    assert usual.intent.question == "ladder"
+    assert usual.intent.budget_s is not None
+    assert usual.intent.budget_s < 300
 
 
 def test_the_slow_rung_is_measured_with_the_first_size_alone() -> None:
@@ -346,6 +359,14 @@ def test_a_whole_table_of_the_ladder_can_take_turns() -> None:
     assert table < MOST_OF_LADDER
 
 
+def test_all_rungs_of_a_size_take_turns_where_the_machine_has_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plan, "pairs_at_once", lambda _, most: most)
+    assert plan_of("ladder").effort.together == MOST_OF_LADDER
+    assert plan_of("compare").effort.together == MOST_TOGETHER
+
+
 def test_quick_is_a_number_of_rounds_within_the_budget() -> None:
     from ipcbench.cli.commands import parser
     from ipcbench.cli.ladder import settle
@@ -356,6 +377,9 @@ def test_quick_is_a_number_of_rounds_within_the_budget() -> None:
     args = parser().parse_args(["ladder", "--quick", "--rounds=9"])
     settle(args)
     assert args.rounds == 9
+    args = parser().parse_args(["ladder", "--quick", "--resume=run.json"])
+    settle(args)
+    assert args.rounds == 6
     args = parser().parse_args(["ladder"])
     settle(args)
     assert args.rounds is None
@@ -386,7 +410,7 @@ def test_the_page_has_a_section_for_a_ladder_alone() -> None:
 def test_markdown_has_the_tables_of_a_ladder_if_asked() -> None:
     analysis = frame.analyse(_results(TOP))
     assert "Ladder over" not in markdown_text(analysis)
-    assert markdown_text(analysis, ladder=True).startswith("- of 297 µs a request")
+    assert markdown_text(analysis, ladder=True).startswith("**of 297 µs a request")
 
 
 def test_a_ladder_has_two_pictures_that_say_what_they_show() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.ladder import REFERENCE, Headline, headline, of_ladder
-from ipcbench.reporters.model import Blank, Grid, Line, Part
+from ipcbench.reporters.model import Blank, Grid, Heading, Line, Part, Value
 from ipcbench.reporters.tables.cases import TABLE_KEYS, case_grid
 from ipcbench.reporters.tables.columns import (
     Column,
@@ -48,7 +48,7 @@ def ladder_parts(analysis: Analysis) -> Iterator[Part]:
     for _, table in rungs.groupby(TABLE_KEYS, sort=False):
         found = headline(table, analysis.launches)
         if found is not None:
-            yield Line(headline_text(found), "good")
+            yield Heading(headline_text(found), _facts(found))
             yield Blank()
         for _, group in table.groupby("family", sort=False):
             yield _grid(group)
@@ -56,6 +56,17 @@ def ladder_parts(analysis: Analysis) -> Iterator[Part]:
         yield Line(_ADDED)
         yield Line(_COSTS)
     yield from _signs(rungs)
+
+
+def _facts(found: Headline) -> dict[str, Value]:
+    return {
+        "case": found.case.id,
+        "rung": found.rung,
+        "family": found.family,
+        "time_median_s": found.total_s,
+        "socket_s": found.socket_s,
+        "saved_s": found.saved_s,
+    }
 
 
 def headline_text(found: Headline) -> str:
