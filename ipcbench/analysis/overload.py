@@ -4,6 +4,7 @@ A fact is to be the same in each launch; one that differs is told with its least
 are in docs/full.md, with their sources.
 """
 
+import mmap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median, median_low
@@ -11,7 +12,9 @@ from typing import Any
 
 from ipcbench.results.overload import Ends, Fill, Number
 
-_PAGE_BYTES = 4096
+_PAGE_BYTES = mmap.PAGESIZE
+_PARTS = 4
+"""Parts of a ring of slots, each of which is given back as a whole."""
 SEMVMX = 32_767
 """The greatest value of a System V semaphore: semop(2), ERANGE."""
 _TIMES = ("blocked_notice_s", "connect_retry_s")
@@ -24,7 +27,11 @@ def fill_of(transport: str, mediums: Sequence[str], seen: Sequence[Mapping[str, 
     fill = Fill(
         transport=transport, status="measured", launches_count=len(seen), varies=varies, **facts
     )
-    return Fill(**{**_fields(fill), "expected_messages_count": expected(fill, mediums)})
+    due = {
+        "expected_messages_count": expected(fill, mediums),
+        "expected_woken_messages_count": expected_to_wake(fill, mediums),
+    }
+    return Fill(**{**_fields(fill), **due})
 
 
 def ends_of(transport: str, seen: Sequence[Mapping[str, Any]]) -> Ends:
@@ -83,6 +90,29 @@ def expected(fill: Fill, mediums: Sequence[str]) -> int | None:
         case "SO_RCVBUF":
             charge = _charge(fill)
             return None if charge is None else limit // charge
+        case _:
+            return None
+
+
+def expected_to_wake(fill: Fill, mediums: Sequence[str]) -> int | None:
+    """Messages that are read until a blocked writer wakes, by the rule; None without such a rule.
+
+    A writer to a UNIX socket sleeps until no more than a quarter of its buffer is charged
+    (unix_writable of net/unix/af_unix.c); one to a pipe, until a slot is free.
+    """
+    size, limit = fill.message_size_bytes, fill.limit
+    if fill.when_full != "blocks" or limit is None or not fill.messages_count:
+        return None
+    match fill.limit_name:
+        case "mq_maxmsg" | "msg_qbytes":
+            return 1
+        case "slots" if limit % _PARTS == 0:
+            return limit // _PARTS
+        case "F_GETPIPE_SZ" if set(mediums) <= {"pipe", "fifo", "largest"}:
+            return max(1, _PAGE_BYTES // size)
+        case "SO_SNDBUF" if mediums[0].startswith("unix-"):
+            charge = _charge(fill)
+            return None if charge is None else fill.messages_count - limit // 4 // charge
         case _:
             return None
 

@@ -53,6 +53,8 @@ class Fill:
     limit: int | None = None
     woken_after_messages_count: int | None = None
     """Messages that are read until the blocked writer wakes; None if it doesn't."""
+    expected_woken_messages_count: int | None = None
+    """The same by the kernel's rule."""
     woken_step_messages_count: int | None = None
     """How exactly that is known."""
     varies: Mapping[str, tuple[Number, Number]] = field(default_factory=dict)

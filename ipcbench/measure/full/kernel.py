@@ -1,6 +1,7 @@
 """The kernel's own word for what lies unread between two processes, from their descriptors.
 
-SO_MEMINFO of include/uapi/linux/sock_diag.h; FIONREAD and SIOCOUTQ of unix(7), tcp(7), pipe(7);
+SO_MEMINFO of include/uapi/linux/sock_diag.h; FIONREAD of unix(7), tcp(7), pipe(7);
+SIOCOUTQNSD of include/uapi/linux/sockios.h, what TCP hasn't sent yet: the rest is with the reader;
 the text of a POSIX queue's descriptor in mq_overview(7).
 """
 
@@ -23,7 +24,7 @@ _SO_MEMINFO = 55
 _RMEM, _RCVBUF, _WMEM, _SNDBUF, _QUEUED, _DROPS = 0, 1, 2, 3, 5, 8
 """Places in SO_MEMINFO: memory charged to either end, their limits, TCP's queue, and drops."""
 _WORDS = 9
-_FIONREAD, _SIOCOUTQ = 0x541B, 0x5411
+_FIONREAD, _SIOCOUTQNSD = 0x541B, 0x894B
 _QUEUE_SIZE = re.compile(rb"QSIZE:([0-9]+)")
 _MQ_ATTRIBUTES = 8
 """Longs in struct mq_attr, the reserved ones too."""
@@ -224,7 +225,7 @@ def _in_sockets(writer: int, reader: int) -> Held:
         is_datagram = one.type == socket.SOCK_DGRAM
     unread = None
     if not is_datagram:  # of datagrams only the first one's length is told
-        unread = _count(reader, _FIONREAD) + (_count(writer, _SIOCOUTQ) if is_ip else 0)
+        unread = _count(reader, _FIONREAD) + (_count(writer, _SIOCOUTQNSD) if is_ip else 0)
     name, limit = "SO_SNDBUF", ours[_SNDBUF]
     if is_ip and is_datagram:
         name, limit = "SO_RCVBUF", theirs[_RCVBUF]

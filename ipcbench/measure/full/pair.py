@@ -20,7 +20,7 @@ from ipcbench.system.cpus import Cpus
 from ipcbench.system.process import close_quietly, describe_exit
 from ipcbench.transports.base import Traffic, Transport, Workspace
 
-_START_S = 5.0
+_START_S = 10.0
 """Seconds for the link to be made: for one that waits for ever."""
 _FILL_S = 10.0
 """Seconds for a mechanism to fill, or to take all messages that are allowed."""
@@ -99,7 +99,7 @@ class WatchedPair:
         deadline_s = time.monotonic() + _FILL_S
         while (now_s := time.monotonic()) < deadline_s and self._board.state <= SENDING:
             if self._is_blocked(min(deadline_s, now_s + _LOOK_S)):
-                return Filled("blocks", self._board.sent, self._held())
+                return self._blocked()
             if self._held().drops > before.drops:
                 break
         return self._stopped(before.drops)
@@ -107,7 +107,6 @@ class WatchedPair:
     def refill(self) -> None:
         """Waits until the writer, woken in between, is blocked again. Raises LaunchFailed."""
         self._enter("filling once more")
-        self._board.allow(_NO_LIMIT)
         if not self._is_blocked(time.monotonic() + _FILL_S):
             raise LaunchFailed(f"{self._phase}: the writer isn't blocked again")
 
@@ -152,11 +151,11 @@ class WatchedPair:
         sent = self._board.sent
         if more_messages:
             self._begin(sent + more_messages)
-        deadline_s = time.monotonic() + _NOTICE_S
-        while self._board.state <= SENDING and time.monotonic() < deadline_s:
-            time.sleep(0.0002)
+        with Watched(self._living_writer(), self._board, spins=self._transport.spins) as watched:
+            watched.await_block(_NOTICE_S, time.monotonic() + _FILL_S)
         sends = self._board.sent - sent
         if self._board.state != FAILED:
+            self._check_ends()
             how = "blocks" if more_messages and sends < more_messages else "nothing"
             return Notice(how, None, sends=sends)
         words = self._board.words
@@ -228,11 +227,16 @@ class WatchedPair:
         with Watched(self._living_writer(), self._board, spins=self._transport.spins) as watched:
             return watched.await_block(settle_s, deadline_s)
 
+    def _blocked(self) -> Filled:
+        """What a blocked writer has sent; once it is woken, it sends until it is blocked again."""
+        self._board.allow(_NO_LIMIT)
+        return Filled("blocks", self._board.sent, self._held())
+
     def _stopped(self, drops_before: int) -> Filled:
         """Ends the sending of a writer that wasn't found blocked, and tells why."""
         self._board.allow(0)
         if self._board.state == SENDING and self._is_blocked(time.monotonic() + _LOOK_S):
-            return Filled("blocks", self._board.sent, self._held())
+            return self._blocked()
         self._ends.writers.wait_at_most(_FILL_S)
         reason = self._expect(self._ends.writers, "stopped")["reason"]
         held = self._held()

@@ -76,12 +76,16 @@ class Watched:
         return self._board.sent != since.sent
 
     def await_block(self, settle_s: float, deadline_s: float) -> bool:
-        """Waits until it has been blocked for `settle_s`; False if it stopped, or time ran out."""
-        since, seen_s = self.mark(), time.monotonic()
-        while (now_s := time.monotonic()) < deadline_s and self._board.state <= SENDING:
+        """Waits until it has been blocked for `settle_s`; False if it stopped, or time ran out.
+
+        A spinning writer has to have spun for so long: it may be waiting for a CPU.
+        """
+        clock = self._cpu_s if self._spins else time.monotonic
+        since, seen_s = self.mark(), clock()
+        while time.monotonic() < deadline_s and self._board.state <= SENDING:
             if not self.is_blocked(since):
-                since, seen_s = self.mark(), now_s
-            elif now_s - seen_s >= settle_s:
+                since, seen_s = self.mark(), clock()
+            elif clock() - seen_s >= settle_s:
                 return True
             time.sleep(_POLL_S)
         return False

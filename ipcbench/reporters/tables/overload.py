@@ -161,7 +161,7 @@ def _death_cells(one: Ends) -> tuple[Cell, Cell, Cell]:
         case "nothing":
             later = f"nothing, in {counted(sends, 'send')}"
         case "blocks":
-            later = f"nothing, and block after {sends}"
+            later = f"nothing; blocks after {counted(sends, 'send')}"
         case _ if sends:
             later += f", at send {sends + 1}"
     also = {"idle_sends_count": sends, "idle_sigpipe": one.idle_sigpipe}
@@ -219,14 +219,19 @@ def _notes(found: Overload) -> Iterator[Line]:
     for fill in found.fills:
         told, due = fill.messages_count, fill.expected_messages_count
         if due is not None and told != due:
-            size = display_size(fill.message_size_bytes)
-            text = f"{fill.transport}, {size}: {told:,} messages, and {due:,} by the rule"
-            yield Line(text, "warning")
+            yield Line(f"{_named(fill)}: {told:,} messages, and {due:,} by the rule", "warning")
+        told, due = fill.woken_after_messages_count, fill.expected_woken_messages_count
+        if due is not None and told != due:
+            text = f"wakes after {told or 'no'} messages, and after {due:,} by the rule"
+            yield Line(f"{_named(fill)}: {text}", "warning")
     for fill in found.fills:
         if fill.refused_with and not fill.refused_with.isalpha():
             yield Line(f"{fill.transport} refuses with: {fill.refused_with}", "quiet")
     for fill in found.fills:
         if fill.status != "measured":
-            size = display_size(fill.message_size_bytes)
-            text = f"{fill.transport}, {size}: {fill.status}: {fill.reason}"
+            text = f"{_named(fill)}: {fill.status}: {fill.reason}"
             yield Line(text, "bad" if fill.status == "failed" else "quiet")
+
+
+def _named(fill: Fill) -> str:
+    return f"{fill.transport}, {display_size(fill.message_size_bytes)}"
