@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from ipcbench.checks.overload import Asked, Survey
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.full.launch import measured
 from ipcbench.measure.full.pair import WatchedPair
+from ipcbench.system.scratch import scratch, sweep
 from ipcbench.transports.base import Endpoint, Link, Side, Traffic, Transport, Workspace
-from ipcbench.transports.registry import chosen, get_transport
+from ipcbench.transports.registry import chosen, get_transport, standing_in
 from tests.command import ROOT, environment, ipcbench
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
@@ -91,6 +93,37 @@ def test_sysctls_of_a_network_namespace_move_queues_and_backlogs() -> None:
     assert ends["unix-dgram"]["unconnected_messages_count"] == 5 + 1
 
 
+@pytest.mark.parametrize(
+    ("name", "blocked", "later", "sends"),
+    [
+        ("pipe", ("EPIPE", True), ("EPIPE", True), 0),
+        ("unix", ("ECONNRESET", False), ("EPIPE", True), 0),
+        ("unix-dgram", ("ECONNREFUSED", False), ("ECONNREFUSED", False), 0),
+        ("inet", ("ECONNRESET", False), ("EPIPE", True), 1),
+        ("inet-udp", (None, None), ("ECONNREFUSED", False), 1),
+        ("sysv-msg", ("nothing", False), ("nothing", False), 16),
+        ("shm-futex:slots=8", ("nothing", False), ("blocks", False), 8),
+    ],
+)
+def test_a_writer_learns_of_its_readers_death_as_the_page_says(
+    name: str,
+    blocked: tuple[str | None, bool | None],
+    later: tuple[str, bool],
+    sends: int,
+    tmp_path: Path,
+) -> None:
+    transport = get_transport(name)
+    if transport.unavailable() is not None:
+        pytest.skip(f"{name} can't run here")
+    try:
+        ends = measured(transport, [1024], tmp_path, None, 100_000).ends
+    finally:
+        sweep(tmp_path)
+    assert (ends["blocked_notice"], ends["blocked_sigpipe"]) == blocked
+    assert (ends["idle_notice"], ends["idle_sends_count"]) == (later[0], sends)
+    assert ends["idle_sigpipe"] == later[1]
+
+
 class _Fatal(Transport):
     """A pipe one of whose ends kills itself after a few messages."""
 
@@ -153,6 +186,16 @@ def test_an_end_that_somebody_kills_is_named_with_the_phase(
 ) -> None:
     with pytest.raises(LaunchFailed, match=says):
         measured(_Fatal(side), [64], tmp_path, None, 10_000)
+
+
+def test_a_mechanism_that_fails_leaves_the_others_alone() -> None:
+    with standing_in(_Fatal("client")), scratch() as private:
+        survey = Survey(Asked(["fatal", "pipe"], (64,), 1, 10_000, None))
+        assert list(survey.launches(private)) == [(1, "fatal"), (1, "pipe")]
+    failed, fine = survey.found().fills
+    assert failed.status == "failed"
+    assert failed.reason == "the writer was killed by SIGKILL in the filling"
+    assert (fine.status, fine.messages_count) == ("measured", 1024)
 
 
 def test_a_link_that_cant_be_made_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
+from ipcbench.measure.control import Channel, ChannelClosed, NoAnswer, PeerReported
 from ipcbench.measure.full import kernel
 from ipcbench.measure.full.board import ENDED_NS, ERRNO, FAILED, SENDING, SIGPIPES, Board
 from ipcbench.measure.full.ends import Ends
@@ -35,6 +35,8 @@ include/net/tcp.h."""
 _LOOK_S = 0.1
 """Seconds between two looks whether anything was dropped of what a writer sends."""
 _NO_LIMIT = 2**62
+_ENDING_S = 5.0
+_POLL_S = 0.001
 _MOST_PASSED = 64
 
 
@@ -265,7 +267,7 @@ class WatchedPair:
         except PeerReported as error:
             raise LaunchFailed(f"{self._phase}: {error}") from error
         except ChannelClosed as error:
-            self._check_ends()
+            self._check_ends(0.0 if isinstance(error, NoAnswer) else _ENDING_S)
             raise LaunchFailed(f"{self._phase}: an end gave no answer: {error}") from error
 
     def _living_writer(self) -> int:
@@ -273,15 +275,23 @@ class WatchedPair:
             raise LaunchFailed(f"{self._phase}: the writer isn't there any more")
         return self._writer
 
-    def _check_ends(self) -> None:
-        """Raises LaunchFailed if an end has ended by itself, or was killed by somebody else."""
-        pid, status = os.waitpid(self._living_writer(), os.WNOHANG)
-        if pid:
-            self._writer = None
-            how = describe_exit(os.waitstatus_to_exitcode(status))
-            raise LaunchFailed(f"the writer {how} in the {self._phase}")
-        if self._reader is not None and _has_ended(self._reader):
-            raise LaunchFailed(f"the reader ended in the {self._phase}")
+    def _check_ends(self, patience_s: float = 0.0) -> None:
+        """Raises LaunchFailed if an end has ended by itself, or was killed by somebody else.
+
+        `patience_s`: how long to look. One that has closed its channel is ending.
+        """
+        deadline_s = time.monotonic() + patience_s
+        while True:
+            pid, status = os.waitpid(self._living_writer(), os.WNOHANG)
+            if pid:
+                self._writer = None
+                how = describe_exit(os.waitstatus_to_exitcode(status))
+                raise LaunchFailed(f"the writer {how} in the {self._phase}")
+            if self._reader is not None and _has_ended(self._reader):
+                raise LaunchFailed(f"the reader ended in the {self._phase}")
+            if time.monotonic() >= deadline_s:
+                return
+            time.sleep(_POLL_S)
 
     def _enter(self, phase: str) -> None:
         self._phase = phase
