@@ -49,7 +49,8 @@ class _Seen:
     """Why the transport can't run here at all."""
     fills: list[list[Facts]] = field(default_factory=list)
     ends: list[Facts] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failure: str | None = None
+    """Why a launch failed twice; there is no other one then."""
 
 
 class Survey:
@@ -63,7 +64,7 @@ class Survey:
         """Does all launches; yields the round, from 1, and the transport before each of them."""
         for number in range(1, self._asked.launches + 1):
             for seen in self._seen:
-                if seen.lacking is None and seen.sizes:
+                if seen.lacking is None and seen.sizes and seen.failure is None:
                     yield number, seen.transport.name
                     self._launch(seen, private)
 
@@ -76,7 +77,7 @@ class Survey:
             most_messages_count=self._asked.most_messages,
             most_bytes=MOST_BYTES,
             fills=tuple(row for one in self._seen for row in _fills(one, self._asked)),
-            ends=tuple(map(_ends, self._seen)),
+            ends=tuple(row for one in self._seen for row in _ends(one)),
         )
 
     def _launch(self, seen: _Seen, private: Scratch) -> None:
@@ -92,7 +93,7 @@ class Survey:
             seen.ends.append(answer["ends"])
             return
         first, last = reasons
-        seen.failures.append(first if first == last else f"{first}; once more: {last}")
+        seen.failure = first if first == last else f"{first}; once more: {last}"
 
 
 def _expected(transport: Transport, asked: Asked) -> _Seen:
@@ -125,7 +126,7 @@ def _answer_of(seen: _Seen, asked: Asked, private: Scratch) -> dict[str, Any]:
 
         outcome = isolated(work, directory, _LIMIT_S)
         if outcome.kind != "passed":
-            raise LaunchFailed(outcome.sentence)
+            raise LaunchFailed(outcome.sentence.replace(str(directory), "the launch's folder"))
         answer: dict[str, Any] = json.loads(shared.readline())
         return answer
 
@@ -137,20 +138,19 @@ def _fills(seen: _Seen, asked: Asked) -> Iterator[Fill]:
         return
     for place, size in enumerate(seen.sizes):
         launches = [fills[place] for fills in seen.fills]
-        if seen.failures or not launches:
-            reason = "; ".join(dict.fromkeys(seen.failures)) or "not launched yet"
-            yield Fill(name, size, "failed", reason, len(launches))
-        else:
+        if seen.failure is not None:
+            yield Fill(name, size, "failed", seen.failure, len(launches))
+        elif launches:  # else it wasn't its turn before an interruption
             yield fill_of(name, seen.transport.mediums, launches)
-    for size, reason in seen.refused.items():
+    for size, reason in seen.refused.items() if seen.ends or not seen.sizes else ():
         yield Fill(name, size, "n/a", reason)
 
 
-def _ends(seen: _Seen) -> Ends:
+def _ends(seen: _Seen) -> Iterator[Ends]:
     name = seen.transport.name
     if seen.lacking is not None or not seen.sizes:
-        return Ends(name, "n/a", seen.lacking or next(iter(seen.refused.values()), ""))
-    if seen.failures or not seen.ends:
-        reason = "; ".join(dict.fromkeys(seen.failures)) or "not launched yet"
-        return Ends(name, "failed", reason, len(seen.ends))
-    return ends_of(name, seen.ends)
+        yield Ends(name, "n/a", seen.lacking or next(iter(seen.refused.values()), ""))
+    elif seen.failure is not None:
+        yield Ends(name, "failed", seen.failure, len(seen.ends))
+    elif seen.ends:
+        yield ends_of(name, seen.ends)
