@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from ipcbench.measure.full.board import SENDING, Board
 
 _ANSWER_BYTES = 512
-_SPUN_S = 0.0005
+_SPUN_S = 0.0001
 """CPU time after which a spinning writer would have seen a change in its memory."""
 _POLL_S = 0.001
 
