@@ -86,6 +86,14 @@ COMMANDS: dict[str, Command] = {
             "LADDER",
         ),
         Command(
+            "full",
+            "what happens when nobody reads",
+            "Fills mechanisms that nobody reads from: how much fits, what becomes of the next"
+            " message, when a blocked writer wakes, and how it learns of its reader's death.",
+            "full",
+            "FULL",
+        ),
+        Command(
             "report",
             "tables and CSV from stored results",
             "Makes the tables and the CSV of stored results again, without measuring.",

@@ -37,6 +37,7 @@ def test_help_all_tells_of_every_option() -> None:
         ("diff", 2),
         ("evidence", 3),
         ("check", 2),
+        ("full", 3),
     ],
 )
 def test_every_example_of_the_help_can_be_parsed(command: str, count: int) -> None:
