@@ -11,6 +11,7 @@ import pytest
 from ipcbench.analysis import frame
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.ladder import LADDER_COLUMNS
 from ipcbench.analysis.launch_frame import Measurements
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case
@@ -176,7 +177,12 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
         csv_file.csv_text(analysis.cases)
         .splitlines()[0]
         .endswith(
-            ",".join(["interpreter", *frame.AGAINST_FIRST, *frame.RHYTHM, *frame.NEEDS, "ran_out"])
+            ",".join(
+                [
+                    *("interpreter", *frame.AGAINST_FIRST, *LADDER_COLUMNS),
+                    *(*frame.RHYTHM, *frame.NEEDS, "ran_out"),
+                ]
+            )
         )
     )
     parts = json.loads(json_file.json_text(summary(analysis)))["parts"]
