@@ -36,7 +36,7 @@ def _offered(
     return [word.strip() for word in answer.read_text().splitlines()]
 
 
-_COMMON = [f"unix:sndbuf=4k:{knob}=" for knob in ("delay", "dummy")]
+_COMMON = [f"unix:sndbuf=4k:{knob}=" for knob in ("delay", "idle-delay", "dummy")]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,16 @@ _COMMON = [f"unix:sndbuf=4k:{knob}=" for knob in ("delay", "dummy")]
         ("ipcbench compare --vary inet:nodelay=on,", ["inet:nodelay=on,off"]),
         ("ipcbench compare --vary unix:snd", ["unix:sndbuf="]),
         ("ipcbench compare --vary sysv-m", ["sysv-msg"]),
+        ("ipcbench compare --vary laten", ["latency"]),
+        (
+            "ipcbench compare --vary latency:gap=1ms:gap-by=",
+            ["latency:gap=1ms:gap-by=sleep", "latency:gap=1ms:gap-by=spin"],
+        ),
+        ("ipcbench compare --workloads latency:gap-", ["latency:gap-by="]),
+        (
+            "ipcbench compare --workloads throughput,latency:work-",
+            ["throughput,latency:work-touches="],
+        ),
         ("ipcbench compare --res", ["--resume"]),
         ("ipcbench compare --rou", ["--rounds"]),
     ],
