@@ -178,6 +178,16 @@ def nothing_set() -> Mapping[str, str]:
     return {}
 
 
+def lengthened(call: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
+    """Makes a call that takes longer by the wait, including the wait's own call."""
+
+    def call_and_wait() -> None:
+        call()
+        wait()
+
+    return call_and_wait
+
+
 def one_way_only() -> NoReturn:
     """Refuses the direction that a throughput link doesn't have."""
     raise OSError("a throughput link streams from client to server only")
@@ -220,6 +230,8 @@ class Endpoint:
 
     `outgoing` and `incoming` are private, page-aligned buffers of the message size, and are
     the same buffer at the server of a latency link, which so sends back what it received.
+
+    Ends that an event loop drives are of the kinds in `ends`.
     """
 
     __slots__ = (
@@ -255,6 +267,10 @@ class Endpoint:
         self.shape = shape
         """Description of the endpoint for the loop in C; None where only Python can drive it."""
         self._close: Callable[[], None] | None = close
+
+    def lengthen(self, wait: Callable[[], None]) -> None:
+        """Makes each message that is received take longer by a call of `wait`."""
+        self.receive = lengthened(self.receive, wait)
 
     def close(self) -> None:
         """Closes this side's descriptors and mappings; ends the use of `send` and `receive`."""

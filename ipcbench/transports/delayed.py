@@ -15,6 +15,7 @@ from ipcbench.transports.base import (
     Transport,
     Workspace,
     do_nothing,
+    lengthened,
     no_native_loop,
 )
 from ipcbench.units import format_duration
@@ -36,7 +37,7 @@ class DelayedLink(Link):
 
     def server(self) -> Endpoint:
         endpoint = self._link.server()
-        endpoint.receive = delayed(endpoint.receive, calibrated_wait(self._delay_ns))
+        endpoint.lengthen(calibrated_wait(self._delay_ns))
         others = endpoint.effective
         endpoint.effective = lambda: {
             **others(),
@@ -97,16 +98,6 @@ class Delayed(Transport):
         return DelayedLink(link, self._delay_ns)
 
 
-def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
-    """Makes a receive that is longer by the wait, including the wait's own call."""
-
-    def receive_and_wait() -> None:
-        receive()
-        wait()
-
-    return receive_and_wait
-
-
 def calibrated_wait(delay_ns: int) -> Callable[[], None]:
     """Makes a busy wait that takes this many nanoseconds longer, on average, than one of 0.
 
@@ -117,8 +108,8 @@ def calibrated_wait(delay_ns: int) -> Callable[[], None]:
     if delay_ns == 0:
         return busy_wait(0)
     probe_ns = min(delay_ns, _PROBE_NS)
-    undelayed_ns = _mean_ns(delayed(do_nothing, busy_wait(0)))
-    added_ns = _mean_ns(delayed(do_nothing, busy_wait(probe_ns))) - undelayed_ns
+    undelayed_ns = _mean_ns(lengthened(do_nothing, busy_wait(0)))
+    added_ns = _mean_ns(lengthened(do_nothing, busy_wait(probe_ns))) - undelayed_ns
     return busy_wait(max(0, round(delay_ns - (added_ns - probe_ns))))
 
 

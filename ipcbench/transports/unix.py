@@ -12,6 +12,7 @@ from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
     SUN_PATH_BYTES,
     Address,
+    MakesSocketEndpoint,
     SocketLink,
     SocketPath,
     socket_endpoint,
@@ -29,12 +30,13 @@ class UnixLink(SocketLink):
         workspace: Workspace,
         options: SocketOptions,
         kind: int = socket.SOCK_STREAM,
+        endpoint: MakesSocketEndpoint = socket_endpoint,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
         self._is_needed = True
         """Whether a client has still to connect to the file."""
         try:
-            super().__init__(socket.AF_UNIX, traffic, options, kind)
+            super().__init__(socket.AF_UNIX, traffic, options, kind, endpoint=endpoint)
         except BaseException:
             self._path.close()
             raise
@@ -75,7 +77,7 @@ class Unix(Transport):
     summary = "UNIX domain stream socket, met at a socket file"
     waits = "blocks in recv"
     source = "unix(7)"
-    groups = ("sockets", CORE)
+    groups: tuple[str, ...] = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
     overlaps = True
     knobs = BUFFERS

@@ -6,11 +6,13 @@ The functions here are all that other rooms ask of a driver, each a `match` over
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
-from ipcbench.measure.drivers import blocking, native
+from ipcbench.measure.drivers import blocking, event_loop, native
 from ipcbench.measure.drivers.base import Client, Server
 from ipcbench.measure.peer import Peer
-from ipcbench.transports.base import Link
+from ipcbench.transports.base import Endpoint, Link
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.registry import get_transport
+from ipcbench.workloads import Workload
 
 
 def unavailable(loop: Loop) -> str | None:
@@ -50,14 +52,14 @@ def load(loop: Loop) -> None:
             assert_never(loop)
 
 
-def client(case: Case, link: Link, peer: Peer) -> Client:  # noqa: ARG001  (no driver watches it yet)
+def client(case: Case, link: Link, peer: Peer) -> Client:
     """Opens the client's side of the link, with the driver of the case. Raises LaunchFailed.
 
     `peer` is the process at the other end, for a driver that watches its descriptor.
     """
     match case.loop:
         case "python":
-            return blocking.Client(link.client(), case.workload)
+            return _in_python(link.client(), case.workload, peer)
         case "native":
             return native.Client(native.NativeEndpoint(link.client()), case.workload)
         case _:
@@ -68,8 +70,30 @@ def server(case: Case, link: Link) -> Server:
     """Opens the server's side of the link, with the driver of the case. Raises LaunchFailed."""
     match case.loop:
         case "python":
-            return blocking.Server(link.server(), case.workload)
+            return _serving_in_python(link.server(), case.workload)
         case "native":
             return native.Server(native.NativeEndpoint(link.server()), case.workload)
         case _:
             assert_never(case.loop)
+
+
+def _in_python(endpoint: Endpoint, workload: Workload, peer: Peer) -> Client:
+    """The client in Python that this kind of end takes: the link has chosen it."""
+    match endpoint:
+        case CoroutineEndpoint():
+            return event_loop.CoroutineClient(endpoint, workload, peer)
+        case CallbackEndpoint():
+            return event_loop.CallbackClient(endpoint, workload, peer)
+        case _:
+            return blocking.Client(endpoint, workload)
+
+
+def _serving_in_python(endpoint: Endpoint, workload: Workload) -> Server:
+    """The server in Python that this kind of end takes."""
+    match endpoint:
+        case CoroutineEndpoint():
+            return event_loop.CoroutineServer(endpoint, workload)
+        case CallbackEndpoint():
+            return event_loop.CallbackServer(endpoint, workload)
+        case _:
+            return blocking.Server(endpoint, workload)

@@ -106,6 +106,9 @@ class SocketOptions:
         """
         self.prepare(connection)
 
+    def tune_handed_over(self, connection: socket.socket) -> None:
+        """Sets again what a library may have set otherwise once it got the connection."""
+
     def in_force(self, end: socket.socket) -> dict[str, str]:
         """The values of the knobs that a socket has now."""
         return {
@@ -148,6 +151,10 @@ class TcpOptions(SocketOptions):
 
     def tune_accepted(self, connection: socket.socket) -> None:
         self.tune(connection)
+
+    def tune_handed_over(self, connection: socket.socket) -> None:
+        # asyncio and uvloop set it on all TCP sockets that they are given.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._nodelay)
 
     def in_force(self, end: socket.socket) -> dict[str, str]:
         name = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _NAME_BYTES)

@@ -17,7 +17,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ipcbench.transports.base import (
     Endpoint,
@@ -57,6 +57,31 @@ _UNIX_OVERHEAD_BYTES = 32
 """Overhead of a UNIX datagram or record: its length is at most the send buffer less this."""
 
 
+class MakesSocketEndpoint(Protocol):
+    """Makes an endpoint on a connected, blocking stream socket, which the endpoint then owns.
+
+    `options` are what its knobs are read back by.
+    """
+
+    def __call__(
+        self,
+        connection: socket.socket,
+        size_bytes: int,
+        /,
+        *,
+        echoes: bool,
+        options: SocketOptions,
+    ) -> Endpoint: ...
+
+
+def socket_facts(connection: socket.socket) -> dict[str, int]:
+    """The sizes of a socket's buffers, as facts of its endpoint."""
+    return {
+        "so_sndbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+        "so_rcvbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+    }
+
+
 def socket_endpoint(
     connection: socket.socket,
     size_bytes: int,
@@ -85,10 +110,7 @@ def socket_endpoint(
         receive=whole_receiver(ends.readinto, incoming, read_rest),
         outgoing=outgoing,
         incoming=incoming,
-        facts={
-            "so_sndbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
-            "so_rcvbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-        },
+        facts=socket_facts(connection),
         effective=partial(options.in_force, connection),
         close=connection.close,
         shape=StreamShape("stream", connection.fileno(), connection.fileno(), is_socket=True),
@@ -193,14 +215,19 @@ class SocketLink(Link):
         traffic: Traffic,
         options: SocketOptions,
         kind: int = socket.SOCK_STREAM,
+        protocol: int = 0,
+        endpoint: MakesSocketEndpoint = socket_endpoint,
     ) -> None:
+        """Takes what makes the endpoints of the connected sockets, but for the connect workload."""
         self._options = options
         self._family = family
         self._kind = kind
+        self._protocol = protocol
+        self._make_endpoint = endpoint
         self._size_bytes = traffic.message_size_bytes
         self._echoes, self._connects = traffic.echoes, traffic.connects
         self._token = new_token()
-        self._listener = socket.socket(family, kind)
+        self._listener = socket.socket(family, kind, protocol)
         self._gate = Gate(self._listener, self._token, 1 if self._connects else 0)
         self._watch = Watch()
         try:
@@ -222,7 +249,7 @@ class SocketLink(Link):
     def client(self) -> Endpoint:
         if self._connects:
             return connecting_endpoint(self._connect_once, self._token, self._in_force)
-        connection = socket.socket(self._family, self._kind)
+        connection = socket.socket(self._family, self._kind, self._protocol)
         try:
             self._options.prepare(connection)
             connection.connect(self._address)
@@ -254,17 +281,19 @@ class SocketLink(Link):
         self._listener.close()
 
     def _endpoint(self, connection: socket.socket, *, echoes: bool) -> Endpoint:
-        return socket_endpoint(connection, self._size_bytes, echoes=echoes, options=self._options)
+        return self._make_endpoint(
+            connection, self._size_bytes, echoes=echoes, options=self._options
+        )
 
     def _in_force(self) -> Mapping[str, str]:
         """The knobs of a socket like those of the connect workload, which come and go."""
-        with socket.socket(self._family, self._kind) as like_them:
+        with socket.socket(self._family, self._kind, self._protocol) as like_them:
             self._options.prepare(like_them)
             self._options.tune(like_them)
             return self._options.in_force(like_them)
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
-        with socket.socket(self._family, self._kind) as connection:
+        with socket.socket(self._family, self._kind, self._protocol) as connection:
             self._options.prepare(connection)
             connection.connect(self._address)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
@@ -305,11 +334,21 @@ class SocketLink(Link):
 
 
 class TcpLink(SocketLink):
-    """TCP over a loopback address, at a port the kernel chose."""
+    """TCP over a loopback address, at a port the kernel chose.
 
-    def __init__(self, family: int, host: str, traffic: Traffic, options: SocketOptions) -> None:
+    Its sockets say that they are TCP's: asyncio sets TCP_NODELAY on no others.
+    """
+
+    def __init__(
+        self,
+        family: int,
+        host: str,
+        traffic: Traffic,
+        options: SocketOptions,
+        endpoint: MakesSocketEndpoint = socket_endpoint,
+    ) -> None:
         self._host = host
-        super().__init__(family, traffic, options)
+        super().__init__(family, traffic, options, protocol=socket.IPPROTO_TCP, endpoint=endpoint)
 
     def bind(self, listener: socket.socket) -> Address:
         listener.bind((self._host, 0))

@@ -1,0 +1,226 @@
+"""Rungs of asyncio's interfaces, over its own loop and over uvloop's: coroutines and callbacks.
+
+All end at the same sockets as `unix`, `inet` and `inet6`, and send the same bytes.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from ipcbench.transports.base import Endpoint, buffer_pair
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
+from ipcbench.transports.parts.options import SocketOptions
+from ipcbench.transports.parts.sockets import socket_facts
+from ipcbench.transports.parts.stream import Tails
+from ipcbench.transports.stack.loops import NewLoop, OwnLoop
+
+
+def ended(moved: int, size_bytes: int) -> EOFError:
+    """The error of a stream that ended in a message."""
+    return EOFError(f"the stream ended after {moved} of {size_bytes} bytes")
+
+
+def sock_endpoint(
+    connection: socket.socket,
+    size_bytes: int,
+    *,
+    echoes: bool,
+    options: SocketOptions,
+    new_loop: NewLoop,
+) -> Endpoint:
+    """An end of a task that awaits `sock_sendall` and `sock_recv_into`."""
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    connection.setblocking(False)
+    loop = OwnLoop(new_loop)
+    after, receive_into = Tails(incoming).after, loop.asyncio.sock_recv_into
+
+    async def receiving() -> None:
+        moved = await receive_into(connection, incoming)
+        while moved != size_bytes:
+            more = await receive_into(connection, after(moved)) if moved else 0
+            if not more:
+                raise ended(moved, size_bytes)
+            moved += more
+
+    def close() -> None:
+        connection.close()
+        loop.close()
+
+    return CoroutineEndpoint(
+        loop=loop,
+        sending=partial(loop.asyncio.sock_sendall, connection, outgoing),
+        receiving=receiving,
+        outgoing=outgoing,
+        incoming=incoming,
+        facts=socket_facts(connection),
+        effective=partial(options.in_force, connection),
+        close=close,
+    )
+
+
+def streams_endpoint(
+    connection: socket.socket,
+    size_bytes: int,
+    *,
+    echoes: bool,
+    options: SocketOptions,
+    new_loop: NewLoop,
+) -> Endpoint:
+    """An end of a StreamReader and a StreamWriter, with the limits that they come with.
+
+    `readexactly` makes a new object of each message, which is copied once more, into `incoming`.
+    """
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    loop = OwnLoop(new_loop)
+    reader, writer = loop.complete(_opened(connection))
+    options.tune_handed_over(connection)
+    transport = writer.transport
+    write, drain, read_exactly = writer.write, writer.drain, reader.readexactly
+
+    async def sending() -> None:
+        write(outgoing)
+        await drain()
+
+    async def receiving() -> None:
+        incoming[:] = await read_exactly(size_bytes)
+
+    async def flushing() -> None:
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(high=0)
+            await drain()
+            transport.set_write_buffer_limits()
+
+    def close() -> None:
+        transport.abort()
+        loop.close()
+
+    return CoroutineEndpoint(
+        loop=loop,
+        sending=sending,
+        receiving=receiving,
+        flushing=flushing,
+        outgoing=outgoing,
+        incoming=incoming,
+        facts=socket_facts(connection),
+        effective=partial(options.in_force, connection),
+        close=close,
+    )
+
+
+async def _opened(
+    connection: socket.socket,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Opens streams on a connected socket."""
+    if connection.family == socket.AF_UNIX:
+        return await asyncio.open_unix_connection(sock=connection)
+    return await asyncio.open_connection(sock=connection)
+
+
+class _Protocol(asyncio.BufferedProtocol):
+    """Reads messages of a fixed size into one buffer, and calls the endpoint for each."""
+
+    transport: asyncio.Transport
+    endpoint: CallbackEndpoint
+
+    def __init__(self, loop: OwnLoop, incoming: memoryview) -> None:
+        self._loop = loop
+        self._incoming = incoming
+        self._after = Tails(incoming).after
+        self._size_bytes = len(incoming)
+        self._moved = 0
+        self.has_room = True
+        """Whether the transport asks for no pause."""
+        self.is_stopping = False
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        moved = self._moved
+        return self._after(moved) if moved else self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        moved = self._moved + nbytes
+        if moved == self._size_bytes:
+            self._moved = 0
+            self.endpoint.on_message()
+        else:
+            self._moved = moved
+
+    def pause_writing(self) -> None:
+        self.has_room = False
+
+    def resume_writing(self) -> None:
+        self.has_room = True
+        if self.is_stopping:
+            self._loop.stop()
+        else:
+            self.endpoint.on_room()
+
+    def eof_received(self) -> None:
+        self._loop.fail(ended(self._moved, self._size_bytes))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._loop.fail(exc or ended(self._moved, self._size_bytes))
+
+
+async def _connected(protocol: _Protocol, connection: socket.socket) -> asyncio.Transport:
+    """Hands a connected socket over to the running loop."""
+    loop = asyncio.get_running_loop()
+    if connection.family == socket.AF_UNIX:
+        transport, _ = await loop.create_unix_connection(lambda: protocol, sock=connection)
+    else:
+        transport, _ = await loop.create_connection(lambda: protocol, sock=connection)
+    return transport
+
+
+def protocol_endpoint(
+    connection: socket.socket,
+    size_bytes: int,
+    *,
+    echoes: bool,
+    options: SocketOptions,
+    new_loop: NewLoop,
+) -> Endpoint:
+    """An end of a BufferedProtocol, which reads straight into `incoming`."""
+    outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    loop = OwnLoop(new_loop)
+    protocol = _Protocol(loop, incoming)
+    transport = loop.complete(_connected(protocol, connection))
+    options.tune_handed_over(connection)
+    transport.pause_reading()
+    write = transport.write
+
+    def post() -> bool:
+        write(outgoing)
+        return protocol.has_room
+
+    def run(begin: Callable[[], None]) -> None:
+        protocol.is_stopping = False
+        transport.set_write_buffer_limits()
+        transport.resume_reading()
+        loop.run(begin)
+
+    def stop() -> None:
+        transport.pause_reading()
+        protocol.is_stopping = True
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(high=0)  # it resumes when nothing is left
+        else:
+            loop.stop()
+
+    def close() -> None:
+        transport.abort()
+        loop.close()
+
+    endpoint = CallbackEndpoint(
+        post=post,
+        run=run,
+        stop=stop,
+        watch=loop.watch,
+        outgoing=outgoing,
+        incoming=incoming,
+        facts=socket_facts(connection),
+        effective=partial(options.in_force, connection),
+        close=close,
+    )
+    protocol.endpoint = endpoint
+    return endpoint
