@@ -125,8 +125,8 @@ class CallbackEndpoint(Endpoint):
       as soon as it returns.
     - After `stop` no message is delivered until the next `run`: `incoming` stays as it is.
     - `post` sends `outgoing`, without waiting; `outgoing` isn't to be changed before `run` has
-      returned. It returns whether there is room for one more; where there is none, `on_room` is
-      called once there is. Only a stream needs it: where the ends take turns there always is room.
+      returned. It returns whether one more may follow at once. If not, `on_room` is called once it
+      may, or `run` raises. Only a stream needs it: where the ends take turns there always is room.
     - All but `run` are called within a run only: from `begin`, `on_message` or `on_room`.
     """
 

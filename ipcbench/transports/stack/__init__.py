@@ -1,1 +1,1 @@
-"""The rungs of the ladder on top of a socket; `ipcbench.rungs` is their table."""
+"""The rungs of the stack: what programs put on a socket, one layer a module. See ipcbench.rungs."""

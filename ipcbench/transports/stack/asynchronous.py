@@ -187,11 +187,12 @@ def protocol_endpoint(
     transport = loop.complete(_connected(protocol, connection))
     options.tune_handed_over(connection)
     transport.pause_reading()
-    write = transport.write
+    write, is_closing = transport.write, transport.is_closing
 
     def post() -> bool:
         write(outgoing)
-        return protocol.has_room
+        # To a connection that is lost it writes nothing and says nothing: only the loop tells.
+        return protocol.has_room and not is_closing()
 
     def run(begin: Callable[[], None]) -> None:
         protocol.is_stopping = False
