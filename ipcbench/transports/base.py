@@ -81,6 +81,8 @@ Medium = Literal[
     "no-name",
     "nodelay",
     "nagle",
+    "nagle-at-server",
+    "nagle-at-client",
     "largest",
     "futex",
     "process-vm",
@@ -88,6 +90,7 @@ Medium = Literal[
 """A kernel object that joins the two ends, or a trait of one, as the kernel's tables show it.
 
 `socket-file` to `largest` are traits: the name or the options of a socket, the capacity of a pipe.
+`nodelay` is TCP_NODELAY at both ends, `nagle` at neither, and the two others at one end only.
 The kernel keeps no table of `futex` and `process-vm`.
 """
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ipcbench.errors import UsageError, unknown_name
+from ipcbench.rungs import RUNGS
 from ipcbench.terms import Term, settled
 from ipcbench.transports import plugins
 from ipcbench.transports.base import CORE, DELAY, Transport
@@ -31,6 +32,26 @@ class Spelling(NamedTuple):
     summary: str
     """Description in one line, for `ipcbench list`."""
 
+
+_RUNGS = {
+    "framed": (".stack.framed", "Framed"),
+    "frame-pickle": (".stack.objects", "Pickle"),
+    "frame-json": (".stack.objects", "Json"),
+    "frame-msgspec": (".stack.objects", "Msgspec"),
+    "http-std": (".stack.http_std", "HttpStd"),
+    "http-std-default": (".stack.http_std", "HttpStdDefault"),
+    "rpc-zmq": (".stack.zmq_pair", "Zmq"),
+    "rpc-xmlrpc": (".stack.xmlrpc_std", "Xmlrpc"),
+}
+"""Module, and start of the name of the classes, of the rungs of the stack."""
+
+_STACK = {
+    transport: (_RUNGS[rung.name][0], f"{_RUNGS[rung.name][1]}{family.capitalize()}")
+    for rung in RUNGS
+    if rung.name in _RUNGS
+    for family, transport in rung.transports.items()
+}
+"""The rungs over each family, in the order of the ladder."""
 
 TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "unix": (".unix", "Unix"),
@@ -68,6 +89,7 @@ TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "mp-queue-pickle": (".multiproc", "MpQueue"),
     "mp-simplequeue-pickle": (".multiproc", "MpSimpleQueue"),
     "mp-shared-memory": (".multiproc", "MpSharedMemory"),
+    **_STACK,
     "memcpy": (".controls", "Memcpy"),
     "null": (".controls", "Null"),
 }

@@ -12,6 +12,7 @@ from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
     SUN_PATH_BYTES,
     Address,
+    Ends,
     SocketLink,
     SocketPath,
     socket_endpoint,
@@ -29,12 +30,13 @@ class UnixLink(SocketLink):
         workspace: Workspace,
         options: SocketOptions,
         kind: int = socket.SOCK_STREAM,
+        ends: Ends | None = None,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
         self._is_needed = True
         """Whether a client has still to connect to the file."""
         try:
-            super().__init__(socket.AF_UNIX, traffic, options, kind)
+            super().__init__(socket.AF_UNIX, traffic, options, kind, ends)
         except BaseException:
             self._path.close()
             raise
