@@ -45,7 +45,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never
+from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never, get_args
 
 from ipcbench.case import Loop
 from ipcbench.terms import Knob, Span, Term, Whole
@@ -53,6 +53,7 @@ from ipcbench.transports.shapes import Shape
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 Side = Literal["client", "server"]
+SIDES: tuple[Side, ...] = get_args(Side)
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 

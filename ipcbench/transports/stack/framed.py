@@ -43,7 +43,9 @@ def length_reader(connection: socket.socket) -> Callable[[], int]:
     return read_length
 
 
-def send_rest(connection: socket.socket, prefix: bytes, body: bytes | memoryview, sent: int) -> None:
+def send_rest(
+    connection: socket.socket, prefix: bytes, body: bytes | memoryview, sent: int
+) -> None:
     """Sends what a sendmsg of prefix and body, which a signal broke off, has left."""
     if sent < len(prefix):
         connection.sendall(prefix[sent:])

@@ -159,14 +159,14 @@ class MessageHandler(OneConnection):
         self._incoming = incoming
         super().__init__(connection, path)
 
-    def do_POST(self) -> None:  # noqa: N802  (http.server calls it so)
+    def do_POST(self) -> None:
         """Receives a message."""
         if not self.is_known():
             return
         size, told = len(self._incoming), self.body_bytes()
         if told != size:
             raise OSError(f"a body of {told:,} bytes came in place of {size:,}")
-        got = self.rfile.readinto(self._incoming)  # type: ignore[attr-defined]  # it is buffered
+        got = self.rfile.readinto(self._incoming)
         if got != size:
             raise EOFError(f"the stream ended after {got:,} of {size:,} bytes")
         self.has_come = True

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from ipcbench.transports.base import WHOLE, Endpoint, Traffic, buffer_pair
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import Ends, socket_facts
-from ipcbench.transports.parts.stream import whole_receiver
 from ipcbench.transports.stack.framed import (
     LENGTH,
     Prefixed,

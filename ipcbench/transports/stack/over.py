@@ -33,7 +33,7 @@ class Stacked(Transport):
     """The module that the extra `stack` installs for it; None if Python has all it takes."""
     host_header: ClassVar[str] = "localhost"
     """The server as an HTTP client names it."""
-    groups = (GROUP,)
+    groups: tuple[str, ...] = (GROUP,)
     connects = False
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class OverUnix(Stacked, Unix):
 class OverInet(Stacked, Inet):
     """A layer over TCP at 127.0.0.1."""
 
-    family_name = "inet"
+    family_name: ClassVar[Family] = "inet"
     host_header = "127.0.0.1"
 
     def link(self, traffic: Traffic, workspace: Workspace) -> Link:

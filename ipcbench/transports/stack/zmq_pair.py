@@ -4,20 +4,21 @@ Context and sockets are made after the fork, each with an I/O thread and a reape
 socket is the link's, made before: libzmq takes it over (ZMQ_USE_FD), so the client knows the port,
 and the file of an ipc:// address is removed with the link.
 
-The client proves itself in ZMTP's handshake, with PLAIN: the token is its password. The server looks
-at passwords in the thread that waits for the client, and once it is there nobody does: libzmq then
-refuses every other one. The messages themselves are the same as without. Whoever fails is closed
-and counted, and so is whoever says nothing; libzmq closes that one after 30 s. It listens until the
-end: to stop would end the client's connection, too, which is the listener's child in libzmq.
+The client proves itself in ZMTP's handshake, with PLAIN: the token is its password. The server
+looks at passwords in the thread that waits for the client, and once it is there nobody does: libzmq
+then refuses every other one. The messages themselves are the same as without. Whoever fails is
+closed and counted, and so is whoever says nothing; libzmq closes that one after 30 s. It listens
+until the end: to stop would end the client's connection, too, which is the listener's in libzmq.
 """
 
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
-from ipcbench.transports.base import Endpoint, Link, Traffic, Workspace, buffer_pair
+from ipcbench.terms import Knob
+from ipcbench.transports.base import Endpoint, Link, Traffic, Trap, Workspace, buffer_pair
 from ipcbench.transports.parts.gate import STRANGERS
 from ipcbench.transports.parts.options import SocketOptions, TcpOptions
 from ipcbench.transports.parts.sockets import Ends, SocketLink, TcpLink
@@ -44,7 +45,7 @@ class ZmqLink(SocketLink):
         """The address as ZeroMQ spells it."""
         if self._family == socket.AF_UNIX:
             return f"ipc://{self._address}"
-        host, port, *_ = self._address
+        host, port, *_ = tuple(self._address)
         return f"tcp://[{host}]:{port}" if ":" in str(host) else f"tcp://{host}:{port}"
 
     def _connected(self) -> Endpoint:
@@ -165,9 +166,7 @@ def zmq_endpoint(
         if got != size_bytes:
             raise OSError(f"a message of {got:,} bytes came in place of {size_bytes:,}")
 
-    return Endpoint(
-        send=send, receive=receive, outgoing=outgoing, incoming=incoming, close=close
-    )
+    return Endpoint(send=send, receive=receive, outgoing=outgoing, incoming=incoming, close=close)
 
 
 class ZmqUnixLink(ZmqLink, UnixLink):
@@ -187,8 +186,8 @@ class Zmq(Stacked):
     copies = "four times: into a message and the kernel, and out of both"
     source = "zmq_socket(3), zmq_ipc(7), zmq_tcp(7)"
     package = "zmq"
-    knobs = ()
-    traps = ()
+    knobs: ClassVar[tuple[Knob, ...]] = ()
+    traps: tuple[Trap, ...] = ()
 
     def settle(self) -> None:
         """Leaves all as it is: libzmq has its own options, and sets TCP_NODELAY."""
