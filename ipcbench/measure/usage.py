@@ -1,6 +1,7 @@
-"""Resource usage of a process: CPU time, page faults, context switches, the last CPU."""
+"""Resource usage of a process: CPU time, page faults, context switches, threads, the last CPU."""
 
 import resource
+from pathlib import Path
 from typing import NamedTuple
 
 from ipcbench.system.process import _STAT_PROCESSOR, _stat
@@ -51,6 +52,14 @@ def usage() -> Usage:
     used = resource.getrusage(resource.RUSAGE_SELF)
     faults = used.ru_minflt + used.ru_majflt
     return Usage(used.ru_utime, used.ru_stime, faults, used.ru_nvcsw, used.ru_nivcsw)
+
+
+def thread_count() -> int | None:
+    """This process's threads; None where the kernel doesn't tell. proc_pid_task(5)."""
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir())
+    except OSError:
+        return None
 
 
 def last_cpu() -> int | None:

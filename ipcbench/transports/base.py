@@ -45,7 +45,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never
+from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never, get_args
 
 from ipcbench.case import Loop
 from ipcbench.terms import Knob, Span, Term, Whole
@@ -53,6 +53,7 @@ from ipcbench.transports.shapes import Shape
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 Side = Literal["client", "server"]
+SIDES: tuple[Side, ...] = get_args(Side)
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
@@ -81,6 +82,8 @@ Medium = Literal[
     "no-name",
     "nodelay",
     "nagle",
+    "nagle-at-server",
+    "nagle-at-client",
     "largest",
     "futex",
     "process-vm",
@@ -88,6 +91,7 @@ Medium = Literal[
 """A kernel object that joins the two ends, or a trait of one, as the kernel's tables show it.
 
 `socket-file` to `largest` are traits: the name or the options of a socket, the capacity of a pipe.
+`nodelay` is TCP_NODELAY at both ends, `nagle` at neither, and the two others at one end only.
 The kernel keeps no table of `futex` and `process-vm`.
 """
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ipcbench.errors import UsageError, unknown_name
+from ipcbench.rungs import RUNGS
 from ipcbench.terms import Term, settled
 from ipcbench.transports import plugins
 from ipcbench.transports.base import CORE, DELAY, Transport
@@ -31,6 +32,32 @@ class Spelling(NamedTuple):
     summary: str
     """Description in one line, for `ipcbench list`."""
 
+
+_RUNGS = {
+    "framed": (".stack.framed", "Framed"),
+    "epoll": (".stack.event_loops", "Epoll"),
+    "asyncio-sock": (".stack.event_loops", "AsyncioSock"),
+    "asyncio-protocol": (".stack.event_loops", "AsyncioProtocol"),
+    "asyncio-streams": (".stack.event_loops", "AsyncioStreams"),
+    "uvloop-protocol": (".stack.event_loops", "UvloopProtocol"),
+    "uvloop-streams": (".stack.event_loops", "UvloopStreams"),
+    "frame-pickle": (".stack.objects", "Pickle"),
+    "frame-json": (".stack.objects", "Json"),
+    "frame-msgspec": (".stack.objects", "Msgspec"),
+    "http-std": (".stack.http_std", "HttpStd"),
+    "http-std-default": (".stack.http_std", "HttpStdDefault"),
+    "rpc-zmq": (".stack.zmq_pair", "Zmq"),
+    "rpc-xmlrpc": (".stack.xmlrpc_std", "Xmlrpc"),
+}
+"""Module, and start of the name of the classes, of the rungs of the stack."""
+
+_STACK = {
+    transport: (_RUNGS[rung.name][0], f"{_RUNGS[rung.name][1]}{family.capitalize()}")
+    for rung in RUNGS
+    if rung.name in _RUNGS
+    for family, transport in rung.transports.items()
+}
+"""The rungs over each family, in the order of the ladder."""
 
 TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "unix": (".unix", "Unix"),
@@ -68,24 +95,7 @@ TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "mp-queue-pickle": (".multiproc", "MpQueue"),
     "mp-simplequeue-pickle": (".multiproc", "MpSimpleQueue"),
     "mp-shared-memory": (".multiproc", "MpSharedMemory"),
-    "epoll-unix": (".stack.event_loops", "EpollUnix"),
-    "epoll-inet": (".stack.event_loops", "EpollInet"),
-    "epoll-inet6": (".stack.event_loops", "EpollInet6"),
-    "asyncio-sock-unix": (".stack.event_loops", "AsyncioSockUnix"),
-    "asyncio-sock-inet": (".stack.event_loops", "AsyncioSockInet"),
-    "asyncio-sock-inet6": (".stack.event_loops", "AsyncioSockInet6"),
-    "asyncio-protocol-unix": (".stack.event_loops", "AsyncioProtocolUnix"),
-    "asyncio-protocol-inet": (".stack.event_loops", "AsyncioProtocolInet"),
-    "asyncio-protocol-inet6": (".stack.event_loops", "AsyncioProtocolInet6"),
-    "asyncio-streams-unix": (".stack.event_loops", "AsyncioStreamsUnix"),
-    "asyncio-streams-inet": (".stack.event_loops", "AsyncioStreamsInet"),
-    "asyncio-streams-inet6": (".stack.event_loops", "AsyncioStreamsInet6"),
-    "uvloop-protocol-unix": (".stack.event_loops", "UvloopProtocolUnix"),
-    "uvloop-protocol-inet": (".stack.event_loops", "UvloopProtocolInet"),
-    "uvloop-protocol-inet6": (".stack.event_loops", "UvloopProtocolInet6"),
-    "uvloop-streams-unix": (".stack.event_loops", "UvloopStreamsUnix"),
-    "uvloop-streams-inet": (".stack.event_loops", "UvloopStreamsInet"),
-    "uvloop-streams-inet6": (".stack.event_loops", "UvloopStreamsInet6"),
+    **_STACK,
     "memcpy": (".controls", "Memcpy"),
     "null": (".controls", "Null"),
 }

@@ -5,8 +5,19 @@ import socket
 import sys
 from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
-from ipcbench.transports.base import CORE, Endpoint, Link, Traffic, Transport, Workspace, known
+from ipcbench.terms import Knob
+from ipcbench.transports.base import (
+    CORE,
+    Endpoint,
+    Link,
+    Traffic,
+    Transport,
+    Trap,
+    Workspace,
+    known,
+)
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
@@ -80,8 +91,8 @@ class Unix(Transport):
     groups: tuple[str, ...] = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
     overlaps = True
-    knobs = BUFFERS
-    traps = (FILLS_SOCKET,)
+    knobs: ClassVar[tuple[Knob, ...]] = BUFFERS
+    traps: tuple[Trap, ...] = (FILLS_SOCKET,)
     connects = True
 
     def system_limits(self) -> Mapping[str, str]:
