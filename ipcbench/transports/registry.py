@@ -46,6 +46,7 @@ _RUNGS = {
     "frame-msgspec": (".stack.objects", "Msgspec"),
     "http-std": (".stack.http_std", "HttpStd"),
     "http-std-default": (".stack.http_std", "HttpStdDefault"),
+    "http-uvicorn": (".stack.http_uvicorn", "HttpUvicorn"),
     "rpc-zmq": (".stack.zmq_pair", "Zmq"),
     "rpc-xmlrpc": (".stack.xmlrpc_std", "Xmlrpc"),
 }

@@ -105,6 +105,20 @@ class Ends:
         self.opening = new_token()
         """What the client says first: a token, or more around it."""
 
+    def accept(
+        self, listener: socket.socket, gate: Gate, traffic: Traffic, options: SocketOptions
+    ) -> Endpoint:
+        """Waits at the listener for the authenticated client, and makes the server's endpoint.
+
+        The listener is closed then, and all other connections are closed and counted.
+        """
+        connection, _ = gate.admit()
+        listener.close()
+        options.tune_accepted(connection)
+        endpoint = self.server(connection, traffic, options)
+        endpoint.facts = {**endpoint.facts, **gate.facts}
+        return endpoint
+
     def client(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
@@ -293,12 +307,7 @@ class SocketLink(Link):
 
     def _accepted(self) -> Endpoint:
         """Accepts the one client that is authenticated, and makes the endpoint."""
-        connection, _ = self._gate.admit()
-        self._listener.close()
-        self._options.tune_accepted(connection)
-        endpoint = self._ends.server(connection, self._traffic, self._options)
-        endpoint.facts = {**endpoint.facts, **self._gate.facts}
-        return endpoint
+        return self._ends.accept(self._listener, self._gate, self._traffic, self._options)
 
     def _in_force(self) -> Mapping[str, str]:
         """The knobs of a socket like those of the connect workload, which come and go."""

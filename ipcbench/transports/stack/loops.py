@@ -5,7 +5,8 @@ handler. The one here keeps it and stops the loop; the call that ran the loop th
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -67,12 +68,15 @@ class OwnLoop:
         self._watched.append(descriptor)
         self.asyncio.add_reader(descriptor, once)
 
-    def close(self) -> None:
-        """Lets what was closed in the loop go, and closes it."""
+    def close(self, last: Awaitable[object] | None = None) -> None:
+        """Lets what was closed in the loop go, and closes it; `last` is run to its end before."""
         loop = self.asyncio
         loop.set_exception_handler(lambda _loop, _context: None)
         for descriptor in self._watched:
             loop.remove_reader(descriptor)
+        if last is not None:
+            with suppress(Exception, asyncio.CancelledError):
+                loop.run_until_complete(last)
         loop.call_soon(loop.stop)
         try:
             loop.run_forever()

@@ -30,7 +30,10 @@ class Stacked(Transport):
     """Description of the layer, for the summary."""
     family_name: ClassVar[Family]
     package: ClassVar[str | None] = None
-    """The module that the extra `stack` installs for it; None if Python has all it takes."""
+    """The module that an extra installs for it; None if Python has all it takes."""
+    also_needs: ClassVar[tuple[str, ...]] = ()
+    """Further modules that the extra installs."""
+    extra: ClassVar[str] = GROUP
     host_header: ClassVar[str] = "localhost"
     """The server as an HTTP client names it."""
     groups: tuple[str, ...] = (GROUP,)
@@ -41,8 +44,10 @@ class Stacked(Transport):
         self.summary = f"{self.layer}, {_TITLES[self.family_name]}"
 
     def unavailable(self) -> str | None:
-        if self.package is not None and find_spec(self.package) is None:
-            return f"{self.package} isn't installed: pip install 'ipcbench[{GROUP}]'"
+        needed = () if self.package is None else (self.package, *self.also_needs)
+        for module in needed:
+            if find_spec(module) is None:
+                return f"{module} isn't installed: pip install 'ipcbench[{self.extra}]'"
         return super().unavailable()
 
     def rejects_driver(self, driver: Loop) -> str | None:
