@@ -47,6 +47,7 @@ _RUNGS = {
     "http-std": (".stack.http_std", "HttpStd"),
     "http-std-default": (".stack.http_std", "HttpStdDefault"),
     "http-uvicorn": (".stack.http_uvicorn", "HttpUvicorn"),
+    "http-aiohttp": (".stack.http_aiohttp", "HttpAiohttp"),
     "rpc-zmq": (".stack.zmq_pair", "Zmq"),
     "rpc-xmlrpc": (".stack.xmlrpc_std", "Xmlrpc"),
 }

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeAlias
 
 from ipcbench.transports.base import Traffic, buffer_pair
 from ipcbench.transports.ends import CallbackEndpoint
@@ -17,6 +18,9 @@ from ipcbench.transports.parts.gate import Gate
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import socket_facts
 from ipcbench.transports.stack.loops import NewLoop, OwnLoop
+
+Step: TypeAlias = Callable[[], Awaitable[object]]
+"""A coroutine function without arguments."""
 
 NEVER_S = 365 * 24 * 3600
 """A time limit that no launch reaches, for libraries that close a connection which is idle: it is
@@ -54,7 +58,7 @@ class Turns:
         options: SocketOptions,
         close: Callable[[], None],
         *,
-        makes_garbage: bool,
+        makes_garbage: bool = False,
     ) -> CallbackEndpoint:
         """The endpoint; `connection` is the library's, as a descriptor of our own."""
         options.tune_accepted(connection)
@@ -91,7 +95,7 @@ class Turns:
                 self.refuse(connection)
                 connection.abort()
 
-    async def admitted(self, connection: asyncio.Transport, drain: "Step") -> None:
+    async def admitted(self, connection: asyncio.Transport, drain: Step) -> None:
         """Called by the handler of the client's first request, once its answer is written."""
         await left(connection, drain)
         if not self.client.done():
@@ -109,7 +113,7 @@ class Turns:
             await self._change()
         self._is_posted = False
 
-    async def replied(self, connection: asyncio.Transport, drain: "Step") -> None:
+    async def replied(self, connection: asyncio.Transport, drain: Step) -> None:
         """Called by a handler once the reply is written: the last of a run ends it, once it left.
 
         `drain` waits while the library may write nothing more.
@@ -154,11 +158,7 @@ class Turns:
             self.loop.stop()
 
 
-Step = Callable[[], Awaitable[None]]
-"""A coroutine function without arguments."""
-
-
-async def left(connection: asyncio.Transport, drain: "Step") -> None:
+async def left(connection: asyncio.Transport, drain: Step) -> None:
     """Returns when all that was written to the connection has left this process."""
     if connection.get_write_buffer_size():
         connection.set_write_buffer_limits(high=0)  # from now on it drains down to nothing

@@ -139,7 +139,7 @@ class UvicornEnds(ByPath):
                 listening.close()
             listener.close()
             turns.refuse_all_but_the_client(connections())
-            return turns.open(duplicate(client), options, close, makes_garbage=True)
+            return turns.open(duplicate(client), options, close)
         except BaseException:
             close()
             raise
