@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from ipcbench.evidence.channels import Carrier, CarrierKind
 from ipcbench.evidence.holdings import Holdings
@@ -16,6 +16,10 @@ _UNIX_KINDS: Mapping[int, Medium] = {
     int(socket.SOCK_DGRAM): "unix-dgram",
     int(socket.SOCK_SEQPACKET): "unix-seqpacket",
 }
+
+
+_IPV4_MAPPED = "[::ffff:"
+"""Start of an IPv4-mapped address, with which no other begins in this spelling (inet_ntop(3))."""
 
 
 class TcpFacts(NamedTuple):
@@ -100,7 +104,7 @@ def inet_carriers(
         done.add(frozenset((inode, other)))
         facts = facts_of(ours[inode]) if kind.startswith("tcp") else None
         nodelay_there = nodelay_of.get(f"socket:[{other}]")
-        yield _connection(kind, near, other, facts, nodelay_there)._replace(
+        yield _connection(_on_the_wire(kind, near), near, other, facts, nodelay_there)._replace(
             lines=(
                 _held(client, ours[inode], inode),
                 _held(server, theirs[other], other),
@@ -114,7 +118,25 @@ def inet_carriers(
         if row.listens:
             told = (_held(server, theirs[inode], inode), f"{table}: {row.line}")
             text = f"the server listens at {row.local}, socket {inode}"
-            yield Carrier(kind, text, told, listens=True)
+            yield Carrier(_on_the_wire(kind, row), text, told, listens=True)
+
+
+def _on_the_wire(kind: InetKind, row: InetSocket) -> InetKind:
+    """The protocol that a socket speaks: IPv4 by an AF_INET6 socket at an IPv4-mapped address.
+
+    RFC 4291, 2.5.5.2; ipv6(7). Some libraries use AF_INET6 for both.
+    """
+    if not row.local.startswith(_IPV4_MAPPED):
+        return kind
+    match kind:
+        case "tcp6":
+            return "tcp4"
+        case "udp6":
+            return "udp4"
+        case "tcp4" | "udp4":
+            return kind
+        case _:
+            assert_never(kind)
 
 
 def _connection(

@@ -50,6 +50,7 @@ _RUNGS = {
     "http-aiohttp": (".stack.http_aiohttp", "HttpAiohttp"),
     "rpc-zmq": (".stack.zmq_pair", "Zmq"),
     "rpc-xmlrpc": (".stack.xmlrpc_std", "Xmlrpc"),
+    "rpc-grpc": (".stack.rpc_grpc", "Grpc"),
 }
 """Module, and start of the name of the classes, of the rungs of the stack."""
 
