@@ -41,9 +41,11 @@ class OneConnector(aiohttp.BaseConnector):
         super().__init__(limit=1, keepalive_timeout=NEVER_S)
         self._protocol: Any = None
 
-    async def take(self, connection: socket.socket) -> None:
-        """Puts the connection into the running loop."""
-        _, self._protocol = await self._loop.create_connection(self._factory, sock=connection)
+    async def take(self, connection: socket.socket) -> asyncio.Transport:
+        """Puts the connection into the running loop; returns its transport."""
+        made = await self._loop.create_connection(self._factory, sock=connection)
+        transport, self._protocol = made
+        return transport
 
     async def _create_connection(self, *_: object) -> Any:
         """The one connection, when it is asked for first."""
@@ -53,11 +55,11 @@ class OneConnector(aiohttp.BaseConnector):
         return protocol
 
 
-async def _session(connection: socket.socket) -> aiohttp.ClientSession:
-    """A session on the one connection; needs the running loop."""
+async def _session(connection: socket.socket) -> tuple[aiohttp.ClientSession, asyncio.Transport]:
+    """A session on the one connection, and its transport; needs the running loop."""
     connector = OneConnector()
-    await connector.take(connection)
-    return aiohttp.ClientSession(connector=connector, trust_env=False)
+    transport = await connector.take(connection)
+    return aiohttp.ClientSession(connector=connector, trust_env=False), transport
 
 
 def aiohttp_client_endpoint(
@@ -69,7 +71,7 @@ def aiohttp_client_endpoint(
     """
     outgoing, incoming = buffer_pair(size_bytes, echoes=False)
     loop = OwnLoop(asyncio.new_event_loop)
-    session = loop.complete(_session(connection))
+    session, transport = loop.complete(_session(connection))
     options.tune_handed_over(connection)
     post, headers = session.post, {"Content-Type": BINARY}
     response: aiohttp.ClientResponse
@@ -93,8 +95,8 @@ def aiohttp_client_endpoint(
         incoming[:] = body
 
     def close() -> None:
+        transport.abort()
         loop.close(session.close())
-        connection.close()
 
     return CoroutineEndpoint(
         loop=loop,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from traceback import clear_frames
 from typing import Any
 
 import grpc
@@ -57,6 +58,9 @@ def client_endpoint(target: str, prefix: str, traffic: Traffic) -> Endpoint:
             reply = echo(bytes(outgoing))
         except grpc.RpcError as error:
             raise _failed(error) from error
+        except BaseException as error:  # from a signal handler
+            clear_frames(error.__traceback__)
+            raise
 
     def receive() -> None:
         if len(reply) != size:
@@ -64,17 +68,19 @@ def client_endpoint(target: str, prefix: str, traffic: Traffic) -> Endpoint:
         incoming[WHOLE] = reply
 
     def close() -> None:
-        nonlocal channel
+        nonlocal channel, echo
         channel.close()
-        del channel
+        del channel, echo
         await_close(own)
 
     try:
         channel.unary_unary(f"{prefix}/greet")(b"")
+    except grpc.RpcError as error:
+        channel.close()
+        raise _failed(error) from error
     except BaseException as error:
         channel.close()
-        if isinstance(error, grpc.RpcError):
-            raise _failed(error) from error
+        clear_frames(error.__traceback__)
         raise
     own = open_descriptors() - others
     return Endpoint(send=send, receive=receive, outgoing=outgoing, incoming=incoming, close=close)
@@ -105,9 +111,9 @@ def await_close(descriptors: set[int]) -> None:
 
 def _failed(error: grpc.RpcError) -> OSError:
     """The error of a call, as a transport tells it."""
+    clear_frames(error.__traceback__)
     code = error.code() if isinstance(error, grpc.Call) else None
-    name = "an unknown status" if code is None else code.name
-    return OSError(f"the call ended with {name}")
+    return OSError(f"the call ended with {'an unknown status' if code is None else code.name}")
 
 
 class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # it has no types

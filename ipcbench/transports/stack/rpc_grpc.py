@@ -33,7 +33,8 @@ class GrpcLink(Link):
         self._target = target
         self._traffic = traffic
         self._prefix = f"/{new_token().hex()}"
-        self._told, self._tell = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw"))
+        reader, writer = os.pipe()
+        self._told, self._tell = os.fdopen(reader), os.fdopen(writer, "w")
 
     def client(self) -> Endpoint:
         line = self._told.readline(_MOST_DIGITS)

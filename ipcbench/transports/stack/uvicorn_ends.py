@@ -146,9 +146,9 @@ class UvicornEnds(ByPath):
 
 
 def configured(app: App) -> uvicorn.Config:
-    """uvicorn as it is deployed, but for what isn't the answer: logs, headers, limits of time."""
+    """The usual configuration, but for what isn't the answer: logs, headers, limits of time."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # its dictionaries have types of their own
+        app,
         http=HttpToolsProtocol,
         ws="none",
         lifespan="off",
