@@ -18,6 +18,8 @@ The rules, each tried on every transport by `ipcbench.testing`:
   dropped.
 - A transport says what it can do (`replies`, `streams`, `overlaps`, `connects`), and `rejects` a
   workload that needs more. One that doesn't say that messages may overlap refuses those that do.
+- Where the ends take turns the client's `send` may wait for the reply, as a call of a library does,
+  and `receive` then takes it out of that.
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
