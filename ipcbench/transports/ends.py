@@ -16,6 +16,8 @@ The rules of both:
 - What is raised while the loop runs comes out of the call that ran it, as it was raised: from a
   signal handler, whose error a loop would only log; OSError or EOFError when the other end is gone,
   where the mechanism tells. Nothing is run with the end after that; it is only closed.
+- `makes_garbage` tells whether messages leave cyclic garbage, which only Python's garbage collector
+  frees: it is off for all others, in both processes.
 - `close` may be called after any of that. It may run the loop once more, and never waits.
 - Such an end has no `shape`: the loop in C can't drive it.
 """
@@ -66,7 +68,7 @@ class CoroutineEndpoint(Endpoint):
     - No two of the three are awaited at once.
     """
 
-    __slots__ = ("flushing", "loop", "receiving", "sending")
+    __slots__ = ("flushing", "loop", "makes_garbage", "receiving", "sending")
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class CoroutineEndpoint(Endpoint):
         incoming: memoryview,
         facts: Mapping[str, int] = MappingProxyType({}),
         effective: Callable[[], Mapping[str, str]] = nothing_set,
+        makes_garbage: bool = False,
         close: Callable[[], None] = do_nothing,
     ) -> None:
         super().__init__(
@@ -94,6 +97,7 @@ class CoroutineEndpoint(Endpoint):
         self.sending = sending
         self.receiving = receiving
         self.flushing = flushing
+        self.makes_garbage = makes_garbage
 
     def lengthen(self, wait: Callable[[], None]) -> None:
         receiving = self.receiving
@@ -130,7 +134,9 @@ class CallbackEndpoint(Endpoint):
     - All but `run` are called within a run only: from `begin`, `on_message` or `on_room`.
     """
 
-    __slots__ = ("_wait", "on_message", "on_room", "post", "run", "stop", "watch")
+    __slots__ = (
+        *("_wait", "makes_garbage", "on_message", "on_room", "post", "run", "stop", "watch"),
+    )
 
     def __init__(
         self,
@@ -143,6 +149,7 @@ class CallbackEndpoint(Endpoint):
         incoming: memoryview,
         facts: Mapping[str, int] = MappingProxyType({}),
         effective: Callable[[], Mapping[str, str]] = nothing_set,
+        makes_garbage: bool = False,
         close: Callable[[], None] = do_nothing,
     ) -> None:
         super().__init__(
@@ -158,6 +165,7 @@ class CallbackEndpoint(Endpoint):
         self.run = run
         self.stop = stop
         self.watch = watch
+        self.makes_garbage = makes_garbage
         self.on_message: Callable[[], None] = do_nothing
         """To be looked up, and called, by the transport for each message."""
         self.on_room: Callable[[], None] = do_nothing

@@ -241,3 +241,40 @@ def test_a_worker_loads_neither_pandas_nor_rich_nor_numpy() -> None:
     loaded = _loaded("-c", "import ipcbench.measure.worker")
     assert not {"pandas", "rich", "numpy", "dataclasses"} & loaded
     assert "pyperf" in loaded
+
+
+WORKER_OF = """
+import sys
+from pathlib import Path
+import ipcbench.measure.worker
+from ipcbench.case import Case
+from ipcbench.measure.pair import Pair
+from ipcbench.transports.base import Workspace
+
+with Pair(Case.parse(sys.argv[1]), None, Workspace(Path(sys.argv[2]))) as pair:
+    pair.run(10)
+    pair.sample(10)
+    pair.check()
+print(*sys.modules)
+"""
+
+
+def _loaded_by_a_pair(case: str, directory: Path) -> set[str]:
+    """The modules that a client has loaded; importtime says nothing of what importlib is asked."""
+    command = [sys.executable, "-c", WORKER_OF, case, str(directory)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_pair_over_a_bare_socket_loads_nothing_of_the_stack(tmp_path: Path) -> None:
+    loaded = _loaded_by_a_pair("latency/unix/64/python/free", tmp_path)
+    assert "ipcbench.transports.unix" in loaded
+    stack = {"asyncio", "uvloop", "zmq", "aiohttp", "uvicorn", "httptools", "msgspec", "grpc"}
+    assert not stack & loaded
+    assert not [name for name in loaded if name.startswith("ipcbench.transports.stack")]
+
+
+def test_a_pair_over_asyncio_loads_no_other_loop(tmp_path: Path) -> None:
+    loaded = _loaded_by_a_pair("latency/asyncio-protocol-unix/64/python/free", tmp_path)
+    assert "asyncio" in loaded
+    assert "uvloop" not in loaded

@@ -3,14 +3,16 @@
 A whole batch goes in one run of the end's loop, and the clock is read inside it. The contract of
 the ends is in `transports.ends`. Single messages, untimed, are the endpoint's `send` and `receive`,
 which run the loop for each.
+
+asyncio's and uvloop's own ends leave no cyclic garbage: after batches of 1000 messages, of 64 bytes
+and of 300,000, the collector found nothing at either end. So it is off, as with blocking calls.
 """
 
 from itertools import repeat
 from time import perf_counter, perf_counter_ns
 
 from ipcbench.measure.drivers import blocking
-from ipcbench.measure.drivers.base import Acknowledged, Samples
-from ipcbench.measure.peer import Peer
+from ipcbench.measure.drivers.base import Acknowledged, Samples, Watched
 from ipcbench.transports.base import do_nothing
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.workloads import Workload
@@ -75,9 +77,10 @@ async def server_throughput(endpoint: CoroutineEndpoint, messages: int) -> None:
 class CoroutineClient(blocking.Client):
     """The client over an end whose messages coroutines send and receive."""
 
-    def __init__(self, endpoint: CoroutineEndpoint, workload: Workload, peer: Peer) -> None:
+    def __init__(self, endpoint: CoroutineEndpoint, workload: Workload, peer: Watched) -> None:
         super().__init__(endpoint, workload)
         self._loop, self._end = endpoint.loop, endpoint
+        self.collects_garbage = endpoint.makes_garbage
         # Its signal may come just before the loop waits. Asked to watch, it raises what it raises.
         endpoint.loop.watch(peer.fileno(), peer.watch)
 
@@ -100,6 +103,7 @@ class CoroutineServer(blocking.Server):
     def __init__(self, endpoint: CoroutineEndpoint, workload: Workload) -> None:
         super().__init__(endpoint, workload)
         self._loop, self._end = endpoint.loop, endpoint
+        self.collects_garbage = endpoint.makes_garbage
 
     def serve(self, messages: int) -> None:
         """Serves a batch; see `drivers.base`."""
@@ -214,9 +218,10 @@ def called_server_throughput(endpoint: CallbackEndpoint, messages: int) -> None:
 class CallbackClient(blocking.Client):
     """The client over an end that calls back."""
 
-    def __init__(self, endpoint: CallbackEndpoint, workload: Workload, peer: Peer) -> None:
+    def __init__(self, endpoint: CallbackEndpoint, workload: Workload, peer: Watched) -> None:
         super().__init__(endpoint, workload)
         self._end = endpoint
+        self.collects_garbage = endpoint.makes_garbage
         endpoint.watch(peer.fileno(), peer.watch)
 
     def batch(self, messages: int, acknowledged: Acknowledged) -> float:
@@ -238,6 +243,7 @@ class CallbackServer(blocking.Server):
     def __init__(self, endpoint: CallbackEndpoint, workload: Workload) -> None:
         super().__init__(endpoint, workload)
         self._end = endpoint
+        self.collects_garbage = endpoint.makes_garbage
 
     def serve(self, messages: int) -> None:
         """Serves a batch; see `drivers.base`."""

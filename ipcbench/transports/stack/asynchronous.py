@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from ipcbench.transports.base import Endpoint, buffer_pair
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
@@ -132,6 +133,11 @@ class _Protocol(asyncio.BufferedProtocol):
         self.has_room = True
         """Whether the transport asks for no pause."""
         self.is_stopping = False
+        self.came_early = False
+        """Whether a message came before the first run, while the transport was made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
 
     def get_buffer(self, sizehint: int) -> memoryview:
         moved = self._moved
@@ -161,15 +167,44 @@ class _Protocol(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._loop.fail(exc or ended(self._moved, self._size_bytes))
 
+    def keep_early(self) -> None:
+        """Leaves a message in its buffer until the first run, and reads no other."""
+        self.came_early = True
+        self.transport.pause_reading()
 
-async def _connected(protocol: _Protocol, connection: socket.socket) -> asyncio.Transport:
+    def resume(self, begin: Callable[[], None]) -> Callable[[], None]:
+        """Prepares a run; returns the call that begins it."""
+        self.is_stopping = False
+        self.transport.set_write_buffer_limits()
+        self.transport.resume_reading()
+        return partial(self._begin_late, begin) if self.came_early else begin
+
+    def stop(self) -> None:
+        """Delivers nothing from now on, and stops the loop once all has left."""
+        self.is_stopping = True
+        if self.transport.is_closing():
+            self._loop.stop()
+            return
+        self.transport.pause_reading()
+        if self.transport.get_write_buffer_size():
+            self.transport.set_write_buffer_limits(high=0)  # it resumes when nothing is left
+        else:
+            self._loop.stop()
+
+    def _begin_late(self, begin: Callable[[], None]) -> None:
+        begin()
+        if not self.is_stopping:
+            self.came_early = False
+            self.endpoint.on_message()
+
+
+async def _connected(protocol: _Protocol, connection: socket.socket) -> None:
     """Hands a connected socket over to the running loop."""
     loop = asyncio.get_running_loop()
     if connection.family == socket.AF_UNIX:
-        transport, _ = await loop.create_unix_connection(lambda: protocol, sock=connection)
+        await loop.create_unix_connection(lambda: protocol, sock=connection)
     else:
-        transport, _ = await loop.create_connection(lambda: protocol, sock=connection)
-    return transport
+        await loop.create_connection(lambda: protocol, sock=connection)
 
 
 def protocol_endpoint(
@@ -184,10 +219,6 @@ def protocol_endpoint(
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     loop = OwnLoop(new_loop)
     protocol = _Protocol(loop, incoming)
-    transport = loop.complete(_connected(protocol, connection))
-    options.tune_handed_over(connection)
-    transport.pause_reading()
-    write, is_closing = transport.write, transport.is_closing
 
     def post() -> bool:
         write(outgoing)
@@ -195,18 +226,8 @@ def protocol_endpoint(
         return protocol.has_room and not is_closing()
 
     def run(begin: Callable[[], None]) -> None:
-        protocol.is_stopping = False
-        transport.set_write_buffer_limits()
-        transport.resume_reading()
-        loop.run(begin)
-
-    def stop() -> None:
-        transport.pause_reading()
-        protocol.is_stopping = True
-        if transport.get_write_buffer_size():
-            transport.set_write_buffer_limits(high=0)  # it resumes when nothing is left
-        else:
-            loop.stop()
+        loop.check()
+        loop.run(protocol.resume(begin))
 
     def close() -> None:
         transport.abort()
@@ -215,7 +236,7 @@ def protocol_endpoint(
     endpoint = CallbackEndpoint(
         post=post,
         run=run,
-        stop=stop,
+        stop=protocol.stop,
         watch=loop.watch,
         outgoing=outgoing,
         incoming=incoming,
@@ -224,4 +245,11 @@ def protocol_endpoint(
         close=close,
     )
     protocol.endpoint = endpoint
+    endpoint.deliver_to(protocol.keep_early)
+    loop.complete(_connected(protocol, connection))
+    options.tune_handed_over(connection)
+    transport = protocol.transport
+    write, is_closing = transport.write, transport.is_closing
+    if not protocol.came_early:
+        transport.pause_reading()
     return endpoint

@@ -26,22 +26,22 @@ class OwnLoop:
     def complete(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Runs a coroutine to its end; see `ends.Loop`."""
         try:
-            self._raise_kept()
+            self.check()
             result = self.asyncio.run_until_complete(coroutine)
         except BaseException:
             if self._error is None:
                 raise
         finally:
             coroutine.close()  # its task may never get another step
-        self._raise_kept()
+        self.check()
         return result
 
     def run(self, begin: Callable[[], None]) -> None:
         """Runs until `stop`, and calls `begin` first. Raises what was kept meanwhile."""
-        self._raise_kept()
+        self.check()
         self.asyncio.call_soon(begin)
         self.asyncio.run_forever()
-        self._raise_kept()
+        self.check()
 
     def stop(self) -> None:
         """Ends the run, after the callbacks that are due."""
@@ -51,6 +51,11 @@ class OwnLoop:
         """Ends the run; it raises this error, unless another one came first."""
         self._error = self._error or error
         self.asyncio.stop()
+
+    def check(self) -> None:
+        """Raises what was kept in a run, if anything was: nothing is run after that."""
+        if self._error is not None:
+            raise self._error
 
     def watch(self, descriptor: int, call: Callable[[], None]) -> None:
         """Watches a descriptor; see `ends.Watch`."""
@@ -77,7 +82,3 @@ class OwnLoop:
     def _keep(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handles what the loop caught."""
         self.fail(context.get("exception") or RuntimeError(context["message"]))
-
-    def _raise_kept(self) -> None:
-        if self._error is not None:
-            raise self._error
