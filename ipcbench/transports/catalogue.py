@@ -24,6 +24,7 @@ _TITLES = {
     "posix": "POSIX",
     "linux": "Linux",
     "python": "Python's multiprocessing",
+    "stack": "The stack: layers that programs put on a socket",
     _CONTROLS: "Controls: what the loop and one copy cost",
 }
 

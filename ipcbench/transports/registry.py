@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ipcbench.errors import UsageError, unknown_name
+from ipcbench.rungs import RUNGS
 from ipcbench.terms import Term, settled
 from ipcbench.transports import plugins
 from ipcbench.transports.base import CORE, DELAY, Transport
@@ -31,6 +32,24 @@ class Spelling(NamedTuple):
     summary: str
     """Description in one line, for `ipcbench list`."""
 
+
+_RUNGS = {
+    "epoll": (".stack.event_loops", "Epoll"),
+    "asyncio-sock": (".stack.event_loops", "AsyncioSock"),
+    "asyncio-protocol": (".stack.event_loops", "AsyncioProtocol"),
+    "asyncio-streams": (".stack.event_loops", "AsyncioStreams"),
+    "uvloop-protocol": (".stack.event_loops", "UvloopProtocol"),
+    "uvloop-streams": (".stack.event_loops", "UvloopStreams"),
+}
+"""Module, and start of the name of the classes, of the rungs of the stack."""
+
+_STACK = {
+    transport: (_RUNGS[rung.name][0], f"{_RUNGS[rung.name][1]}{family.capitalize()}")
+    for rung in RUNGS
+    if rung.name in _RUNGS
+    for family, transport in rung.transports.items()
+}
+"""The rungs over each family, in the order of the ladder."""
 
 TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "unix": (".unix", "Unix"),
@@ -68,24 +87,7 @@ TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "mp-queue-pickle": (".multiproc", "MpQueue"),
     "mp-simplequeue-pickle": (".multiproc", "MpSimpleQueue"),
     "mp-shared-memory": (".multiproc", "MpSharedMemory"),
-    "epoll-unix": (".stack.event_loops", "EpollUnix"),
-    "epoll-inet": (".stack.event_loops", "EpollInet"),
-    "epoll-inet6": (".stack.event_loops", "EpollInet6"),
-    "asyncio-sock-unix": (".stack.event_loops", "AsyncioSockUnix"),
-    "asyncio-sock-inet": (".stack.event_loops", "AsyncioSockInet"),
-    "asyncio-sock-inet6": (".stack.event_loops", "AsyncioSockInet6"),
-    "asyncio-protocol-unix": (".stack.event_loops", "AsyncioProtocolUnix"),
-    "asyncio-protocol-inet": (".stack.event_loops", "AsyncioProtocolInet"),
-    "asyncio-protocol-inet6": (".stack.event_loops", "AsyncioProtocolInet6"),
-    "asyncio-streams-unix": (".stack.event_loops", "AsyncioStreamsUnix"),
-    "asyncio-streams-inet": (".stack.event_loops", "AsyncioStreamsInet"),
-    "asyncio-streams-inet6": (".stack.event_loops", "AsyncioStreamsInet6"),
-    "uvloop-protocol-unix": (".stack.event_loops", "UvloopProtocolUnix"),
-    "uvloop-protocol-inet": (".stack.event_loops", "UvloopProtocolInet"),
-    "uvloop-protocol-inet6": (".stack.event_loops", "UvloopProtocolInet6"),
-    "uvloop-streams-unix": (".stack.event_loops", "UvloopStreamsUnix"),
-    "uvloop-streams-inet": (".stack.event_loops", "UvloopStreamsInet"),
-    "uvloop-streams-inet6": (".stack.event_loops", "UvloopStreamsInet6"),
+    **_STACK,
     "memcpy": (".controls", "Memcpy"),
     "null": (".controls", "Null"),
 }
@@ -98,6 +100,8 @@ LOADED: dict[str, Transport] = {}
 """The instances made so far, by canonical term: one serves all."""
 
 ALL = "all"
+STACK = "stack"
+"""The group of the rungs: layers on a mechanism of its own."""
 
 
 def names() -> tuple[str, ...]:
@@ -111,11 +115,15 @@ def transports() -> tuple[Transport, ...]:
 
 
 def groups() -> dict[str, list[str]]:
-    """The names of the mechanisms in each group; `all` has every one."""
+    """The names of the mechanisms in each group.
+
+    `all` has every mechanism, and none of the layers that are put on one: those are `stack`.
+    """
     found: dict[str, list[str]] = {CORE: []}
     for transport in transports():
         if not transport.is_control:
-            for group in (*transport.groups, ALL):
+            everywhere = () if STACK in transport.groups else (ALL,)
+            for group in (*transport.groups, *everywhere):
                 found.setdefault(group, []).append(transport.name)
     return found
 

@@ -66,11 +66,6 @@ VOCABULARY_OF = {
 }
 """Rooms that know only a part of the vocabulary."""
 
-SHARED = tuple(f"ipcbench.transports.{name}" for name in ("base", "ends", "shapes"))
-"""What every transport may import of the others' room, beside `parts`."""
-UNDER_THE_STACK = tuple(f"ipcbench.transports.{name}" for name in ("stack.", "unix", "inet"))
-"""What a rung of the stack may import besides: other rungs, and the sockets that it is put on."""
-
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
