@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -205,6 +205,61 @@ def test_a_batch_raises_what_a_signal_handler_raised_as_it_was(
             assert caught.value is raised
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def _loop_of(name: str) -> Any:
+    """A loop like that of this rung's ends, for the caller to close."""
+    from ipcbench.transports.stack.loops import OwnLoop
+
+    if name.startswith("asyncio"):
+        return OwnLoop(asyncio.new_event_loop)
+    import uvloop
+
+    return OwnLoop(uvloop.new_event_loop)
+
+
+@pytest.mark.parametrize("name", ["asyncio-streams-unix", "uvloop-streams-unix"])
+def test_what_a_library_catches_and_forgets_ends_the_run_all_the_same(name: str) -> None:
+    raised = Interrupted("ended by SIGUSR1")
+
+    def handle(*_: object) -> NoReturn:
+        raise raised
+
+    async def forgetful() -> None:
+        with suppress(Interrupted):
+            signal.raise_signal(signal.SIGUSR1)
+        await asyncio.get_running_loop().create_future()
+
+    loop = _loop_of(_available(name))
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(Interrupted) as caught:
+            loop.complete(forgetful())
+        assert caught.value is raised
+        assert signal.getsignal(signal.SIGUSR1) is handle
+        with pytest.raises(Interrupted):  # nothing is run with it any more
+            loop.run(lambda: None)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        loop.close()
+
+
+@pytest.mark.parametrize("name", ["asyncio-streams-unix", "uvloop-streams-unix"])
+def test_a_handler_that_is_set_while_a_loop_runs_stays(name: str) -> None:
+    def other(*_: object) -> None:
+        pass
+
+    async def setting() -> None:
+        signal.signal(signal.SIGUSR1, other)
+
+    loop = _loop_of(_available(name))
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        loop.complete(setting())
+        assert signal.getsignal(signal.SIGUSR1) is other
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        loop.close()
 
 
 @pytest.mark.parametrize("workload", ["latency", "throughput"])
