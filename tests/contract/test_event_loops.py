@@ -1,6 +1,7 @@
 """The rules of `transports.ends` over the rungs that have an event loop."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.errors import Interrupted, PeerDied
 from ipcbench.measure import drivers, server
+from ipcbench.measure.control import Channel
 from ipcbench.measure.drivers import base
 from ipcbench.measure.pair import Pair
 from ipcbench.testing.deaths import server_pid
@@ -184,7 +186,7 @@ def test_a_batch_raises_what_a_signal_handler_raised_as_it_was(
     name: str, kind: Callable[[str], Exception], alone: Alone, tmp_path: Path
 ) -> None:
     raised = kind("ended by SIGUSR1")
-    heard = threading.Event()
+    begun, heard = threading.Event(), threading.Event()
 
     def handle(*_: object) -> NoReturn:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -192,6 +194,7 @@ def test_a_batch_raises_what_a_signal_handler_raised_as_it_was(
         raise raised
 
     def ask() -> None:
+        begun.wait()
         while not heard.wait(0.01):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
@@ -199,8 +202,13 @@ def test_a_batch_raises_what_a_signal_handler_raised_as_it_was(
     try:
         with _driven(name, "latency", 64, alone, tmp_path) as (client, _):
             asking = beside(ask)
-            with pytest.raises(type(raised)) as caught:
+
+            def measure() -> None:
+                begun.set()
                 client.batch(10, alone)  # nobody replies
+
+            with pytest.raises(type(raised)) as caught:
+                measure()
             asking.result(PATIENCE_S)
             assert caught.value is raised
     finally:
@@ -307,10 +315,30 @@ def _killing(*_: object) -> NoReturn:
     raise AssertionError("it was killed")
 
 
-@pytest.mark.parametrize(
-    ("step", "phase"),
-    [("obey", "hand-shake"), ("_run", "timed batch"), ("_check", "payload check")],
-)
+@pytest.mark.parametrize("name", [*RUNGS, *OVER_TCP])
+def test_a_server_that_is_killed_before_it_says_hello_is_told_of_by_the_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expect = Channel.expect
+
+    def expecting(channel: Channel, kind: str) -> dict[str, Any]:
+        channel.send("die")  # the client's end is made: no death breaks into that
+        return expect(channel, kind)
+
+    def obeying(serving: server.Server) -> NoReturn:
+        serving._channel.receive()
+        _killing()
+
+    monkeypatch.setattr(Channel, "expect", expecting)
+    monkeypatch.setattr(server.Server, "obey", obeying)
+    case = Case("latency", _available(name), 64, "python", "free")
+    with pytest.raises(PeerDied) as raised:
+        Pair(case, None, Workspace(tmp_path)).__enter__()
+    assert str(raised.value) == "the server was killed by SIGKILL in the hand-shake"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("step", "phase"), [("_run", "timed batch"), ("_check", "payload check")])
 @pytest.mark.parametrize("name", [*RUNGS, *OVER_TCP])
 def test_a_server_that_is_killed_is_told_of_by_the_sentence(
     name: str, step: str, phase: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -346,3 +374,24 @@ def test_a_server_killed_between_the_messages_of_the_check_is_told_of(
         vars(client)["exchange"] = killing_exchange
         with pytest.raises(PeerDied, match="was killed by SIGKILL in the payload check"):
             pair.check()
+
+
+@pytest.mark.parametrize("name", [*LOOPED, *OVER_TCP])
+def test_an_end_that_a_death_breaks_off_as_it_is_made_leaves_nothing_open(
+    name: str, tmp_path: Path
+) -> None:
+    class Gone(Alone):
+        def fileno(self) -> NoReturn:
+            raise PeerDied("the server was killed by SIGKILL in the hand-shake")
+
+    case, gone = Case("latency", _available(name), 64, "python"), Gone()
+    link = get_transport(name).link(Traffic(64, "latency"), Workspace(tmp_path))
+    opening = beside(link.server)
+    with pytest.raises(PeerDied):
+        drivers.client(case, link, gone)  # type: ignore[arg-type]
+    with suppress(EOFError, OSError):  # it may have met the client's end by now
+        opening.result(PATIENCE_S).close()
+    link.close()
+    for descriptor in (gone.reader, gone.writer):
+        os.close(descriptor)
+    gc.collect()  # what is left open warns
