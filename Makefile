@@ -23,6 +23,7 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 	@status=0; \
 	$(PY) bench/latency.py || status=$$?; \
 	if [ $$status -ne 130 ]; then $(PY) bench/throughput.py || status=$$?; fi; \
+	if [ $$status -ne 130 ]; then $(PY) bench/ladder.py --quick || status=$$?; fi; \
 	exit $$status
 
 bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program
@@ -44,8 +45,8 @@ test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (
 		--only-binary=:all: --constraint tests/constraints-lowest.txt '.[test]'
 	$(LOWEST)/bin/python -m pytest tests/unit
 
-soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
-	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n $(JOBS) --dist worksteal $(TESTS)
+soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, eight at a time, beside four busy processes
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n 8 --dist worksteal $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	IPCBENCH_TEST_ALL=1 $(PYTEST) tests/faults/test_deaths.py tests/integration/test_liars.py
