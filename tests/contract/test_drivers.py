@@ -21,6 +21,11 @@ from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import WORKLOADS, Workload
 from tests.command import ROOT
 
+EVENT_LOOPS = (
+    *("asyncio-sock-unix", "asyncio-protocol-unix", "asyncio-streams-unix"),
+    *("uvloop-protocol-unix", "uvloop-streams-unix"),
+)
+"""A rung of each kind of end that has an event loop."""
 ENDLESS = 50_000_000_000
 """More messages than any mechanism moves while a test runs."""
 
@@ -49,7 +54,13 @@ def interrupting() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interrupting")
 @pytest.mark.parametrize("workload", WORKLOADS)
-@pytest.mark.parametrize("name", ["pipe", "sysv-shm", "unix"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pipe", "sysv-shm", "unix", "epoll-unix"),
+        *EVENT_LOOPS,
+    ],
+)
 def test_a_batch_ends_with_what_a_signal_handler_raised_and_the_pair_can_be_closed(
     name: str, workload: Workload, loop: Loop, tmp_path: Path
 ) -> None:
@@ -88,10 +99,11 @@ from ipcbench.measure import drivers, pair
 from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 
-case = Case("latency", "socketpair", 64, sys.argv[1])
+case = Case("latency", sys.argv[1], 64, sys.argv[2])
 link = get_transport(case.transport).link(Traffic(64, "latency"), Workspace(Path(".")))
 class Itself:
     def fileno(self): return os.pidfd_open(os.getpid())
+    def watch(self): pass
 peer = Itself()
 drivers.load(case.loop)
 before = set(sys.modules)
@@ -100,9 +112,15 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_whatever_a_driver_imports_is_loaded_before_the_fork(loop: Loop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["socketpair", *EVENT_LOOPS])
+def test_whatever_an_end_imports_is_loaded_before_the_fork(
+    name: str, loop: Loop, tmp_path: Path
+) -> None:
+    case = Case("latency", name, 64, loop)
+    if reason := drivers.rejects(case) or get_transport(name).unavailable():
+        pytest.skip(reason)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = (sys.executable, "-W", "ignore", "-c", LOADING, loop)
+    command = (sys.executable, "-W", "ignore", "-c", LOADING, name, loop)
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )

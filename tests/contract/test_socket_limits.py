@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcbench.transports.base import Traffic, Transport, Unavailable, Workspace
+from ipcbench.transports.base import Endpoint, Traffic, Transport, Unavailable, Workspace
 from ipcbench.transports.parts import sockets
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.registry import get_transport, transports

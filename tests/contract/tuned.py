@@ -1,13 +1,16 @@
-"""The transports that the contract tests run over: those listed, and some with knobs set.
+"""The transports that the contract tests run over: those that are listed, and some with knobs set.
 
-The rungs of the stack are tried over AF_UNIX and a few over TCP, since the families differ in what
-`unix`, `inet` and `inet6` share with them; all with IPCBENCH_TEST_ALL=1.
+A rung of the stack has a class for each family, alike but for the socket. By default each is tried
+over AF_UNIX, and one of each kind of connection over TCP; with IPCBENCH_TEST_ALL=1 all are.
 """
 
 import os
 
 from ipcbench.transports.base import Transport
-from ipcbench.transports.registry import get_transport, transports
+from ipcbench.transports.registry import STACK, get_transport, transports
+
+OVER_TCP = {"epoll-inet6", "asyncio-protocol-inet", "uvloop-streams-inet"}
+"""Rungs over TCP that are tried by default."""
 
 TERMS = (
     "sysv-shm:wait=adaptive",
@@ -21,17 +24,12 @@ TERMS = (
 )
 
 
-RUNGS_OVER_TCP = ("epoll-inet6", "asyncio-protocol-inet", "uvloop-streams-inet")
-"""Rungs of the stack that are always tried over TCP, too."""
-
-
 def all_transports() -> list[Transport]:
-    """The transports that are listed, and those above."""
-    return [*filter(_is_tried, transports()), *map(get_transport, TERMS)]
+    """Every transport that is listed, but for some rungs, and those above."""
+    return [*filter(is_tried, transports()), *map(get_transport, TERMS)]
 
 
-def _is_tried(transport: Transport) -> bool:
-    """Whether a listed transport is tried here and now."""
-    if "stack" not in transport.groups or "IPCBENCH_TEST_ALL" in os.environ:
-        return True
-    return transport.name.endswith("-unix") or transport.name in RUNGS_OVER_TCP
+def is_tried(transport: Transport) -> bool:
+    """Whether the contract tests run over it now."""
+    everything = "IPCBENCH_TEST_ALL" in os.environ or STACK not in transport.groups
+    return everything or transport.name.endswith("-unix") or transport.name in OVER_TCP

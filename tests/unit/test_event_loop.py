@@ -10,6 +10,8 @@ import pytest
 from ipcbench.measure.drivers import event_loop
 from ipcbench.measure.drivers.blocking import takes_turns
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
+from ipcbench.transports.registry import get_transport
+from ipcbench.transports.stack import over
 from ipcbench.workloads import WORKLOADS, Workload
 
 _T = TypeVar("_T")
@@ -312,3 +314,13 @@ def test_the_samples_of_callbacks_are_the_times_between_messages(
     samples_ns = array("q", [0] * 3)
     event_loop.CallbackClient(Callbacks().endpoint, "latency", Peer()).sample(samples_ns)
     assert list(samples_ns) == [3, 7, 15]
+
+
+@pytest.mark.parametrize("name", ["uvloop-protocol-unix", "uvloop-streams-inet"])
+def test_a_rung_without_its_package_says_what_installs_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over, "find_spec", lambda _: None)
+    reason = get_transport(name).unavailable()
+    assert reason == "uvloop isn't installed: pip install 'ipcbench[stack]'"
+    assert get_transport("asyncio-protocol-unix").unavailable() is None

@@ -79,13 +79,17 @@ def server(case: Case, link: Link) -> Server:
 
 def _in_python(endpoint: Endpoint, workload: Workload, peer: Peer) -> Client:
     """The client in Python that this kind of end takes: the link has chosen it."""
-    match endpoint:
-        case CoroutineEndpoint():
-            return event_loop.CoroutineClient(endpoint, workload, peer)
-        case CallbackEndpoint():
-            return event_loop.CallbackClient(endpoint, workload, peer)
-        case _:
-            return blocking.Client(endpoint, workload)
+    try:
+        match endpoint:
+            case CoroutineEndpoint():
+                return event_loop.CoroutineClient(endpoint, workload, peer)
+            case CallbackEndpoint():
+                return event_loop.CallbackClient(endpoint, workload, peer)
+            case _:
+                return blocking.Client(endpoint, workload)
+    except BaseException:
+        endpoint.close()  # the peer's end broke in: nobody else has it yet
+        raise
 
 
 def _serving_in_python(endpoint: Endpoint, workload: Workload) -> Server:

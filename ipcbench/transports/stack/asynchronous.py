@@ -6,6 +6,7 @@ All end at the same sockets as `unix`, `inet` and `inet6`, and send the same byt
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import cast
 
@@ -32,32 +33,31 @@ def sock_endpoint(
 ) -> Endpoint:
     """An end of a task that awaits `sock_sendall` and `sock_recv_into`."""
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
-    connection.setblocking(False)
-    loop = OwnLoop(new_loop)
-    after, receive_into = Tails(incoming).after, loop.asyncio.sock_recv_into
+    with ExitStack() as opened:
+        opened.callback(connection.close)
+        loop = OwnLoop(new_loop)
+        opened.callback(loop.close)
+        connection.setblocking(False)
+        after, receive_into = Tails(incoming).after, loop.asyncio.sock_recv_into
 
-    async def receiving() -> None:
-        moved = await receive_into(connection, incoming)
-        while moved != size_bytes:
-            more = await receive_into(connection, after(moved)) if moved else 0
-            if not more:
-                raise ended(moved, size_bytes)
-            moved += more
+        async def receiving() -> None:
+            moved = await receive_into(connection, incoming)
+            while moved != size_bytes:
+                more = await receive_into(connection, after(moved)) if moved else 0
+                if not more:
+                    raise ended(moved, size_bytes)
+                moved += more
 
-    def close() -> None:
-        connection.close()
-        loop.close()
-
-    return CoroutineEndpoint(
-        loop=loop,
-        sending=partial(loop.asyncio.sock_sendall, connection, outgoing),
-        receiving=receiving,
-        outgoing=outgoing,
-        incoming=incoming,
-        facts=socket_facts(connection),
-        effective=partial(options.in_force, connection),
-        close=close,
-    )
+        return CoroutineEndpoint(
+            loop=loop,
+            sending=partial(loop.asyncio.sock_sendall, connection, outgoing),
+            receiving=receiving,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts=socket_facts(connection),
+            effective=partial(options.in_force, connection),
+            close=opened.pop_all().close,
+        )
 
 
 def streams_endpoint(
@@ -73,40 +73,40 @@ def streams_endpoint(
     `readexactly` makes a new object of each message, which is copied once more, into `incoming`.
     """
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
-    loop = OwnLoop(new_loop)
-    reader, writer = loop.complete(_opened(connection))
-    options.tune_handed_over(connection)
-    transport = writer.transport
-    write, drain, read_exactly = writer.write, writer.drain, reader.readexactly
+    with ExitStack() as opened:
+        opened.callback(connection.close)
+        loop = OwnLoop(new_loop)
+        opened.callback(loop.close)
+        reader, writer = loop.complete(_opened(connection))
+        transport = writer.transport
+        opened.callback(transport.abort)
+        options.tune_handed_over(connection)
+        write, drain, read_exactly = writer.write, writer.drain, reader.readexactly
 
-    async def sending() -> None:
-        write(outgoing)
-        await drain()
-
-    async def receiving() -> None:
-        incoming[:] = await read_exactly(size_bytes)
-
-    async def flushing() -> None:
-        if transport.get_write_buffer_size():
-            transport.set_write_buffer_limits(high=0)
+        async def sending() -> None:
+            write(outgoing)
             await drain()
-            transport.set_write_buffer_limits()
 
-    def close() -> None:
-        transport.abort()
-        loop.close()
+        async def receiving() -> None:
+            incoming[:] = await read_exactly(size_bytes)
 
-    return CoroutineEndpoint(
-        loop=loop,
-        sending=sending,
-        receiving=receiving,
-        flushing=flushing,
-        outgoing=outgoing,
-        incoming=incoming,
-        facts=socket_facts(connection),
-        effective=partial(options.in_force, connection),
-        close=close,
-    )
+        async def flushing() -> None:
+            if transport.get_write_buffer_size():
+                transport.set_write_buffer_limits(high=0)
+                await drain()
+                transport.set_write_buffer_limits()
+
+        return CoroutineEndpoint(
+            loop=loop,
+            sending=sending,
+            receiving=receiving,
+            flushing=flushing,
+            outgoing=outgoing,
+            incoming=incoming,
+            facts=socket_facts(connection),
+            effective=partial(options.in_force, connection),
+            close=opened.pop_all().close,
+        )
 
 
 async def _opened(
@@ -133,11 +133,13 @@ class _Protocol(asyncio.BufferedProtocol):
         self.has_room = True
         """Whether the transport asks for no pause."""
         self.is_stopping = False
+        self._is_connected = False
         self.came_early = False
         """Whether a message came before the first run, while the transport was made."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        self._is_connected = True
 
     def get_buffer(self, sizehint: int) -> memoryview:
         moved = self._moved
@@ -191,6 +193,11 @@ class _Protocol(asyncio.BufferedProtocol):
         else:
             self._loop.stop()
 
+    def abort(self) -> None:
+        """Gives the connection up, if it was made."""
+        if self._is_connected:
+            self.transport.abort()
+
     def _begin_late(self, begin: Callable[[], None]) -> None:
         begin()
         if not self.is_stopping:
@@ -217,8 +224,12 @@ def protocol_endpoint(
 ) -> Endpoint:
     """An end of a BufferedProtocol, which reads straight into `incoming`."""
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
+    owned = ExitStack()
+    owned.callback(connection.close)
     loop = OwnLoop(new_loop)
+    owned.callback(loop.close)
     protocol = _Protocol(loop, incoming)
+    owned.callback(protocol.abort)
 
     def post() -> bool:
         write(outgoing)
@@ -229,10 +240,6 @@ def protocol_endpoint(
         loop.check()
         loop.run(protocol.resume(begin))
 
-    def close() -> None:
-        transport.abort()
-        loop.close()
-
     endpoint = CallbackEndpoint(
         post=post,
         run=run,
@@ -242,14 +249,18 @@ def protocol_endpoint(
         incoming=incoming,
         facts=socket_facts(connection),
         effective=partial(options.in_force, connection),
-        close=close,
+        close=owned.close,
     )
     protocol.endpoint = endpoint
     endpoint.deliver_to(protocol.keep_early)
-    loop.complete(_connected(protocol, connection))
-    options.tune_handed_over(connection)
-    transport = protocol.transport
-    write, is_closing = transport.write, transport.is_closing
-    if not protocol.came_early:
-        transport.pause_reading()
+    try:
+        loop.complete(_connected(protocol, connection))
+        options.tune_handed_over(connection)
+        transport = protocol.transport
+        write, is_closing = transport.write, transport.is_closing
+        if not protocol.came_early:
+            transport.pause_reading()
+    except BaseException:
+        owned.close()
+        raise
     return endpoint

@@ -1,18 +1,25 @@
 """The event loop that one end has to itself: asyncio's own, or uvloop's.
 
-What a signal handler raises in a callback is caught by the loop, which hands it to its exception
-handler. The one here keeps it and stops the loop; the call that ran the loop then raises it.
+What a signal handler raises while the loop runs must come out of the call that runs it. It comes up
+wherever Python stands: in the loop, which hands what it catches to its exception handler; in a
+coroutine; or in a library that catches and forgets it, as uvloop does in `get_buffer`. So it is
+kept before it is raised, and the loop is stopped, whoever catches it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 """Makes an event loop."""
+
+_SIGNALS = tuple(sorted(signal.valid_signals()))
 
 
 class OwnLoop:
@@ -27,22 +34,14 @@ class OwnLoop:
     def complete(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Runs a coroutine to its end; see `ends.Loop`."""
         try:
-            self.check()
-            result = self.asyncio.run_until_complete(coroutine)
-        except BaseException:
-            if self._error is None:
-                raise
+            return self._run(lambda: self.asyncio.run_until_complete(coroutine))
         finally:
             coroutine.close()  # its task may never get another step
-        self.check()
-        return result
 
     def run(self, begin: Callable[[], None]) -> None:
         """Runs until `stop`, and calls `begin` first. Raises what was kept meanwhile."""
-        self.check()
         self.asyncio.call_soon(begin)
-        self.asyncio.run_forever()
-        self.check()
+        self._run(self.asyncio.run_forever)
 
     def stop(self) -> None:
         """Ends the run, after the callbacks that are due."""
@@ -82,6 +81,55 @@ class OwnLoop:
             loop.run_forever()
         finally:
             loop.close()
+
+    def _run(self, run: Callable[[], _T]) -> _T:
+        """Runs the loop; what was kept is raised before all else, and as it was raised."""
+        self.check()
+        try:
+            with self._signals_kept():
+                result = run()
+        except BaseException:
+            if self._error is None:
+                raise
+        self.check()
+        return result
+
+    @contextmanager
+    def _signals_kept(self) -> Iterator[None]:
+        """Has all that signal handlers raise in the block kept; they raise it all the same."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # no handler is run in another one
+            return
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        keeping = {
+            number: self._keeping(handler)
+            for number, handler in handlers.items()
+            if callable(handler)
+        }
+        try:
+            for number, one in keeping.items():
+                signal.signal(number, one)
+            yield
+        finally:
+            for number, one in keeping.items():
+                if signal.getsignal(number) is one:  # else a handler has set another one
+                    signal.signal(number, handlers[number])
+
+    def _keeping(
+        self, handler: Callable[[int, FrameType | None], Any]
+    ) -> Callable[[int, FrameType | None], None]:
+        """The handler, with what it raises kept first."""
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            try:
+                handler(number, frame)
+            except BaseException as error:
+                self._error = self._error or error
+                with suppress(RuntimeError):  # the loop is closed already
+                    self.asyncio.call_soon_threadsafe(self.asyncio.stop)  # it may wait: wake it
+                raise
+
+        return handle
 
     def _keep(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handles what the loop caught."""
