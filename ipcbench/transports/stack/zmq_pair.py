@@ -76,12 +76,13 @@ class ZmqLink(SocketLink):
         import zmq
 
         context = zmq.Context()
+        made.callback(context.destroy, linger=0)
+        pair: Any = context.socket(zmq.PAIR)
 
         def close() -> None:
+            pair.close(linger=0)  # the last who knows it
             context.destroy(linger=0)
 
-        made.callback(close)
-        pair: Any = context.socket(zmq.PAIR)
         pair.linger = 0
         pair.ipv6 = self._family == socket.AF_INET6
         pair.set_hwm(high_water_mark(self._traffic.message_size_bytes))
