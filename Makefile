@@ -10,6 +10,9 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 EDITABLE := --config-settings editable_mode=compat --editable
 PACKAGE := pyproject.toml setup.py ipcbench/__init__.py ipcbench/measure/native.c
 CC ?= cc
+# Tests run side by side: much of their time is waiting. `make test JOBS=0` runs one after the other.
+JOBS ?= 4
+PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
@@ -20,6 +23,7 @@ bench: $(VENV)/.installed ## measure all transports, print the tables, write res
 	@status=0; \
 	$(PY) bench/latency.py || status=$$?; \
 	if [ $$status -ne 130 ]; then $(PY) bench/throughput.py || status=$$?; fi; \
+	if [ $$status -ne 130 ]; then $(PY) bench/ladder.py --quick || status=$$?; fi; \
 	exit $$status
 
 bench-reference: $(VENV)/.installed build/pingpong ## compare both loops with a minimal C program
@@ -33,7 +37,7 @@ build/pingpong: tools/reference/pingpong.c
 	$(CC) $(STRICT) $< -o $@
 
 test: $(VENV)/.installed-test ## run the tests, or those that TESTS names
-	$(PY) -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (3.11), from wheels alone
 	$(PYTHON) -m venv --clear $(LOWEST)
@@ -42,10 +46,10 @@ test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (
 	$(LOWEST)/bin/python -m pytest tests/unit
 
 soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
-	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- $(TESTS)
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n $(JOBS) --dist worksteal $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
-	IPCBENCH_TEST_ALL=1 $(PY) -m pytest tests/faults/test_deaths.py tests/integration/test_liars.py
+	IPCBENCH_TEST_ALL=1 $(PYTEST) tests/faults/test_deaths.py tests/integration/test_liars.py
 	$(PY) -m tests.faults.chaos
 
 check: $(VENV)/.installed-dev ## format, lint and types; C without warnings, where there is a compiler

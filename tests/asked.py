@@ -2,12 +2,13 @@
 
 from ipcbench.cli.commands import parser
 from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
+from ipcbench.cli.ladder import USUAL_LADDER
 from ipcbench.cli.requests import request_of
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, planned
 from ipcbench.run.request import Request
 
-_USUAL = {"compare": USUAL, "claims": USUAL_CLAIMS}
+_USUAL = {"compare": USUAL, "claims": USUAL_CLAIMS, "ladder": USUAL_LADDER}
 
 
 def requested(command: str, *arguments: str) -> Request:

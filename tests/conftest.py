@@ -19,9 +19,11 @@ settings.load_profile("ipcbench")
 
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes what the user's own selftest kept."""
+    """No test reads or writes what the user's own selftest kept, or waits for another's lock."""
+    base = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+        patch.setenv("XDG_STATE_HOME", str(base / "state"))
+        patch.setenv("XDG_RUNTIME_DIR", str(base))
         yield
 
 
@@ -45,7 +47,5 @@ def leaves_nothing_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(temporary_folder))
     mark = new_mark()
     monkeypatch.setenv(MARK, mark)
-    # The lock of these tests' runs is not the one that the user's own run may hold.
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
     with nothing_left(mark, [temporary_folder, base]):
         yield

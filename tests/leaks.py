@@ -221,10 +221,9 @@ def _noted_by_others(own: Collection[Path]) -> Iterator[tuple[str, int]]:
     """Yields kinds and keys of outstanding objects in ledgers that are below no `own` folder."""
     for pattern in _SCRATCH_DIRECTORIES:
         for directory in (path for shared in _SHARED_TEMPORARY for path in shared.glob(pattern)):
-            real = directory.resolve()  # pytest makes links, too
-            if any(real.is_relative_to(folder.resolve()) for folder in own):
-                continue
-            for ledger in directory.rglob(LEDGER):
+            for ledger in directory.resolve().rglob(LEDGER):  # pytest makes links, too
+                if any(ledger.is_relative_to(folder.resolve()) for folder in own):
+                    continue
                 with suppress(OSError, ValueError):
                     yield from outstanding(ledger.read_text(encoding="ascii"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal, NamedTuple
 
 from ipcbench.case import Case
@@ -36,6 +37,8 @@ class Comparison(NamedTuple):
 
     Two of them, with a comma between, where its ends or launches had different ones.
     """
+    is_pair: bool = False
+    """Whether the claim has this other for this subject alone."""
 
     @property
     def cases(self) -> tuple[Case, Case]:
@@ -61,6 +64,14 @@ class Claim:
     """Whether buffer sizes are shown beside the caveat."""
     variants: Mapping[Workload, Sequence[str]] = field(default_factory=dict)
     """By workload, the others once more, each with another congestion control."""
+    pairs: Sequence[tuple[str, str]] = ()
+    """More subjects, each with the one other that it is compared with."""
+    band: tuple[float, float] = ALIKE
+    """The ratios of times that a claim of `alike` is about, both bounds excluded."""
+    titles: tuple[str, str] = ("socket", "other")
+    """The columns of both times, where there are several subjects or others."""
+    needs: str = ""
+    """The command that installs what the transports need, for those that need anything."""
 
     @property
     def tells_congestion(self) -> bool:
@@ -73,9 +84,23 @@ class Claim:
             return ()
         return (*self.others, *self.variants.get(workload, ()))
 
+    def needed(self, workload: Workload) -> tuple[str, ...]:
+        """Transports that the claim is judged by in this workload."""
+        return (
+            *self.subjects,
+            *self.beside(workload),
+            *(name for two in self.pairs for name in two),
+        )
+
     def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
         """Yields the claim's comparisons among these cases, in the order of the page."""
         there, ordered = set(cases), sorted(cases, key=_order)
+        for subject, other in self.pairs:
+            for case in ordered:
+                beside = case._replace(transport=other)
+                is_compared = case.transport == subject and case.workload in self.workloads
+                if is_compared and beside in there:
+                    yield Comparison(case, beside, is_pair=True)
         others = dict.fromkeys(name for one in WORKLOADS for name in self.beside(one))
         for other in others:
             for subject in self.subjects:
@@ -85,6 +110,9 @@ class Claim:
                     if is_compared and beside in there:
                         yield Comparison(case, beside)
 
+
+_STACK = "pip install 'ipcbench[stack]'"
+_GRPC = "pip install 'ipcbench[grpc]'"
 
 CLAIMS = (
     Claim(
@@ -131,6 +159,68 @@ CLAIMS = (
         " holds before its writer sleeps differs too.",
         tells_buffers=True,
     ),
+    Claim(
+        "frameworks-on-tcp",
+        "frameworks listen on TCP because sockets of the other family are no faster there",
+        "alike",
+        subjects=(),
+        others=(),
+        pairs=[
+            (f"{rung}-unix", f"{rung}-inet")
+            for rung in ("asyncio-streams", "http-std", "http-uvicorn", "rpc-grpc")
+        ],
+        titles=("AF_UNIX", "AF_INET"),
+        workloads=("latency",),
+        caveat="Times can't show reasons that have no time: names, URLs, browsers, proxies, other"
+        " hosts, Windows. 'No faster' is a ratio of times surely between 0.80 and 1.25.",
+        needs=_STACK,
+    ),
+    Claim(
+        "uvloop-2-to-4",
+        "uvloop makes asyncio 2 to 4 times faster",
+        "alike",
+        subjects=(),
+        others=(),
+        pairs=[(f"uvloop-{kind}-unix", f"asyncio-{kind}-unix") for kind in ("protocol", "streams")],
+        band=(1 / 4, 1 / 2),
+        titles=("uvloop", "asyncio"),
+        workloads=("latency",),
+        caveat="One client that waits for each answer, and 64 B. uvloop's own figures are of ten"
+        " clients that keep its server busy.",
+        needs=_STACK,
+    ),
+    Claim(
+        "grpc-unix-twice",
+        "gRPC over UNIX sockets is twice as fast as over TCP",
+        "alike",
+        subjects=(),
+        others=(),
+        pairs=[("rpc-grpc-unix", "rpc-grpc-inet")],
+        band=(ALIKE[0] / 2, ALIKE[1] / 2),
+        titles=("AF_UNIX", "AF_INET"),
+        workloads=("latency",),
+        caveat="Unary calls of Python's grpcio, whose own work is most of the time; in C++ the"
+        " socket is a larger part. 'Twice' is a ratio of times surely between 0.40 and 0.63.",
+        needs=_GRPC,
+    ),
+    Claim(
+        "http-40-ms",
+        "HTTP on localhost costs 40 ms a request",
+        "alike",
+        subjects=(),
+        others=(),
+        pairs=[
+            ("http-std-default-inet", "http-std-inet"),
+            ("http-std-default-unix", "http-std-unix"),
+            ("http-uvicorn-inet", "http-std-inet"),
+        ],
+        band=(20.0, inf),
+        titles=("request", "http-std"),
+        workloads=("latency",),
+        caveat="Held to be so where a request surely takes 20 times as long as over http-std, which"
+        " sets TCP_NODELAY: the 40 ms are the timer of delayed acknowledgements, for which Nagle's"
+        " algorithm waits between the two writes of http.server as it comes.",
+    ),
 )
 """All claims, in the order of the page."""
 
@@ -140,12 +230,15 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
             name
             for claim in CLAIMS
             if workload in claim.workloads
-            for name in (*claim.subjects, *claim.beside(workload))
+            for name in claim.needed(workload)
         )
     )
     for workload in WORKLOADS
 }
 """By workload, the transports that some claim is judged by."""
+
+NEEDED_ONCE = tuple(dict.fromkeys(name for one in CLAIMS for two in one.pairs for name in two))
+"""Transports of whole stacks, measured with one size and placement: more takes too much time."""
 
 TRANSPORTS_NEEDED = tuple(dict.fromkeys(name for names in NEEDED.values() for name in names))
 """Every transport that a claim compares."""

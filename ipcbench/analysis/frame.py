@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis.ladder import LADDER_COLUMNS, columns_of_place, ladder_columns
 from ipcbench.analysis.launch_frame import (
     MACHINE,
     Measurements,
@@ -100,6 +101,7 @@ CASE_COLUMNS = (
     # At the end, so that columns of before keep their places.
     "interpreter",
     *AGAINST_FIRST,
+    *LADDER_COLUMNS,
     *metadata.LATER_COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
@@ -158,6 +160,7 @@ def _cases(
     rows += [
         {"case": item.case.id, "role": MECHANISM, "status": item.status, "reason": item.reason}
         | item.case._asdict()
+        | columns_of_place(item.case)
         for item in results.unmeasured.values()
     ]
     gaps, flags = _gaps(results), flags_by_case(found)
@@ -180,10 +183,12 @@ def _rows_of_machine(table: pd.DataFrame, baseline: str | None) -> list[dict[str
     said = _verdicts(judged, noise_floor_of(table))  # not on the baseline against itself
     first = next(iter(interpreters_of(table)), "")
     against_first = _against_first(groups, first, noise_floor_of(table))
+    of_rungs = ladder_columns(groups, noise_floor_of(table))
     return [
         _measured(Case.parse(name), group)
         | _compared(baseline, ratios.get(name), said.get(name))
         | against_first.get(name, {})
+        | of_rungs.get(name, {})
         | _python_tax(Case.parse(name), groups)
         for name, group in groups.items()
     ]

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from math import log
+from math import isfinite, log
 from operator import and_
 from typing import Literal, NamedTuple, Self, assert_never, get_args
 
 import pandas as pd
 
-from ipcbench.analysis.claims import ALIKE, CLAIMS, Claim, Comparison
+from ipcbench.analysis.claims import CLAIMS, Claim, Comparison
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.launch_frame import (
     MACHINE,
@@ -178,7 +178,8 @@ def asked_for(results: Measurements) -> bool:
 def traits(comparison: Comparison) -> Mapping[Dimension, str]:
     """The value of a comparison in each dimension that it has: a workload may fix the size.
 
-    A transport beside which the congestion control is told is named without its knobs.
+    A transport beside which the congestion control is told is named without its knobs; one that its
+    subject implies isn't named.
     """
     case = comparison.subject
     has_sizes = DEFINITIONS[case.workload].fixed_size_bytes is None
@@ -196,6 +197,8 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
     lacking = {"size"} if not has_sizes else set()
     if not comparison.congestion:
         lacking.add("congestion")
+    if comparison.is_pair:
+        lacking.add("other")
     return {dimension: value for dimension, value in every.items() if dimension not in lacking}
 
 
@@ -236,7 +239,8 @@ def _decisive(
     """
     if claim.asserts != "alike":
         return ratio
-    over_bounds = [_ratio(groups, comparison, bound) for bound in ALIKE]
+    finite = [bound for bound in claim.band if isfinite(bound)]
+    over_bounds = [_ratio(groups, comparison, bound) for bound in finite]
     return max((over for over in over_bounds if over is not None), key=_doubt, default=None)
 
 
@@ -253,7 +257,7 @@ def _says(claim: Claim, estimate: float, verdict: Verdict | None) -> Says:
         case "slower":
             is_right = verdict == "slower"
         case "alike":
-            low, high = ALIKE
+            low, high = claim.band
             is_right = low < estimate < high
         case _:
             assert_never(claim.asserts)

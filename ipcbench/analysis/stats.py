@@ -59,6 +59,14 @@ class Ratio(NamedTuple):
     """Probability of at least such a difference by chance (two-sided); None without an interval."""
 
 
+class Difference(NamedTuple):
+    """A case's time less another's, within the same rounds, in the unit of its input."""
+
+    estimate: float
+    interval: Interval | None
+    """The 95 % interval; None with fewer than FEWEST_LAUNCHES pairs."""
+
+
 def spread(launches: Sequence[float]) -> Spread:
     """The five-number summary of at least one launch, quartiles by linear interpolation."""
     ordered = sorted(launches)
@@ -96,6 +104,26 @@ def alternating_ratio(
     """
     rounds = case.keys() & baseline.keys()
     return _ratio([_log_ratio(case[key], baseline[key]) for key in rounds])
+
+
+def alternating_difference(
+    case: Mapping[_Round, Sequence[float]], other: Mapping[_Round, Sequence[float]]
+) -> Difference | None:
+    """The median over rounds of case - other, paired as in `alternating_ratio`.
+
+    None without a round in common.
+    """
+    rounds = case.keys() & other.keys()
+    if not rounds:
+        return None
+    differences = [_difference(case[key], other[key]) for key in rounds]
+    return Difference(statistics.median(differences), median_interval(differences))
+
+
+def _difference(case: Sequence[float], other: Sequence[float]) -> float:
+    if len(case) != len(other):
+        return statistics.median(case) - statistics.median(other)
+    return statistics.median(one - beside for one, beside in zip(case, other, strict=True))
 
 
 def _log_ratio(case: Sequence[float], baseline: Sequence[float]) -> float:

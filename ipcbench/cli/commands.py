@@ -78,6 +78,22 @@ COMMANDS: dict[str, Command] = {
             "CLAIMS",
         ),
         Command(
+            "ladder",
+            "what each layer that programs put on a socket costs",
+            "Measures round trips of every rung of the ladder, from the bare socket to HTTP and"
+            " RPC, over each family of sockets: what a rung adds, what the family saves there.",
+            "ladder",
+            "LADDER",
+        ),
+        Command(
+            "full",
+            "what happens when nobody reads",
+            "Fills mechanisms that nobody reads from: how much fits, what becomes of the next"
+            " message, when a blocked writer wakes, and how it learns of its reader's death.",
+            "full",
+            "FULL",
+        ),
+        Command(
             "report",
             "tables and CSV from stored results",
             "Makes the tables and the CSV of stored results again, without measuring.",

@@ -3,12 +3,12 @@
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ipcbench.analysis.claims import NEEDED, TRANSPORTS_NEEDED
+from ipcbench.analysis.claims import NEEDED, NEEDED_ONCE, TRANSPORTS_NEEDED
 from ipcbench.cli import gates, options, requests
 from ipcbench.cli.messages import Messages, say
 from ipcbench.cli.parser import EPILOG, Handler, Parser
@@ -42,6 +42,7 @@ USUAL_CLAIMS = Request(
     question="claims",
     usual_transports=TRANSPORTS_NEEDED,
     only=NEEDED,
+    at_first=NEEDED_ONCE,
     workloads=WORKLOADS,
     sizes=(64, 64 * 1024),
     usual_placements=("same-core", "cross-core"),
@@ -52,13 +53,13 @@ USUAL_CLAIMS = Request(
 
 
 def _compare(args: Namespace, words: Sequence[str]) -> int:
-    return _measure(args, USUAL, "ipcbench compare", ["ipcbench", *words])
+    return measured(args, USUAL, "ipcbench compare", ["ipcbench", *words])
 
 
 def _claims(args: Namespace, words: Sequence[str]) -> int:
     """Judges the claims by result files, or else by measuring the cases they need."""
     if not args.files:
-        return _measure(args, USUAL_CLAIMS, "ipcbench claims", ["ipcbench", *words])
+        return measured(args, USUAL_CLAIMS, "ipcbench claims", ["ipcbench", *words])
     requests.check_only_shows(args, USUAL_CLAIMS)
     return run_report(args)
 
@@ -66,10 +67,10 @@ def _claims(args: Namespace, words: Sequence[str]) -> int:
 def run_question(args: Namespace, words: Sequence[str], usual: Request) -> int:
     """Carries out a bench script, given these words; `usual` is what it asks without any."""
     script = f"bench/{usual.question}.py"
-    return _measure(args, usual, f"python {script}", [script, *words])
+    return measured(args, usual, f"python {script}", [script, *words])
 
 
-def _measure(args: Namespace, usual: Request, program: str, given: Sequence[str]) -> int:
+def measured(args: Namespace, usual: Request, program: str, given: Sequence[str]) -> int:
     """Measures, saves and shows; the exit code says how that went."""
     from ipcbench.cli import destinations
     from ipcbench.cli.console import progress
@@ -217,9 +218,8 @@ def _show_gates(
 
     Without a baseline, gates judge each later interpreter against the first.
     """
-    from ipcbench.analysis import frame
+    from ipcbench.analysis import frame, judging, ladder
     from ipcbench.analysis.interpreters import compare_interpreters
-    from ipcbench.analysis.judging import asked_for
     from ipcbench.cli import console
     from ipcbench.reporters import markdown
     from ipcbench.reporters.tables.diff import diff_parts, measure_grids
@@ -247,7 +247,8 @@ def _show_gates(
     texts = [markdown.rendered(parts)] if parts else []
     if asked.github:
         analysis = frame.analyse(results, baseline)
-        texts.append(markdown.markdown_text(analysis, claims=asked_for(results)))
+        asked_of = {"claims": judging.asked_for(results), "ladder": ladder.asked_for(results)}
+        texts.append(markdown.markdown_text(analysis, **asked_of))
     return gates.answer(asked, answers, comparisons, "\n".join(texts))
 
 
@@ -296,15 +297,17 @@ _BASIC = frozenset(
 """Options that the short `compare --help` shows: it fits one screen."""
 
 
-def question_parser(description: str, usual: Request) -> Parser:
-    """The parser of a bench script: the arguments of `compare`, described by the question."""
+def question_parser(
+    description: str, usual: Request, add_arguments: Callable[[Parser, Request], None]
+) -> Parser:
+    """The parser of a bench script: the arguments of a command, described by the question."""
     script = Parser(prog=Path(sys.argv[0]).name, description=description, epilog=EPILOG)
-    _add_compare_arguments(script, usual)
+    add_arguments(script, usual)
     script.set_defaults(with_page=True)
     return script
 
 
-def _add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
+def add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
     """Adds the arguments of `compare`, which bench scripts take as well."""
     known = ", ".join(f"@{group}{' (default)' * (group == CORE)}" for group in groups())
     parser.add_argument(
@@ -359,5 +362,5 @@ def _add_claims_arguments(parser: Parser) -> None:
     )
 
 
-COMPARE = Handler(_add_compare_arguments, _compare)
+COMPARE = Handler(add_compare_arguments, _compare)
 CLAIMS = Handler(_add_claims_arguments, _claims)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ipcbench.case import LOOPS, PLACEMENTS
 from ipcbench.errors import UsageError
+from ipcbench.rungs import FAMILIES, RUNGS
 from ipcbench.terms import Choice, Knob
 from ipcbench.transports import plugins
 from ipcbench.transports.registry import get_transport, groups, names
@@ -104,6 +105,8 @@ _COMPLETERS: dict[str, Completer] = {
     "transports": _term_of([*_NAMES, *(f"@{group}" for group in groups())]),
     "baseline": _term_of(_NAMES),
     "vary": _term_of(_NAMES, is_list=True),
+    "families": _list_of(FAMILIES),
+    "rungs": _list_of(rung.name for rung in RUNGS),
     "workloads": _list_of(WORKLOADS),
     "loops": _list_of(LOOPS),
     "placements": _list_of(PLACEMENTS),

@@ -148,7 +148,8 @@ def _baseline(args: Namespace) -> Path:
 def checked_documents(args: Namespace) -> Documents:
     """The documents that the arguments ask for. Raises UsageError if one can't be made here."""
     wanted = Documents(
-        args.csv, args.markdown, args.html, args.svg, args.png, args.claims, args.json
+        *(args.csv, args.markdown, args.html, args.svg, args.png, args.claims, args.json),
+        ladder=args.ladder,
     )
     for path in (wanted.csv, wanted.json, wanted.markdown):
         if path is not None and str(path) != STDOUT:

@@ -42,16 +42,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def ask(description: str | None, usual: "Request") -> int:
-    """Runs a bench script: `compare`, but for this request, with a page beside the results."""
-    from ipcbench.cli.compare import question_parser, run_question
+    """Runs a bench script: `compare`, but for this request, with a page beside the results.
 
+    A request of rungs has the options of `ladder`.
+    """
+    from ipcbench.cli import compare, ladder
+
+    of_ladder = bool(usual.rungs)
+    add = ladder.add_ladder_arguments if of_ladder else compare.add_compare_arguments
     words = sys.argv[1:]
-    script = question_parser(description or usual.question, usual)
+    script = compare.question_parser(description or usual.question, usual, add)
 
     def run() -> int:
         args = script.parse_args(words)
         _set_up_plugins(args)
-        return run_question(args, words, usual)
+        if of_ladder:
+            ladder.settle(args)
+        return compare.run_question(args, words, usual)
 
     return _answer(run)
 

@@ -20,10 +20,12 @@ from ipcbench.case import (
     parse_placement,
     parse_workload,
 )
-from ipcbench.errors import UsageError
+from ipcbench.errors import UsageError, unknown_name
 from ipcbench.run.pythons import parse_pythons
 from ipcbench.run.request import Request
+from ipcbench.rungs import FAMILIES, RUNGS, Family
 from ipcbench.system.cpus import parse_cpus
+from ipcbench.terms import Term
 from ipcbench.workloads import WORKLOADS, Workload
 
 _Name = TypeVar("_Name", bound=str)
@@ -102,6 +104,22 @@ def _about(workload: Workload) -> str:
     return f"{workload} ({gist})"
 
 
+def _parse_family(text: str) -> Family:
+    """The family of this name. Raises UsageError for another one."""
+    for family in FAMILIES:
+        if family == text:
+            return family
+    raise unknown_name("family", text, FAMILIES)
+
+
+def _parse_rung(text: str) -> str:
+    """The rung that is written so, which may have knobs: `raw:delay=5us`. Raises UsageError."""
+    known = [rung.name for rung in RUNGS]
+    if Term.parse(text).name not in known:
+        raise unknown_name("rung", text, known)
+    return text
+
+
 _LIST = {"metavar": "LIST"}
 _FILE = {"type": Path, "metavar": "FILE"}
 _FLAG = {"action": "store_true"}
@@ -148,6 +166,20 @@ OPTIONS: Mapping[str, Option] = {
             "CPUs of the client and the server (default: chosen for the placement)",
             {"type": parse_cpus, "metavar": "C,S"},
             lambda cpus: ",".join(map(str, cpus)),
+        ),
+        Option(
+            "measured",
+            ("--families",),
+            f"families of sockets: {', '.join(FAMILIES)} (default: {{families}})",
+            _LIST | {"type": listed("family", "unix,inet", _parse_family)},
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--rungs",),
+            "rungs of the ladder, each over the next lower one of them (default: all)",
+            _LIST | {"type": listed("rung", "raw,http-std", _parse_rung)},
+            ",".join,
         ),
         Option(
             "measured",
@@ -328,6 +360,17 @@ def add_cases(what: "argparse._ActionsContainer", usual: Request) -> None:
     )
 
 
+def add_ladder(what: "argparse._ActionsContainer", usual: Request) -> None:
+    """Adds the options that choose the cases of the ladder."""
+    placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
+    add(
+        what,
+        *("--sizes", "--families", "--rungs", "--placement", "--cpus", "--python"),
+        **_typed(usual, "sizes", "families"),
+        usual_placements=",".join(placements),
+    )
+
+
 def add_presets(much: "argparse._ArgumentGroup") -> None:
     """Adds --quick and --rigorous."""
     add(much.add_mutually_exclusive_group(), "--quick", "--rigorous")
@@ -375,7 +418,7 @@ def add_report_arguments(parser: "argparse._ActionsContainer") -> None:
         *("--baseline", "--percentiles", "--details", "--overview"),
         *("--csv", "--json", "--markdown", "--html", "--svg", "--png"),
     )
-    parser.set_defaults(claims=False, tables=True)
+    parser.set_defaults(claims=False, ladder=False, tables=True)
 
 
 def add_run(parser: "argparse._ActionsContainer") -> None:

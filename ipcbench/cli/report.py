@@ -85,21 +85,23 @@ def show_results(
 
     Where a document takes stdout, tables go to stderr.
     """
-    from ipcbench.analysis import frame
-    from ipcbench.analysis.judging import asked_for
+    from ipcbench.analysis import frame, judging, ladder
     from ipcbench.cli import console
     from ipcbench.reporters.tables.summary import summary
     from ipcbench.transports.registry import usual
 
     analysis = frame.analyse(results, baseline)
+    of_ladder = ladder.asked_for(results)
+    tables = (args.tables and not of_ladder) or args.percentiles or args.details or args.overview
     parts = list(
         summary(
             analysis,
             percentiles=args.percentiles,
             details=args.details,
             overview=args.overview,
-            claims=args.claims or asked_for(results),
-            tables=args.tables or args.percentiles or args.details or args.overview,
+            claims=args.claims or judging.asked_for(results),
+            ladder=args.ladder or of_ladder,
+            tables=tables,
         )
     )
     console.show(parts, sys.stderr if wanted.on_stdout else sys.stdout)
@@ -117,6 +119,9 @@ def _add_report_arguments(parser: Parser) -> None:
     options.add_report_arguments(parser)
     parser.add_argument(
         "--claims", action="store_true", help="also judge the claims of `ipcbench claims`"
+    )
+    parser.add_argument(
+        "--ladder", action="store_true", help="also show the tables of `ipcbench ladder`"
     )
     options.add(parser, "--force")
     parser.add_examples(

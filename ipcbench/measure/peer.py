@@ -6,16 +6,21 @@ blocking call. The client's end ends the peer by PR_SET_PDEATHSIG and by the clo
 The handler may run between any two steps of the client, also while it already looks into an error
 that the same end has caused. So it raises only between `watch` and `unwatch`, and once. Everything
 that tells how the peer ended can be asked again, and answers the same.
+
+It may even run where Python only reports what is raised: as an object is destroyed, or in a
+callback of the collector (`sys.unraisablehook`). What is lost there is raised once more.
 """
 
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn, Protocol
 
-from ipcbench.errors import LaunchFailed, explain_start
+from ipcbench.errors import LaunchFailed, PeerDied, explain_start
 from ipcbench.evidence.holdings import Holdings, holdings
 from ipcbench.measure.control import Channel, ChannelClosed, NoAnswer, PeerReported
 from ipcbench.system.cgroups import oom_kills
@@ -27,6 +32,8 @@ _PATIENCE_S = 1.0
 """Seconds for a peer to end by itself, or to report its failure, before it is killed."""
 _LAST_PATIENCE_S = 10.0
 """Seconds for a peer that has closed its channel: it is ending, and only wants for a CPU."""
+_AGAIN_S = 0.001
+"""Seconds until an end that was told in vain is told again: Python has gone on by then."""
 
 
 class Peer(Protocol):
@@ -102,6 +109,8 @@ class ForkedPeer:
         self._kills_before = oom_kills()
         self._pid: int | None = None
         self._watches = False
+        self._reports: Callable[[sys.UnraisableHookArgs], object] | None = None
+        """The hook that is in place outside of `watch` and `unwatch`; None outside."""
         self._death: Death | None = None
         self._is_ending = False
         """Whether the server was seen to close its channel."""
@@ -145,6 +154,8 @@ class ForkedPeer:
 
     def watch(self) -> None:
         """Lets SIGCHLD's handler raise; see `Peer`."""
+        if self._reports is None:
+            self._reports, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         self._watches = True
         # One that came earlier did nothing; between the fork and its return there is no process id.
         self._tell_an_end()
@@ -152,6 +163,8 @@ class ForkedPeer:
     def unwatch(self) -> None:
         """Lets SIGCHLD's handler do nothing; see `Peer`."""
         self._watches = False
+        if self._reports is not None:
+            sys.unraisablehook, self._reports = self._reports, None
 
     def fileno(self) -> int:
         """A pidfd, opened when it is first asked for. pidfd_open(2)."""
@@ -211,6 +224,18 @@ class ForkedPeer:
         """Handles SIGCHLD."""
         if self._watches:
             self._tell_an_end()
+
+    def _on_unraisable(self, lost: "sys.UnraisableHookArgs") -> None:
+        """Has the server's end told again, a moment later, where nobody could be told of it."""
+        reports = self._reports
+        if isinstance(lost.exc_value, PeerDied) and reports is not None:
+            self._watches = True
+            client = threading.get_ident()
+            again = threading.Timer(_AGAIN_S, signal.pthread_kill, (client, signal.SIGCHLD))
+            again.daemon = True
+            again.start()
+        elif reports is not None:
+            reports(lost)
 
     def _tell_an_end(self) -> None:
         """Tells the client that the server has ended, if it has; only once."""

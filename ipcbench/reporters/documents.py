@@ -28,6 +28,8 @@ class Documents(NamedTuple):
     """Whether the Markdown has the answers to claims; the page always has them."""
     json: Path | None = None
     """The shown tables as data."""
+    ladder: bool = False
+    """Whether the Markdown has the ladder's tables; the page of a run of several rungs has them."""
 
     @property
     def on_stdout(self) -> bool:
@@ -67,14 +69,18 @@ def write(
     `shown` are the parts of the report that the terminal shows, for the JSON.
     `usual` are the transports that pictures show first, where there are more than they can show.
     """
-    from ipcbench.analysis.judging import asked_for
+    from ipcbench.analysis import judging, ladder
     from ipcbench.reporters import csv_file, json_file, markdown
 
-    claims = wanted.claims or asked_for(analysis.results)
+    claims = wanted.claims or judging.asked_for(analysis.results)
+    has_ladder = wanted.ladder or ladder.asked_for(analysis.results)
     texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (wanted.csv, lambda: csv_file.csv_text(analysis.cases)),
         (wanted.json, lambda: json_file.json_text(shown)),
-        (wanted.markdown, lambda: markdown.markdown_text(analysis, claims=claims)),
+        (
+            wanted.markdown,
+            lambda: markdown.markdown_text(analysis, claims=claims, ladder=has_ladder),
+        ),
     )
     for path, text in texts:
         if path is not None and str(path) == STDOUT:

@@ -12,17 +12,20 @@ from ipcbench.reporters.model import Blank, Grid, Heading, Line, Part, padded
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import answers
 from ipcbench.reporters.tables.knobs import knob_parts
+from ipcbench.reporters.tables.ladder import ladder_parts
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
 
 
-def markdown_text(analysis: Analysis, *, claims: bool = False) -> str:
+def markdown_text(analysis: Analysis, *, claims: bool = False, ladder: bool = False) -> str:
     """A table for each workload, size, placement, loop and interpreter; then footer and warnings.
 
-    With `claims`, the answers to claims come first. Cases pinned to named CPUs have a table for
-    each grid. Several interpreters have tables of each against the first.
+    With `claims`, the answers to claims come first; with `ladder`, its tables do. Cases pinned to
+    named CPUs have a table for each grid. Several interpreters have tables of each against the
+    first.
     """
     parts: list[Part] = [answers(judged(analysis))] if claims else []
+    parts += ladder_parts(analysis) if ladder else ()
     parts += cases.tables(analysis.cases[~matrix.is_part(analysis.cases)])
     parts += cases.interpreter_tables(analysis.cases)
     parts += matrix.matrices(analysis.cases)

@@ -8,6 +8,7 @@ from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
 from ipcbench.run.request import Request
 from ipcbench.run.variation import varied_terms
+from ipcbench.rungs import RUNGS
 from ipcbench.system.cpus import (
     Cpus,
     all_placements,
@@ -17,8 +18,10 @@ from ipcbench.system.cpus import (
     placement_of,
 )
 from ipcbench.system.limits import too_large
+from ipcbench.terms import Term
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import canonical, chosen, get_transport, transports
+from ipcbench.transports.registry import names as registered
 from ipcbench.workloads import DEFAULT_WORKLOADS, DEFINITIONS, Workload
 
 _DEFAULT_BASELINE = "inet"
@@ -40,7 +43,9 @@ def choose(request: Request) -> Choice:
     """Chooses the possible cases, with CPUs and baseline, and tells why others can't be."""
     varied = varied_terms(request.vary, grid=request.grid)
     wanted, unknown = _wanted(request, varied)
-    names, notes = _transports(wanted, _named(request, varied))
+    missing = _missing(wanted) if request.rungs else {}
+    runnable = [name for name in wanted if name not in missing]
+    names, notes = _transports(runnable, _named(request, varied))
     workloads = request.workloads
     if request.matrix:
         workloads = _matrix_workloads(request)
@@ -50,10 +55,11 @@ def choose(request: Request) -> Choice:
     loops, without = (request.loops, []) if request.pythons else _loops(request.loops)
     cpus, elsewhere = _placements(request)
     possible, impossible = [], []
-    for case in _cases(names, workloads, request.sizes, loops, tuple(cpus)):
+    planned = _cases([*missing, *names], workloads, request, loops, tuple(cpus))
+    for case in planned:
         if request.only is not None and case.transport not in request.only.get(case.workload, ()):
             continue
-        reason = _limit(case, cpus[case.placement])
+        reason = missing.get(case.transport) or _limit(case, cpus[case.placement])
         if reason is None:
             possible.append(case)
         else:
@@ -70,6 +76,8 @@ def _wanted(request: Request, varied: Sequence[str]) -> tuple[list[str], list[st
     Of the usual ones, those with knobs that this machine doesn't have are left out, with a note,
     and those that it has as well without a knob.
     """
+    if request.rungs:
+        return _of_rungs(request), []
     if request.transports or varied:
         return chosen(request.transports, varied), []
     usual, notes = [], []
@@ -82,6 +90,31 @@ def _wanted(request: Request, varied: Sequence[str]) -> tuple[list[str], list[st
         if is_usual:
             usual.append(text)
     return chosen(usual), notes
+
+
+def _of_rungs(request: Request) -> list[str]:
+    """The transports of the rungs that are asked for, over each family, those that there are.
+
+    Raises UsageError where there is none.
+    """
+    by_name = {rung.name: rung for rung in RUNGS}
+    known, terms = set(registered()), []
+    for term in map(Term.parse, request.rungs):
+        of_families = by_name[term.name].transports
+        named = (of_families[one] for one in request.families if one in of_families)
+        terms += [str(term._replace(name=name)) for name in named if name in known]
+    if not terms:
+        raise UsageError(
+            f"{', '.join(request.rungs)}: no such rung over {', '.join(request.families)};"
+            " leave --rungs or --families out"
+        )
+    return chosen(terms)
+
+
+def _missing(wanted: Sequence[str]) -> dict[str, str]:
+    """Those of the transports that can't run here, with the reason."""
+    reasons = ((name, get_transport(name).unavailable()) for name in wanted)
+    return {name: reason for name, reason in reasons if reason is not None}
 
 
 def _named(request: Request, varied: Sequence[str]) -> set[str]:
@@ -137,7 +170,7 @@ def _check_workloads(workloads: Sequence[Workload], names: Sequence[str]) -> Non
 def _cases(
     names: Sequence[str],
     workloads: Sequence[Workload],
-    sizes: Sequence[int],
+    request: Request,
     loops: Sequence[Loop],
     placements: Sequence[Placement],
 ) -> list[Case]:
@@ -146,7 +179,11 @@ def _cases(
     A transport that only signals has messages of 0 bytes, and a connection exchanges one byte.
     """
     cases: dict[Case, None] = {}
-    for case in plan(names, workloads, sizes, loops, placements):
+    first = (request.sizes[0], placements[0])
+    for case in plan(names, workloads, request.sizes, loops, placements):
+        is_first = (case.message_size_bytes, case.placement) == first
+        if case.transport in request.at_first and not is_first:
+            continue
         transport = get_transport(case.transport)
         if transport.has(case.workload):
             size = transport.size_of(case.workload, case.message_size_bytes)

@@ -17,7 +17,7 @@ from ipcbench.run.choice import choose
 from ipcbench.run.driver import Run
 from ipcbench.run.facts import CommandLine, known_floor, run_metadata
 from ipcbench.run.interpreters import Interpreter, asked, shared_out
-from ipcbench.run.request import MOST_TOGETHER, Effort, PresetName, Request
+from ipcbench.run.request import MOST_OF_LADDER, MOST_TOGETHER, Effort, PresetName, Request
 from ipcbench.system.limits import pairs_at_once
 from ipcbench.text import counted
 
@@ -45,6 +45,7 @@ PRESETS: Mapping[PresetName, Preset] = {
     "default": Preset(7, 9, 0.025),
     "rigorous": Preset(20, 10, 0.05),
     "claims": Preset(10, 7, 0.007),  # many cases: rounds narrow intervals, batches don't
+    "ladder": Preset(10, 5, 0.01),
 }
 
 
@@ -147,7 +148,7 @@ def plan_of(
         intent.warmups,
         intent.min_time_s,
         intent.timeout_s,
-        together=pairs_at_once(cases, MOST_TOGETHER),
+        together=pairs_at_once(cases, _most_together(intent)),
     )
     run = Run(
         cases=cases,
@@ -162,6 +163,16 @@ def plan_of(
     )
     notes = [] if floor.note is None else [floor.note]
     return Plan(run, effort, intent, notes=notes, interpreters=interpreters)
+
+
+def _most_together(intent: Intent) -> int:
+    """Most pairs that may exist at once: those of a table, so that each is compared turn by turn.
+
+    A table of the ladder has every rung over every family.
+    """
+    request = intent.request
+    is_ladder = isinstance(request, Mapping) and bool(request.get("rungs"))
+    return MOST_OF_LADDER if is_ladder else MOST_TOGETHER
 
 
 def _expected_launch_s(values: int, warmups: int, min_time_s: float) -> float:

@@ -26,12 +26,15 @@ from ipcbench.results.rules import (
     optional,
     whole,
 )
+from ipcbench.rungs import FAMILIES, Family
 from ipcbench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
 
 MOST_TOGETHER = 12
 """Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
+MOST_OF_LADDER = 60
+"""The same for the ladder: every rung over three families, and a control."""
 
-PresetName = Literal["quick", "default", "rigorous", "claims"]
+PresetName = Literal["quick", "default", "rigorous", "claims", "ladder"]
 
 _TITLES = {
     "question": "another question",
@@ -40,6 +43,9 @@ _TITLES = {
     "vary": "other cases",
     "grid": "other cases",
     "only": "other cases",
+    "rungs": "other cases",
+    "families": "other cases",
+    "at_first": "other cases",
     "workloads": "other cases",
     "sizes": "other cases",
     "loops": "other cases",
@@ -61,7 +67,7 @@ _TITLES = {
 }
 """The phrase for two requests that differ in a field."""
 
-_LATER = frozenset(("vary", "grid", "pythons"))
+_LATER = frozenset(("vary", "grid", "pythons", "rungs", "families", "at_first"))
 """Fields that requests of earlier versions lack; they asked for nothing of them."""
 
 
@@ -90,7 +96,7 @@ class Request:
     """
 
     question: str = "compare"
-    """What the answer is for: `compare`, `claims`, or the name of a bench script."""
+    """What the answer is for: `compare`, `claims`, `ladder`, or the name of a bench script."""
     transports: tuple[str, ...] = ()
     """Names and groups (`@sockets`). One that can't run here is an error."""
     usual_transports: tuple[str, ...] = ("@core",)
@@ -102,6 +108,13 @@ class Request:
     """Whether every combination of the values in `vary` is measured, instead of one at a time."""
     only: Mapping[str, tuple[str, ...]] | None = None
     """By workload, the transports it is measured for; all, and the controls, where None."""
+    rungs: tuple[str, ...] = ()
+    """Rungs of the ladder, which are measured in place of transports, those that there are. One
+    that can't run here is n/a."""
+    families: tuple[Family, ...] = ()
+    """Families of sockets that the rungs are measured over."""
+    at_first: tuple[str, ...] = ()
+    """Transports that are measured with the first size and the first placement alone."""
     workloads: tuple[Workload, ...] = DEFAULT_WORKLOADS
     sizes: tuple[int, ...] = (1024, 64 * 1024)
     """Message sizes in bytes."""
@@ -192,6 +205,9 @@ _RULES: Mapping[str, ValueRule] = {
     "vary": each(TEXT),
     "grid": FLAG,
     "only": optional(ValueRule("an object of transports by workload", _is_only)),
+    "rungs": each(TEXT),
+    "families": each(one_of(*FAMILIES)),
+    "at_first": each(TEXT),
     "workloads": each(one_of(*WORKLOADS)),
     "sizes": each(whole(1)),
     "loops": each(one_of(*LOOPS)),

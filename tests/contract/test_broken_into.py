@@ -32,9 +32,15 @@ FEWEST_STEPS = 15
 
 
 class Held:
-    """SIGCHLD, held back until a step of this process is reached, and its sender has ended."""
+    """SIGCHLD, held back until a step of this process is reached, and its sender has ended.
+
+    It is held back at its handler. A blocked signal goes to another thread, where there is one.
+    """
 
     def __init__(self, pid: int, step: int) -> None:
+        self._handler = signal.getsignal(signal.SIGCHLD)
+        self._is_open = False
+        signal.signal(signal.SIGCHLD, self._gate)
         self._pid = pid
         self._left = step
         self.is_in = False
@@ -48,8 +54,17 @@ class Held:
             self._left -= 1
             if self._left < 0 and _has_ended(self._pid):
                 self.is_in = True
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+                self.let_in()
         return self.trace
+
+    def let_in(self) -> None:
+        """Sends the signal to the handler that was there before, or that was set since."""
+        self._is_open = True
+        signal.raise_signal(signal.SIGCHLD)
+
+    def _gate(self, number: int, frame: FrameType | None) -> None:
+        if self._is_open and callable(self._handler):
+            self._handler(number, frame)
 
 
 def _has_ended(pid: int) -> bool:
@@ -60,15 +75,13 @@ def _has_ended(pid: int) -> bool:
 
 
 @contextmanager
-def _held_back(pid: int, step: int) -> Iterator[Held]:
-    held = Held(pid, step)
+def _tracing(held: Held) -> Iterator[None]:
     before = sys.gettrace()
     sys.settrace(held.trace)
     try:
-        yield held
+        yield
     finally:
         sys.settrace(before)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
 def _told(
@@ -79,8 +92,8 @@ def _told(
     with Pair(case, None, Workspace(directory)) as pair:
         pid = server_pid(pair)
         prepare(pair, pid)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        with pytest.raises(LaunchFailed) as raised, _held_back(pid, step) as held:
+        held = Held(pid, step)
+        with pytest.raises(LaunchFailed) as raised, _tracing(held):
             pair.run(3)
     return str(raised.value), held.is_in
 
@@ -148,6 +161,31 @@ def test_a_check_that_failed_is_told_wherever_a_kills_signal_breaks_in(
     assert list(told) == ["a message came back changed"], told
 
 
+@pytest.mark.parametrize("name", ["unix", "sysv-shm"])
+def test_an_end_told_where_python_only_reports_what_is_raised_is_told_again(
+    name: str, tmp_path: Path
+) -> None:
+    case = Case("latency", name, 64, "python", "free")
+    with Pair(case, None, Workspace(tmp_path)) as pair:
+        client, _ = pair._ends()
+        held, batch = Held(server_pid(pair), 0), client.batch
+
+        class Destroyed:
+            def __del__(self) -> None:
+                os.kill(server_pid(pair), signal.SIGKILL)
+                os.waitid(os.P_PID, server_pid(pair), os.WEXITED | os.WNOWAIT)
+                held.let_in()
+
+        def batch_with_garbage(*given: Any) -> float:
+            garbage = Destroyed()
+            del garbage
+            return batch(*given)  # over shared memory it waits for ever
+
+        vars(client)["batch"] = batch_with_garbage
+        with pytest.raises(PeerDied, match="was killed by SIGKILL in the timed batch"):
+            pair.run(3)
+
+
 @pytest.mark.parametrize("name", ["unix", "sysv-shm", "fifo"])
 def test_an_end_seen_while_a_pair_is_closed_costs_nothing_and_leaves_nothing(
     name: str, tmp_path: Path
@@ -158,10 +196,10 @@ def test_an_end_seen_while_a_pair_is_closed_costs_nothing_and_leaves_nothing(
         pair = Pair(case, None, Workspace(tmp_path)).__enter__()
         pair.run(3)
         pid = server_pid(pair)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        held = Held(pid, step)
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        with _held_back(pid, step) as held:
+        with _tracing(held):
             pair.__exit__(None, None, None)
         is_in, step = held.is_in, step + 1
         assert gc.isenabled()

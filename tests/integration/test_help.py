@@ -33,9 +33,11 @@ def test_help_all_tells_of_every_option() -> None:
         ("compare", 4),
         ("report", 3),
         ("claims", 3),
+        ("ladder", 3),
         ("diff", 2),
         ("evidence", 3),
         ("check", 2),
+        ("full", 3),
     ],
 )
 def test_every_example_of_the_help_can_be_parsed(command: str, count: int) -> None:

@@ -1,7 +1,9 @@
 """Claims are judged by what was measured, and the answer says what it depends on."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -15,7 +17,9 @@ from ipcbench.analysis.claims import (
     CLAIMS,
     CONGESTION_CONTROLS,
     NEEDED,
+    NEEDED_ONCE,
     TRANSPORTS_NEEDED,
+    Claim,
     Comparison,
 )
 from ipcbench.analysis.floors import Floor
@@ -23,6 +27,7 @@ from ipcbench.analysis.judging import Buffer, Judgement, asked_for, conditions, 
 from ipcbench.analysis.stats import Ratio
 from ipcbench.case import LOOPS, Case
 from ipcbench.cli import console
+from ipcbench.cli.compare import USUAL_CLAIMS
 from ipcbench.reporters.model import Grid
 from ipcbench.reporters.tables.claims import (
     answer_text,
@@ -33,6 +38,8 @@ from ipcbench.reporters.tables.claims import (
 )
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
+from ipcbench.run.choice import choose
+from ipcbench.rungs import RUNGS
 from ipcbench.system.cpus import allowed_cpus
 from ipcbench.terms import Term
 from ipcbench.transports.parts import options
@@ -41,6 +48,7 @@ from ipcbench.workloads import WORKLOADS, Workload
 from tests.asked import plan_of
 from tests.replay import RUN_METADATA, Recorded, replayed
 
+ROOT = Path(__file__).parent.parent.parent
 JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)
 """By how much launches differ that decide."""
 WILD = (1.3, 0.7, 1.2, 0.8, 1.1, 0.9, 1.25, 0.75, 1.05, 0.95)
@@ -340,7 +348,8 @@ def test_a_run_made_to_judge_claims_is_known_by_its_question(
 
 def test_claims_are_about_transports_that_exist() -> None:
     terms = [Term.parse(name) for name in TRANSPORTS_NEEDED]
-    assert {term.name for term in terms} <= {transport.name for transport in transports()}
+    rungs = {name for rung in RUNGS for name in rung.transports.values()}
+    assert {term.name for term in terms} <= {transport.name for transport in transports()} | rungs
     knobs = {(term.name, *dict(term.settings)) for term in terms if term.settings}
     assert knobs == {("inet", "congestion")}
 
@@ -406,6 +415,63 @@ def _with_controls(
     knobs = analysis.launches["transport"].map(told)
     launches = analysis.launches.assign(knobs_client=knobs, knobs_server=knobs)
     return judged(analysis._replace(launches=launches))[0]
+
+
+def _stack(name: str, **ratios: float) -> Judgement:
+    """The claim of this name, by the times of each pair: the subject's over the other's."""
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    times: dict[str, float] = {}
+    for subject, other in claim.pairs:
+        ratio = ratios.get(subject.replace("-", "_"))
+        if ratio is not None:
+            base = times.setdefault(f"latency/{other}/64/python/same-core", 1e-4)
+            times[f"latency/{subject}/64/python/same-core"] = base * ratio
+    return _judged(name, times)
+
+
+def test_what_the_family_saves_is_judged_at_each_rung() -> None:
+    judgement = _stack(
+        "frameworks-on-tcp", asyncio_streams_unix=0.6, http_uvicorn_unix=0.98, rpc_grpc_unix=1.01
+    )
+    assert answer_text(judgement) == (
+        "depends on the rung: holds for http-uvicorn-unix and rpc-grpc-unix; fails for"
+        " asyncio-streams-unix (3 of 3 comparisons decided)"
+    )
+
+
+@pytest.mark.parametrize(("ratio", "answer"), [(0.9, "fails"), (0.3, "holds"), (0.2, "fails")])
+def test_a_factor_is_held_to_be_so_only_within_its_band(ratio: float, answer: str) -> None:
+    judgement = _stack("uvloop-2-to-4", uvloop_protocol_unix=ratio, uvloop_streams_unix=ratio)
+    assert judgement.answer == answer
+
+
+def test_a_rung_is_compared_with_its_own_counterpart_alone() -> None:
+    judgement = _stack("uvloop-2-to-4", uvloop_protocol_unix=0.3, uvloop_streams_unix=0.3)
+    pairs = [tuple(case.transport for case in one.comparison.cases) for one in judgement.compared]
+    assert pairs == [
+        ("uvloop-protocol-unix", "asyncio-protocol-unix"),
+        ("uvloop-streams-unix", "asyncio-streams-unix"),
+    ]
+
+
+def test_forty_milliseconds_are_found_only_where_they_are() -> None:
+    judgement = _stack(
+        "http-40-ms", http_std_default_inet=290.0, http_std_default_unix=1.1, http_uvicorn_inet=1.5
+    )
+    assert answer_text(judgement) == (
+        "depends on the rung: holds for http-std-default-inet; fails for http-std-default-unix and"
+        " http-uvicorn-inet (3 of 3 comparisons decided)"
+    )
+
+
+def test_rungs_are_planned_at_one_size_and_one_placement() -> None:
+    assert USUAL_CLAIMS.at_first == NEEDED_ONCE
+    both = replace(USUAL_CLAIMS, at_first=("unix",), seed=1)
+    cases = [case for case in choose(both).possible if case.workload == "latency"]
+    counts = Counter(case.transport for case in cases)
+    assert counts["unix"] == 1
+    assert counts["pipe"] == 2 * len({case.placement for case in cases})
+    assert Case("latency", "unix", 64, placement="same-core") in cases
 
 
 _CUBIC, _RENO = "inet:congestion=cubic", "inet:congestion=reno"
@@ -477,6 +543,11 @@ def test_rows_under_another_congestion_control_have_its_heading() -> None:
     assert heads == ["unix beside inet with bbr", "unix beside inet with cubic"]
 
 
+@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.name for claim in CLAIMS])
+def test_the_page_of_claims_has_every_claim(claim: Claim) -> None:
+    assert f"| {claim.quote} |" in (ROOT / "docs/claims.md").read_text(encoding="utf-8")
+
+
 def test_claims_take_cpus_in_place_of_placements() -> None:
     plan = plan_of("claims", f"--cpus={_A_CPU},{_A_CPU}")
     assert set(plan.intent.cpus) == {"same-core"}
@@ -516,6 +587,22 @@ python loop                    pipe     unix  pipe is        95%  says
 ──────────────────────────────────────────────────────────────────────
 round trip 64 B cross-core  5.00 µs  5.00 µs    1.00x  0.82-1.28  open
 
+"frameworks listen on TCP because sockets of the other family are no faster there"
+-> can't tell: not measured; it needs pip install 'ipcbench[stack]'
+{caveats[4]}
+
+"uvloop makes asyncio 2 to 4 times faster"
+-> can't tell: not measured; it needs pip install 'ipcbench[stack]'
+{caveats[5]}
+
+"gRPC over UNIX sockets is twice as fast as over TCP"
+-> can't tell: not measured; it needs pip install 'ipcbench[grpc]'
+{caveats[6]}
+
+"HTTP on localhost costs 40 ms a request"
+-> not measured
+{caveats[7]}
+
 times: a full round trip, a message of a stream, or a connection; less is better
 agrees, against: at most 5% of what these 5 comparisons decide is false
 open: chance or this machine's noise (its noise floor: 1.5%) can explain it
@@ -550,7 +637,8 @@ def test_the_rows_of_a_page_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> N
     fast = {case: 1.11e-6 for claim in CLAIMS for case in _cases(claim.others)}
     lines = _page(_results(fast | slow, wild=list(slow))).splitlines()
     rows = [line for line in lines if line.startswith("throughput 64 KiB cross-core")]
-    assert len(rows) == sum(len(claim.subjects) * len(claim.others) for claim in CLAIMS)
+    streams = [claim for claim in CLAIMS if "throughput" in claim.workloads]
+    assert len(rows) == sum(len(claim.subjects) * len(claim.others) for claim in streams)
     assert max(map(len, rows)) <= 80
     assert all(line.endswith(("agrees", "against", "unix", "open")) for line in rows)
 

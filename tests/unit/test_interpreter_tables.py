@@ -11,6 +11,7 @@ import pytest
 from ipcbench.analysis import frame
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.ladder import LADDER_COLUMNS
 from ipcbench.analysis.launch_frame import Measurements
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case
@@ -175,7 +176,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
     assert (
         csv_file.csv_text(analysis.cases)
         .splitlines()[0]
-        .endswith("interpreter," + ",".join(frame.AGAINST_FIRST))
+        .endswith(",".join(("interpreter", *frame.AGAINST_FIRST, *LADDER_COLUMNS)))
     )
     parts = json.loads(json_file.json_text(summary(analysis)))["parts"]
     about = [part["about"] for part in parts if part["kind"] == "grid"]

@@ -67,7 +67,7 @@ def _made_in(directory: Path) -> set[str]:
     return made
 
 
-@pytest.mark.parametrize("mark", ["", new_mark()])
+@pytest.mark.parametrize("mark", ["", new_mark()], ids=["unmarked", "of this session"])
 def test_objects_of_a_living_process_of_this_session_are_ours(mark: str, tmp_path: Path) -> None:
     with _maker(tmp_path, mark):  # without a mark it is still this process's child
         assert _made_in(tmp_path) <= own_objects((), [tmp_path])

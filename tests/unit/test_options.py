@@ -1,16 +1,19 @@
 """The table of options: what is measured is a request, and a request is a command again."""
 
+import re
 from dataclasses import fields
 
 import pytest
 
 from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
+from ipcbench.cli.ladder import USUAL_LADDER
 from ipcbench.cli.options import OPTIONS
 from ipcbench.cli.requests import words_of
+from ipcbench.errors import UsageError
 from ipcbench.run.request import Request
 from tests.asked import requested
 
-_NOT_TYPED = {"question", "transports", "usual_transports", "usual_placements", "only"}
+_NOT_TYPED = {"question", "transports", "usual_transports", "usual_placements", "only", "at_first"}
 
 
 def test_the_options_of_what_is_measured_are_the_fields_of_a_request() -> None:
@@ -21,6 +24,7 @@ def test_the_options_of_what_is_measured_are_the_fields_of_a_request() -> None:
 def test_no_argument_asks_for_the_usual() -> None:
     assert requested("compare") == USUAL == Request()
     assert requested("claims") == USUAL_CLAIMS
+    assert requested("ladder") == USUAL_LADDER
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,26 @@ def test_the_command_again_asks_for_the_same_and_writes_nothing(given: str, agai
     request = requested("compare", *given.split())
     assert " ".join(words_of(request, USUAL)) == again
     assert requested("compare", *again.split()) == request
+
+
+def test_the_ladders_command_again_names_its_rungs_and_families() -> None:
+    given = "--rungs raw,http-std --families inet6 --sizes 1k --quick --budget 60s"
+    request = requested("ladder", *given.split())
+    words = words_of(request, USUAL_LADDER)
+    assert (
+        " ".join(words) == "--sizes 1k --families inet6 --rungs raw,http-std --quick --budget 60s"
+    )
+    assert requested("ladder", *words) == request
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--rungs=framd", "unknown rung 'framd'; did you mean 'framed'?"),
+        ("--families=inet5", "unknown family 'inet5'"),
+        ("--rungs=raw,raw", "rung 'raw' is named twice"),
+    ],
+)
+def test_a_name_that_is_no_rung_or_family_is_refused(option: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        requested("ladder", option)

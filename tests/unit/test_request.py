@@ -15,6 +15,9 @@ LARGE = Request(
     usual_transports=("pipe",),
     vary=("unix:sndbuf=4k,64k", "pipe:size=64k"),
     grid=True,
+    rungs=("raw", "raw:delay=5us"),
+    families=("inet6",),
+    at_first=("inet",),
     only={"latency": ("unix", "pipe"), "connect": ()},
     workloads=("connect", "latency"),
     sizes=(64, 100),
@@ -69,6 +72,14 @@ def test_a_request_of_before_interpreters_is_read() -> None:
     assert Request.parse(data) == replace(LARGE, pythons=())
 
 
+def test_a_request_of_before_the_ladder_is_read() -> None:
+    before = replace(LARGE, rungs=(), families=(), at_first=())
+    data = before.as_json()
+    for name in ("rungs", "families", "at_first"):
+        del data[name]
+    assert Request.parse(data) == before
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -79,6 +90,9 @@ def test_a_request_of_before_interpreters_is_read() -> None:
         ("grid", 1),
         ("only", []),
         ("only", {"talking": ["unix"]}),
+        ("rungs", "raw"),
+        ("families", ["ipx"]),
+        ("at_first", [7]),
         ("workloads", ["talking"]),
         ("sizes", [0]),
         ("sizes", [True]),

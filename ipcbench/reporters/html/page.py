@@ -19,6 +19,7 @@ from ipcbench import __version__
 from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.ladder import has_rungs
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded
@@ -26,6 +27,7 @@ from ipcbench.reporters.pictures.styles import DARK, GROUND
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
+from ipcbench.reporters.tables.ladder import ladder_parts
 from ipcbench.text import counted
 
 _LONG = 25
@@ -250,6 +252,16 @@ def _part(part: Part) -> Html:
             assert_never(part)
 
 
+def _ladder(report: Report) -> Section | None:
+    """The ladder, where there is more of it than the bare socket: its tables and pictures."""
+    if not has_rungs(report.cases):
+        return None
+    drawings = [drawing for drawing in report.drawings if drawing.part == "ladder"]
+    figures = element("div", *map(_figure, drawings), class_="pictures")
+    tables = together(map(_part, ladder_parts(report.analysis)))
+    return Section("ladder", "The ladder", together([tables, figures]))
+
+
 def _knobs(report: Report) -> Section | None:
     """The knobs that were set, if any were, and what they came to."""
     parts = list(knob_parts(report.launches))
@@ -305,6 +317,7 @@ def _fact(title: str, text: str) -> tuple[Html, Html]:
 
 
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
+    _ladder,
     _summary,
     _knobs,
     _interpreters,

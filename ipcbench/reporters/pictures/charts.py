@@ -163,6 +163,61 @@ def against_native(cases: pd.DataFrame) -> Drawn:
     return _layered(one.encode(x=alt.X("ratio:Q", scale=_log(span))), rule, marks, height=height)
 
 
+def waterfall(rungs: pd.DataFrame, families: Mapping[str, Style]) -> Drawn:
+    """Draws a bar a rung and family, from the time of the rung below to its own, on a log axis.
+
+    Takes columns `rung`, `family`, `below_s`, `time_s`, `text`; a rung without one below is a mark.
+    """
+    span = log_span([*rungs["below_s"].tolist(), *rungs["time_s"].tolist()], 1.15)
+    low, high = span
+    wide = (low, high * max(1.2, (high / low) ** 0.25))  # room for the texts
+    axis = _axis("round trip", log_ticks(span), units.tick_time)
+    base = _by_family(rungs, families)
+    bars = base.mark_rule(strokeWidth=5, opacity=0.55).encode(
+        x=alt.X("below_s:Q", scale=_log(wide)), x2="time_s:Q"
+    )
+    at = alt.X("time_s:Q", scale=_log(wide), axis=axis)
+    marks = base.mark_point(filled=True, size=44, opacity=1).encode(
+        x=at, shape=_shape(families, rungs, field="family")
+    )
+    words = base.mark_text(align="left", dx=9, fontSize=10).encode(
+        x=alt.X("end_s:Q", scale=_log(wide)), text="text:N", color=alt.value(INK)
+    )
+    return _layered(bars, marks, words, height=_family_height(rungs, families))
+
+
+def family_ratios(rungs: pd.DataFrame, families: Mapping[str, Style], title: str) -> Drawn:
+    """Draws the ratio of a family to another at each rung, with its interval.
+
+    Takes columns `rung`, `family`, `ratio`, `low`, `high`.
+    """
+    span = log_span([1.0, *rungs["low"].tolist(), *rungs["high"].tolist()], 1.03)
+    axis = _axis(title, log_ticks(span), lambda ratio: f"{ratio:g}x")
+    base = _by_family(rungs, families)
+    one = alt.Chart(_data(pd.DataFrame({"ratio": [1.0]}))).mark_rule(color=INK)
+    rule = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=_log(span)), x2="high:Q")
+    marks = base.mark_point(filled=True, size=50, opacity=1).encode(
+        x=alt.X("ratio:Q", scale=_log(span), axis=axis),
+        shape=_shape(families, rungs, field="family"),
+    )
+    level = one.encode(x=alt.X("ratio:Q", scale=_log(span)))
+    return _layered(level, rule, marks, height=_family_height(rungs, families))
+
+
+def _by_family(rungs: pd.DataFrame, families: Mapping[str, Style]) -> alt.Chart:
+    """The chart of a row a rung, with a place and a colour for each family in it."""
+    return alt.Chart(_data(rungs)).encode(
+        y=alt.Y("rung:N", sort=None, axis=_names_axis()),
+        yOffset=alt.YOffset("family:N", sort=list(families), scale=alt.Scale(paddingOuter=0.4)),
+        color=_colour(families, rungs, field="family"),
+    )
+
+
+def _family_height(rungs: pd.DataFrame, families: Mapping[str, Style]) -> int:
+    there = len(_shown(families, rungs, "family"))
+    return int(max(_ROW, 16 * there + 4) * rungs["rung"].nunique())
+
+
 def heat(
     cells: pd.DataFrame, columns: str, rows: str, titles: tuple[str | None, str | None]
 ) -> Drawn:

@@ -7,17 +7,18 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 import pandas as pd
 
 from ipcbench import units
-from ipcbench.analysis import curves
-from ipcbench.analysis.frame import baseline_of
+from ipcbench.analysis import curves, ladder
+from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.reporters.pictures import charts
-from ipcbench.reporters.pictures.styles import Style, highlighted
+from ipcbench.reporters.pictures.styles import STYLES, Style, highlighted
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.columns import by_whom, definition
+from ipcbench.reporters.tables.ladder import FAMILY_NAMES
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
 from ipcbench.workloads import WORKLOADS, Workload
@@ -288,6 +289,108 @@ def _by_placement(points: pd.DataFrame, where: str, name: str) -> Picture:
     )
 
 
+def _ladder(subject: Subject) -> Iterator[Picture]:
+    """The waterfall of each table of the ladder, and the ratio of families by rung."""
+    if not ladder.has_rungs(subject.cases):
+        return
+    rungs = ladder.of_ladder(subject.cases)
+    rungs = rungs[(rungs["status"] == MEASURED).astype(bool)]
+    keys = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
+    for (workload, _, placement, loop, label), group in rungs.groupby(keys, sort=False):
+        size = int(group["message_size_bytes"].iloc[0])
+        knobs = str(workload).partition(":")[2]
+        where = f"{display_size(size)}, {placement}, {loop} loop{by_whom(group)}"
+        where += f", {knobs}" if knobs else ""
+        name = f"{format_size(size)} {placement} {loop} {label} {knobs}"
+        yield _waterfall(group, where, name)
+        yield from _family_ratios(group, where, name)
+
+
+def _waterfall(group: pd.DataFrame, where: str, name: str) -> Picture:
+    below = group["time_median_s"] - _floats(group["added_s"]).fillna(0.0)
+    # A difference of rounds may exceed one of medians, but no bar begins at or below nothing.
+    starts = below.where(below > 0, group["time_median_s"])
+    rows = pd.DataFrame(
+        {
+            "rung": group["rung"],
+            "family": group["family"].map(FAMILY_NAMES),
+            "below_s": starts,
+            "time_s": group["time_median_s"],
+            "end_s": pd.concat([starts, group["time_median_s"]], axis="columns").max(
+                axis="columns"
+            ),
+            "text": [display_time(time_s) for time_s in group["time_median_s"]],
+        }
+    )
+    said = [
+        f"{_family(of_family)}: {_by_rung(of_family, 'time_median_s', display_time)}."
+        for _, of_family in group.groupby("family", sort=False)
+    ]
+    return Picture(
+        name=f"ladder {name}",
+        part="ladder",
+        title=f"The ladder, {where}",
+        says=" ".join([f"Round trips by rung, {where}.", *said]),
+        chart=charts.waterfall(rows, _family_styles(group)),
+        note="A bar reaches from the rung below to the rung itself.",
+    )
+
+
+def _family_ratios(group: pd.DataFrame, where: str, name: str) -> Iterator[Picture]:
+    compared = group[group["family_to_unix_ratio"].notna()]
+    if compared.empty:
+        return
+    ratio = compared["family_to_unix_ratio"]
+    rows = pd.DataFrame(
+        {
+            "rung": compared["rung"],
+            "family": compared["family"].map(FAMILY_NAMES),
+            "ratio": ratio,
+            "low": _floats(compared["family_to_unix_low_ratio"]).fillna(ratio),
+            "high": _floats(compared["family_to_unix_high_ratio"]).fillna(ratio),
+        }
+    )
+    said = [
+        f"{_family(of_family)}: {_by_rung(of_family, 'family_to_unix_ratio', _times_text)}."
+        for _, of_family in compared.groupby("family", sort=False)
+    ]
+    title = f"time over that of {FAMILY_NAMES[ladder.REFERENCE]}"
+    yield Picture(
+        name=f"families {name}",
+        part="ladder",
+        title=f"Families by rung, {where}",
+        says=" ".join([f"The {title} at each rung, {where}.", *said]),
+        chart=charts.family_ratios(rows, _family_styles(compared), title),
+        note="Lines: 95 % intervals.",
+    )
+
+
+def _floats(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of numbers; one without any value would be of whole ones."""
+    return column.astype("Float64")
+
+
+def _family(rows: pd.DataFrame) -> str:
+    """The name of the family of these rows."""
+    return FAMILY_NAMES[rows["family"].iloc[0]]
+
+
+def _times_text(ratio: float) -> str:
+    return f"{units.three_digits(ratio)}x"
+
+
+def _by_rung(group: pd.DataFrame, key: str, text: Callable[[float], str]) -> str:
+    """The values of all rungs in words, in the ladder's order."""
+    return ", ".join(f"{row['rung']} {text(row[key])}" for row in group.to_dict("records"))
+
+
+def _family_styles(group: pd.DataFrame) -> dict[str, Style]:
+    """The style of each family, the same in all pictures."""
+    styles = dict(zip(FAMILY_NAMES.values(), STYLES, strict=False))
+    there = {FAMILY_NAMES[family] for family in group["family"]}
+    return {name: style for name, style in styles.items() if name in there}
+
+
 def _matrices(subject: Subject) -> Iterator[Picture]:
     cells = curves.with_cpus(subject.cases[matrix.is_part(subject.cases)])
     keys = ["transport", "message_size_bytes", "loop", "interpreter"]
@@ -315,6 +418,7 @@ def _matrices(subject: Subject) -> Iterator[Picture]:
 PARTS: dict[str, Callable[[Subject], Iterator[Picture]]] = {
     "times": _times,
     "throughput": _streams,
+    "ladder": _ladder,
     "percentiles": _percentiles,
     "drift": _drift,
     "native": _native,

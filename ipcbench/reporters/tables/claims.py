@@ -102,7 +102,8 @@ def answer_text(judgement: Judgement) -> str:
     where = " where anything is decided, which is little" if little else ""
     match judgement.answer:
         case "not measured":
-            return "not measured"
+            needs = judgement.claim.needs
+            return f"can't tell: not measured; it needs {needs}" if needs else "not measured"
         case "open":
             if any(one.ratio.interval for one in judgement.compared):
                 return f"open: chance or this machine's noise can explain all differences {decided}"
@@ -177,7 +178,8 @@ def _conditions(judgement: Judgement) -> str:
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
     told = [f"{word} {conditions_text(conditions)}" for word, conditions in said if conditions]
     told += [f"{word} otherwise" for word, conditions in said if not conditions]
-    on = _listed([_DIMENSIONS[dimension] for dimension in judgement.depends_on])
+    dimensions = _DIMENSIONS | ({"subject": "the rung"} if judgement.claim.pairs else {})
+    on = _listed([dimensions[dimension] for dimension in judgement.depends_on])
     return f"{on}: {'; '.join(told)}"
 
 
@@ -248,7 +250,7 @@ def _table(judgement: Judgement, loop: str) -> Grid:
     """A table of the comparisons in one loop; several pairs of transports have a heading each."""
     claim = judgement.claim
     first, second = _titles(claim)
-    has_pairs = len(claim.subjects) * len(claim.others) > 1 or any(
+    has_pairs = len(claim.subjects) * len(claim.others) != 1 or any(
         one.comparison.other.transport not in claim.others for one in judgement.compared
     )
     columns = (
@@ -282,8 +284,8 @@ def _pair_text(comparison: Comparison) -> str:
 
 
 def _titles(claim: Claim) -> tuple[str, str]:
-    if len(claim.subjects) * len(claim.others) > 1:
-        return "socket", "other"
+    if len(claim.subjects) * len(claim.others) != 1:
+        return claim.titles
     return claim.subjects[0], claim.others[0]
 
 

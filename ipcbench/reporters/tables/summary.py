@@ -11,6 +11,7 @@ from ipcbench.reporters.tables import cases as case_tables
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
+from ipcbench.reporters.tables.ladder import ladder_parts
 from ipcbench.reporters.tables.overview import overviews
 
 
@@ -21,15 +22,19 @@ def summary(
     details: bool = False,
     overview: bool = False,
     claims: bool = False,
+    ladder: bool = False,
     tables: bool = True,
 ) -> Iterator[Part]:
     """Yields tables, then knobs, claims, reasons, the footer and warnings, in this order.
 
-    Without `tables`, only claims have tables, and the footer doesn't explain the signs in tables.
+    Without `tables`, only claims and the ladder have tables, and the footer doesn't explain the
+    signs in tables. The ladder comes first.
     """
     cases, launches = analysis.cases, analysis.launches
     shown = cases if tables else cases.iloc[:0]
     apart = shown[~matrix.is_part(shown)]
+    if ladder:
+        yield from ladder_parts(analysis)
     if overview:
         yield from overviews(apart)
     yield from case_tables.tables(apart)
