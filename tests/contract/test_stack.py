@@ -288,13 +288,14 @@ def test_a_servers_death_ends_the_client_with_the_reason(
 @pytest.mark.parametrize("rung", NAMES)
 def test_a_killed_server_leaves_neither_file_nor_thread(rung: str, tmp_path: Path) -> None:
     case = _case(f"{rung}-unix")
+    before = len(list(Path("/proc/self/task").iterdir()))  # of other tests
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(3)
         os.kill(server_pid(pair), signal.SIGKILL)
         with pytest.raises(PeerDied):
             pair.run(50_000_000)
     assert list(tmp_path.iterdir()) == []
-    assert len(list(Path("/proc/self/task").iterdir())) == 1
+    assert len(list(Path("/proc/self/task").iterdir())) <= before
 
 
 @pytest.mark.parametrize(
