@@ -102,6 +102,7 @@ CASE_COLUMNS = (
     "interpreter",
     *AGAINST_FIRST,
     *LADDER_COLUMNS,
+    *metadata.LATER_COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -236,7 +237,8 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in COSTS if name in group}
-    row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
+    facts = (*metadata.COLUMNS, *metadata.LATER_COLUMNS)
+    row |= {name: group[name].iloc[0] for name in facts if name in group}
     return row | _percentiles(group)
 
 

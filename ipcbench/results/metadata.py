@@ -232,8 +232,8 @@ KEYS = (
     ),
     Key(SERVER_KNOBS_KEY, "launch", None, _SETTINGS, 21, cautions=True),
     Key(PACKAGE_KEY, "launch", None, TEXT, 22, cautions=True, said="transport's package"),
-    Key(THREADS_CLIENT_KEY, "launch", None, _THREADS, 23, cautions=True, said="client's threads"),
-    Key(THREADS_SERVER_KEY, "launch", None, _THREADS, 24, cautions=True, said="server's threads"),
+    Key(THREADS_CLIENT_KEY, "launch", None, _THREADS, cautions=True, said="client's threads"),
+    Key(THREADS_SERVER_KEY, "launch", None, _THREADS, cautions=True, said="server's threads"),
     *OF_LAUNCHES,
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
@@ -262,6 +262,9 @@ COLUMNS = tuple(
     )
 )
 """Facts that the CSV repeats beside the numbers of each case, in its order."""
+
+LATER_COLUMNS = (THREADS_CLIENT_KEY, THREADS_SERVER_KEY)
+"""Such facts that are at the end of the CSV, where columns of before keep their places."""
 
 REQUIRED = tuple(key.name for key in KEYS if key.is_required)
 """Facts that every launch must have."""

@@ -111,6 +111,8 @@ LOADED: dict[str, Transport] = {}
 """The instances made so far, by canonical term: one serves all."""
 
 ALL = "all"
+STACK = "stack"
+"""The group of the rungs: layers on a mechanism of its own."""
 
 
 def names() -> tuple[str, ...]:
@@ -124,11 +126,15 @@ def transports() -> tuple[Transport, ...]:
 
 
 def groups() -> dict[str, list[str]]:
-    """The names of the mechanisms in each group; `all` has every one."""
+    """The names of the mechanisms in each group.
+
+    `all` has every mechanism, and none of the layers that are put on one: those are `stack`.
+    """
     found: dict[str, list[str]] = {CORE: []}
     for transport in transports():
         if not transport.is_control:
-            for group in (*transport.groups, ALL):
+            everywhere = () if STACK in transport.groups else (ALL,)
+            for group in (*transport.groups, *everywhere):
                 found.setdefault(group, []).append(transport.name)
     return found
 

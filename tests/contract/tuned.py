@@ -9,7 +9,11 @@ import os
 from ipcbench.transports.base import Transport
 from ipcbench.transports.registry import STACK, get_transport, transports
 
-OVER_TCP = {"epoll-inet6", "asyncio-protocol-inet", "uvloop-streams-inet"}
+OVER_TCP = {
+    *("epoll-inet6", "asyncio-protocol-inet", "uvloop-streams-inet"),
+    *("frame-json-inet6", "http-std-inet", "http-std-default-inet6", "rpc-zmq-inet"),
+    *("http-uvicorn-inet", "http-aiohttp-inet6", "rpc-grpc-inet"),
+}
 """Rungs over TCP that are tried by default."""
 
 TERMS = (
@@ -21,6 +25,7 @@ TERMS = (
     "memfd-eventfd:wait=adaptive:slots=7",
     "shm-futex:wait=adaptive:spin=1us:slots=4",
     "mp-shared-memory:wait=adaptive",
+    "http-aiohttp-unix:client=lean",
 )
 
 

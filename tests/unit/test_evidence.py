@@ -162,10 +162,34 @@ def test_a_tcp_connection_is_matched_by_mirrored_addresses() -> None:
 
     (carrier,) = found(41, 42)
     assert (carrier.kind, carrier.moved_bytes) == ("tcp4", 640)
-    assert carrier.traits == frozenset(("nodelay",))
+    assert not carrier.traits  # the server didn't tell its end
     (door,) = found(41, 40)
     assert door.listens
     assert found(41, 41) == []
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "trait"),
+    [
+        (True, True, "nodelay"),
+        (False, False, "nagle"),
+        (True, False, "nagle-at-server"),
+        (False, True, "nagle-at-client"),
+    ],
+)
+def test_a_tcp_connections_trait_is_that_of_both_ends(
+    client: bool, server: bool, trait: Medium
+) -> None:
+    rows = list(tables.inet_sockets(TCP))
+    there = _sockets(200, 42).with_nodelay({"socket:[42]": server})
+    facts = TcpFacts(nodelay=client, sent_bytes=None)
+    (carrier,) = sockets.inet_carriers(
+        _sockets(100, 41), there, "tcp4", "tcp", rows, lambda _: facts
+    )
+    assert carrier.traits == frozenset((trait,))
+    told = [line.rpartition(" is ")[2] for line in carrier.lines if "getsockopt" in line]
+    words = {True: "on", False: "off"}
+    assert told == [f"{words[client]} at the client", f"{words[server]} at the server"]
 
 
 def test_sockets_that_no_table_lists_are_not_passed_over() -> None:

@@ -27,6 +27,7 @@ from ipcbench.reporters.tables.summary import summary
 from ipcbench.results import store
 from ipcbench.results.collection import merge
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.metadata import LATER_COLUMNS
 from ipcbench.results.store import Metadata, Results
 from ipcbench.run.driver import Run, execute
 from tests.replay import RUN_METADATA, Replay, Silent, replayed
@@ -176,7 +177,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
     assert (
         csv_file.csv_text(analysis.cases)
         .splitlines()[0]
-        .endswith(",".join(("interpreter", *frame.AGAINST_FIRST, *LADDER_COLUMNS)))
+        .endswith(",".join(("interpreter", *frame.AGAINST_FIRST, *LADDER_COLUMNS, *LATER_COLUMNS)))
     )
     parts = json.loads(json_file.json_text(summary(analysis)))["parts"]
     about = [part["about"] for part in parts if part["kind"] == "grid"]
