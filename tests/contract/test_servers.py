@@ -134,7 +134,12 @@ def test_a_call_of_a_stranger_is_unauthenticated_and_counted(family: str, tmp_pa
     with _link(f"rpc-grpc-{family}", tmp_path) as link:
         targets: list[str] = []
         target = link._target  # type: ignore[attr-defined]
-        link._target = lambda port: targets.append(target(port)) or targets[-1]  # type: ignore[attr-defined]
+
+        def noted(port: int) -> str:
+            targets.append(target(port))
+            return targets[-1]
+
+        link._target = noted  # type: ignore[attr-defined]
         accepting = beside(link.server)
         client = link.client()
         server = accepting.result(PATIENCE_S)
