@@ -1,7 +1,12 @@
 """gRPC's two ends. Imports grpc: only a link of the rung, when it is made, does import this module.
 
 The server's handler runs in the one thread of its pool, and there calls the driver back for each
-message; the thread that opened the end waits in `run`. The client blocks in each call.
+message; the thread that opened the end waits in `run`.
+
+The client blocks in each call, where gRPC lets signal handlers run every 0.2 s. One that raises
+breaks the call off. gRPC never takes such a call back, and is at work in the process until its end:
+a fork of that couldn't use it. A worker doesn't fork again, and after a pair that ended as usual
+any process may.
 """
 
 import os
@@ -58,9 +63,6 @@ def client_endpoint(target: str, prefix: str, traffic: Traffic) -> Endpoint:
             reply = echo(bytes(outgoing))
         except grpc.RpcError as error:
             raise _failed(error) from error
-        except BaseException as error:  # from a signal handler
-            clear_frames(error.__traceback__)
-            raise
 
     def receive() -> None:
         if len(reply) != size:
@@ -78,9 +80,8 @@ def client_endpoint(target: str, prefix: str, traffic: Traffic) -> Endpoint:
     except grpc.RpcError as error:
         channel.close()
         raise _failed(error) from error
-    except BaseException as error:
+    except BaseException:
         channel.close()
-        clear_frames(error.__traceback__)
         raise
     own = open_descriptors() - others
     return Endpoint(send=send, receive=receive, outgoing=outgoing, incoming=incoming, close=close)
@@ -110,7 +111,7 @@ def await_close(descriptors: set[int]) -> None:
 
 
 def _failed(error: grpc.RpcError) -> OSError:
-    """The error of a call, as a transport tells it."""
+    """The error of a call, as a transport tells it; it holds the channel no more."""
     clear_frames(error.__traceback__)
     code = error.code() if isinstance(error, grpc.Call) else None
     return OSError(f"the call ended with {'an unknown status' if code is None else code.name}")

@@ -21,7 +21,7 @@ class HttpAiohttp(Stacked):
     rung = "http-aiohttp"
     layer = "HTTP/1.1: aiohttp's client and server"
     waits = "blocks in epoll_wait, before each read"
-    copies = "eight times: into the kernel and out of it, and through objects at both ends"
+    copies = "six times: into the kernel, out of it, to the parser, a body, its bytes, the message"
     source = "aiohttp's documentation"
     package = "aiohttp"
     streams = False

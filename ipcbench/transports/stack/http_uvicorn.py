@@ -17,7 +17,7 @@ class HttpUvicorn(Stacked):
     rung = "http-uvicorn"
     layer = "HTTP/1.1: http.client, uvicorn on uvloop"
     waits = "blocks in recv at the client, in epoll_wait at the server"
-    copies = "six times: into the kernel and out of it, and through objects of the server's"
+    copies = "six times: into the kernel, out of it, to the parser, a body, an event, the message"
     source = "uvicorn's documentation, the ASGI specification"
     package = "uvicorn"
     also_needs = ("httptools", "uvloop")

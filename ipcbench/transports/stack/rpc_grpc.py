@@ -87,7 +87,7 @@ class Grpc(Stacked):
     rung = "rpc-grpc"
     layer = "gRPC: unary calls of bytes"
     waits = "sleeps in a condition variable; threads of gRPC sleep in epoll and receive"
-    copies = "six times: into a message and the kernel, and out of both, at each end"
+    copies = "six times: into bytes, a slice and the kernel, and out of each"
     source = "grpc.io; gRPC over HTTP/2 (PROTOCOL-HTTP2)"
     package = "grpc"
     extra = "grpc"
