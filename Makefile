@@ -45,8 +45,8 @@ test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (
 		--only-binary=:all: --constraint tests/constraints-lowest.txt '.[test]'
 	$(LOWEST)/bin/python -m pytest tests/unit
 
-soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, or those that TESTS names, beside four busy processes
-	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n $(JOBS) --dist worksteal $(TESTS)
+soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, eight at a time, beside four busy processes
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n 8 --dist worksteal $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
 	IPCBENCH_TEST_ALL=1 $(PYTEST) tests/faults/test_deaths.py tests/integration/test_liars.py
