@@ -94,7 +94,7 @@ class Pair:
         self._messages_checked = 0
         self._messages_timed = 0
         self._message_s: float | None = None
-        """Seconds a message of the last batch."""
+        """Seconds a round trip of the last batch; None for a stream."""
         self._usage = Usage()
         self._server_usage = Usage()
         self._quotas: list[Quota] = []
@@ -305,7 +305,8 @@ class Pair:
         self._usage = self._usage + (usage() - before)
         self._throttling += throttling(self._quotas) - stopped_before
         self._messages_timed += messages
-        self._message_s = elapsed / messages
+        if self._traffic.alternates:
+            self._message_s = elapsed / messages
         self._client_cpus.add(last_cpu())
         self._threads["client"] = thread_count()
         if not self._transport.is_control:
