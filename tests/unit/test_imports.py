@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ipcbench.transports.registry import get_transport
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "ipcbench"
 
@@ -275,3 +277,21 @@ def test_a_pair_over_asyncio_loads_no_other_loop(tmp_path: Path) -> None:
     loaded = _loaded_by_a_pair("latency/asyncio-protocol-unix/64/python/free", tmp_path)
     assert "asyncio" in loaded
     assert "uvloop" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("rung", "needs", "needs_not"),
+    [
+        ("http-uvicorn", {"uvicorn", "httptools", "uvloop"}, {"aiohttp", "grpc", "h11"}),
+        ("http-aiohttp", {"aiohttp"}, {"uvicorn", "uvloop", "grpc"}),
+        ("rpc-grpc", {"grpc"}, {"uvicorn", "aiohttp", "uvloop"}),
+    ],
+)
+def test_a_pair_over_a_server_loads_no_other_one(
+    rung: str, needs: set[str], needs_not: set[str], tmp_path: Path
+) -> None:
+    if reason := get_transport(f"{rung}-unix").unavailable():
+        pytest.skip(reason)
+    loaded = _loaded_by_a_pair(f"latency/{rung}-unix/64/python/free", tmp_path)
+    assert needs <= loaded
+    assert not needs_not & loaded

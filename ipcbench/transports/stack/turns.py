@@ -94,6 +94,7 @@ class Turns:
             if connection is not client:
                 self.refuse(connection)
                 connection.abort()
+        self.loop.complete(asyncio.sleep(0))  # they are closed as the loop runs
 
     async def admitted(self, connection: asyncio.Transport, drain: Step) -> None:
         """Called by the handler of the client's first request, once its answer is written."""
