@@ -348,7 +348,7 @@ def test_a_server_that_is_killed_is_told_of_by_the_sentence(
 
     def measure() -> None:
         with Pair(case, None, Workspace(tmp_path)) as pair:
-            pair.run(10)
+            pair.run(100)  # so many that no message is checked before them
             pair.check()
 
     with pytest.raises(PeerDied) as raised:

@@ -25,6 +25,8 @@ TERMS = (
     "memfd-eventfd:wait=adaptive:slots=7",
     "shm-futex:wait=adaptive:spin=1us:slots=4",
     "mp-shared-memory:wait=adaptive",
+    "asyncio-streams-unix:client=lean",
+    "uvloop-protocol-inet:client=lean",
     "http-aiohttp-unix:client=lean",
 )
 

@@ -4,13 +4,17 @@ This module imports neither asyncio nor uvloop: a rung does when its link is mad
 """
 
 import socket
+from abc import abstractmethod
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from ipcbench.terms import Knob, words
 from ipcbench.transports.base import Endpoint, Traffic
-from ipcbench.transports.parts.options import SocketOptions
+from ipcbench.transports.parts.options import BUFFERS, SocketOptions, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
+
+CLIENT = Knob("client", words("same", "lean"), "same", "that of its layer, or lean: blocking calls")
 
 
 class MakesEnd(Protocol):
@@ -21,27 +25,47 @@ class MakesEnd(Protocol):
     ) -> Endpoint: ...
 
 
-class EqualEnds(Ends):
-    """Two ends that are made in the same way."""
+class LayeredEnds(Ends):
+    """Two ends that are made in the same way, or the server alone."""
 
-    def __init__(self, make: MakesEnd) -> None:
+    def __init__(self, make: MakesEnd, *, has_lean_client: bool) -> None:
         super().__init__()
         self._make = make
+        self._has_lean_client = has_lean_client
 
     def client(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
-        return self._make(connection, traffic.message_size_bytes, echoes=False, options=options)
+        if self._has_lean_client:
+            return self._telling(super().client(connection, traffic, options))
+        size = traffic.message_size_bytes
+        return self._telling(self._make(connection, size, echoes=False, options=options))
 
     def server(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
-        return self._make(
-            connection, traffic.message_size_bytes, echoes=traffic.echoes, options=options
-        )
+        size = traffic.message_size_bytes
+        return self._telling(self._make(connection, size, echoes=traffic.echoes, options=options))
+
+    def _telling(self, end: Endpoint) -> Endpoint:
+        """The endpoint, which tells of the client's kind, too."""
+        of_socket, kind = end.effective, "lean" if self._has_lean_client else "same"
+        end.effective = lambda: {"client": kind, **of_socket()}
+        return end
 
 
-class Epoll(Stacked):
+class OnMessages(Stacked):
+    """A layer on the messages of the bare socket, so that a client without it will do, too."""
+
+    def ends(self) -> Ends:
+        return LayeredEnds(self.layered(), has_lean_client=self.setting("client") == "lean")
+
+    @abstractmethod
+    def layered(self) -> MakesEnd:
+        """Imports what the layer needs, and returns the function that makes an end of it."""
+
+
+class Epoll(OnMessages):
     """Non-blocking sockets, and a selector that waits for them."""
 
     rung = "epoll"
@@ -49,13 +73,13 @@ class Epoll(Stacked):
     waits = "blocks in epoll_wait, before each read"
     source = "epoll(7), Python's selectors"
 
-    def ends(self) -> Ends:
+    def layered(self) -> MakesEnd:
         from ipcbench.transports.stack.epoll import epoll_endpoint
 
-        return EqualEnds(epoll_endpoint)
+        return epoll_endpoint
 
 
-class AsyncioSock(Stacked):
+class AsyncioSock(OnMessages):
     """A task on asyncio's own loop that awaits sock_recv_into and sock_sendall."""
 
     rung = "asyncio-sock"
@@ -63,15 +87,15 @@ class AsyncioSock(Stacked):
     waits = "blocks in epoll_wait, once a read found nothing"
     source = "Python's asyncio: event loop, working with socket objects directly"
 
-    def ends(self) -> Ends:
+    def layered(self) -> MakesEnd:
         import asyncio
 
         from ipcbench.transports.stack.asynchronous import sock_endpoint
 
-        return EqualEnds(partial(sock_endpoint, new_loop=asyncio.new_event_loop))
+        return partial(sock_endpoint, new_loop=asyncio.new_event_loop)
 
 
-class OfProtocol(Stacked):
+class OfProtocol(OnMessages):
     """Callbacks of a BufferedProtocol."""
 
     waits = "blocks in epoll_wait, before each read"
@@ -85,12 +109,12 @@ class AsyncioProtocol(OfProtocol):
     layer = "asyncio's BufferedProtocol"
     source = "Python's asyncio: transports and protocols"
 
-    def ends(self) -> Ends:
+    def layered(self) -> MakesEnd:
         import asyncio
 
         from ipcbench.transports.stack.asynchronous import protocol_endpoint
 
-        return EqualEnds(partial(protocol_endpoint, new_loop=asyncio.new_event_loop))
+        return partial(protocol_endpoint, new_loop=asyncio.new_event_loop)
 
 
 class UvloopProtocol(OfProtocol):
@@ -104,15 +128,15 @@ class UvloopProtocol(OfProtocol):
     package = "uvloop"
     source = "uvloop's documentation, libuv's uv_read_start"
 
-    def ends(self) -> Ends:
+    def layered(self) -> MakesEnd:
         import uvloop
 
         from ipcbench.transports.stack.asynchronous import protocol_endpoint
 
-        return EqualEnds(partial(protocol_endpoint, new_loop=uvloop.new_event_loop))
+        return partial(protocol_endpoint, new_loop=uvloop.new_event_loop)
 
 
-class OfStreams(Stacked):
+class OfStreams(OnMessages):
     """A StreamReader and a StreamWriter."""
 
     waits = "blocks in epoll_wait, before each read"
@@ -127,12 +151,12 @@ class AsyncioStreams(OfStreams):
     layer = "asyncio's streams"
     source = "Python's asyncio: streams"
 
-    def ends(self) -> Ends:
+    def layered(self) -> MakesEnd:
         import asyncio
 
         from ipcbench.transports.stack.asynchronous import streams_endpoint
 
-        return EqualEnds(partial(streams_endpoint, new_loop=asyncio.new_event_loop))
+        return partial(streams_endpoint, new_loop=asyncio.new_event_loop)
 
 
 class UvloopStreams(OfStreams):
@@ -143,81 +167,99 @@ class UvloopStreams(OfStreams):
     package = "uvloop"
     source = "uvloop's documentation"
 
-    def ends(self) -> Ends:
+    def layered(self) -> MakesEnd:
         import uvloop
 
         from ipcbench.transports.stack.asynchronous import streams_endpoint
 
-        return EqualEnds(partial(streams_endpoint, new_loop=uvloop.new_event_loop))
+        return partial(streams_endpoint, new_loop=uvloop.new_event_loop)
 
 
-class EpollUnix(Epoll, OverUnix):
+class OnUnix(OverUnix):
+    """AF_UNIX, and the knob of the client."""
+
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, *BUFFERS)
+
+
+class OnInet(OverInet):
+    """TCP at 127.0.0.1, and the knob of the client."""
+
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, *tcp_knobs(nodelay="on"))
+
+
+class OnInet6(OverInet6):
+    """TCP at ::1, and the knob of the client."""
+
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, *tcp_knobs(nodelay="on"))
+
+
+class EpollUnix(Epoll, OnUnix):
     """AF_UNIX."""
 
 
-class EpollInet(Epoll, OverInet):
+class EpollInet(Epoll, OnInet):
     """TCP at 127.0.0.1."""
 
 
-class EpollInet6(Epoll, OverInet6):
+class EpollInet6(Epoll, OnInet6):
     """TCP at ::1."""
 
 
-class AsyncioSockUnix(AsyncioSock, OverUnix):
+class AsyncioSockUnix(AsyncioSock, OnUnix):
     """AF_UNIX."""
 
 
-class AsyncioSockInet(AsyncioSock, OverInet):
+class AsyncioSockInet(AsyncioSock, OnInet):
     """TCP at 127.0.0.1."""
 
 
-class AsyncioSockInet6(AsyncioSock, OverInet6):
+class AsyncioSockInet6(AsyncioSock, OnInet6):
     """TCP at ::1."""
 
 
-class AsyncioProtocolUnix(AsyncioProtocol, OverUnix):
+class AsyncioProtocolUnix(AsyncioProtocol, OnUnix):
     """AF_UNIX."""
 
 
-class AsyncioProtocolInet(AsyncioProtocol, OverInet):
+class AsyncioProtocolInet(AsyncioProtocol, OnInet):
     """TCP at 127.0.0.1."""
 
 
-class AsyncioProtocolInet6(AsyncioProtocol, OverInet6):
+class AsyncioProtocolInet6(AsyncioProtocol, OnInet6):
     """TCP at ::1."""
 
 
-class AsyncioStreamsUnix(AsyncioStreams, OverUnix):
+class AsyncioStreamsUnix(AsyncioStreams, OnUnix):
     """AF_UNIX."""
 
 
-class AsyncioStreamsInet(AsyncioStreams, OverInet):
+class AsyncioStreamsInet(AsyncioStreams, OnInet):
     """TCP at 127.0.0.1."""
 
 
-class AsyncioStreamsInet6(AsyncioStreams, OverInet6):
+class AsyncioStreamsInet6(AsyncioStreams, OnInet6):
     """TCP at ::1."""
 
 
-class UvloopProtocolUnix(UvloopProtocol, OverUnix):
+class UvloopProtocolUnix(UvloopProtocol, OnUnix):
     """AF_UNIX."""
 
 
-class UvloopProtocolInet(UvloopProtocol, OverInet):
+class UvloopProtocolInet(UvloopProtocol, OnInet):
     """TCP at 127.0.0.1."""
 
 
-class UvloopProtocolInet6(UvloopProtocol, OverInet6):
+class UvloopProtocolInet6(UvloopProtocol, OnInet6):
     """TCP at ::1."""
 
 
-class UvloopStreamsUnix(UvloopStreams, OverUnix):
+class UvloopStreamsUnix(UvloopStreams, OnUnix):
     """AF_UNIX."""
 
 
-class UvloopStreamsInet(UvloopStreams, OverInet):
+class UvloopStreamsInet(UvloopStreams, OnInet):
     """TCP at 127.0.0.1."""
 
 
-class UvloopStreamsInet6(UvloopStreams, OverInet6):
+class UvloopStreamsInet6(UvloopStreams, OnInet6):
     """TCP at ::1."""
