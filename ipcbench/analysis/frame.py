@@ -122,6 +122,7 @@ CASE_COLUMNS = (
     "interpreter",
     *AGAINST_FIRST,
     *LADDER_COLUMNS,
+    *metadata.LATER_COLUMNS,
     *RHYTHM,
     *NEEDS,
     "ran_out",
@@ -266,7 +267,8 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in (*COSTS, *NEEDS) if name in group}
     row["ran_out"] = _ran_out(case, row)
-    row |= {name: group[name].iloc[0] for name in metadata.COLUMNS if name in group}
+    facts = (*metadata.COLUMNS, *metadata.LATER_COLUMNS)
+    row |= {name: group[name].iloc[0] for name in facts if name in group}
     return row | _percentiles(group)
 
 

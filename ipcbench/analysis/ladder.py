@@ -104,6 +104,8 @@ class Headline(NamedTuple):
     """The time of the socket alone; None if the request isn't surely slower."""
     saved_s: float | None
     """The time that choosing AF_UNIX saves, below 0 if it costs that much; None if undecided."""
+    saved_interval_s: tuple[float, float] | None
+    """Its 95 % interval."""
     has_reference: bool
     """Whether the same was measured over AF_UNIX, and this is another family."""
 
@@ -197,6 +199,9 @@ def _headline(
         float(top["time_median_s"]),
         float(socket["time_median_s"]) if verdict == "slower" else None,
         float(top["family_over_unix_s"]) if is_decided else None,
+        (float(top["family_over_unix_low_s"]), float(top["family_over_unix_high_s"]))
+        if is_decided
+        else None,
         has_reference=bool(pd.notna(top["family_to_unix_ratio"])),
     )
 

@@ -314,7 +314,7 @@ def add_compare_arguments(parser: Parser, usual: Request = USUAL) -> None:
         "transports",
         nargs="*",
         metavar="TRANSPORT",
-        help=f"names (as unix:sndbuf=4k) or groups: {known}",
+        help=f"names (unix:sndbuf=4k) or {known}",
     )
     what = parser.add_argument_group("what is measured")
     options.add_cases(what, usual)

@@ -2,7 +2,9 @@
 
 import ctypes
 import os
+import socket
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,6 +27,8 @@ class Descriptor(NamedTuple):
     target: str
     reads: bool = True
     writes: bool = True
+    nodelay: bool | None = None
+    """Whether TCP_NODELAY is set; None for what isn't TCP, and where nobody asked its holder."""
 
 
 class Holdings(NamedTuple):
@@ -39,6 +43,11 @@ class Holdings(NamedTuple):
         """The identities of all descriptors and mappings."""
         held = {descriptor.identity for descriptor in self.descriptors}
         return frozenset(held | {mapping_identity(mapping) for mapping in self.mappings})
+
+    def with_nodelay(self, told: Mapping[str, bool]) -> "Holdings":
+        """Returns the holdings with what their process told of its sockets, by their identity."""
+        descriptors = (held._replace(nodelay=told.get(held.identity)) for held in self.descriptors)
+        return self._replace(descriptors=tuple(descriptors))
 
     def without(self, known: frozenset[str]) -> "Holdings":
         """Returns the holdings without these identities."""
@@ -65,6 +74,29 @@ def holdings(pid: int) -> Holdings:
         except FileNotFoundError:
             continue  # closed since: at least the listing's own
     return Holdings(pid, tuple(descriptors), tuple(tables.shared_mappings(maps)))
+
+
+def own_nodelay() -> dict[str, bool]:
+    """TCP_NODELAY of each of this process's TCP sockets, by their identity.
+
+    No table of the kernel shows it, and only who holds a socket can ask for its options. tcp(7).
+    """
+    told = {}
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(path.readlink())
+            if target.startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(path.name))) as same:
+                    if same.proto == socket.IPPROTO_TCP:
+                        told[target] = has_nodelay(same)
+        except OSError:
+            continue  # closed since
+    return told
+
+
+def has_nodelay(connection: socket.socket) -> bool:
+    """Whether TCP_NODELAY is set."""
+    return bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
 
 def _descriptor(folder: Path, name: str) -> Descriptor:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ipcbench.evidence import objects, sockets, tables
 from ipcbench.evidence.channels import Carrier, Seen
-from ipcbench.evidence.holdings import Holdings, holdings
+from ipcbench.evidence.holdings import Holdings, has_nodelay, holdings
 from ipcbench.evidence.sockdiag import SocketDiagnosis
 from ipcbench.evidence.sockets import InetKind, TcpFacts
 
@@ -48,7 +48,8 @@ def held_now() -> frozenset[str]:
 def look(server_holdings: Callable[[], Holdings], known: frozenset[str]) -> Seen:
     """Finds all that joins this process, the client, to its server, except what is `known`.
 
-    Each side may look for itself: `server_holdings` reads what the server holds. Raises CannotLook.
+    Each side may look for itself: `server_holdings` reads what the server holds, and has asked it
+    for the options of its sockets (`own_nodelay`). Raises CannotLook.
     """
     _check_proc()
     try:
@@ -158,7 +159,7 @@ def _last_users(row: tables.Row) -> Iterator[int]:
 def _tcp_facts(descriptor: int) -> TcpFacts:
     """TCP_NODELAY and the bytes sent, of a connection of this process."""
     with socket.socket(fileno=os.dup(descriptor)) as same:
-        nodelay = bool(same.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        nodelay = has_nodelay(same)
         info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     told = len(info) >= _TCP_INFO_SENT + 8
     return TcpFacts(nodelay, struct.unpack_from("=Q", info, _TCP_INFO_SENT)[0] if told else None)

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from ipcbench.evidence.channels import Carrier, CarrierKind
 from ipcbench.evidence.holdings import Holdings
@@ -18,11 +18,24 @@ _UNIX_KINDS: Mapping[int, Medium] = {
 }
 
 
+_IPV4_MAPPED = "[::ffff:"
+"""Start of an IPv4-mapped address, with which no other begins in this spelling (inet_ntop(3))."""
+
+
 class TcpFacts(NamedTuple):
-    """TCP_NODELAY and TCP_INFO of the client's end of a connection. tcp(7)."""
+    """TCP_NODELAY of the client's end of a connection, and its TCP_INFO. tcp(7)."""
 
     nodelay: bool
     sent_bytes: int | None
+
+
+_TRAITS: Mapping[tuple[bool, bool], tuple[Medium, str]] = {
+    (True, True): ("nodelay", "TCP_NODELAY"),
+    (False, False): ("nagle", "Nagle"),
+    (True, False): ("nagle-at-server", "TCP_NODELAY at the client, Nagle at the server"),
+    (False, True): ("nagle-at-client", "Nagle at the client, TCP_NODELAY at the server"),
+}
+"""Traits of a connection, with their words, by whether TCP_NODELAY is set at client and server."""
 
 
 def unix_carriers(
@@ -80,6 +93,7 @@ def inet_carriers(
     """Sockets of both whose addresses mirror each other, and the server's listening ones."""
     known = {row.inode: row for row in sockets if row.inode}
     ours, theirs = _sockets(client), _sockets(server)
+    nodelay_of = {held.identity: held.nodelay for held in server.descriptors}
     there = {(known[inode].local, known[inode].remote): inode for inode in theirs.keys() & known}
     done: set[frozenset[int]] = set()
     for inode in ours.keys() & known.keys():
@@ -89,13 +103,14 @@ def inet_carriers(
             continue
         done.add(frozenset((inode, other)))
         facts = facts_of(ours[inode]) if kind.startswith("tcp") else None
-        yield _connection(kind, near, other, facts)._replace(
+        nodelay_there = nodelay_of.get(f"socket:[{other}]")
+        yield _connection(_on_the_wire(kind, near), near, other, facts, nodelay_there)._replace(
             lines=(
                 _held(client, ours[inode], inode),
                 _held(server, theirs[other], other),
                 f"{table}: {near.line}",
                 f"{table}: {known[other].line}",
-                *_facts_lines(facts),
+                *_facts_lines(facts, nodelay_there),
             )
         )
     for inode in theirs.keys() & known.keys():
@@ -103,26 +118,51 @@ def inet_carriers(
         if row.listens:
             told = (_held(server, theirs[inode], inode), f"{table}: {row.line}")
             text = f"the server listens at {row.local}, socket {inode}"
-            yield Carrier(kind, text, told, listens=True)
+            yield Carrier(_on_the_wire(kind, row), text, told, listens=True)
 
 
-def _connection(kind: CarrierKind, near: InetSocket, other: int, facts: TcpFacts | None) -> Carrier:
+def _on_the_wire(kind: InetKind, row: InetSocket) -> InetKind:
+    """The protocol that a socket speaks: IPv4 by an AF_INET6 socket at an IPv4-mapped address.
+
+    RFC 4291, 2.5.5.2; ipv6(7). Some libraries use AF_INET6 for both.
+    """
+    if not row.local.startswith(_IPV4_MAPPED):
+        return kind
+    match kind:
+        case "tcp6":
+            return "tcp4"
+        case "udp6":
+            return "udp4"
+        case "tcp4" | "udp4":
+            return kind
+        case _:
+            assert_never(kind)
+
+
+def _connection(
+    kind: InetKind,
+    near: InetSocket,
+    other: int,
+    facts: TcpFacts | None,
+    nodelay_there: bool | None,
+) -> Carrier:
     text = f"{near.local} <-> {near.remote}, client's socket {near.inode}, server's {other}"
     if facts is None:
         return Carrier(kind, text, ())
-    trait: Medium = "nodelay" if facts.nodelay else "nagle"
-    text += ", TCP_NODELAY" if facts.nodelay else ", Nagle"
-    return Carrier(kind, text, (), frozenset((trait,)), moved_bytes=facts.sent_bytes)
+    if nodelay_there is None:  # the server didn't tell: no trait is shown
+        return Carrier(kind, text, (), moved_bytes=facts.sent_bytes)
+    trait, words = _TRAITS[facts.nodelay, nodelay_there]
+    return Carrier(kind, f"{text}, {words}", (), frozenset((trait,)), moved_bytes=facts.sent_bytes)
 
 
-def _facts_lines(facts: TcpFacts | None) -> tuple[str, ...]:
+def _facts_lines(facts: TcpFacts | None, nodelay_there: bool | None) -> Iterator[str]:
     if facts is None:
-        return ()
-    set_to = "on" if facts.nodelay else "off"
-    nodelay = f"getsockopt: TCP_NODELAY is {set_to} at the client"
-    if facts.sent_bytes is None:
-        return (nodelay,)
-    return (nodelay, f"getsockopt: TCP_INFO: the client sent {facts.sent_bytes:,} bytes")
+        return
+    for side, nodelay in (("client", facts.nodelay), ("server", nodelay_there)):
+        if nodelay is not None:
+            yield f"getsockopt: TCP_NODELAY is {'on' if nodelay else 'off'} at the {side}"
+    if facts.sent_bytes is not None:
+        yield f"getsockopt: TCP_INFO: the client sent {facts.sent_bytes:,} bytes"
 
 
 def other_sockets(

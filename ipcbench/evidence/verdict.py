@@ -12,10 +12,15 @@ Outcome = Literal["proved", "refuted", "not witnessed"]
 TRACELESS: frozenset[Medium] = frozenset(("futex", "process-vm"))
 """Mediums of which the kernel keeps no table."""
 TRAITS: frozenset[Medium] = frozenset(
-    ("socket-file", "abstract-name", "no-name", "nodelay", "nagle", "largest")
+    (
+        *("socket-file", "abstract-name", "no-name", "nodelay", "nagle"),
+        *("nagle-at-server", "nagle-at-client", "largest"),
+    )
 )
 """Mediums that are a property of another one; the rest are carriers themselves."""
-_OF_CONNECTIONS: frozenset[Medium] = frozenset(("nodelay", "nagle"))
+_OF_CONNECTIONS: frozenset[Medium] = frozenset(
+    ("nodelay", "nagle", "nagle-at-server", "nagle-at-client")
+)
 """Traits that only a connected socket has, not a listening one."""
 
 

@@ -19,6 +19,7 @@ from ipcbench.errors import (
     explain,
     explain_with_type,
 )
+from ipcbench.evidence.holdings import Holdings
 from ipcbench.evidence.kernel import held_now
 from ipcbench.evidence.verdict import Expected, Finding
 from ipcbench.evidence.witness import inspect
@@ -37,18 +38,20 @@ from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.peer import ForkedPeer, Peer
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
-from ipcbench.measure.usage import Usage, last_cpu, usage
+from ipcbench.measure.usage import Usage, last_cpu, thread_count, usage
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.deaths import Death
 from ipcbench.system.idle import Idling, added, idle_text, idling
 from ipcbench.system.quota import Quota, Throttling, quotas, throttling
 from ipcbench.terms import format_settings
-from ipcbench.transports.base import Link, Traffic, Unavailable, Workspace
+from ipcbench.transports.base import SIDES, Link, Side, Traffic, Unavailable, Workspace
 from ipcbench.transports.registry import get_transport
 
 _T = TypeVar("_T")
 
+_FEW_MESSAGES = 32
+"""Messages of a batch in which the first one still counts: some 3 % of the mean."""
 _UNTOLD_S = 0.001
 """Seconds that no difference is made of, whatever the clocks."""
 _LATE_S = 1.0
@@ -95,12 +98,15 @@ class Pair:
         self._messages_timed = 0
         self._gaps_s = 0.0
         self._idled: dict[str, Idling] = {}
+        self._message_s: float | None = None
+        """Seconds a round trip of the last batch; None for a stream."""
         self._usage = Usage()
         self._server_usage = Usage()
         self._quotas: list[Quota] = []
         self._throttling = Throttling()
         self._client_cpus: set[int | None] = set()
         self._server_cpus: list[int] = []
+        self._threads: dict[Side, int | None] = {}
         self._server_facts: Mapping[str, int] = {}
         self._server_effective: Mapping[str, str] = {}
         self._held_before: frozenset[str] = frozenset()
@@ -156,10 +162,28 @@ class Pair:
         self._guarded(self._check_evidence)
 
     def inspect(self) -> Finding:
-        """Looks this pair up in the kernel's tables; messages must have gone through it before."""
-        peer, transport, traffic = self._peer, self._transport, self._traffic
-        if peer is None or not peer.is_started:
+        """Looks this pair up in the kernel's tables; messages must have gone through it before.
+
+        Raises as `run`.
+        """
+        if self._peer is None or not self._peer.is_started:
             raise LaunchFailed("there is no server to look at: start the pair first")
+        return self._guarded(self._inspect)
+
+    def server_holdings(self) -> Holdings:
+        """What the server holds now, with the options that it told of its sockets.
+
+        Raises OSError if it isn't visible.
+        """
+        _, channel = self._ends()
+        if self._peer is None:
+            raise LaunchFailed("there is no server to look at: start the pair first")
+        held = self._peer.holdings()
+        channel.send("sockets")
+        return held.with_nodelay(channel.expect("sockets")["nodelay"])
+
+    def _inspect(self) -> Finding:
+        transport, traffic = self._transport, self._traffic
         expected = Expected(
             transport.mediums,
             transport.is_control,
@@ -167,7 +191,7 @@ class Pair:
             connects=traffic.connects,
             sent_bytes=self._messages * traffic.message_size_bytes,
         )
-        self._evidence = inspect(peer.holdings, self._held_before, expected)
+        self._evidence = inspect(self.server_holdings, self._held_before, expected)
         return self._evidence
 
     def facts(self) -> dict[str, int | float | str]:
@@ -206,6 +230,10 @@ class Pair:
         for side, cpus in (("client", client_cpus), ("server", self._server_cpus)):
             if cpus:
                 facts[f"cpus_seen_{side}"] = ",".join(map(str, cpus))
+        for end in SIDES:
+            count = self._threads.get(end)
+            if count is not None:
+                facts[f"threads_{end}_count"] = count
         return facts
 
     def close(self) -> None:
@@ -279,6 +307,8 @@ class Pair:
         client, channel = self._ends()
         self._enter("timed batch")
         self._payloads.fill(client.outgoing)
+        if messages <= _FEW_MESSAGES:
+            self._end_the_pause(client, channel)
         stopped_before = throttling(self._quotas)  # of no quota: nothing is read
         idled_before = self._idling()
         before = usage()
@@ -288,7 +318,10 @@ class Pair:
             self._idled[side] = added(self._idled.get(side, {}), idled_before[side], after)
         self._throttling += throttling(self._quotas) - stopped_before
         self._messages_timed += messages
+        if self._traffic.alternates:
+            self._message_s = elapsed / messages
         self._client_cpus.add(last_cpu())
+        self._threads["client"] = thread_count()
         if not self._transport.is_control:
             self._enter("payload check")
             self._messages += messages
@@ -302,6 +335,21 @@ class Pair:
         return {
             side: idling(cpu) for side, cpu in zip(("client", "server"), self._cpus, strict=True)
         }
+
+    def _end_the_pause(self, client: Client, channel: Channel) -> None:
+        """Exchanges one message, untimed, so that a small batch doesn't begin after a pause.
+
+        The first message after one may be far faster than the others or far slower, and the pauses
+        are the turns of other cases: TCP, which after a pause acknowledges at once, would show a
+        delayed ACK in all messages but the first.
+        """
+        if self._transport.is_control or not self._traffic.alternates or self._traffic.connects:
+            return
+        channel.send("check", messages=1)
+        channel.expect_line(READY)
+        client.exchange()
+        channel.expect("checked")
+        self._messages += 1
 
     def _sample(self, messages: int) -> Samples:
         client, channel = self._ends()
@@ -336,6 +384,7 @@ class Pair:
         channel.send("report")
         report = channel.expect("report")
         self._server_cpus = report["cpus"]
+        self._threads["server"] = report["threads"]
         self._server_usage = Usage(*report["usage"])
         self._server_facts = report["facts"]
         self._server_effective = report["effective"]
@@ -350,7 +399,9 @@ class Pair:
     def _verify_each(self) -> None:
         client, channel = self._ends()
         self._enter("payload check")
-        messages = messages_to_check(self._traffic.message_size_bytes, self._traffic.in_flight)
+        messages = messages_to_check(
+            self._traffic.message_size_bytes, self._traffic.in_flight, self._message_s
+        )
         channel.send("check", messages=messages)
         channel.expect_line(READY)
         sent = []
@@ -368,7 +419,7 @@ class Pair:
         self._messages_checked += messages
 
     def _check_evidence(self) -> None:
-        evidence = self.inspect()
+        evidence = self._inspect()
         if evidence.outcome == "refuted":
             _, channel = self._ends()
             channel.send("report")

@@ -7,11 +7,12 @@ from typing import NoReturn
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed, explain_with_type
+from ipcbench.evidence.holdings import own_nodelay
 from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.drivers import base
 from ipcbench.measure.payload import digest
-from ipcbench.measure.usage import Usage, last_cpu, usage
+from ipcbench.measure.usage import Usage, last_cpu, thread_count, usage
 from ipcbench.system import process
 from ipcbench.system.signals import accept_signals
 from ipcbench.transports.base import Link
@@ -69,6 +70,8 @@ class Server:
                     self._check(values["messages"])
                 case "report":
                     self._report()
+                case "sockets":
+                    self._channel.send("sockets", nodelay=own_nodelay())
                 case "stop":
                     return
                 case _:
@@ -104,6 +107,7 @@ class Server:
             digest=digest(self._end.incoming),
             usage=list(self._usage),
             cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
+            threads=thread_count(),
             facts=dict(self._end.facts),
             effective=dict(self._end.effective),
         )

@@ -1,4 +1,4 @@
-"""Resource usage of a process: CPU time, page faults, context switches, the last CPU."""
+"""Resource usage of a process: CPU time, page faults, context switches, threads, the last CPU."""
 
 import resource
 from pathlib import Path
@@ -83,6 +83,14 @@ def _queued_s() -> float | None:
             continue  # the thread has ended, or the kernel counts nothing (CONFIG_SCHED_INFO)
         seen = True
     return waited_ns * 1e-9 if seen else None
+
+
+def thread_count() -> int | None:
+    """This process's threads; None where the kernel doesn't tell. proc_pid_task(5)."""
+    try:
+        return sum(1 for _ in _TASKS.iterdir())
+    except OSError:
+        return None
 
 
 def last_cpu() -> int | None:

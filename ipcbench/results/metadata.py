@@ -53,6 +53,11 @@ SERVER_KNOBS_KEY = "knobs_server"
 
 PACKAGE_KEY = "transport_package"
 """Metadata of the package, with its version, that a transport of another package comes from."""
+THREADS_CLIENT_KEY = "threads_client_count"
+"""Metadata of the threads that the client's process has between its batches."""
+THREADS_SERVER_KEY = "threads_server_count"
+"""Metadata of the same at the server."""
+
 PLUGINS_KEY = "plugins"
 """Metadata of all such packages of a run, with what each is for: `seqpair of outside 1.0`."""
 
@@ -90,6 +95,7 @@ def _private(name: str) -> Key:
 
 _NAME = like(NAME_PATTERN, "a name")
 _CPU = whole(0, 99_999)
+_THREADS = whole(1, 10**6)
 _SETTINGS = ValueRule("knobs with their values, each knob once", _are_settings)
 _ROLE = one_of(*get_args(Role))
 
@@ -233,6 +239,8 @@ KEYS = (
     Key("cpuidle_client", "launch", None, TEXT, said="idle states of the client's CPU"),
     Key("cpuidle_server", "launch", None, TEXT, said="idle states of the server's CPU"),
     Key(PACKAGE_KEY, "launch", None, TEXT, 22, cautions=True, said="transport's package"),
+    Key(THREADS_CLIENT_KEY, "launch", None, _THREADS, cautions=True, said="client's threads"),
+    Key(THREADS_SERVER_KEY, "launch", None, _THREADS, cautions=True, said="server's threads"),
     *OF_LAUNCHES,
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
@@ -261,6 +269,9 @@ COLUMNS = tuple(
     )
 )
 """Facts that the CSV repeats beside the numbers of each case, in its order."""
+
+LATER_COLUMNS = (THREADS_CLIENT_KEY, THREADS_SERVER_KEY)
+"""Such facts that are at the end of the CSV, where columns of before keep their places."""
 
 REQUIRED = tuple(key.name for key in KEYS if key.is_required)
 """Facts that every launch must have."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from ipcbench.case import LOOPS, Loop
+from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.measure.drivers import native
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
@@ -214,6 +214,15 @@ def _two_at_once(subject: Subject) -> None:
         within(subject, other, "a second link beside the first")
 
 
+def _batches(subject: Subject, loop: Loop, workload: Workload, size: int) -> None:
+    if not subject.mechanism.carries_payload:
+        raise NotTried(f"{subject.mechanism.name} carries no payload")
+    case = subject.runnable(Case(workload, subject.transport.name, size, loop, "free"))
+    with Pair(case, None, subject.workspace()) as pair:
+        for _ in range(2):
+            pair.run(MESSAGES)  # it raises for a last message, or a reply, that didn't come whole
+
+
 def _clock(subject: Subject, loop: Loop) -> None:
     case = subject.case(subject.transport.workloads[0], loop)
     with Pair(case, None, subject.workspace()) as pair:
@@ -262,6 +271,11 @@ RULES = (
         "echo",
         "the server sends back its own buffer",
         over(_echo_from_one_buffer, loop=LOOPS),
+    ),
+    Rule(
+        "batches",
+        "a batch of long messages ends when the last has come",
+        over(_batches, loop=LOOPS, workload=("latency", "throughput"), size=(1_000_003,)),
     ),
     Rule("clock", "the time of a batch is that of any clock", over(_clock, loop=LOOPS)),
     Rule("two-at-once", "two links at once don't disturb each other", once(_two_at_once)),

@@ -134,7 +134,12 @@ def joined(
         accepting = beside(link.server)
         client = driven_by(loop, link.client())
         server = driven_by(loop, within(subject, accepting, "the server's side to open"))
-        yield client, server
+        try:
+            yield client, server
+        except NotTried:  # nothing runs with them
+            client.close()
+            server.close()
+            raise
         client.close()
         server.close()
     finally:

@@ -18,6 +18,8 @@ The rules, each tried on every transport by `ipcbench.testing`:
   dropped.
 - A transport says what it can do (`replies`, `streams`, `overlaps`, `connects`), and `rejects` a
   workload that needs more. One that doesn't say that messages may overlap refuses those that do.
+- Where the ends take turns the client's `send` may wait for the reply, as a call of a library does,
+  and `receive` then takes it out of that.
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
@@ -45,7 +47,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never
+from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never, get_args
 
 from ipcbench.case import Case, Loop
 from ipcbench.terms import Knob, Span, Term, Whole
@@ -53,6 +55,7 @@ from ipcbench.transports.shapes import Shape
 from ipcbench.workloads import BETWEEN_MESSAGES, DEFINITIONS, WORKLOADS, Workload, settings_of
 
 Side = Literal["client", "server"]
+SIDES: tuple[Side, ...] = get_args(Side)
 Role = Literal["mechanism", "floor", "ceiling"]
 """Controls measure no mechanism: the floor is the loop alone, the ceiling one copy."""
 
@@ -81,6 +84,8 @@ Medium = Literal[
     "no-name",
     "nodelay",
     "nagle",
+    "nagle-at-server",
+    "nagle-at-client",
     "largest",
     "futex",
     "process-vm",
@@ -88,6 +93,7 @@ Medium = Literal[
 """A kernel object that joins the two ends, or a trait of one, as the kernel's tables show it.
 
 `socket-file` to `largest` are traits: the name or the options of a socket, the capacity of a pipe.
+`nodelay` is TCP_NODELAY at both ends, `nagle` at neither, and the two others at one end only.
 The kernel keeps no table of `futex` and `process-vm`.
 """
 
@@ -187,6 +193,16 @@ def nothing_set() -> Mapping[str, str]:
     return {}
 
 
+def lengthened(call: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
+    """Makes a call that takes longer by the wait, including the wait's own call."""
+
+    def call_and_wait() -> None:
+        call()
+        wait()
+
+    return call_and_wait
+
+
 def one_way_only() -> NoReturn:
     """Refuses the direction that a throughput link doesn't have."""
     raise OSError("a throughput link streams from client to server only")
@@ -229,6 +245,8 @@ class Endpoint:
 
     `outgoing` and `incoming` are private, page-aligned buffers of the message size, and are
     the same buffer at the server of a latency link, which so sends back what it received.
+
+    Ends that an event loop drives are of the kinds in `ends`.
     """
 
     __slots__ = (
@@ -264,6 +282,10 @@ class Endpoint:
         self.shape = shape
         """Description of the endpoint for the loop in C; None where only Python can drive it."""
         self._close: Callable[[], None] | None = close
+
+    def lengthen(self, wait: Callable[[], None]) -> None:
+        """Makes each message that is received take longer by a call of `wait`."""
+        self.receive = lengthened(self.receive, wait)
 
     def close(self) -> None:
         """Closes this side's descriptors and mappings; ends the use of `send` and `receive`."""

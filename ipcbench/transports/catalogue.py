@@ -24,6 +24,7 @@ _TITLES = {
     "posix": "POSIX",
     "linux": "Linux",
     "python": "Python's multiprocessing",
+    "stack": "The stack: layers that programs put on a socket",
     _CONTROLS: "Controls: what the loop and one copy cost",
 }
 
@@ -55,7 +56,7 @@ def listed(no_native_loop: str | None) -> Iterator[str]:
 
 def _entry(transport: Transport) -> Iterator[str]:
     reason = transport.unavailable()
-    yield f"  {transport.name:22}{'no ' if reason else 'yes'} {transport.summary}"
+    yield f"  {transport.name:21} {'no ' if reason else 'yes'} {transport.summary}"
     if reason:
         yield from _wrapped(f"can't run here: {reason}", indent=28)
 

@@ -20,6 +20,7 @@ from ipcbench.transports.base import (
     Transport,
     Workspace,
     do_nothing,
+    lengthened,
     no_native_loop,
 )
 from ipcbench.transports.parts.busy import busy_wait
@@ -46,7 +47,7 @@ class DelayedLink(Link):
 
     def server(self) -> Endpoint:
         endpoint = self._link.server()
-        endpoint.receive = self._waiting(endpoint.receive)
+        endpoint.lengthen(self._wait())
         others = endpoint.effective
         endpoint.effective = lambda: {
             **others(),
@@ -54,8 +55,8 @@ class DelayedLink(Link):
         }
         return endpoint
 
-    def _waiting(self, receive: Callable[[], None]) -> Callable[[], None]:
-        return delayed(receive, calibrated_wait(self._delay_ns))
+    def _wait(self) -> Callable[[], None]:
+        return calibrated_wait(self._delay_ns)
 
     def keep_only(self, side: Side) -> None:
         self._link.keep_only(side)
@@ -72,8 +73,8 @@ class IdleDelayedLink(DelayedLink):
 
     knob: ClassVar[Knob] = IDLE_DELAY
 
-    def _waiting(self, receive: Callable[[], None]) -> Callable[[], None]:
-        return delayed_when_idle(receive, calibrated_wait(self._delay_ns))
+    def _wait(self) -> Callable[[], None]:
+        return when_idle(calibrated_wait(self._delay_ns))
 
 
 class Delayed(Transport):
@@ -127,28 +128,17 @@ class DelayedWhenIdle(Delayed):
     _link_type = IdleDelayedLink
 
 
-def delayed(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
-    """Makes a receive that is longer by the wait, including the wait's own call."""
-
-    def receive_and_wait() -> None:
-        receive()
-        wait()
-
-    return receive_and_wait
-
-
-def delayed_when_idle(receive: Callable[[], None], wait: Callable[[], None]) -> Callable[[], None]:
-    """Makes a receive that is longer by the wait if the message was long in coming."""
+def when_idle(wait: Callable[[], None]) -> Callable[[], None]:
+    """Makes a call that waits if the one before was long ago, and else does nothing."""
     last = perf_counter_ns()
 
-    def receive_and_perhaps_wait() -> None:
+    def perhaps_wait() -> None:
         nonlocal last
-        receive()
         if perf_counter_ns() - last >= IDLE_NS:
             wait()
         last = perf_counter_ns()
 
-    return receive_and_perhaps_wait
+    return perhaps_wait
 
 
 def calibrated_wait(delay_ns: int) -> Callable[[], None]:
@@ -161,8 +151,8 @@ def calibrated_wait(delay_ns: int) -> Callable[[], None]:
     if delay_ns == 0:
         return busy_wait(0)
     probe_ns = min(delay_ns, _PROBE_NS)
-    undelayed_ns = _mean_ns(delayed(do_nothing, busy_wait(0)))
-    added_ns = _mean_ns(delayed(do_nothing, busy_wait(probe_ns))) - undelayed_ns
+    undelayed_ns = _mean_ns(lengthened(do_nothing, busy_wait(0)))
+    added_ns = _mean_ns(lengthened(do_nothing, busy_wait(probe_ns))) - undelayed_ns
     return busy_wait(max(0, round(delay_ns - (added_ns - probe_ns))))
 
 

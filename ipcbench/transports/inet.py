@@ -2,7 +2,9 @@
 
 import socket
 from collections.abc import Mapping
+from typing import ClassVar
 
+from ipcbench.terms import Knob
 from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.options import TcpOptions, congestion_control, tcp_knobs
 from ipcbench.transports.parts.sockets import TcpLink, ip_unavailable
@@ -22,7 +24,7 @@ class Inet(Transport):
     connects = True
     family: int = socket.AF_INET
     host = "127.0.0.1"
-    knobs = tcp_knobs(nodelay="on")
+    knobs: ClassVar[tuple[Knob, ...]] = tcp_knobs(nodelay="on")
 
     def settle(self) -> None:
         trait: Medium = "nodelay" if self.setting("nodelay") == "on" else "nagle"

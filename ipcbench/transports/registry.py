@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ipcbench.errors import UsageError, unknown_name
+from ipcbench.rungs import RUNGS
 from ipcbench.terms import Term, settled
 from ipcbench.transports import plugins
 from ipcbench.transports.base import CORE, DELAY, IDLE_DELAY, Transport
@@ -31,6 +32,35 @@ class Spelling(NamedTuple):
     summary: str
     """Description in one line, for `ipcbench list`."""
 
+
+_RUNGS = {
+    "framed": (".stack.framed", "Framed"),
+    "epoll": (".stack.event_loops", "Epoll"),
+    "asyncio-sock": (".stack.event_loops", "AsyncioSock"),
+    "asyncio-protocol": (".stack.event_loops", "AsyncioProtocol"),
+    "asyncio-streams": (".stack.event_loops", "AsyncioStreams"),
+    "uvloop-protocol": (".stack.event_loops", "UvloopProtocol"),
+    "uvloop-streams": (".stack.event_loops", "UvloopStreams"),
+    "frame-pickle": (".stack.objects", "Pickle"),
+    "frame-json": (".stack.objects", "Json"),
+    "frame-msgspec": (".stack.objects", "Msgspec"),
+    "http-std": (".stack.http_std", "HttpStd"),
+    "http-std-default": (".stack.http_std", "HttpStdDefault"),
+    "http-uvicorn": (".stack.http_uvicorn", "HttpUvicorn"),
+    "http-aiohttp": (".stack.http_aiohttp", "HttpAiohttp"),
+    "rpc-zmq": (".stack.zmq_pair", "Zmq"),
+    "rpc-xmlrpc": (".stack.xmlrpc_std", "Xmlrpc"),
+    "rpc-grpc": (".stack.rpc_grpc", "Grpc"),
+}
+"""Module, and start of the name of the classes, of the rungs of the stack."""
+
+_STACK = {
+    transport: (_RUNGS[rung.name][0], f"{_RUNGS[rung.name][1]}{family.capitalize()}")
+    for rung in RUNGS
+    if rung.name in _RUNGS
+    for family, transport in rung.transports.items()
+}
+"""The rungs over each family, in the order of the ladder."""
 
 TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "unix": (".unix", "Unix"),
@@ -68,6 +98,7 @@ TRANSPORTS: dict[str, tuple[str, str] | Spelling] = {
     "mp-queue-pickle": (".multiproc", "MpQueue"),
     "mp-simplequeue-pickle": (".multiproc", "MpSimpleQueue"),
     "mp-shared-memory": (".multiproc", "MpSharedMemory"),
+    **_STACK,
     "memcpy": (".controls", "Memcpy"),
     "null": (".controls", "Null"),
 }
@@ -80,6 +111,8 @@ LOADED: dict[str, Transport] = {}
 """The instances made so far, by canonical term: one serves all."""
 
 ALL = "all"
+STACK = "stack"
+"""The group of the rungs: layers on a mechanism of its own."""
 
 
 def names() -> tuple[str, ...]:
@@ -93,11 +126,15 @@ def transports() -> tuple[Transport, ...]:
 
 
 def groups() -> dict[str, list[str]]:
-    """The names of the mechanisms in each group; `all` has every one."""
+    """The names of the mechanisms in each group.
+
+    `all` has every mechanism, and none of the layers that are put on one: those are `stack`.
+    """
     found: dict[str, list[str]] = {CORE: []}
     for transport in transports():
         if not transport.is_control:
-            for group in (*transport.groups, ALL):
+            everywhere = () if STACK in transport.groups else (ALL,)
+            for group in (*transport.groups, *everywhere):
                 found.setdefault(group, []).append(transport.name)
     return found
 

@@ -5,13 +5,25 @@ import socket
 import sys
 from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
-from ipcbench.transports.base import CORE, Endpoint, Link, Traffic, Transport, Workspace, known
+from ipcbench.terms import Knob
+from ipcbench.transports.base import (
+    CORE,
+    Endpoint,
+    Link,
+    Traffic,
+    Transport,
+    Trap,
+    Workspace,
+    known,
+)
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions
 from ipcbench.transports.parts.sockets import (
     SUN_PATH_BYTES,
     Address,
+    Ends,
     SocketLink,
     SocketPath,
     socket_endpoint,
@@ -29,12 +41,13 @@ class UnixLink(SocketLink):
         workspace: Workspace,
         options: SocketOptions,
         kind: int = socket.SOCK_STREAM,
+        ends: Ends | None = None,
     ) -> None:
         self._path = SocketPath(workspace.directory, "socket")
         self._is_needed = True
         """Whether a client has still to connect to the file."""
         try:
-            super().__init__(socket.AF_UNIX, traffic, options, kind)
+            super().__init__(socket.AF_UNIX, traffic, options, kind, ends)
         except BaseException:
             self._path.close()
             raise
@@ -75,11 +88,11 @@ class Unix(Transport):
     summary = "UNIX domain stream socket, met at a socket file"
     waits = "blocks in recv"
     source = "unix(7)"
-    groups = ("sockets", CORE)
+    groups: tuple[str, ...] = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
     overlaps = True
-    knobs = BUFFERS
-    traps = (FILLS_SOCKET,)
+    knobs: ClassVar[tuple[Knob, ...]] = BUFFERS
+    traps: tuple[Trap, ...] = (FILLS_SOCKET,)
     connects = True
 
     def system_limits(self) -> Mapping[str, str]:

@@ -125,7 +125,13 @@ def _killed_in_a_batch(pair: Pair, pid: int) -> None:
     vars(client)["batch"] = broken_batch
 
 
-@pytest.mark.parametrize("name", ["unix", "unix-seqpacket", "inet", "pipe", "mp-pipe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("unix", "unix-seqpacket", "inet", "pipe", "mp-pipe"),
+        *("asyncio-protocol-unix", "uvloop-streams-unix"),
+    ],
+)
 def test_a_kill_is_told_by_one_sentence_wherever_its_signal_breaks_in(
     name: str, tmp_path: Path
 ) -> None:

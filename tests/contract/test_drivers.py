@@ -22,6 +22,11 @@ from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import WORKLOADS, name_of
 from tests.command import ROOT
 
+EVENT_LOOPS = (
+    *("asyncio-sock-unix", "asyncio-protocol-unix", "asyncio-streams-unix"),
+    *("uvloop-protocol-unix", "uvloop-streams-unix"),
+)
+"""A rung of each kind of end that has an event loop."""
 ENDLESS = 50_000_000_000
 """More messages than any mechanism moves while a test runs."""
 GAPPED = ("latency:gap=20ms", "latency:gap=20ms:gap-by=spin")
@@ -51,9 +56,22 @@ def interrupting() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+def _runnable(case: Case) -> Case:
+    """The case, unless this machine or its driver can't run it."""
+    if reason := get_transport(case.transport).unavailable() or drivers.rejects(case):
+        pytest.skip(reason)
+    return case
+
+
 @pytest.mark.usefixtures("interrupting")
 @pytest.mark.parametrize("workload", [*WORKLOADS, *PACED])
-@pytest.mark.parametrize("name", ["pipe", "sysv-shm", "unix"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pipe", "sysv-shm", "unix", "epoll-unix"),
+        *EVENT_LOOPS,
+    ],
+)
 def test_a_batch_ends_with_what_a_signal_handler_raised_and_the_pair_can_be_closed(
     name: str, workload: str, loop: Loop, tmp_path: Path
 ) -> None:
@@ -93,10 +111,11 @@ from ipcbench.measure import drivers, pair
 from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
 
-case = Case(sys.argv[2], "socketpair", 64, sys.argv[1])
+case = Case(sys.argv[3], sys.argv[1], 64, sys.argv[2])
 link = get_transport(case.transport).link(Traffic(64, "latency"), Workspace(Path(".")))
 class Itself:
     def fileno(self): return os.pidfd_open(os.getpid())
+    def watch(self): pass
 peer = Itself()
 drivers.load(case.loop)
 before = set(sys.modules)
@@ -106,23 +125,27 @@ print(*sorted(set(sys.modules) - before))
 
 
 @pytest.mark.parametrize("workload", ["latency", *PACED])
-def test_whatever_a_driver_imports_is_loaded_before_the_fork(
-    workload: str, loop: Loop, tmp_path: Path
+@pytest.mark.parametrize("name", ["socketpair", *EVENT_LOOPS])
+def test_whatever_an_end_imports_is_loaded_before_the_fork(
+    name: str, workload: str, loop: Loop, tmp_path: Path
 ) -> None:
+    case = Case(workload, name, 64, loop)
+    if reason := drivers.rejects(case) or get_transport(name).unavailable():
+        pytest.skip(reason)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = (sys.executable, "-W", "ignore", "-c", LOADING, loop, workload)
+    command = (sys.executable, "-W", "ignore", "-c", LOADING, name, loop, workload)
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("name", ["pipe", "sysv-shm", "null"])
+@pytest.mark.parametrize("name", ["pipe", "sysv-shm", "null", *EVENT_LOOPS])
 @pytest.mark.parametrize("workload", GAPPED)
 def test_gaps_are_waited_and_are_in_no_time(
     name: str, workload: str, loop: Loop, tmp_path: Path
 ) -> None:
-    case = Case(workload, name, 64, loop, "free")
+    case = _runnable(Case(workload, name, 64, loop, "free"))
     with Pair(case, None, Workspace(tmp_path)) as pair:
         began_s = time.monotonic()
         elapsed_s = pair.run(5) + sum(pair.sample(5)) * 1e-9
@@ -148,10 +171,10 @@ def test_a_client_that_spins_is_busy_in_its_gaps_and_one_that_sleeps_is_not(
     assert used_s[0] < used_s[1] / 2
 
 
-@pytest.mark.parametrize("name", ["pipe", "sysv-shm"])
+@pytest.mark.parametrize("name", ["pipe", "sysv-shm", *EVENT_LOOPS])
 @pytest.mark.parametrize("workload", [*WORKING, "latency:gap=5ms:work=5ms"])
 def test_work_is_in_every_time(name: str, workload: str, loop: Loop, tmp_path: Path) -> None:
-    case = Case(workload, name, 64, loop, "free")
+    case = _runnable(Case(workload, name, 64, loop, "free"))
     with Pair(case, None, Workspace(tmp_path)) as pair:
         elapsed_s = pair.run(5)
         samples_ns = pair.sample(5)

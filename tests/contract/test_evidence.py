@@ -75,8 +75,7 @@ def test_what_joins_a_pair_proves_its_own_claim_and_no_other(
     case = Case("latency", transport.name, 64 if transport.carries_payload else 0)
     with Pair(case, None, Workspace(tmp_path)) as pair:
         pair.run(MESSAGES)
-        assert pair._peer is not None
-        seen = kernel.look(pair._peer.holdings, pair._held_before)
+        seen = kernel.look(pair.server_holdings, pair._held_before)
     for other in MECHANISMS:
         finding = judged(
             Expected(other.mediums, False, replies=True, connects=False, sent_bytes=0), seen

@@ -40,6 +40,23 @@ def test_multiprocessing_over_tcp_waits_for_a_delayed_ack(tmp_path: Path) -> Non
     assert flagged == [(name, "20000")]
 
 
+def test_http_server_as_it_comes_waits_for_a_delayed_ack_over_tcp_only(tmp_path: Path) -> None:
+    slow = "http-std-default-inet"
+    reason = get_transport(slow).unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    words = ("http-std-default-unix", slow, f"{slow}:nodelay=on", "--workloads=latency")
+    made = _rows(tmp_path / "http.csv", *words, "--sizes=64", "--placement=same-core")
+    rows = {row["transport"]: row for row in made}
+    assert {row["status"] for row in rows.values()} == {"measured"}
+    time_s = float(rows[slow]["time_median_s"])
+    if time_s < _STALL_S:
+        pytest.skip(f"no ACK was delayed, or few were: {time_s} s a round trip")
+    assert [name for name, row in rows.items() if "delayed-ack" in row["flags"].split(";")] == [
+        slow
+    ]
+
+
 def test_a_stream_of_messages_as_large_as_the_pipe_is_flagged(tmp_path: Path) -> None:
     if len(allowed_cpus()) < 2:
         pytest.skip("on one CPU a message that fills the pipe costs nothing")

@@ -28,6 +28,16 @@ TCP = """\
    2: 0100007F:94BD 0100007F:ED44 01 00000040:00000000 01:00000014 00000000     0        0 42 2 0
    3: 0100007F:94BD 0100007F:ED45 06 00000000:00000000 03:00000014 00000000     0        0 0 3 0
 """
+MAPPED, LOOPBACK6, ANY6 = "0000000000000000FFFF00000100007F", f"{'0' * 24}01000000", "0" * 32
+TCP6 = f"""\
+  sl  local_address remote_address st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: {MAPPED}:94BD {ANY6}:0000 0A 0:0 00:0 0 0 0 40
+   1: {MAPPED}:ED44 {MAPPED}:94BD 01 0:0 00:0 0 0 0 41
+   2: {MAPPED}:94BD {MAPPED}:ED44 01 0:0 00:0 0 0 0 42
+   3: {LOOPBACK6}:94BD {LOOPBACK6}:ED45 01 0:0 00:0 0 0 0 43
+   4: {LOOPBACK6}:ED45 {LOOPBACK6}:94BD 01 0:0 00:0 0 0 0 44
+"""
+"""A connection of AF_INET6 sockets at 127.0.0.1, with its listener, and one at ::1."""
 MAPS = """\
 7f0000000000-7f0000001000 r--s 00000000 fe:00 9 /usr/lib/gconv-modules.cache
 7f0000001000-7f0000002000 rw-p 00000000 00:00 0
@@ -162,10 +172,51 @@ def test_a_tcp_connection_is_matched_by_mirrored_addresses() -> None:
 
     (carrier,) = found(41, 42)
     assert (carrier.kind, carrier.moved_bytes) == ("tcp4", 640)
-    assert carrier.traits == frozenset(("nodelay",))
+    assert not carrier.traits  # the server didn't tell its end
     (door,) = found(41, 40)
     assert door.listens
     assert found(41, 41) == []
+
+
+def test_an_ipv6_socket_at_a_mapped_address_speaks_ipv4() -> None:
+    rows = list(tables.inet_sockets(TCP6))
+
+    def found(client: int, server: int) -> list[Carrier]:
+        sides = _sockets(100, client), _sockets(200, server)
+        facts = TcpFacts(nodelay=True, sent_bytes=640)
+        return list(sockets.inet_carriers(*sides, "tcp6", "tcp6", rows, lambda _: facts))
+
+    (mapped,) = found(41, 42)
+    assert mapped.kind == "tcp4"
+    assert "[::ffff:127.0.0.1]:60740 <-> [::ffff:127.0.0.1]:38077" in mapped.text
+    (door,) = found(41, 40)
+    assert (door.kind, door.listens) == ("tcp4", True)
+    (own,) = found(44, 43)
+    assert own.kind == "tcp6"
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "trait"),
+    [
+        (True, True, "nodelay"),
+        (False, False, "nagle"),
+        (True, False, "nagle-at-server"),
+        (False, True, "nagle-at-client"),
+    ],
+)
+def test_a_tcp_connections_trait_is_that_of_both_ends(
+    client: bool, server: bool, trait: Medium
+) -> None:
+    rows = list(tables.inet_sockets(TCP))
+    there = _sockets(200, 42).with_nodelay({"socket:[42]": server})
+    facts = TcpFacts(nodelay=client, sent_bytes=None)
+    (carrier,) = sockets.inet_carriers(
+        _sockets(100, 41), there, "tcp4", "tcp", rows, lambda _: facts
+    )
+    assert carrier.traits == frozenset((trait,))
+    told = [line.rpartition(" is ")[2] for line in carrier.lines if "getsockopt" in line]
+    words = {True: "on", False: "off"}
+    assert told == [f"{words[client]} at the client", f"{words[server]} at the server"]
 
 
 def test_sockets_that_no_table_lists_are_not_passed_over() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ipcbench.transports.registry import get_transport
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "ipcbench"
 
@@ -149,8 +151,12 @@ def test_a_transport_knows_no_reporting_and_no_sibling(path: Path) -> None:
     for name in _imported(path):
         assert name.partition(".")[0] not in {"pyperf", "rich", "pandas", "numpy"}
         if name.startswith("ipcbench.transports."):
-            shared = ("ipcbench.transports.base", "ipcbench.transports.shapes")
-            assert name in shared or name.startswith("ipcbench.transports.parts.")
+            shared = [f"ipcbench.transports.{one}" for one in ("base", "ends", "shapes")]
+            rooms: tuple[str, ...] = ("ipcbench.transports.parts.",)
+            if path.parent.name == "stack":  # layers on a mechanism, and on each other
+                shared += ["ipcbench.transports.inet", "ipcbench.transports.unix"]
+                rooms += ("ipcbench.transports.stack.",)
+            assert name in shared or name.startswith(rooms)
 
 
 def test_only_the_command_line_knows_arguments() -> None:
@@ -234,3 +240,58 @@ def test_a_worker_loads_neither_pandas_nor_rich_nor_numpy() -> None:
     loaded = _loaded("-c", "import ipcbench.measure.worker")
     assert not {"pandas", "rich", "numpy", "dataclasses"} & loaded
     assert "pyperf" in loaded
+
+
+WORKER_OF = """
+import sys
+from pathlib import Path
+import ipcbench.measure.worker
+from ipcbench.case import Case
+from ipcbench.measure.pair import Pair
+from ipcbench.transports.base import Workspace
+
+with Pair(Case.parse(sys.argv[1]), None, Workspace(Path(sys.argv[2]))) as pair:
+    pair.run(10)
+    pair.sample(10)
+    pair.check()
+print(*sys.modules)
+"""
+
+
+def _loaded_by_a_pair(case: str, directory: Path) -> set[str]:
+    """The modules that a client has loaded; importtime says nothing of what importlib is asked."""
+    command = [sys.executable, "-c", WORKER_OF, case, str(directory)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_pair_over_a_bare_socket_loads_nothing_of_the_stack(tmp_path: Path) -> None:
+    loaded = _loaded_by_a_pair("latency/unix/64/python/free", tmp_path)
+    assert "ipcbench.transports.unix" in loaded
+    stack = {"asyncio", "uvloop", "zmq", "aiohttp", "uvicorn", "httptools", "msgspec", "grpc"}
+    assert not stack & loaded
+    assert not [name for name in loaded if name.startswith("ipcbench.transports.stack")]
+
+
+def test_a_pair_over_asyncio_loads_no_other_loop(tmp_path: Path) -> None:
+    loaded = _loaded_by_a_pair("latency/asyncio-protocol-unix/64/python/free", tmp_path)
+    assert "asyncio" in loaded
+    assert "uvloop" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("rung", "needs", "needs_not"),
+    [
+        ("http-uvicorn", {"uvicorn", "httptools", "uvloop"}, {"aiohttp", "grpc", "h11"}),
+        ("http-aiohttp", {"aiohttp"}, {"uvicorn", "uvloop", "grpc"}),
+        ("rpc-grpc", {"grpc"}, {"uvicorn", "aiohttp", "uvloop"}),
+    ],
+)
+def test_a_pair_over_a_server_loads_no_other_one(
+    rung: str, needs: set[str], needs_not: set[str], tmp_path: Path
+) -> None:
+    if reason := get_transport(f"{rung}-unix").unavailable():
+        pytest.skip(reason)
+    loaded = _loaded_by_a_pair(f"latency/{rung}-unix/64/python/free", tmp_path)
+    assert needs <= loaded
+    assert not needs_not & loaded

@@ -41,7 +41,7 @@ def test_a_worker_loads_the_mechanism_that_it_measures_and_no_other() -> None:
     loaded = _transports(_loaded(program))
     assert "unix" in loaded
     assert not {name for name in loaded if "." not in name} - {
-        *("base", "parts", "plugins", "registry", "shapes", "unix"),
+        *("base", "ends", "parts", "plugins", "registry", "shapes", "unix"),
     }
     assert not loaded & {"parts.sysv", "parts.queues", "parts.slots", "parts.counters"}
 

@@ -251,7 +251,9 @@ def _explained(name: str) -> str:
     return "\n".join(explained(name, lambda _: None, lambda _: "not asked"))
 
 
-@pytest.mark.parametrize("name", ["mp-connection-inet", "inet-nagle", "inet6:nodelay=off"])
+@pytest.mark.parametrize(
+    "name", ["mp-connection-inet", "inet-nagle", "inet6:nodelay=off", "http-std-default-inet"]
+)
 def test_explain_names_the_delayed_ack_and_the_knob_that_avoids_it(name: str) -> None:
     (line,) = [line for line in _explained(name).splitlines() if "trap delayed-ack" in line]
     assert line.endswith(
@@ -259,7 +261,13 @@ def test_explain_names_the_delayed_ack_and_the_knob_that_avoids_it(name: str) ->
     )
 
 
-@pytest.mark.parametrize("name", ["inet", "mp-connection-inet:nodelay=on"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("inet", "mp-connection-inet:nodelay=on", "http-std-inet", "http-std-default-unix"),
+        "http-std-default-inet6:nodelay=on",
+    ],
+)
 def test_without_nagle_there_is_no_trap_of_delayed_acks(name: str) -> None:
     assert "trap delayed-ack" not in _explained(name)
 

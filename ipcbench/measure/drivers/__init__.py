@@ -6,10 +6,11 @@ The functions here are all that other rooms ask of a driver, each a `match` over
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
-from ipcbench.measure.drivers import blocking, native, paced
+from ipcbench.measure.drivers import blocking, event_loop, native, paced
 from ipcbench.measure.drivers.base import Client, Server
 from ipcbench.measure.peer import Peer
-from ipcbench.transports.base import Link
+from ipcbench.transports.base import Endpoint, Link
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.registry import get_transport
 
 
@@ -50,16 +51,14 @@ def load(loop: Loop) -> None:
             assert_never(loop)
 
 
-def client(case: Case, link: Link, peer: Peer) -> Client:  # noqa: ARG001  (no driver watches it yet)
+def client(case: Case, link: Link, peer: Peer) -> Client:
     """Opens the client's side of the link, with the driver of the case. Raises LaunchFailed.
 
     `peer` is the process at the other end, for a driver that watches its descriptor.
     """
     match case.loop:
         case "python":
-            if case.rhythm.gap_s:
-                return paced.Client(link.client(), case.workload_name, case.rhythm)
-            return blocking.Client(link.client(), case.workload_name)
+            return _in_python(link.client(), case, peer)
         case "native":
             core = native.NativeEndpoint(link.client())
             if case.rhythm.gap_s:
@@ -73,9 +72,7 @@ def server(case: Case, link: Link) -> Server:
     """Opens the server's side of the link, with the driver of the case. Raises LaunchFailed."""
     match case.loop:
         case "python":
-            if case.rhythm.work_s:
-                return paced.Server(link.server(), case.workload_name, case.rhythm)
-            return blocking.Server(link.server(), case.workload_name)
+            return _serving_in_python(link.server(), case)
         case "native":
             core = native.NativeEndpoint(link.server())
             if case.rhythm.work_s:
@@ -83,3 +80,35 @@ def server(case: Case, link: Link) -> Server:
             return native.Server(core, case.workload_name)
         case _:
             assert_never(case.loop)
+
+
+def _in_python(endpoint: Endpoint, case: Case, peer: Peer) -> Client:
+    """The client in Python that this kind of end takes: the link has chosen it."""
+    workload = case.workload_name
+    try:
+        if case.rhythm.gap_s:
+            return paced.client(endpoint, workload, case.rhythm, peer)
+        match endpoint:
+            case CoroutineEndpoint():
+                return event_loop.CoroutineClient(endpoint, workload, peer)
+            case CallbackEndpoint():
+                return event_loop.CallbackClient(endpoint, workload, peer)
+            case _:
+                return blocking.Client(endpoint, workload)
+    except BaseException:
+        endpoint.close()  # the peer's end broke in: nobody else has it yet
+        raise
+
+
+def _serving_in_python(endpoint: Endpoint, case: Case) -> Server:
+    """The server in Python that this kind of end takes."""
+    workload = case.workload_name
+    if case.rhythm.work_s:
+        return paced.server(endpoint, workload, case.rhythm)
+    match endpoint:
+        case CoroutineEndpoint():
+            return event_loop.CoroutineServer(endpoint, workload)
+        case CallbackEndpoint():
+            return event_loop.CallbackServer(endpoint, workload)
+        case _:
+            return blocking.Server(endpoint, workload)

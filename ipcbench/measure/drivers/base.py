@@ -28,7 +28,7 @@ A driver owns its end of the link. The rules:
 
 from array import array
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 Samples: TypeAlias = "array[int]"
 """Array of type `q`: nanoseconds."""
@@ -48,11 +48,22 @@ class Acknowledged(Protocol):
         """
 
 
+class Watched(Protocol):
+    """The process at the other end, as far as an event loop sees it; `Peer` says more."""
+
+    def fileno(self) -> int:
+        """A descriptor that gets readable when the process ends."""
+
+    def watch(self) -> None:
+        """Raises what tells of the process's end, if it has ended."""
+
+
 class End(Protocol):
     """One end of a link with its driver: the part that client and server share."""
 
-    collects_garbage: ClassVar[bool]
-    """Whether Python's garbage collector runs: for a driver that makes cyclic garbage."""
+    @property
+    def collects_garbage(self) -> bool:
+        """Whether Python's garbage collector runs: for an end that makes cyclic garbage."""
 
     @property
     def outgoing(self) -> memoryview:

@@ -8,7 +8,7 @@ counts without making an object, and there is no error handling. The contract of
 from collections.abc import Callable, Mapping
 from itertools import repeat
 from time import perf_counter, perf_counter_ns
-from typing import ClassVar, assert_never
+from typing import assert_never
 
 from ipcbench.measure.drivers.base import Acknowledged, Samples
 from ipcbench.transports.base import Endpoint
@@ -84,7 +84,7 @@ def takes_turns(workload: Workload) -> bool:
 class End:
     """One end over an endpoint whose calls block."""
 
-    collects_garbage: ClassVar[bool] = False
+    collects_garbage: bool = False
 
     def __init__(self, endpoint: Endpoint, workload: Workload) -> None:
         self._endpoint = endpoint

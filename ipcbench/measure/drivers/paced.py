@@ -6,14 +6,16 @@ is read around each round trip, since what is between two of them is not a part 
 clock read is in each time than in a batch without gaps, and the `null` transport shows it.
 """
 
+from array import array
 from collections.abc import Callable
 from functools import partial
 from itertools import repeat
 from time import perf_counter_ns, sleep
 
-from ipcbench.measure.drivers import blocking, native
-from ipcbench.measure.drivers.base import Acknowledged, Samples
+from ipcbench.measure.drivers import base, blocking, event_loop, native
+from ipcbench.measure.drivers.base import Acknowledged, Samples, Watched
 from ipcbench.transports.base import Endpoint, do_nothing
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.parts.busy import busy_wait
 from ipcbench.workloads import Rhythm, Workload
 
@@ -72,7 +74,7 @@ def server_latency_with_work(endpoint: Endpoint, messages: int, work: Callable[[
         send()
 
 
-def work(rhythm: Rhythm) -> Callable[[], object]:
+def work(rhythm: Rhythm) -> Callable[[], None]:
     """A call that computes for the rhythm's time, on average, and returns.
 
     It computes until the clock says so; what it overshoots by is measured here, on a short one, and
@@ -80,7 +82,7 @@ def work(rhythm: Rhythm) -> Callable[[], object]:
     """
     memory = touched_memory(rhythm)
 
-    def lasting(duration_ns: int) -> Callable[[], object]:
+    def lasting(duration_ns: int) -> Callable[[], None]:
         return busy_wait(duration_ns) if memory is None else _reading(duration_ns, memory)
 
     wanted_ns = round(rhythm.work_s * 1e9)
@@ -107,7 +109,7 @@ def touched_memory(rhythm: Rhythm) -> bytearray | None:
     return bytearray(b"\1") * rhythm.touched_bytes if rhythm.touched_bytes else None
 
 
-def _reading(duration_ns: int, memory: bytearray) -> Callable[[], object]:
+def _reading(duration_ns: int, memory: bytearray) -> Callable[[], None]:
     """Makes a call that reads on in this memory until its time is up, and looks now and then."""
     find, size, at = memory.find, len(memory), 0
 
@@ -141,6 +143,122 @@ class Client(blocking.Client):
     def sample(self, samples_ns: Samples) -> None:
         """Times single round trips."""
         client_latency_with_gaps_sampled(self._endpoint, samples_ns, self._wait)
+
+
+async def awaited_client_latency_with_gaps(
+    endpoint: CoroutineEndpoint, took_ns: Samples, wait: Callable[[], object]
+) -> None:
+    """Fills the array with the times of single round trips, each begun after a wait.
+
+    The wait blocks the loop, in which nothing else runs.
+    """
+    send, receive, clock = endpoint.sending, endpoint.receiving, perf_counter_ns
+    for index in range(len(took_ns)):
+        wait()
+        began = clock()
+        await send()
+        await receive()
+        took_ns[index] = clock() - began
+
+
+def called_client_latency_with_gaps(
+    endpoint: CallbackEndpoint, took_ns: Samples, wait: Callable[[], object]
+) -> None:
+    """Fills the array with the times of single round trips, each begun after a wait."""
+    post, stop, clock = endpoint.post, endpoint.stop, perf_counter_ns
+    index, last, began = 0, len(took_ns) - 1, 0
+
+    def begin() -> None:
+        nonlocal began
+        wait()
+        began = clock()
+        post()
+
+    def on_message() -> None:
+        nonlocal index
+        took_ns[index] = clock() - began
+        if index == last:
+            stop()
+        else:
+            index += 1
+            begin()
+
+    endpoint.deliver_to(on_message)
+    endpoint.run(begin)
+
+
+class CoroutineClient(event_loop.CoroutineClient):
+    """The client over an end of coroutines that waits before each message."""
+
+    def __init__(
+        self, endpoint: CoroutineEndpoint, workload: Workload, rhythm: Rhythm, peer: Watched
+    ) -> None:
+        super().__init__(endpoint, workload, peer)
+        self._wait = gap(rhythm)
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Times a batch; see `drivers.base`."""
+        return _summed(self, messages, acknowledged)
+
+    def sample(self, samples_ns: Samples) -> None:
+        """Times single round trips."""
+        timing = awaited_client_latency_with_gaps(self._end, samples_ns, self._wait)
+        self._loop.complete(timing)
+
+
+class CallbackClient(event_loop.CallbackClient):
+    """The client over an end that calls back, which waits before each message."""
+
+    def __init__(
+        self, endpoint: CallbackEndpoint, workload: Workload, rhythm: Rhythm, peer: Watched
+    ) -> None:
+        super().__init__(endpoint, workload, peer)
+        self._wait = gap(rhythm)
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Times a batch; see `drivers.base`."""
+        return _summed(self, messages, acknowledged)
+
+    def sample(self, samples_ns: Samples) -> None:
+        """Times single round trips."""
+        called_client_latency_with_gaps(self._end, samples_ns, self._wait)
+
+
+def _summed(
+    client: CoroutineClient | CallbackClient, messages: int, acknowledged: Acknowledged
+) -> float:
+    """Seconds of a batch's round trips together, each of which has been timed."""
+    took_ns = array("q", bytes(8 * messages))
+    client.sample(took_ns)
+    acknowledged.wait()
+    return sum(took_ns) * 1e-9
+
+
+def client(endpoint: Endpoint, workload: Workload, rhythm: Rhythm, peer: Watched) -> base.Client:
+    """The client in Python with gaps that this kind of end takes."""
+    match endpoint:
+        case CoroutineEndpoint():
+            return CoroutineClient(endpoint, workload, rhythm, peer)
+        case CallbackEndpoint():
+            return CallbackClient(endpoint, workload, rhythm, peer)
+        case _:
+            return Client(endpoint, workload, rhythm)
+
+
+def server(endpoint: Endpoint, workload: Workload, rhythm: Rhythm) -> base.Server:
+    """The server in Python with work that this kind of end takes.
+
+    In an event loop the work is part of receiving: the loop does nothing else meanwhile.
+    """
+    match endpoint:
+        case CoroutineEndpoint():
+            endpoint.lengthen(work(rhythm))
+            return event_loop.CoroutineServer(endpoint, workload)
+        case CallbackEndpoint():
+            endpoint.lengthen(work(rhythm))
+            return event_loop.CallbackServer(endpoint, workload)
+        case _:
+            return Server(endpoint, workload, rhythm)
 
 
 class NativeClient(native.Client):

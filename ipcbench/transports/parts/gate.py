@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 TOKEN_BYTES = 16
@@ -41,10 +42,12 @@ class Gate:
     """A listening socket that asks for a token.
 
     `opening` is the start of the client's first message, including the token; `more_bytes` follow
-    at once.
+    at once. `refusal` is said, if it can be, to an unauthenticated connection before it is closed.
     """
 
-    def __init__(self, listener: socket.socket, opening: bytes, more_bytes: int = 0) -> None:
+    def __init__(
+        self, listener: socket.socket, opening: bytes, more_bytes: int = 0, refusal: bytes = b""
+    ) -> None:
         from hmac import compare_digest  # loads OpenSSL: every start of the command line would pay
 
         self.same = compare_digest
@@ -54,6 +57,7 @@ class Gate:
         self._listener = listener
         self._opening = opening
         self._whole_bytes = len(opening) + more_bytes
+        self._refusal = refusal
 
     def admit(self) -> tuple[socket.socket, bytes]:
         """Waits for the first authenticated connection; returns it, blocking, and its payload.
@@ -79,6 +83,9 @@ class Gate:
 
     def turn_away(self, stranger: socket.socket) -> None:
         """Closes an unauthenticated connection, and counts it."""
+        if self._refusal:
+            with suppress(OSError):
+                stranger.send(self._refusal, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         stranger.close()
         self.count_stranger()
 

@@ -106,6 +106,9 @@ class SocketOptions:
         """
         self.prepare(connection)
 
+    def tune_handed_over(self, connection: socket.socket) -> None:
+        """Sets again what a library may have set otherwise once it got the connection."""
+
     def in_force(self, end: socket.socket) -> dict[str, str]:
         """The values of the knobs that a socket has now."""
         return {
@@ -117,9 +120,19 @@ class SocketOptions:
 class TcpOptions(SocketOptions):
     """The same for TCP."""
 
-    def __init__(self, settings: Mapping[str, str], *, nodelay: bool) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        *,
+        nodelay: bool,
+        nodelay_when_accepted: bool | None = None,
+    ) -> None:
+        """`nodelay_when_accepted` is for a server's end that differs from the client's."""
         super().__init__(settings)
         self._nodelay = nodelay
+        self._nodelay_when_accepted = (
+            nodelay if nodelay_when_accepted is None else nodelay_when_accepted
+        )
         self._congestion = settings.get("congestion")
         quickack = settings.get("quickack")
         self._quickack = None if quickack is None else quickack == "on"
@@ -141,13 +154,20 @@ class TcpOptions(SocketOptions):
                 ) from error
 
     def tune(self, connection: socket.socket) -> None:
-        if self._nodelay:
+        self._tune(connection, nodelay=self._nodelay)
+
+    def tune_accepted(self, connection: socket.socket) -> None:
+        self._tune(connection, nodelay=self._nodelay_when_accepted)
+
+    def _tune(self, connection: socket.socket, *, nodelay: bool) -> None:
+        if nodelay:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._quickack is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, self._quickack)
 
-    def tune_accepted(self, connection: socket.socket) -> None:
-        self.tune(connection)
+    def tune_handed_over(self, connection: socket.socket) -> None:
+        # asyncio and uvloop set it on all TCP sockets that they are given.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, self._nodelay)
 
     def in_force(self, end: socket.socket) -> dict[str, str]:
         name = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _NAME_BYTES)

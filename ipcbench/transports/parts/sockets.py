@@ -17,7 +17,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ipcbench.transports.base import (
     Endpoint,
@@ -85,14 +85,63 @@ def socket_endpoint(
         receive=whole_receiver(ends.readinto, incoming, read_rest),
         outgoing=outgoing,
         incoming=incoming,
-        facts={
-            "so_sndbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
-            "so_rcvbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-        },
+        facts=socket_facts(connection),
         effective=partial(options.in_force, connection),
         close=connection.close,
         shape=StreamShape("stream", connection.fileno(), connection.fileno(), is_socket=True),
     )
+
+
+class Ends:
+    """What a link makes of its two connected sockets: here endpoints of the bare stream.
+
+    Each endpoint owns its socket. A subclass puts a layer on the stream. One link has them alone.
+    """
+
+    refusal: ClassVar[bytes] = b""
+    """What an unauthenticated connection is told before it is closed."""
+
+    def __init__(self) -> None:
+        self.opening = new_token()
+        """What the client says first: a token, or more around it."""
+
+    def accept(
+        self, listener: socket.socket, gate: Gate, traffic: Traffic, options: SocketOptions
+    ) -> Endpoint:
+        """Waits at the listener for the authenticated client, and makes the server's endpoint.
+
+        The listener is closed then, and all other connections are closed and counted.
+        """
+        connection, _ = gate.admit()
+        listener.close()
+        options.tune_accepted(connection)
+        endpoint = self.server(connection, traffic, options)
+        endpoint.facts = {**endpoint.facts, **gate.facts}
+        return endpoint
+
+    def client(
+        self, connection: socket.socket, traffic: Traffic, options: SocketOptions
+    ) -> Endpoint:
+        """The client's endpoint; the opening has been sent."""
+        return socket_endpoint(
+            connection, traffic.message_size_bytes, echoes=False, options=options
+        )
+
+    def server(
+        self, connection: socket.socket, traffic: Traffic, options: SocketOptions
+    ) -> Endpoint:
+        """The server's endpoint; the opening has been received."""
+        return socket_endpoint(
+            connection, traffic.message_size_bytes, echoes=traffic.echoes, options=options
+        )
+
+
+def socket_facts(connection: socket.socket) -> dict[str, int]:
+    """The sizes of a socket's buffers, as the kernel has them."""
+    return {
+        "so_sndbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+        "so_rcvbuf_bytes": connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+    }
 
 
 def opening_message(opening: bytes) -> memoryview:
@@ -187,21 +236,27 @@ class SocketLink(Link):
     holds no orderly end of a TCP connection.
     """
 
+    _protocol: ClassVar[int] = 0
+    """The protocol of its sockets, as Python's objects tell it."""
+
     def __init__(
         self,
         family: int,
         traffic: Traffic,
         options: SocketOptions,
         kind: int = socket.SOCK_STREAM,
+        ends: Ends | None = None,
     ) -> None:
         self._options = options
         self._family = family
         self._kind = kind
-        self._size_bytes = traffic.message_size_bytes
-        self._echoes, self._connects = traffic.echoes, traffic.connects
-        self._token = new_token()
-        self._listener = socket.socket(family, kind)
-        self._gate = Gate(self._listener, self._token, 1 if self._connects else 0)
+        self._ends = ends = ends or Ends()
+        self._traffic = traffic
+        self._connects = traffic.connects
+        self._token = ends.opening
+        self._listener = socket.socket(family, kind, self._protocol)
+        more_bytes = 1 if self._connects else 0
+        self._gate = Gate(self._listener, self._token, more_bytes, ends.refusal)
         self._watch = Watch()
         try:
             options.prepare(self._listener)  # what it accepts inherits it
@@ -222,29 +277,10 @@ class SocketLink(Link):
     def client(self) -> Endpoint:
         if self._connects:
             return connecting_endpoint(self._connect_once, self._token, self._in_force)
-        connection = socket.socket(self._family, self._kind)
-        try:
-            self._options.prepare(connection)
-            connection.connect(self._address)
-            self._options.tune(connection)
-            connection.sendall(self._token)
-        except OSError as error:
-            connection.close()
-            raise bind_refused(error) from error
-        except BaseException:
-            connection.close()
-            raise
-        return self._endpoint(connection, echoes=False)
+        return self._connected()
 
     def server(self) -> Endpoint:
-        if self._connects:
-            return self._answering()
-        connection, _ = self._gate.admit()
-        self._listener.close()
-        self._options.tune_accepted(connection)
-        endpoint = self._endpoint(connection, echoes=self._echoes)
-        endpoint.facts = {**endpoint.facts, **self._gate.facts}
-        return endpoint
+        return self._answering() if self._connects else self._accepted()
 
     def keep_only(self, side: Side) -> None:
         if side == "client":
@@ -253,18 +289,35 @@ class SocketLink(Link):
     def close(self) -> None:
         self._listener.close()
 
-    def _endpoint(self, connection: socket.socket, *, echoes: bool) -> Endpoint:
-        return socket_endpoint(connection, self._size_bytes, echoes=echoes, options=self._options)
+    def _connected(self) -> Endpoint:
+        """Connects to the server, authenticates itself, and makes the endpoint."""
+        connection = socket.socket(self._family, self._kind, self._protocol)
+        try:
+            self._options.prepare(connection)
+            connection.connect(self._address)
+            self._options.tune(connection)
+            connection.sendall(self._token)
+            return self._ends.client(connection, self._traffic, self._options)
+        except OSError as error:
+            connection.close()
+            raise bind_refused(error) from error
+        except BaseException:
+            connection.close()
+            raise
+
+    def _accepted(self) -> Endpoint:
+        """Accepts the one client that is authenticated, and makes the endpoint."""
+        return self._ends.accept(self._listener, self._gate, self._traffic, self._options)
 
     def _in_force(self) -> Mapping[str, str]:
         """The knobs of a socket like those of the connect workload, which come and go."""
-        with socket.socket(self._family, self._kind) as like_them:
+        with socket.socket(self._family, self._kind, self._protocol) as like_them:
             self._options.prepare(like_them)
             self._options.tune(like_them)
             return self._options.in_force(like_them)
 
     def _connect_once(self, outgoing: memoryview, incoming: memoryview) -> None:
-        with socket.socket(self._family, self._kind) as connection:
+        with socket.socket(self._family, self._kind, self._protocol) as connection:
             self._options.prepare(connection)
             connection.connect(self._address)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
@@ -307,9 +360,18 @@ class SocketLink(Link):
 class TcpLink(SocketLink):
     """TCP over a loopback address, at a port the kernel chose."""
 
-    def __init__(self, family: int, host: str, traffic: Traffic, options: SocketOptions) -> None:
+    _protocol = socket.IPPROTO_TCP  # asyncio sets TCP_NODELAY on no other sockets
+
+    def __init__(
+        self,
+        family: int,
+        host: str,
+        traffic: Traffic,
+        options: SocketOptions,
+        ends: Ends | None = None,
+    ) -> None:
         self._host = host
-        super().__init__(family, traffic, options)
+        super().__init__(family, traffic, options, ends=ends)
 
     def bind(self, listener: socket.socket) -> Address:
         listener.bind((self._host, 0))
