@@ -85,9 +85,11 @@ $(PY):
 		{ echo "ipcbench needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-# Pages need what the extra html installs; without it `make bench` measures all the same.
+# Pages and the ladder's upper rungs need extras; without them `make bench` measures all the same.
 $(VENV)/.installed: $(PACKAGE) | $(PY)
-	$(PIP) $(EDITABLE) '.[html]' || \
+	$(PIP) $(EDITABLE) '.[html,stack,grpc]' || \
+		{ echo "no rungs of libraries: the extras stack and grpc can't be installed" >&2; \
+		$(PIP) $(EDITABLE) '.[html]'; } || \
 		{ echo "no pages: the extra html can't be installed" >&2; $(PIP) $(EDITABLE) .; }
 	@touch $@
 

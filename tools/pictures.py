@@ -28,7 +28,8 @@ from ipcbench.transports.registry import usual
 ROOT = Path(__file__).parent.parent
 MADE_WITH = ("altair", "vl-convert-python", "rich")
 _SHOWN = re.compile(
-    r"(<!-- picture (docs/pictures/[a-z-]+\.svg) from (results/\S+\.json): ([a-z0-9 -]+) -->\n\n)"
+    r"(<!-- picture (docs/pictures/[a-z-]+\.svg)"
+    r" from (results/\S+\.json(?:\.gz)?): ([a-z0-9 -]+) -->\n\n)"
     r"!\[.*?\]\(\2\)"
 )
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)

@@ -432,6 +432,19 @@ def test_a_ladder_has_two_pictures_that_say_what_they_show() -> None:
     assert all(drawing.svg_of(picture.chart).startswith("<svg") for picture in found)
 
 
+def test_a_ratio_off_the_scale_of_all_others_is_told_and_not_drawn() -> None:
+    nagle = {"http-std-default-unix": 100e-6, "http-std-default-inet": 40e-3}
+    analysis = frame.analyse(_results(TOP | nagle))
+    found = {one.name: one for one in pictures(Subject(analysis.cases, analysis.launches, ()))}
+    picture = found["families-64-same-core-python"]
+    assert picture.note is not None
+    assert "off this scale: http-std-default over AF_INET, 400x" in picture.note
+    assert "http-std-default 400x" in picture.says
+    drawn = drawing.svg_of(picture.chart)
+    assert "http-uvicorn" in drawn
+    assert "http-std-default" not in drawn
+
+
 def test_a_ladder_of_few_launches_which_has_no_intervals_is_drawn_and_shown() -> None:
     analysis = frame.analyse(_results(TOP, rounds=2))
     found = pictures(Subject(analysis.cases, analysis.launches, ()))

@@ -309,6 +309,10 @@ def _ladder(subject: Subject) -> Iterator[Picture]:
         yield from _family_ratios(group, where, name)
 
 
+_MOST_RATIO = 5.0
+"""Largest ratio of families in their picture: beside Nagle's 400, all others would be one."""
+
+
 def _waterfall(group: pd.DataFrame, where: str, name: str) -> Picture:
     below = group["time_median_s"] - _floats(group["added_s"]).fillna(0.0)
     # A difference of rounds may exceed one of medians, but no bar begins at or below nothing.
@@ -340,10 +344,13 @@ def _waterfall(group: pd.DataFrame, where: str, name: str) -> Picture:
 
 
 def _family_ratios(group: pd.DataFrame, where: str, name: str) -> Iterator[Picture]:
-    compared = group[group["family_to_unix_ratio"].notna()]
+    key = "family_to_unix_ratio"
+    ratio = _floats(group[key])
+    far = ratio.notna() & ~ratio.between(1 / _MOST_RATIO, _MOST_RATIO)
+    compared = group[ratio.notna() & ~far]
     if compared.empty:
         return
-    ratio = compared["family_to_unix_ratio"]
+    ratio = compared[key]
     rows = pd.DataFrame(
         {
             "rung": compared["rung"],
@@ -354,9 +361,16 @@ def _family_ratios(group: pd.DataFrame, where: str, name: str) -> Iterator[Pictu
         }
     )
     said = [
-        f"{_family(of_family)}: {_by_rung(of_family, 'family_to_unix_ratio', _times_text)}."
-        for _, of_family in compared.groupby("family", sort=False)
+        f"{_family(of_family)}: {_by_rung(of_family, key, _times_text)}."
+        for _, of_family in group[group[key].notna()].groupby("family", sort=False)
     ]
+    off_scale = [
+        f"{row['rung']} over {FAMILY_NAMES[row['family']]}, {_times_text(row[key])}"
+        for row in group[far].to_dict("records")
+    ]
+    note = "Lines: 95 % intervals."
+    if off_scale:
+        note += f" Not shown, since it is off this scale: {'; '.join(off_scale)}."
     title = f"time over that of {FAMILY_NAMES[ladder.REFERENCE]}"
     yield Picture(
         name=f"families {name}",
@@ -364,7 +378,7 @@ def _family_ratios(group: pd.DataFrame, where: str, name: str) -> Iterator[Pictu
         title=f"Families by rung, {where}",
         says=" ".join([f"The {title} at each rung, {where}.", *said]),
         chart=charts.family_ratios(rows, _family_styles(compared), title),
-        note="Lines: 95 % intervals.",
+        note=note,
     )
 
 
