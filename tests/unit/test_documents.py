@@ -12,6 +12,7 @@ import pytest
 
 from ipcbench import errors
 from ipcbench.analysis import frame
+from ipcbench.analysis.ladder import asked_for
 from ipcbench.results import store
 from ipcbench.transports.catalogue import catalogue
 from ipcbench.transports.registry import STACK, transports
@@ -21,9 +22,12 @@ ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PICTURES = sorted(re.findall(r"<!-- picture (docs/pictures/\S+\.svg) from", README))
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+LADDER = (ROOT / "docs/ladder.md").read_text(encoding="utf-8")
+DOCUMENTS = {"README": (README, 80), "PERFORMANCE": (PERFORMANCE, 100), "LADDER": (LADDER, 200)}
+"""Text of each document that quotes results, and the columns that its widest table fits in."""
 QUOTED = sorted(
     (path, name)
-    for name, text in (("README", README), ("PERFORMANCE", PERFORMANCE))
+    for name, (text, _) in DOCUMENTS.items()
     for path in set(
         re.findall(r"<!-- from (results/\S+\.json(?:\.gz)?): (?:[0-9 ]+|overview) -->", text)
     )
@@ -60,10 +64,11 @@ def test_the_readme_lists_every_exit_code() -> None:
 def test_tables_come_from_committed_results(
     path: str, document: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", {"README": "80", "PERFORMANCE": "100"}[document])
-    text = {"README": README, "PERFORMANCE": PERFORMANCE}[document]
+    text, columns = DOCUMENTS[document]
+    monkeypatch.setenv("COLUMNS", str(columns))
     results = store.load(ROOT / path)
-    parts, (overview, *_) = _parts(text_of(results)), _parts(text_of(results, overview=True))
+    shown = text_of(results, ladder=asked_for(results))
+    parts, (overview, *_) = _parts(shown), _parts(text_of(results, overview=True))
     quotes = re.findall(rf"<!-- from {re.escape(path)}: ([0-9 ]+) -->", text)
     for number in " ".join(quotes).split():
         assert parts[int(number) - 1].strip() in text
@@ -88,7 +93,7 @@ def test_the_readme_counts_the_mechanisms_that_there_are() -> None:
 
 
 def test_the_documents_quote_results() -> None:
-    assert {name for _, name in QUOTED} == {"README", "PERFORMANCE"}
+    assert {name for _, name in QUOTED} == set(DOCUMENTS)
     assert {of for _, of, _ in SHOWN} == set(SCRIPTS)
 
 
@@ -128,8 +133,9 @@ def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     sys.modules.pop("pictures")
 
 
-def test_the_readme_shows_a_table_and_two_plots() -> None:
-    assert [f"docs/pictures/{name}.svg" for name in ("latency", "table", "throughput")] == PICTURES
+def test_the_readme_shows_a_table_and_three_plots() -> None:
+    names = ("ladder", "latency", "table", "throughput")
+    assert [f"docs/pictures/{name}.svg" for name in names] == PICTURES
     assert all(f"]({path})" in README for path in PICTURES)
 
 
@@ -155,9 +161,15 @@ def test_a_picture_asks_no_other_host_for_anything(path: str) -> None:
 def test_the_readmes_answers_to_the_claims_are_the_committed_ones() -> None:
     (path,) = set(re.findall(r"\]\((results/\S+/claims\.txt)\)", README))
     committed = (ROOT / path).read_text(encoding="utf-8").splitlines()
-    told = [line for line in committed if line.startswith(('"', "-> "))]
-    assert len(told) == 8
-    assert "\n".join(told) in README
+    answers = [index for index, line in enumerate(committed) if line.startswith("-> ")]
+    assert len(answers) == 8
+    for index in answers:
+        told = [committed[index - 1], committed[index]]
+        for line in committed[index + 1 :]:
+            if not line.startswith("   "):
+                break
+            told.append(line)
+        assert "\n".join(told) in README
 
 
 def test_the_chaos_that_is_promised_came_to_a_clean_end() -> None:

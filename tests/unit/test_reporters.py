@@ -38,9 +38,9 @@ def stored() -> Results:
     return store.load(DATA / "run.json")
 
 
-def text_of(results: Results, *, overview: bool = False) -> str:
+def text_of(results: Results, *, overview: bool = False, ladder: bool = False) -> str:
     stream = io.StringIO()
-    console.show(summary(frame.analyse(results), overview=overview), stream)
+    console.show(summary(frame.analyse(results), overview=overview, ladder=ladder), stream)
     return stream.getvalue()
 
 
