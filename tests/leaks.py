@@ -23,6 +23,8 @@ MARK = "IPCBENCH_TEST_MARK"
 """Environment variable of every process that a test starts, directly or not."""
 TEMPORARY_PREFIX = "tests-of-ipcbench-"
 """Beginning of the name of a session's own temporary folder."""
+LEFT_ON_PURPOSE = "liar-"
+"""Beginning of the names of objects that one of tests/data/liars leaves; test_liars has them."""
 _SESSION = secrets.token_hex(8)
 _GRACE_S = 5.0
 _GETPID = 11
@@ -155,7 +157,9 @@ def _last_changers(identifier: int, count: int) -> list[int]:
 
 
 def _named() -> list[Path]:
-    return [path for folder in _NAMED if folder.is_dir() for path in folder.iterdir()]
+    """POSIX objects of anybody, but for those that a test leaves on purpose, and removes itself."""
+    every = [path for folder in _NAMED if folder.is_dir() for path in folder.iterdir()]
+    return [path for path in every if not path.name.startswith(LEFT_ON_PURPOSE)]
 
 
 def _processes() -> list[int]:
@@ -221,8 +225,9 @@ def _noted_by_others(own: Collection[Path]) -> Iterator[tuple[str, int]]:
     """Yields kinds and keys of outstanding objects in ledgers that are below no `own` folder."""
     for pattern in _SCRATCH_DIRECTORIES:
         for directory in (path for shared in _SHARED_TEMPORARY for path in shared.glob(pattern)):
-            for ledger in directory.resolve().rglob(LEDGER):  # pytest makes links, too
-                if any(ledger.is_relative_to(folder.resolve()) for folder in own):
+            for folder, _, files in os.walk(directory.resolve()):  # which may vanish meanwhile
+                ledger = Path(folder, LEDGER)
+                if LEDGER not in files or any(ledger.is_relative_to(one.resolve()) for one in own):
                     continue
                 with suppress(OSError, ValueError):
                     yield from outstanding(ledger.read_text(encoding="ascii"))

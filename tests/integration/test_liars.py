@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from ipcbench.system.scratch import OWNER
 from ipcbench.transports.base import LEDGER
 from tests.command import QUICK, ipcbench
-from tests.leaks import kernel_objects, own_objects
+from tests.leaks import LEFT_ON_PURPOSE
 from tests.plugged import on_path, package
 
 LIARS = {
@@ -154,20 +154,25 @@ def test_explain_survives_a_liar(plugged: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def liars_objects() -> Iterator[None]:
-    """Removes what only the transport itself could have removed."""
-    yield
-    for path in Path("/dev/shm").glob("liar-*"):
+def liars_objects() -> Iterator[Callable[[], list[Path]]]:
+    """Lists what liars have left since; removes it, as only the transport itself could have."""
+
+    def there() -> set[Path]:
+        return set(Path("/dev/shm").glob(f"{LEFT_ON_PURPOSE}*"))
+
+    before = there()
+    yield lambda: sorted(there() - before)
+    for path in there() - before:
         path.unlink()
 
 
-@pytest.mark.usefixtures("liars_objects")
-def test_compare_says_what_a_plugin_left_behind(plugged: dict[str, str], tmp_path: Path) -> None:
-    before = kernel_objects()
+def test_compare_says_what_a_plugin_left_behind(
+    plugged: dict[str, str], tmp_path: Path, liars_objects: Callable[[], list[Path]]
+) -> None:
     arguments = ("compare", "leaves", *QUICK, "--sizes=64", "--workloads=latency", "--no-lock")
     done = ipcbench(*arguments, "-o", "run.json", cwd=tmp_path, extra=plugged)
     assert done.returncode == 0, done.stderr
-    left = sorted(own_objects(before, [tmp_path]))
+    left = liars_objects()
     assert left
     for path in left:
         assert f"rm {path}" in _said(done.stderr)

@@ -56,6 +56,9 @@ class Ends:
         """Runs the writer, in the child right after the fork; never returns."""
         try:
             process.die_with_parent(observer)
+            # A handler that this process has inherited would break into the send that it is
+            # blocked in, as its reader ends, and sysv_ipc tells that as an error without a number.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for end in (self.writers, self.readers):
                 end.close()
             self.passed.close()
