@@ -19,6 +19,10 @@ LATENCY = (*OPTIONS, "--workloads=latency")
 Done = subprocess.CompletedProcess[str]
 _LIMIT_S = 60
 _FIRST_USER = 51_234
+_USERS_EACH = 100
+"""Users that each process of pytest-xdist may take, so that no two take one."""
+WORKER = "PYTEST_XDIST_WORKER"
+"""Variable of a process that runs tests beside others, and its name: `gw0`."""
 
 
 def command(*arguments: str) -> list[str]:
@@ -96,7 +100,8 @@ def ordinary_user(folder: Path) -> list[str]:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv(1) is missing")
     taken = {process.uids().real for process in psutil.process_iter()}
-    user = next(number for number in range(_FIRST_USER, 2**16) if number not in taken)
+    first = _FIRST_USER + _USERS_EACH * int(os.environ.get(WORKER, "gw0").removeprefix("gw"))
+    user = next(number for number in range(first, first + _USERS_EACH) if number not in taken)
     os.chown(folder, user, user)
     reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *reads]
@@ -106,5 +111,7 @@ def processes_of_user() -> int:
     """How many processes count against RLIMIT_NPROC of a command behind `ordinary_user`."""
     if os.geteuid() == 0:
         return 0
+    if WORKER in os.environ:
+        pytest.skip("other tests start processes of this user meanwhile; try make test JOBS=0")
     mine = [one for one in psutil.process_iter() if one.uids().real == os.getuid()]
     return sum(one.num_threads() for one in mine)

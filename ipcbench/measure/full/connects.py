@@ -10,11 +10,13 @@ import resource
 import select
 import socket
 import struct
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from ipcbench.measure.full.kernel import open_now, opened_since
 from ipcbench.transports.base import Traffic, Transport, Workspace
+from ipcbench.transports.parts.sockets import SocketPath
 
 _PATIENCE_MS = 20
 """A connection over the loopback is made, or not, before connect(2) returns."""
@@ -55,13 +57,13 @@ def connects(transport: Transport, workspace: Workspace) -> Connects | None:
 
 def unconnected_datagrams(directory: Path) -> int:
     """Datagrams that a UNIX socket holds of senders that it isn't connected to."""
-    path = os.fspath(directory / "queue")
     with (
+        closing(SocketPath(directory, "queue")) as path,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as writer,
     ):
-        reader.bind(path)
-        writer.connect(path)
+        reader.bind(path.address)
+        writer.connect(path.address)
         for count in range(_MOST):
             try:
                 writer.send(b"m", socket.MSG_DONTWAIT)
