@@ -64,6 +64,7 @@ def _runnable(case: Case) -> Case:
 
 
 @pytest.mark.usefixtures("interrupting")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # one that was being made
 @pytest.mark.parametrize("workload", [*WORKLOADS, *PACED])
 @pytest.mark.parametrize(
     "name",

@@ -79,8 +79,9 @@ class OwnLoop:
         loop.call_soon(loop.stop)
         try:
             loop.run_forever()
-        finally:
-            loop.close()
+        except RuntimeError:
+            return  # a handler that raised as uvloop began or ended a run leaves it in it for ever
+        loop.close()
 
     def _run(self, run: Callable[[], _T]) -> _T:
         """Runs the loop; what was kept is raised before all else, and as it was raised."""
