@@ -26,8 +26,7 @@ TEMPORARY_PREFIX = "tests-of-ipcbench-"
 LEFT_ON_PURPOSE = "liar-"
 """Beginning of the names of objects that one of tests/data/liars leaves; test_liars has them."""
 _SESSION = secrets.token_hex(8)
-_GRACE_S = 20.0
-"""Seconds for what goes of itself: on a busy machine it may be another session's that is slow."""
+_GRACE_S = 5.0
 _GETPID = 11
 """semctl(2): the command that returns the process that last changed a semaphore."""
 _USERS = {"shm": ("cpid", "lpid"), "sem": (), "msg": ("lspid", "lrpid")}

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ipcbench.case import LOOPS, Case, Loop
+from ipcbench.case import LOOPS, Loop
 from ipcbench.errors import PeerDied
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.peer import ForkedPeer
@@ -24,7 +24,7 @@ from ipcbench.testing.subject import (
     require,
     within,
 )
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload, name_of
+from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
 
 NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
@@ -44,7 +44,7 @@ def _servers_death(subject: Subject, loop: Loop, workload: Workload, stop: signa
     subject.mechanism  # noqa: B018  (raises for a control)
     case = subject.case(workload, loop)
     sentence = None
-    with _unclosed_connections(case), Pair(case, None, subject.workspace()) as pair:
+    with _unclosed_connections(workload), Pair(case, None, subject.workspace()) as pair:
         pair.run(10)
         server = server_pid(pair)
         noticed = threading.Event()
@@ -68,13 +68,10 @@ def _servers_death(subject: Subject, loop: Loop, workload: Workload, stop: signa
 
 
 @contextmanager
-def _unclosed_connections(case: Case) -> Iterator[None]:
-    """Lets a death break into the making of a connection, which then nobody can close.
-
-    Or into uvloop's own bookkeeping, whose loop then can't be closed either.
-    """
+def _unclosed_connections(workload: Workload) -> Iterator[None]:
+    """Lets a death break into the making of a connection, which then nobody can close."""
     with warnings.catch_warnings():
-        if DEFINITIONS[name_of(case.workload)].connects or case.transport.startswith("uvloop"):
+        if DEFINITIONS[workload].connects:
             warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()

@@ -22,6 +22,10 @@ NewLoop = Callable[[], asyncio.AbstractEventLoop]
 _SIGNALS = tuple(sorted(signal.valid_signals()))
 
 
+_LEFT_RUNNING: list[asyncio.AbstractEventLoop] = []
+"""Loops that can't be closed: uvloop reports one that is deallocated while it runs."""
+
+
 class OwnLoop:
     """An event loop, run from outside: until a coroutine ends, or until it is stopped."""
 
@@ -80,8 +84,10 @@ class OwnLoop:
         try:
             loop.run_forever()
         except RuntimeError:
-            return  # a handler that raised as uvloop began or ended a run leaves it in it for ever
-        loop.close()
+            # A handler that raised as uvloop began or ended a run leaves it in it for ever.
+            _LEFT_RUNNING.append(loop)
+        else:
+            loop.close()
 
     def _run(self, run: Callable[[], _T]) -> _T:
         """Runs the loop; what was kept is raised before all else, and as it was raised."""
