@@ -167,7 +167,12 @@ def _processes() -> list[int]:
 
 
 def _mark_of(pid: int) -> str | None:
-    """The mark of a living process; "" of one without, None of one that is dead.
+    """The mark of a living process; "" of one without, None of one that is dead."""
+    return _variable_of(pid, MARK)
+
+
+def _variable_of(pid: int, name: str) -> str | None:
+    """An environment variable of a living process; "" if it has none, None if it is dead.
 
     A zombie has no environment any more.
     """
@@ -177,10 +182,10 @@ def _mark_of(pid: int) -> str | None:
         return ""  # another user's
     except OSError:
         return None
-    wanted = f"{MARK}=".encode()
+    wanted = f"{name}=".encode()
     entries = environment.split(b"\0") if environment else ()
-    marks = (entry.removeprefix(wanted) for entry in entries if entry.startswith(wanted))
-    return next(marks, b"").decode() if environment else None
+    values = (entry.removeprefix(wanted) for entry in entries if entry.startswith(wanted))
+    return next(values, b"").decode(errors="replace") if environment else None
 
 
 def _is_anothers(pid: int) -> bool:
@@ -223,14 +228,33 @@ def _held_by_others() -> set[str]:
 
 def _noted_by_others(own: Collection[Path]) -> Iterator[tuple[str, int]]:
     """Yields kinds and keys of outstanding objects in ledgers that are below no `own` folder."""
+    below = [one.resolve() for one in own]
+    for folder in _scratch_of_others():
+        for inner, _, files in os.walk(folder):  # which may vanish meanwhile
+            ledger = Path(inner, LEDGER)
+            if LEDGER not in files or any(ledger.is_relative_to(one) for one in below):
+                continue
+            with suppress(OSError, ValueError):
+                yield from outstanding(ledger.read_text(encoding="ascii"))
+
+
+def _scratch_of_others() -> Iterator[Path]:
+    """Folders with ledgers: those one can see, and those that another session's process alone sees.
+
+    It may have a mount namespace of its own, with its temporary folder on a file system of its own.
+    """
     for pattern in _SCRATCH_DIRECTORIES:
-        for directory in (path for shared in _SHARED_TEMPORARY for path in shared.glob(pattern)):
-            for folder, _, files in os.walk(directory.resolve()):  # which may vanish meanwhile
-                ledger = Path(folder, LEDGER)
-                if LEDGER not in files or any(ledger.is_relative_to(one.resolve()) for one in own):
-                    continue
-                with suppress(OSError, ValueError):
-                    yield from outstanding(ledger.read_text(encoding="ascii"))
+        for shared in _SHARED_TEMPORARY:
+            yield from (path.resolve() for path in shared.glob(pattern))
+    places = {}
+    for pid in filter(_is_anothers, _processes()):
+        folder = _variable_of(pid, "TMPDIR") or "/tmp"
+        with suppress(OSError):
+            status = Path(f"/proc/{pid}/root{folder}").stat()
+            places[status.st_dev, status.st_ino] = Path(f"/proc/{pid}/root{folder}")
+    for place in places.values():
+        with suppress(OSError):
+            yield from list(place.glob(f"{PREFIX}*"))
 
 
 def _names_of(key: int) -> tuple[str, ...]:

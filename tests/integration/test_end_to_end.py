@@ -239,7 +239,7 @@ def test_progress_in_a_terminal_with_no_color_has_no_control_codes(tmp_path: Pat
     assert "\x1b" not in _in_terminal(*arguments, extra={"NO_COLOR": "1"})
 
 
-SLOWED = {"pipe+20us": "pipe"}
+SLOWED = {"pipe+100us": "pipe"}
 
 
 def _renamed(path: Path, target: Path) -> None:
@@ -272,7 +272,7 @@ def _measured(transport: str, path: Path) -> None:
 
 def test_a_slowed_run_trips_a_gate_and_an_equal_one_does_not(tmp_path: Path) -> None:
     _measured("pipe", tmp_path / "old.json")
-    _measured("pipe+20us", tmp_path / "slowed.json")
+    _measured("pipe+100us", tmp_path / "slowed.json")
     _renamed(tmp_path / "slowed.json", tmp_path / "new.json")
     gates = ("--fail-if", "latency>5%", "--fail-if", "throughput<-10%")
     slower = ipcbench("diff", "old.json", "new.json", *gates, cwd=tmp_path)

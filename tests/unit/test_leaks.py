@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -13,6 +14,7 @@ from ipcbench.system.scratch import outstanding, sweep
 from ipcbench.transports.base import DEV_SHM, LEDGER, Traffic, Workspace, momentary_name
 from ipcbench.transports.registry import get_transport
 from tests import leaks
+from tests.faults.scarce import unshared
 from tests.leaks import MARK, any_number, kernel_objects, new_mark, nothing_left, own_objects
 
 ANOTHERS = "another-session"
@@ -39,14 +41,19 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def _maker(directory: Path, mark: str) -> Iterator["subprocess.Popen[str]"]:
+def _maker(
+    directory: Path,
+    mark: str,
+    inside: Sequence[str] = (),
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator["subprocess.Popen[str]"]:
     if reason := get_transport("sysv-shm").unavailable():
         pytest.skip(reason)
-    command = [sys.executable, "-c", MAKER, str(directory)]
+    command = [*inside, sys.executable, "-c", MAKER, str(directory)]
     variables = {name: value for name, value in os.environ.items() if name != MARK}
     with subprocess.Popen(
         command,
-        env=variables | ({MARK: mark} if mark else {}),
+        env=variables | dict(extra) | ({MARK: mark} if mark else {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -96,6 +103,17 @@ def test_objects_that_a_dead_process_of_another_session_noted_are_not_ours(
     assert _made_in(directory) <= own_objects((), [elsewhere])
     sweep(directory)
     elsewhere.rmdir()
+
+
+def test_a_ledger_that_only_another_sessions_process_sees_is_read(tmp_path: Path) -> None:
+    inside = unshared(["-m"], f"mount -t tmpfs tmpfs {tmp_path}; mkdir {tmp_path}/ipcbench-0123")
+    variables = {"TMPDIR": str(tmp_path)}
+    with _maker(tmp_path / "ipcbench-0123", ANOTHERS, inside, variables) as maker:
+        seen_by_it = Path(f"/proc/{maker.pid}/root{tmp_path}/ipcbench-0123")
+        made = _made_in(seen_by_it)
+        ours = own_objects((), [])
+        sweep(seen_by_it)
+    assert not made & ours
 
 
 @pytest.mark.usefixtures("short_grace")
