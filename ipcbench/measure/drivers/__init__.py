@@ -89,7 +89,7 @@ def _in_python(endpoint: Endpoint, case: Case, peer: Peer) -> Client:
             return paced.client(endpoint, workload, case.rhythm, peer)
         match endpoint:
             case CoroutineEndpoint():
-                return event_loop.CoroutineClient(endpoint, workload, peer)
+                return event_loop.CoroutineClient(endpoint, workload, peer, flow.window)
             case CallbackEndpoint():
                 return event_loop.CallbackClient(endpoint, workload, peer)
             case _:
