@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.measure import drivers
+from ipcbench.testing.messages import FLOWS
 from ipcbench.transports.registry import get_transport, transports
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, definition_of
+from ipcbench.workloads import definition_of
 
 PAIR_PHASES = (
     *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),
@@ -30,6 +32,10 @@ janitor too; the terminal is closed. A stopped driver or run is continued after 
 VICTIMS = tuple(FAULTS)
 
 
+DRAWN = (*WORKLOADS, *FLOWS, "latency:gap=1ms", "latency:work=100us")
+"""Workloads to draw from, with and without their knobs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Injection:
     """A fault: its victim, signal and moment."""
@@ -43,7 +49,8 @@ class Injection:
     delay_s: float
     """Seconds from the announcement to the fault."""
     transports: tuple[str, ...]
-    workload: Workload
+    workload: str
+    """The term of a workload."""
     loop: Loop
 
 
@@ -79,14 +86,18 @@ def plan(count: int, seed: int) -> list[Injection]:
     return planned
 
 
-def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
-    """Workloads that both transports support; a sampled burst exists only in latency."""
-    if phase == "sampled burst":
-        return ["latency"]
-    return [one for one in WORKLOADS if all(get_transport(n).has(one) for n in names)]
+def _workloads(names: Sequence[str], phase: str) -> list[str]:
+    """Workloads that both transports support; a sampled burst exists only in some of them."""
+    return [
+        one
+        for one in DRAWN
+        if (phase != "sampled burst" or definition_of(one).samples)
+        and all(get_transport(name).has(one) for name in names)
+        and _loops(names, one)
+    ]
 
 
-def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
+def _loops(names: Sequence[str], workload: str) -> list[Loop]:
     """Loops that are here and can drive both transports."""
     return [
         loop
