@@ -23,7 +23,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.workloads import GAP, WORK, place_of
+from ipcbench.workloads import GAP, WORK, place_of, settings_of
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -73,6 +73,12 @@ RHYTHM = (
 
 The last one is the share of a request that isn't the server's work. Empty where the workload has no
 such knob.
+"""
+
+IN_FLIGHT = ("in_flight_count", "messages_per_s")
+"""Columns of the round trips that are in flight at once, and of the messages answered a second.
+
+The rate is empty with a gap, which is in no time. Both are where the times aren't of round trips.
 """
 
 NEEDS = tuple(
@@ -126,6 +132,7 @@ CASE_COLUMNS = (
     *RHYTHM,
     *NEEDS,
     "ran_out",
+    *IN_FLIGHT,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -185,6 +192,7 @@ def _cases(
         | item.case._asdict()
         | columns_of_place(item.case)
         | _rhythm(item.case)
+        | _in_flight(item.case)
         for item in results.unmeasured.values()
     ]
     gaps, flags = _gaps(results), flags_by_case(found)
@@ -259,7 +267,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
-    row |= _rhythm(case)
+    row |= _rhythm(case) | _in_flight(case, across.median)
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
     if case.rhythm.work_s and row["role"] == MECHANISM:  # a control has no server that works
@@ -296,6 +304,17 @@ def _rhythm(case: Case) -> dict[str, Any]:
         row["work_s"] = case.rhythm.work_s
     if case.rhythm.touched_bytes:
         row["work_touches_bytes"] = case.rhythm.touched_bytes
+    return row
+
+
+def _in_flight(case: Case, time_s: float | None = None) -> dict[str, Any]:
+    """The columns IN_FLIGHT of a case, measured or not."""
+    if case.definition.quantity != "round_trip":
+        return {}
+    window = int(settings_of(case.workload).get("window", 1))
+    row: dict[str, Any] = {"in_flight_count": window}
+    if time_s and not case.rhythm.gap_s:
+        row["messages_per_s"] = window / time_s
     return row
 
 
