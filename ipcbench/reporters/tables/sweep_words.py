@@ -17,9 +17,7 @@ class SweepWords(NamedTuple):
     """Names of a knob that is swept, and of what is told over it."""
 
     title: str
-    """Over tables."""
-    section: str
-    """Over the section of a page, and over pictures of what its cases have in common."""
+    """Over tables, and over the section of a page."""
     value: str
     """Over the values of the knob."""
     time: str
@@ -31,7 +29,6 @@ class SweepWords(NamedTuple):
 WORDS: Mapping[Swept, SweepWords] = {
     "gap": SweepWords(
         title="Round trip against gap",
-        section="After idleness",
         value="gap",
         time="round trip",
         cell="x: the round trip over that of the first column, paired by round;"
@@ -39,14 +36,12 @@ WORDS: Mapping[Swept, SweepWords] = {
     ),
     "work": SweepWords(
         title="Share of the request against work",
-        section="Beside work",
         value="work",
         time="round trip",
         cell="%: the share of the round trip that isn't the server's work",
     ),
     "window": SweepWords(
         title="Response time and throughput against window",
-        section="Several in flight",
         value="in flight",
         time="response time",
         cell="/s: messages answered a second, of all in flight together",
