@@ -11,7 +11,14 @@ import pandas as pd
 
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import MACHINE, noise_floor_of
-from ipcbench.analysis.stats import Interval, Ratio, Verdict, paired_ratio, verdicts
+from ipcbench.analysis.stats import (
+    Interval,
+    Ratio,
+    Verdict,
+    alternating_difference,
+    paired_ratio,
+    verdicts,
+)
 from ipcbench.results.metadata import MECHANISM
 from ipcbench.terms import Term, format_settings, magnitude
 from ipcbench.workloads import NEEDS, definition_of, name_of, settings_of
@@ -79,8 +86,10 @@ class Point(NamedTuple):
 
     The cost is the time; over windows it is the time divided by the messages in flight.
     """
+    added: Estimate | None = None
+    """The time in seconds less that at the first value; None at that one."""
     verdict: Verdict | None = None
-    """The verdict on this ratio; None at the first value, and with too few launches."""
+    """The verdict on the ratio; None at the first value, and with too few launches."""
 
 
 class SweepLine(NamedTuple):
@@ -258,7 +267,17 @@ def _compared(knob: Swept, points: Sequence[Point], times: Mapping[str, _Times])
     first, *others = points
     yield first
     for point in others:
-        yield point._replace(cost_to_first=paired_ratio(costs[point.case], costs[first.case]))
+        yield point._replace(
+            cost_to_first=paired_ratio(costs[point.case], costs[first.case]),
+            added=_added(times[point.case], times[first.case]),
+        )
+
+
+def _added(times: _Times, others: _Times) -> Estimate | None:
+    """The time less that of another case, paired by round; None without a round in common."""
+    batches = ({key: (time_s,) for key, time_s in each.items()} for each in (times, others))
+    found = alternating_difference(*batches)
+    return None if found is None else Estimate(found.estimate, found.interval)
 
 
 def _judged(lines: Sequence[SweepLine], noise_floor: float) -> Iterator[SweepLine]:

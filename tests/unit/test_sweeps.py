@@ -261,23 +261,36 @@ def test_a_sentence_tells_what_became_slower_and_what_cannot_be_told() -> None:
         ("latency:gap=10ms", "unix"): 40e-6,
     }
     (sweep,) = _sweeps(times)
-    (said,) = sentences(sweep)
-    assert said == (
-        "After a gap of 10 ms, against none: a round trip takes 2.00 to 4.00 times as long over"
-        " pipe and unix."
+    ratio, added = sentences(sweep)
+    assert ratio == (
+        "After a gap of 10 ms, against none, a round trip takes 2.00 times (pipe; 95%: 2.00)"
+        " to 4.00 times (unix; 95%: 4.00) as long."
+    )
+    assert added == (
+        "What it takes longer is 10.0 µs (pipe; 95%: 9.96 µs to 10.0 µs)"
+        " to 30.0 µs (unix; 95%: 29.9 µs to 30.1 µs)."
     )
     (wild,) = _sweeps(dict.fromkeys(times, 1e-5), by={"latency:gap=10ms": WILD})
     (said,) = sentences(wild)
-    assert said.startswith("After a gap of 10 ms, against none: no difference can be told over")
+    assert said.startswith("After a gap of 10 ms, against none, no difference can be told over")
     assert "takes" not in said
+
+
+@windows
+def test_a_sentence_tells_what_a_window_carries_and_what_it_costs() -> None:
+    (sweep,) = _sweeps(WINDOWED)
+    assert sentences(sweep) == [
+        "With 16 in flight, against 1: 2.00 times (unix; 95%: 2.00) as many messages a second.",
+        "A message then takes 8.00 times (unix; 95%: 8.00) as long.",
+    ]
 
 
 def test_a_sentence_tells_the_share_and_where_mechanisms_are_no_longer_told_apart() -> None:
     (sweep,) = _sweeps(WORKED, by={"unix": FLAT})
     first, *others = sentences(sweep)
     assert re.fullmatch(
-        r"With 1 ms of work, the mechanism is 0\.\d% to 1\.\d% of a request;"
-        r" with 10 µs it is \d\d% to \d\d%\.",
+        r"With 1 ms of work, the mechanism is [01]\.\d% \(\w+; 95%: 0\.\d% to 1\.\d%\)"
+        r".* of a request; with 10 µs, 50% \(unix; .*\) to 75% \(inet; .*\)\.",
         first,
     )
     assert others == [
@@ -299,7 +312,7 @@ def test_many_mechanisms_are_counted_and_not_named() -> None:
         for workload, time_s in (("latency", 1e-5), ("latency:gap=1ms", 2e-5))
     }
     (sweep,) = _sweeps(times)
-    assert sentences(sweep)[0].endswith("2.00 times as long over all 7 mechanisms.")
+    assert sentences(sweep)[0].endswith(" as long over all 7 mechanisms.")
 
 
 def test_the_table_has_a_column_a_value_with_the_time_and_its_ratio() -> None:
@@ -314,7 +327,9 @@ def test_the_table_has_a_column_a_value_with_the_time_and_its_ratio() -> None:
     last = grid.rows[0].cells[-1]
     assert last.value == pytest.approx(40e-6, rel=0.01)
     assert last.also["gap_10ms_time_to_first_ratio"] == pytest.approx(4.0)
+    assert last.also["gap_10ms_added_s"] == pytest.approx(30e-6, rel=0.01)
     assert last.also["gap_10ms_verdict"] == "slower"
+    assert "gap_0_verdict" not in grid.rows[0].cells[1].also
 
 
 @windows
@@ -415,6 +430,7 @@ def test_a_page_has_a_section_of_each_swept_knob_with_sentence_table_and_picture
     assert section.count("<table") == 1
     assert section.count("<tr") == 1 + len(analysis.cases)
     assert "After a gap of 10 ms, against none" in section
+    assert "longer by" in section
     assert '<a href="#gap">' in document
     for other in ("work", "window"):
         assert f'<section id="{other}"' not in document

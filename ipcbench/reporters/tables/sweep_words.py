@@ -1,6 +1,6 @@
 """Sweeps in words: titles, values of knobs, and sentences on what intervals and verdicts allow."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, assert_never
 
 from ipcbench import units
@@ -51,7 +51,7 @@ WORDS: Mapping[Swept, SweepWords] = {
 
 
 class _Judged(NamedTuple):
-    """A line and its point at the greatest value, which was compared with the first one."""
+    """A line, and the point of it that a sentence is about."""
 
     line: SweepLine
     point: Point
@@ -91,7 +91,8 @@ def range_text(low: float, high: float) -> str:
 def sentences(sweep: Sweep) -> list[str]:
     """One or two sentences on the ends of a sweep; none where nothing can be told.
 
-    A range in them is that of the 95 % intervals of all mechanisms that it is about.
+    Of several mechanisms they tell the least and the greatest number, each with its interval. Those
+    that no difference can be told of have the range of all their intervals.
     """
     match sweep.knob:
         case "gap":
@@ -109,54 +110,61 @@ def _on_gaps(sweep: Sweep) -> Iterator[str]:
     if not judged:
         return
     first, last = _ends(sweep)
+    slower, faster, undecided = _by_verdict(judged)
     said = [
-        f"a round trip takes {_times_to_first(those)} times as long over {_names(sweep, those)}"
-        for those in (_of(judged, "slower"), _of(judged, "faster"))
+        f"a round trip takes {_extremes(sweep, those, _time_to_first, _times_text)} as long"
+        f"{_over(sweep, those)}"
+        for those in (slower, faster)
         if those
     ]
-    if undecided := _of(judged, "~"):
-        spread = _times_to_first(undecided)
+    if undecided:
+        spread = _range(map(_time_to_first, undecided))
         names = _names(sweep, undecided)
         said.append(f"no difference can be told over {names} ({spread} times as long)")
     against = "none" if not first else f"one of {units.tick_time(first)}"
-    yield f"After a gap of {units.tick_time(last)}, against {against}: {'; '.join(said)}."
+    yield f"After a gap of {units.tick_time(last)}, against {against}, {'; '.join(said)}."
+    if slower:
+        added = _extremes(sweep, slower, lambda one: one.point.added, units.display_time)
+        yield f"What it takes longer is {added}."
 
 
 def _on_work(sweep: Sweep) -> Iterator[str]:
-    *_, last = values = [value for value in sweep.values if value]
-    least, most = (_shares(sweep, value) for value in (values[0], last))
-    if most:
-        told = f"With {units.tick_time(last)} of work, the mechanism is {most} of a request"
-        if least and values[0] != last:
-            told += f"; with {units.tick_time(values[0])} it is {least}"
-        yield f"{told}."
-    decided, judged = _told_from_baseline(sweep, min(sweep.values))
-    decided_last, judged_last = _told_from_baseline(sweep, last)
+    least, last = (pick(value for value in sweep.values if value) for pick in (min, max))
+    shares = [_shares(sweep, value) for value in dict.fromkeys((last, least))]
+    if all(shares):
+        text, *at_least = shares
+        told = f"With {units.tick_time(last)} of work, the mechanism is {text} of a request"
+        yield (
+            "; ".join([told, *(f"with {units.tick_time(least)}, {one}" for one in at_least)]) + "."
+        )
+    first = min(sweep.values)
+    (decided, judged), (decided_last, judged_last) = (
+        _told_from_baseline(sweep, value) for value in (first, last)
+    )
     if decided and judged_last and not decided_last:
-        at_first = value_text("work", min(sweep.values))
         yield (
             f"With {units.tick_time(last)} of work, no mechanism can be told from {sweep.baseline};"
-            f" with {at_first}, {decided} of {judged} can."
+            f" with {value_text('work', first)}, {decided} of {judged} can."
         )
 
 
 def _on_windows(sweep: Sweep) -> Iterator[str]:
-    judged = _judged(sweep)
     first, last = _ends(sweep)
+    more, less, undecided = _by_verdict(_judged(sweep), first="faster")
     said = []
-    for those in (_of(judged, "faster"), _of(judged, "slower")):
+    for those in (more, less):
         if those:
-            longer = _times_to_first(those)
-            said.append(
-                f"{_rates_to_first(those)} times as many messages a second over"
-                f" {_names(sweep, those)}, each of which takes {longer} times as long"
-            )
-    if undecided := _of(judged, "~"):
-        spread = _rates_to_first(undecided)
+            rates = _extremes(sweep, those, _rate_to_first, _times_text)
+            said.append(f"{rates} as many messages a second{_over(sweep, those)}")
+    if undecided:
+        spread = _range(map(_rate_to_first, undecided))
         names = _names(sweep, undecided)
         said.append(f"no difference in messages a second can be told over {names} ({spread} times)")
     if said:
         yield f"With {last:.0f} in flight, against {first:.0f}: {'; '.join(said)}."
+    if more:
+        longer = _extremes(sweep, more, _time_to_first, _times_text)
+        yield f"A message then takes {longer} as long."
 
 
 def _ends(sweep: Sweep) -> tuple[float, float]:
@@ -166,17 +174,30 @@ def _ends(sweep: Sweep) -> tuple[float, float]:
 
 def _judged(sweep: Sweep) -> list[_Judged]:
     """The mechanisms that have a verdict on the greatest value against the first."""
-    first, last = _ends(sweep)
+    ends = _ends(sweep)
     return [
         _Judged(line, line.points[-1])
         for line in sweep.mechanisms
-        if (line.first.value, line.points[-1].value) == (first, last)
-        and line.points[-1].verdict is not None
+        if (line.first.value, line.points[-1].value) == ends and line.points[-1].verdict is not None
     ]
 
 
-def _of(judged: Iterable[_Judged], verdict: Verdict) -> list[_Judged]:
-    return [one for one in judged if one.point.verdict == verdict]
+def _by_verdict(
+    judged: Sequence[_Judged], first: Verdict = "slower"
+) -> tuple[list[_Judged], list[_Judged], list[_Judged]]:
+    """Those of a verdict, those of its opposite, and the undecided ones."""
+    undecided = [one for one in judged if one.point.verdict == "~"]
+    these = [one for one in judged if one.point.verdict == first]
+    others = [one for one in judged if one.point.verdict not in ("~", first)]
+    return these, others, undecided
+
+
+def _time_to_first(one: _Judged) -> Estimate | None:
+    return one.line.time_to_first(one.point)
+
+
+def _rate_to_first(one: _Judged) -> Estimate | None:
+    return rate_to_first(one.point)
 
 
 def _names(sweep: Sweep, those: Sequence[_Judged]) -> str:
@@ -188,12 +209,31 @@ def _names(sweep: Sweep, those: Sequence[_Judged]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _times_to_first(those: Iterable[_Judged]) -> str:
-    return _range(one.line.time_to_first(one.point) for one in those)
+def _over(sweep: Sweep, those: Sequence[_Judged]) -> str:
+    """The end of a clause that names its mechanisms, if `_extremes` doesn't name all of them."""
+    return f" over {_names(sweep, those)}" if len(those) > 2 else ""
 
 
-def _rates_to_first(those: Iterable[_Judged]) -> str:
-    return _range(rate_to_first(one.point) for one in those)
+def _times_text(ratio: float) -> str:
+    return f"{units.three_digits(ratio)} times"
+
+
+def _extremes(
+    sweep: Sweep,
+    those: Iterable[_Judged],
+    of: Callable[[_Judged], Estimate | None],
+    text: Callable[[float], str],
+) -> str:
+    """The least and the greatest number of these mechanisms, each with its name and interval."""
+    found = [(estimate, sweep.label(one.line)) for one in those if (estimate := of(one))]
+    ends = dict.fromkeys(pick(found, key=lambda one: one[0].value) for pick in (min, max))
+    return " to ".join(_told(estimate, name, text) for estimate, name in ends)
+
+
+def _told(estimate: Estimate, name: str, text: Callable[[float], str]) -> str:
+    """A number with the mechanism that it is of, and its interval."""
+    bounds = (text(bound).removesuffix(" times") for bound in estimate.bounds)
+    return f"{text(estimate.value)} ({name}; 95%: {' to '.join(dict.fromkeys(bounds))})"
 
 
 def _range(estimates: Iterable[Estimate | None]) -> str:
@@ -203,15 +243,12 @@ def _range(estimates: Iterable[Estimate | None]) -> str:
 
 
 def _shares(sweep: Sweep, value: float) -> str:
-    """The range of all shares at a value; empty unless each mechanism there has an interval."""
-    points = [line.at(value) for line in sweep.mechanisms]
-    shares = [point.share for point in points if point is not None and point.share is not None]
-    intervals = [share.interval for share in shares if share.interval is not None]
-    if not shares or len(intervals) < len(shares):
+    """The least and the greatest share at a value; empty unless each has an interval."""
+    points = [(line, point) for line in sweep.mechanisms if (point := line.at(value))]
+    if not all(point.share is not None and point.share.interval for _, point in points):
         return ""
-    low, high = min(one.low for one in intervals), max(one.high for one in intervals)
-    texts = [units.display_percent(share) for share in (low, high)]
-    return " to ".join(dict.fromkeys(texts))
+    those = [_Judged(line, point) for line, point in points]
+    return _extremes(sweep, those, lambda one: one.point.share, units.display_percent)
 
 
 def _told_from_baseline(sweep: Sweep, value: float) -> tuple[int, int]:

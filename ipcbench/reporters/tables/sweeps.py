@@ -86,29 +86,48 @@ def _compact(sweep: Sweep) -> Grid:
 
 
 def _compact_cell(knob: Swept, line: SweepLine, point: Point) -> Cell:
-    text = units.display_time(point.time.value)
-    also: dict[str, Value] = {}
-    ratio = line.time_to_first(point)
-    if ratio is not None:
-        also = {"time_to_first_ratio": ratio.value, "verdict": point.verdict}
-        if ratio.interval is not None:
-            also |= {"time_to_first_low_ratio": ratio.interval.low}
-            also |= {"time_to_first_high_ratio": ratio.interval.high}
+    """A time with the number beside it that the sweep is about, and all numbers for programs."""
+    also: dict[str, Value] = {} if point is line.first else {"verdict": point.verdict}
+    for name, unit, estimate in (
+        ("time_median", "s", point.time),
+        ("added", "s", point.added),
+        ("time_to_first", "ratio", line.time_to_first(point)),
+        ("mechanism_share", "ratio", point.share),
+        ("messages", "per_s", point.rate),
+        ("messages_to_first", "ratio", rate_to_first(point)),
+    ):
+        also |= {} if estimate is None else _values(name, unit, estimate)
+    words = [units.display_time(point.time.value), _beside(knob, line, point)]
+    prefix = f"{knob}_{point.spelled}"
+    return Cell(
+        " ".join(filter(None, words)),
+        point.time.value,
+        {f"{prefix}_{key}": value for key, value in also.items()},
+    )
+
+
+def _beside(knob: Swept, line: SweepLine, point: Point) -> str:
+    """The second number of a cell; empty where there is none."""
     match knob:
         case "gap":
-            text += f" {ratio_text(ratio.value, point.verdict)}" if ratio is not None else ""
+            ratio = line.time_to_first(point)
+            return "" if ratio is None else ratio_text(ratio.value, point.verdict)
         case "work":
-            if point.share is not None:
-                text += f" {units.display_percent(point.share.value)}"
-                also["mechanism_share_ratio"] = point.share.value
+            return "" if point.share is None else units.display_percent(point.share.value)
         case "window":
-            if point.rate is not None:
-                text += f" {units.display_rate(point.rate.value)}"
-                also["messages_per_s"] = point.rate.value
+            return "" if point.rate is None else units.display_rate(point.rate.value)
         case _:
             assert_never(knob)
-    prefix = f"{knob}_{point.spelled}"
-    return Cell(text, point.time.value, {f"{prefix}_{key}": one for key, one in also.items()})
+
+
+def _values(name: str, unit: str, estimate: Estimate) -> dict[str, Value]:
+    """A number and its interval by name, for programs."""
+    low, high = (None, None) if estimate.interval is None else estimate.interval
+    return {
+        f"{name}_{unit}": estimate.value,
+        f"{name}_low_{unit}": low,
+        f"{name}_high_{unit}": high,
+    }
 
 
 def _full(sweep: Sweep) -> Grid:
@@ -123,7 +142,11 @@ def _full(sweep: Sweep) -> Grid:
     first = value_text(sweep.knob, min(sweep.values))
     match sweep.knob:
         case "gap":
-            heads += [GridColumn(f"vs {first}", "time_to_first_ratio")]
+            heads += [
+                GridColumn("longer by", "added_s"),
+                GridColumn("95%", "added_interval"),
+                GridColumn(f"vs {first}", "time_to_first_ratio"),
+            ]
         case "work":
             heads += [GridColumn("share of the request", "mechanism_share_ratio")]
         case "window":
@@ -156,6 +179,7 @@ def _last_cells(knob: Swept, line: SweepLine, point: Point) -> Iterator[Cell]:
     """Yields the cells behind the times: what a sweep of this knob is about."""
     match knob:
         case "gap":
+            yield from _estimate_cells(point.added, units.display_time)
             yield from _ratio_cells(line.time_to_first(point), point.verdict)
         case "work":
             yield from _estimate_cells(point.share, units.display_percent)
