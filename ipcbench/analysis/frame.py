@@ -71,8 +71,8 @@ RHYTHM = (
 )
 """Columns of what the ends do between messages, as asked for, and as it came out.
 
-The last one is the share of a request that isn't the server's work. Empty where the workload has no
-such knob.
+The last one is the share of a request that isn't the server's work, where one is in flight. Empty
+where the workload has no such knob.
 """
 
 IN_FLIGHT = ("in_flight_count", "messages_per_s")
@@ -270,7 +270,8 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     row |= _rhythm(case) | _in_flight(case, across.median)
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
-    if case.rhythm.work_s and row["role"] == MECHANISM:  # a control has no server that works
+    takes_turns = row.get("in_flight_count") == 1  # with more, a reply waits for the work of others
+    if case.rhythm.work_s and takes_turns and row["role"] == MECHANISM:  # a control doesn't work
         row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in (*COSTS, *NEEDS) if name in group}

@@ -76,7 +76,10 @@ class Point(NamedTuple):
     time: Estimate
     """The round trip, in seconds; with a window, from sending a message to its reply."""
     share: Estimate | None
-    """The share of the round trip that isn't the server's work; only of mechanisms, over work."""
+    """The share of the round trip that isn't the server's work; only of mechanisms, over work.
+
+    None with several in flight: a reply then waits for the work of those before it, too.
+    """
     rate: Estimate | None
     """Messages a second; only over windows."""
     baseline_verdict: Verdict | None
@@ -242,7 +245,8 @@ def _point(knob: Swept, row: _Row) -> Point:
     interval = Interval(*map(float, bounds)) if is_known else None
     time = Estimate(float(row["time_median_s"]), interval)
     verdict = row["verdict"] if bool(pd.notna(row["verdict"])) else None
-    has_share = knob == "work" and row["role"] == MECHANISM
+    takes_turns = bool(row["in_flight_count"] == 1)
+    has_share = knob == "work" and takes_turns and row["role"] == MECHANISM
     has_rate = knob == "window" and bool(pd.notna(row["messages_per_s"]))
     return Point(
         str(row["case"]),

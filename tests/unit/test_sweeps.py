@@ -220,6 +220,21 @@ def test_the_share_of_the_request_falls_with_the_work() -> None:
 
 
 @windows
+def test_with_several_in_flight_no_share_of_the_request_is_told() -> None:
+    times = {
+        (f"latency:{work}window=4", "unix"): time_s
+        for work, time_s in (("", 20e-6), ("work=10us:", 60e-6))
+    }
+    analysis = _analysis(times)
+    assert analysis.cases["mechanism_share_ratio"].isna().all()
+    (sweep,) = sweeps(analysis.cases, analysis.launches)
+    assert sweep.knob == "work"
+    assert [point.share for point in sweep.lines[0].points] == [None, None]
+    assert sentences(sweep) == []
+    assert _pictures(analysis) == []
+
+
+@windows
 def test_messages_a_second_are_those_in_flight_over_the_time_of_one() -> None:
     (sweep,) = _sweeps(WINDOWED)
     assert sweep.values == {1.0: "1", 4.0: "4", 16.0: "16"}
@@ -434,6 +449,25 @@ def test_a_page_has_a_section_of_each_swept_knob_with_sentence_table_and_picture
     assert '<a href="#gap">' in document
     for other in ("work", "window"):
         assert f'<section id="{other}"' not in document
+
+
+def test_a_page_of_many_mechanisms_and_values_is_small_and_asks_for_nothing() -> None:
+    gaps = ("", *(f":gap={gap}" for gap in ("1us", "10us", "100us", "1ms", "10ms", "100ms")))
+    names = ("unix", "inet", "inet6", "pipe", "fifo", "socketpair", "sysv-shm", "sysv-msg")
+    more = ("posix-shm", "eventfd")
+    times = {
+        (f"latency{gap}", name): 1e-5 * (1 + place) * (1 + number)
+        for place, gap in enumerate(gaps)
+        for number, name in enumerate((*names, *more))
+    }
+    analysis = _analysis(times)
+    (picture,) = _pictures(analysis)
+    assert picture.note == "Bands: 95 % intervals. Grey: 2 others, named below."
+    document = _page(analysis)
+    assert len(document.encode()) < 5 * 1024**2
+    assert not re.search(r"""(src|href)=["']?(?!["']?(#|data:,))""", document)
+    assert "@import" not in document
+    assert not re.search(r"url\((?!#)", document)
 
 
 @windows
