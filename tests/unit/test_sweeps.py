@@ -209,6 +209,17 @@ def test_controls_have_lines_but_no_say() -> None:
     assert _sweeps(only) == []
 
 
+def test_verdicts_on_mechanisms_are_no_less_sure_for_controls() -> None:
+    times = {
+        ("latency", "unix"): 10e-6,
+        ("latency:gap=1ms", "unix"): 20e-6,
+        ("latency", "null"): 1e-8,
+        ("latency:gap=1ms", "null"): 1e-8,
+    }
+    (sweep,) = _sweeps(times, rounds=6)  # as few as one difference alone can be told with
+    assert [line.points[-1].verdict for line in sweep.lines] == ["slower", "~"]
+
+
 def test_the_share_of_the_request_falls_with_the_work() -> None:
     (sweep,) = _sweeps(WORKED)
     shares = [point.share.value for point in sweep.lines[0].points if point.share]
