@@ -23,7 +23,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.workloads import GAP, WORK, place_of, settings_of
+from ipcbench.workloads import GAP, WORK, place_of
 
 PERCENTILES = {
     "round_trip_min_s": 0.0,
@@ -270,7 +270,7 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     row |= _rhythm(case) | _in_flight(case, across.median)
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
-    takes_turns = row.get("in_flight_count") == 1  # with more, a reply waits for the work of others
+    takes_turns = case.flow.window == 1  # with more, a reply waits for the work of others
     if case.rhythm.work_s and takes_turns and row["role"] == MECHANISM:  # a control doesn't work
         row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
@@ -312,10 +312,9 @@ def _in_flight(case: Case, time_s: float | None = None) -> dict[str, Any]:
     """The columns IN_FLIGHT of a case, measured or not."""
     if case.definition.quantity != "round_trip":
         return {}
-    window = int(settings_of(case.workload).get("window", 1))
-    row: dict[str, Any] = {"in_flight_count": window}
+    row: dict[str, Any] = {"in_flight_count": case.flow.window}
     if time_s and not case.rhythm.gap_s:
-        row["messages_per_s"] = window / time_s
+        row["messages_per_s"] = case.flow.window / time_s
     return row
 
 

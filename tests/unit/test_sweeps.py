@@ -23,8 +23,6 @@ from ipcbench.reporters.pictures.selection import Picture, Subject, pictures
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.reporters.tables.sweep_words import sentences
 from ipcbench.reporters.tables.sweeps import ratio_text, sweep_parts
-from ipcbench.terms import Knob, Whole
-from ipcbench.workloads import DEFINITIONS
 from tests.replay import replayed
 
 JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)
@@ -78,19 +76,6 @@ WINDOWED = {
     ("latency:window=4", "unix"): 20e-6,
     ("latency:window=16", "unix"): 80e-6,
 }
-
-
-@pytest.fixture
-def _windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Latency has the knob `window`, if it has not."""
-    latency = DEFINITIONS["latency"]
-    if all(knob.name != "window" for knob in latency.knobs):
-        window = Knob("window", Whole(1, 1024), "1", "so many round trips are in flight")
-        changed = latency._replace(knobs=(*latency.knobs, window))
-        monkeypatch.setitem(DEFINITIONS, "latency", changed)
-
-
-windows = pytest.mark.usefixtures("_windows")
 
 
 def test_an_unset_knob_is_a_value_and_values_are_in_their_order() -> None:
@@ -230,7 +215,6 @@ def test_the_share_of_the_request_falls_with_the_work() -> None:
     assert last.interval.low < last.value < last.interval.high
 
 
-@windows
 def test_with_several_in_flight_no_share_of_the_request_is_told() -> None:
     times = {
         (f"latency:{work}window=4", "unix"): time_s
@@ -245,7 +229,6 @@ def test_with_several_in_flight_no_share_of_the_request_is_told() -> None:
     assert _pictures(analysis) == []
 
 
-@windows
 def test_messages_a_second_are_those_in_flight_over_the_time_of_one() -> None:
     (sweep,) = _sweeps(WINDOWED)
     assert sweep.values == {1.0: "1", 4.0: "4", 16.0: "16"}
@@ -260,7 +243,6 @@ def test_messages_a_second_are_those_in_flight_over_the_time_of_one() -> None:
     assert last.verdict == "faster"
 
 
-@windows
 def test_a_window_that_only_queues_carries_no_more() -> None:
     times = {("latency", "unix"): 10e-6, ("latency:window=8", "unix"): 80e-6}
     (sweep,) = _sweeps(times, by={"latency:window=8": FLAT})
@@ -302,7 +284,6 @@ def test_a_sentence_tells_what_became_slower_and_what_cannot_be_told() -> None:
     assert "takes" not in said
 
 
-@windows
 def test_a_sentence_tells_what_a_window_carries_and_what_it_costs() -> None:
     (sweep,) = _sweeps(WINDOWED)
     assert sentences(sweep) == [
@@ -358,7 +339,6 @@ def test_the_table_has_a_column_a_value_with_the_time_and_its_ratio() -> None:
     assert "gap_0_verdict" not in grid.rows[0].cells[1].also
 
 
-@windows
 def test_tables_over_work_and_windows_have_shares_and_rates() -> None:
     texts = {}
     for times in (WORKED, WINDOWED):
@@ -420,7 +400,6 @@ def test_the_picture_of_work_is_of_shares() -> None:
     assert "No work: unix 100%, inet 100%." in picture.says
 
 
-@windows
 def test_windows_have_pictures_of_the_rate_and_of_the_time() -> None:
     rate, time = _pictures(_analysis(WINDOWED))
     assert rate.title.startswith("Throughput against window")
@@ -481,7 +460,6 @@ def test_a_page_of_many_mechanisms_and_values_is_small_and_asks_for_nothing() ->
     assert not re.search(r"url\((?!#)", document)
 
 
-@windows
 def test_a_page_of_windows_has_both_pictures_and_the_rates() -> None:
     document = _page(_analysis(WINDOWED))
     section = document.partition('<section id="window"')[2].partition("</section>")[0]
@@ -494,7 +472,6 @@ def test_a_page_without_a_sweep_has_no_section_of_one() -> None:
     assert not re.search(r'<section id="(gap|work|window)"', document)
 
 
-@windows
 def test_the_csv_has_the_numbers_that_a_picture_takes() -> None:
     times = RISING | WORKED | WINDOWED | {("throughput", "unix"): 1e-6}
     text = csv_file.csv_text(_analysis(times).cases)
