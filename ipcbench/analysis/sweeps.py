@@ -192,13 +192,14 @@ def sweeps(cases: pd.DataFrame, launches: pd.DataFrame) -> list[Sweep]:
 def _places(knob: Swept, measured: pd.DataFrame) -> dict[Place, list[_Row]]:
     """The rows that differ in this knob, in those that say how it is meant, and in the transport.
 
-    The workloads that don't have the knob are left out.
+    The workloads that don't have the knob are left out, and controls that it does nothing to.
     """
     ours = {knob, *_hows(knob)}
     found: dict[Place, list[_Row]] = {}
     for row in measured.to_dict("records"):
         workload = str(row["workload"])
-        if _default(knob, workload) is None:
+        is_idle = knob == "work" and row["role"] != MECHANISM  # a control has no server that works
+        if is_idle or _default(knob, workload) is None:
             continue
         kept = tuple(one for one in settings_of(workload).items() if one[0] not in ours)
         place = Place(

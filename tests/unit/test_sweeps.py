@@ -194,6 +194,12 @@ def test_controls_have_lines_but_no_say() -> None:
     assert _sweeps(only) == []
 
 
+def test_controls_have_no_line_over_work_which_they_have_no_server_for() -> None:
+    times = WORKED | {(workload, "null"): 1e-8 for workload, _ in WORKED}
+    (sweep,) = _sweeps(times)
+    assert [line.transport for line in sweep.lines] == ["unix", "inet"]
+
+
 def test_verdicts_on_mechanisms_are_no_less_sure_for_controls() -> None:
     times = {
         ("latency", "unix"): 10e-6,
