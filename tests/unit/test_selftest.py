@@ -8,17 +8,9 @@ from time import perf_counter_ns
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.checks.selftest import (
-    STEP_NS,
-    WORK_NS,
-    Delay,
-    Report,
-    Truth,
-    found_delay,
-    noise_floors,
-    render,
-    truths,
-)
+from ipcbench.checks.selftest import found_delay, noise_floors
+from ipcbench.checks.selftest_report import Delay, Report, render
+from ipcbench.checks.truths import STEP_NS, WORK_NS, Truth, truths
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
 from ipcbench.transports.delayed import (
