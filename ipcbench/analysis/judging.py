@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, Self, assert_never, get_args
 
 import pandas as pd
 
-from ipcbench.analysis.claims import CLAIMS, Claim, Comparison
+from ipcbench.analysis.claims import CLAIMS
+from ipcbench.analysis.comparisons import Claim, Comparison
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.launch_frame import (
     MACHINE,

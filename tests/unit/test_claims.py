@@ -19,9 +19,8 @@ from ipcbench.analysis.claims import (
     NEEDED,
     NEEDED_ONCE,
     TRANSPORTS_NEEDED,
-    Claim,
-    Comparison,
 )
+from ipcbench.analysis.comparisons import Claim, Comparison
 from ipcbench.analysis.floors import Floor
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, conditions, judged
 from ipcbench.analysis.stats import Ratio

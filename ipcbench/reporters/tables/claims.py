@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from ipcbench import units
-from ipcbench.analysis.claims import ALIKE, Claim, Comparison
+from ipcbench.analysis.comparisons import ALIKE, Claim, Comparison
 from ipcbench.analysis.floors import UNKNOWN, Floor
 from ipcbench.analysis.judging import (
     Answer,
