@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from math import inf
 
-from ipcbench.analysis.comparisons import ALIKE, Claim
-from ipcbench.workloads import WORKLOADS
+from ipcbench.analysis.comparisons import ALIKE, Claim, Itself
+from ipcbench.workloads import WORKLOADS, place_of
 
 CONGESTION_CONTROLS = ("bbr", "cubic", "reno")
 """TCP's congestion controls that a claim is judged under, where the machine offers them.
@@ -12,6 +12,14 @@ CONGESTION_CONTROLS = ("bbr", "cubic", "reno")
 cubic is Linux's own default, bbr what many set instead of it, and reno is in every kernel. The
 machine's default is judged whichever it is.
 """
+
+IDLE_WORKLOAD = "latency:gap=10ms"
+"""Round trips after the longest gap of the sweep that the claim is about; both ends sleep in it."""
+IDLE_SPINNING_WORKLOAD = f"{IDLE_WORKLOAD}:gap-by=spin"
+"""Round trips after the same gap, which the client spends with a busy CPU."""
+WORK_WORKLOAD = "latency:work=1ms"
+_IRRELEVANT = 0.05
+"""Share of a request that nobody chooses a mechanism for."""
 
 _STACK = "pip install 'ipcbench[stack]'"
 _GRPC = "pip install 'ipcbench[grpc]'"
@@ -62,11 +70,37 @@ CLAIMS = (
         tells_buffers=True,
     ),
     Claim(
+        "latency-at-low-rates",
+        "a ping-pong's latency holds at low rates",
+        "alike",
+        with_itself=[
+            *(Itself(name, IDLE_WORKLOAD, "latency") for name in ("unix", "inet", "pipe")),
+            Itself("sysv-shm-spin", IDLE_SPINNING_WORKLOAD, "latency"),
+        ],
+        band=(0.0, ALIKE[1]),
+        titles=("idle", "busy"),
+        subjects_are="the transport",
+        caveat="Held to be so where a round trip after 10 ms of idleness surely takes less than"
+        " 1.25 times as long. Times can't tell a CPU's idle state from cold caches; sysv-shm-spin,"
+        " whose ends never sleep, has the caches alone.",
+    ),
+    Claim(
+        "irrelevant-with-work",
+        "the choice of IPC is irrelevant with 1 ms of work",
+        "alike",
+        among=("unix", "inet", "pipe", "sysv-shm", "sysv-shm-spin"),
+        workloads=(WORK_WORKLOAD,),
+        band=(1 - _IRRELEVANT, 1 / (1 - _IRRELEVANT)),
+        titles=("first", "second"),
+        subjects_are="the transport",
+        caveat="Held to be so where the faster request surely takes at least 95 % of the slower"
+        " one's time. The work only computes; work that needs the caches makes a request longer by"
+        " more than its own time.",
+    ),
+    Claim(
         "frameworks-on-tcp",
         "frameworks listen on TCP because sockets of the other family are no faster there",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[
             (f"{rung}-unix", f"{rung}-inet")
             for rung in ("asyncio-streams", "http-std", "http-uvicorn", "rpc-grpc")
@@ -75,42 +109,39 @@ CLAIMS = (
         workloads=("latency",),
         caveat="Times can't show reasons that have no time: names, URLs, browsers, proxies, other"
         " hosts, Windows. 'No faster' is a ratio of times surely between 0.80 and 1.25.",
+        subjects_are="the rung",
         needs=_STACK,
     ),
     Claim(
         "uvloop-2-to-4",
         "uvloop makes asyncio 2 to 4 times faster",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[(f"uvloop-{kind}-unix", f"asyncio-{kind}-unix") for kind in ("protocol", "streams")],
         band=(1 / 4, 1 / 2),
         titles=("uvloop", "asyncio"),
         workloads=("latency",),
         caveat="One client that waits for each answer, and 64 B. uvloop's own figures are of ten"
         " clients that keep its server busy.",
+        subjects_are="the rung",
         needs=_STACK,
     ),
     Claim(
         "grpc-unix-twice",
         "gRPC over UNIX sockets is twice as fast as over TCP",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[("rpc-grpc-unix", "rpc-grpc-inet")],
         band=(ALIKE[0] / 2, ALIKE[1] / 2),
         titles=("AF_UNIX", "AF_INET"),
         workloads=("latency",),
         caveat="Unary calls of Python's grpcio, whose own work is most of the time; in C++ the"
         " socket is a larger part. 'Twice' is a ratio of times surely between 0.40 and 0.63.",
+        subjects_are="the rung",
         needs=_GRPC,
     ),
     Claim(
         "http-40-ms",
         "HTTP on localhost costs 40 ms a request",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[
             ("http-std-default-inet", "http-std-inet"),
             ("http-std-default-unix", "http-std-unix"),
@@ -118,6 +149,7 @@ CLAIMS = (
         ],
         band=(20.0, inf),
         titles=("request", "http-std"),
+        subjects_are="the rung",
         workloads=("latency",),
         caveat="Held to be so where a request surely takes 20 times as long as over http-std, which"
         " sets TCP_NODELAY: the 40 ms are the timer of delayed acknowledgements, for which Nagle's"
@@ -126,21 +158,25 @@ CLAIMS = (
 )
 """All claims, in the order of the page."""
 
+WORKLOADS_NEEDED = tuple(
+    sorted({name for claim in CLAIMS for name in claim.all_workloads}, key=place_of)
+)
+"""Every term of a workload that a claim is judged by, in the order of every table."""
+
 NEEDED: Mapping[str, tuple[str, ...]] = {
-    workload: tuple(
-        dict.fromkeys(
-            name
-            for claim in CLAIMS
-            if workload in claim.workloads
-            for name in claim.needed(workload)
-        )
-    )
-    for workload in WORKLOADS
+    workload: tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.needed(workload)))
+    for workload in WORKLOADS_NEEDED
 }
-"""By workload, the transports that some claim is judged by."""
+"""By term of a workload, the transports that some claim is judged by."""
 
 NEEDED_ONCE = tuple(dict.fromkeys(name for one in CLAIMS for two in one.pairs for name in two))
 """Transports of whole stacks, measured with one size and placement: more takes too much time."""
+
+NEEDED_AT_FIRST_SIZE = tuple(name for name in WORKLOADS_NEEDED if name not in WORKLOADS)
+"""Workloads with knobs, measured with one size: what is waited or worked is most of their time."""
+
+NEEDED_APART = (IDLE_WORKLOAD, IDLE_SPINNING_WORKLOAD)
+"""Workloads measured at one placement, across cores where there are two: a launch waits 0.8 s."""
 
 TRANSPORTS_NEEDED = tuple(dict.fromkeys(name for names in NEEDED.values() for name in names))
 """Every transport that a claim compares."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 from ipcbench.case import Case
-from ipcbench.workloads import WORKLOADS, Workload, name_of, place_of
+from ipcbench.workloads import Workload, name_of, place_of
 
 Asserted = Literal["faster", "slower", "alike", "which"]
 """A claim's statement on the subject's time against the other's; `which` asks which is faster."""
@@ -18,8 +19,18 @@ establishing bioequivalence"); nothing narrower would survive this kind of machi
 """
 
 
+class Itself(NamedTuple):
+    """A transport in one workload, to be compared with itself in another."""
+
+    transport: str
+    workload: str
+    """The term of the workload that the claim is about."""
+    beside: str
+    """The term of the workload that it is compared with."""
+
+
 class Comparison(NamedTuple):
-    """Two cases that differ only in their transport."""
+    """Two cases that differ only in their transport, or only in their workload."""
 
     subject: Case
     other: Case
@@ -36,6 +47,11 @@ class Comparison(NamedTuple):
         """The subject and the other."""
         return self.subject, self.other
 
+    @property
+    def is_with_itself(self) -> bool:
+        """Whether both cases are of one transport, in two workloads."""
+        return self.subject.workload != self.other.workload
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -44,19 +60,26 @@ class Claim:
     name: str
     quote: str
     asserts: Asserted
-    subjects: Sequence[str]
-    """Transports that the claim is about."""
-    others: Sequence[str]
-    """Transports that each subject is compared with."""
-    workloads: Sequence[Workload]
     caveat: str
     """A sentence on what measured times can and can't show about the claim."""
+    subjects: Sequence[str] = ()
+    """Transports that the claim is about."""
+    others: Sequence[str] = ()
+    """Transports that each subject is compared with."""
+    workloads: Sequence[str] = ()
+    """Terms of the workloads in which transports are compared."""
     tells_buffers: bool = False
     """Whether buffer sizes are shown beside the caveat."""
     variants: Mapping[Workload, Sequence[str]] = field(default_factory=dict)
     """By workload, the others once more, each with another congestion control."""
     pairs: Sequence[tuple[str, str]] = ()
     """More subjects, each with the one other that it is compared with."""
+    among: Sequence[str] = ()
+    """Transports that are compared with each other, every two of them once."""
+    with_itself: Sequence[Itself] = ()
+    """Transports that are each compared with themselves in another workload."""
+    subjects_are: str = "the kind of socket"
+    """What an answer depends on that isn't the same for all subjects."""
     band: tuple[float, float] = ALIKE
     """The ratios of times that a claim of `alike` is about, both bounds excluded."""
     titles: tuple[str, str] = ("socket", "other")
@@ -69,40 +92,64 @@ class Claim:
         """Whether the answer says which congestion control it rests on."""
         return bool(self.variants)
 
-    def beside(self, workload: str) -> tuple[str, ...]:
-        """Transports that each subject is compared with in this workload.
+    @property
+    def all_workloads(self) -> tuple[str, ...]:
+        """Terms of all workloads that the claim is judged by, each once."""
+        of_itself = (name for one in self.with_itself for name in (one.workload, one.beside))
+        return tuple(dict.fromkeys((*self.workloads, *of_itself)))
 
-        None where the workload has knobs: no claim is about those.
-        """
+    def beside(self, workload: str) -> tuple[str, ...]:
+        """Transports that each subject is compared with in this workload."""
         if workload not in self.workloads:
             return ()
         return (*self.others, *self.variants.get(name_of(workload), ()))
 
-    def needed(self, workload: Workload) -> tuple[str, ...]:
+    def needed(self, workload: str) -> tuple[str, ...]:
         """Transports that the claim is judged by in this workload."""
-        return (
-            *self.subjects,
-            *self.beside(workload),
-            *(name for two in self.pairs for name in two),
-        )
+        names = [
+            one.transport for one in self.with_itself if workload in (one.workload, one.beside)
+        ]
+        if workload in self.workloads:
+            names += [*self.subjects, *self.beside(workload), *self.among]
+            names += [name for two in self.pairs for name in two]
+        return tuple(dict.fromkeys(names))
 
     def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
         """Yields the claim's comparisons among these cases, in the order of the page."""
         there, ordered = set(cases), sorted(cases, key=_order)
+        for comparison in (*self._of_pairs(ordered), *self._of_each(ordered)):
+            if comparison.other in there:
+                yield comparison
+
+    def _of_pairs(self, ordered: Sequence[Case]) -> Iterator[Comparison]:
+        """Yields comparisons of subjects that have one other each, whether it is there or not."""
         for subject, other in self.pairs:
+            for case in self._cases_of(subject, ordered):
+                yield Comparison(case, case._replace(transport=other), is_pair=True)
+        for one in self.with_itself:
             for case in ordered:
-                beside = case._replace(transport=other)
-                is_compared = case.transport == subject and case.workload in self.workloads
-                if is_compared and beside in there:
-                    yield Comparison(case, beside, is_pair=True)
-        others = dict.fromkeys(name for one in WORKLOADS for name in self.beside(one))
+                if (case.transport, case.workload) == (one.transport, one.workload):
+                    yield Comparison(case, case._replace(workload=one.beside), is_pair=True)
+
+    def _of_each(self, ordered: Sequence[Case]) -> Iterator[Comparison]:
+        """Yields comparisons of subjects with all others, whether they are there or not."""
+        for subject, other in combinations(self.among, 2):
+            for case in self._cases_of(subject, ordered):
+                yield Comparison(case, case._replace(transport=other))
+        others = dict.fromkeys(name for one in self.workloads for name in self.beside(one))
         for other in others:
             for subject in self.subjects:
-                for case in ordered:
-                    beside = case._replace(transport=other)
-                    is_compared = case.transport == subject and other in self.beside(case.workload)
-                    if is_compared and beside in there:
-                        yield Comparison(case, beside)
+                for case in self._cases_of(subject, ordered):
+                    if other in self.beside(case.workload):
+                        yield Comparison(case, case._replace(transport=other))
+
+    def _cases_of(self, transport: str, ordered: Sequence[Case]) -> list[Case]:
+        """The cases of a transport in the workloads in which transports are compared."""
+        return [
+            case
+            for case in ordered
+            if case.transport == transport and case.workload in self.workloads
+        ]
 
 
 def _order(case: Case) -> tuple[object, ...]:

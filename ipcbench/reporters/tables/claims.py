@@ -28,7 +28,7 @@ from ipcbench.reporters.model import (
     LineKind,
     Part,
 )
-from ipcbench.reporters.tables.columns import definition, interval_text, ratio_text
+from ipcbench.reporters.tables.columns import definition, interval_text, knobs_text, ratio_text
 from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.terms import Term
 from ipcbench.text import counted
@@ -51,7 +51,6 @@ _PLACES = {
 _DIMENSIONS: dict[Dimension, str] = {
     "workload": "the workload",
     "other": "what it is beside",
-    "subject": "the kind of socket",
     "size": "the size",
     "placement": "the placement",
     "congestion": "TCP's congestion control",
@@ -178,7 +177,7 @@ def _conditions(judgement: Judgement) -> str:
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
     told = [f"{word} {conditions_text(conditions)}" for word, conditions in said if conditions]
     told += [f"{word} otherwise" for word, conditions in said if not conditions]
-    dimensions = _DIMENSIONS | ({"subject": "the rung"} if judgement.claim.pairs else {})
+    dimensions: Mapping[Dimension, str] = {**_DIMENSIONS, "subject": judgement.claim.subjects_are}
     on = _listed([dimensions[dimension] for dimension in judgement.depends_on])
     return f"{on}: {'; '.join(told)}"
 
@@ -275,10 +274,13 @@ def _table(judgement: Judgement, loop: str) -> Grid:
 
 
 def _pair_text(comparison: Comparison) -> str:
-    """Both transports: `unix beside inet with cubic`."""
+    """Both transports, and knobs of the workload: `unix beside inet with cubic`."""
     subject, other = (case.transport for case in comparison.cases)
+    knobs = knobs_text(comparison.subject.workload)
+    if comparison.is_with_itself:
+        return f"{subject}{knobs} beside itself{knobs_text(comparison.other.workload)}"
     if not comparison.congestion:
-        return f"{subject} beside {other}"
+        return f"{subject} beside {other}{knobs}"
     control = _control_text(comparison.congestion)
     return f"{subject} beside {Term.parse(other).name} with {control}"
 
