@@ -138,7 +138,9 @@ def _truth_text(truth: Truth) -> str:
     found, low, high = (_signed_time(one) for one in (truth.found_s, truth.low_s, truth.high_s))
     known = display_time(truth.known_s) if truth.known_s else "nothing"
     most = display_time(truth.allowed_s)
-    return f"{truth.what}: {known} is known, found {found} ({low} to {high}), at most {most} off"
+    least, off = ("at least ", "less") if truth.is_bound else ("", "off")
+    text = f"{truth.what}: {least}{known} is known"
+    return f"{text}, found {found} ({low} to {high}), at most {most} {off}"
 
 
 def _signed_time(seconds: float) -> str:

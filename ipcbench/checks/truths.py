@@ -1,10 +1,11 @@
 """Times that are known beforehand of what two ends do between messages, beside measured ones.
 
-A server with known work, and one that is slower by a known time after idleness.
+A server with known work, for one message at a time and for several in flight, and one that is
+slower by a known time after idleness.
 """
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ipcbench.analysis.stats import median_interval
@@ -32,6 +33,11 @@ _SIZE_BYTES = 64
 _SPINS = "sysv-shm-spin"
 _SPUN = ("latency", f"latency:gap={_GAPS[-1]}:gap-by=spin")
 _WORKED = f"latency:work={format_duration(WORK_NS / 1e9)}"
+SERVICE_NS = 500_000
+"""The server's work on each of several messages in flight: to move one takes little beside it."""
+WINDOWS = (2, 4, 8)
+"""Messages in flight; with the most of them the server never waits for one."""
+_SERVED = f"latency:work={format_duration(SERVICE_NS / 1e9)}"
 _FLAT = 0.1
 """Share of the step that a pair which spins may rise by: its caches are no longer as warm."""
 EFFORT = Effort(values=3, warmups=1, min_time_s=0.05, samples=0)
@@ -49,10 +55,14 @@ class Truth:
     high_s: float
     allowed_s: float
     """The most that both may differ by."""
+    is_bound: bool = False
+    """Whether the known time is the least that it can be: it may be any longer."""
 
     @property
     def holds(self) -> bool:
         """Whether what was measured is what is known."""
+        if self.is_bound:
+            return self.found_s >= self.known_s - self.allowed_s
         return abs(self.found_s - self.known_s) <= self.allowed_s
 
 
@@ -62,10 +72,18 @@ def cases() -> list[Case]:
     pairs += [(workload, "pipe") for workload in ("latency", _WORKED)]
     found = [Case(one, name, _SIZE_BYTES, placement="same-core") for one, name in pairs]
     apart = default_placement()
+    found += [
+        Case(one, "pipe", _SIZE_BYTES, placement=apart)
+        for one in (_SERVED, *map(_windowed, WINDOWS))
+    ]
     if apart != "same-core":
         spinning = [Case(one, _SPINS, _SIZE_BYTES, placement=apart) for one in _SPUN]
         found += spinning if get_transport(_SPINS).unavailable() is None else []
     return found
+
+
+def _windowed(window: int) -> str:
+    return f"{_SERVED}:window={window}"
 
 
 def truths(results: Results) -> list[Truth]:
@@ -97,6 +115,32 @@ def truths(results: Results) -> list[Truth]:
         plain, gapped = (times[workload, _SPINS] for workload in _SPUN)
         what = f"a pair that spins through gaps of {_GAPS[-1]}, against none"
         found.append(_truth(what, 0.0, (gapped, plain), _FLAT * step_s))
+    responses = {window: list(times[_windowed(window), "pipe"].values()) for window in WINDOWS}
+    return [*found, *in_flight(list(times[_SERVED, "pipe"].values()), responses)]
+
+
+def in_flight(alone_s: Sequence[float], responses_s: Mapping[int, Sequence[float]]) -> list[Truth]:
+    """What is known of several messages in flight, beside the launches' measured response times.
+
+    `alone_s` are those of one message at a time, R, and `responses_s` those of so many in flight,
+    W. A server that works for S on each message can't answer more than 1/S of them a second, nor
+    can W in flight be answered more often than W/R: from one message to the next it is at least the
+    longer one of S and R/W (the bounds of operational analysis: Denning & Buzen 1978). When the
+    server never waits, a message waits for all those before it, and its response time is W * S.
+    """
+    service_s, at_a_time_s = SERVICE_NS * 1e-9, statistics.median(alone_s)
+    work = f"work of {display_time(service_s)}"
+    found = []
+    for window, each_s in responses_s.items():
+        least_s = max(service_s, at_a_time_s / window)
+        between = [response_s / window for response_s in each_s]
+        what = f"from a message to the next, {window} in flight, {work}"
+        allowed_s = TOLERANCE * least_s
+        found.append(Truth(what, least_s, *_measured(between), allowed_s, is_bound=True))
+    most = max(responses_s)
+    what = f"response time, {most} in flight, {work}"
+    known_s = most * service_s
+    found.append(Truth(what, known_s, *_measured(responses_s[most]), TOLERANCE * known_s))
     return found
 
 
@@ -109,6 +153,11 @@ def _truth(
     """A known difference beside the measured one, of launches paired by round."""
     more, less = sides
     differences = [more[key] - less[key] for key in more.keys() & less.keys()]
-    found, interval = statistics.median(differences), median_interval(differences)
-    low, high = interval or (found, found)
-    return Truth(what, known_s, found, low, high, allowed_s)
+    return Truth(what, known_s, *_measured(differences), allowed_s)
+
+
+def _measured(values_s: Sequence[float]) -> tuple[float, float, float]:
+    """The median of launches, and its interval, of no width for too few of them."""
+    found = statistics.median(values_s)
+    low, high = median_interval(values_s) or (found, found)
+    return found, low, high

@@ -6,6 +6,7 @@ import pytest
 
 from ipcbench.checks import selftest
 from ipcbench.checks.selftest_report import DELAYS_NS, Report, as_json, render
+from ipcbench.checks.truths import WINDOWS
 from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
@@ -37,6 +38,11 @@ def test_what_is_known_of_gaps_and_work_is_looked_for(report: Report) -> None:
     assert whats[:3] == ["work", "200", "200"]
     work = report.truths[0]
     assert work.found_s > work.known_s / 2  # others may use the machine, and then it is longer
+    bounds = [truth for truth in report.truths if truth.is_bound]
+    assert len(bounds) == len(WINDOWS)
+    assert all(truth.holds for truth in bounds)  # whatever others do, it is no shorter
+    response = report.truths[-1]
+    assert response.found_s >= response.known_s - response.allowed_s
     assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in report.truths)
 
 
