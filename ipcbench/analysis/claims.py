@@ -18,6 +18,7 @@ IDLE_WORKLOAD = "latency:gap=10ms"
 IDLE_SPINNING_WORKLOAD = f"{IDLE_WORKLOAD}:gap-by=spin"
 """Round trips after the same gap, which the client spends with a busy CPU."""
 WORK_WORKLOAD = "latency:work=1ms"
+WINDOW_WORKLOAD = "latency:window=16"
 _IRRELEVANT = 0.05
 """Share of a request that nobody chooses a mechanism for."""
 
@@ -96,6 +97,18 @@ CLAIMS = (
         caveat="Held to be so where the faster request surely takes at least 95 % of the slower"
         " one's time. The work only computes; work that needs the caches makes a request longer by"
         " more than its own time.",
+    ),
+    Claim(
+        "pipelining-is-free",
+        "pipelining is free throughput",
+        "alike",
+        with_itself=[Itself(name, WINDOW_WORKLOAD, "latency") for name in ("unix", "inet")],
+        band=(0.0, ALIKE[1]),
+        titles=("16 deep", "1 deep"),
+        subjects_are="the transport",
+        caveat="Held to be so where a message with 16 in flight surely takes less than 1.25 times"
+        " as long, from its sending to its reply, as one alone. A sender that doesn't look at"
+        " single messages pays nothing for what they wait.",
     ),
     Claim(
         "frameworks-on-tcp",

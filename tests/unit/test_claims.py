@@ -21,6 +21,7 @@ from ipcbench.analysis.claims import (
     NEEDED,
     NEEDED_ONCE,
     TRANSPORTS_NEEDED,
+    WINDOW_WORKLOAD,
     WORK_WORKLOAD,
 )
 from ipcbench.analysis.comparisons import Claim, Comparison
@@ -37,6 +38,7 @@ from ipcbench.reporters.tables.claims import (
     buffers_text,
     claim_parts,
     rests_on,
+    throughputs,
 )
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
@@ -368,7 +370,9 @@ def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
     plan = plan_of("claims", "--placement=same-core")
     cases = [Case.parse(case) for case in plan.intent.cases]
     assert {case.transport for case in cases} <= set(TRANSPORTS_NEEDED)
-    assert {case.workload for case in cases} == {*WORKLOADS, IDLE_WORKLOAD, WORK_WORKLOAD}
+    assert {case.workload for case in cases} == {
+        *(*WORKLOADS, IDLE_WORKLOAD, WORK_WORKLOAD, WINDOW_WORKLOAD)
+    }
     assert all(case.transport in NEEDED[case.workload] for case in cases)
 
 
@@ -564,6 +568,40 @@ def test_the_share_of_a_request_is_that_of_the_slower_one(slower_s: float, answe
     assert _worked(unix=1e-3, pipe=slower_s).answer == answer
 
 
+def _deep(**ratios: float) -> Judgement:
+    """The claim about pipelining, by response times with 16 in flight as multiples of one alone."""
+    times: dict[str, float] = {}
+    for name, ratio in ratios.items():
+        times[f"latency/{name}/{_APART}"] = 1e-5
+        times[f"{WINDOW_WORKLOAD}/{name}/{_APART}"] = 1e-5 * ratio
+    return _judged("pipelining-is-free", times)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "answer"), [(0.9, "holds"), (1.1, "holds"), (1.25, "open"), (1.5, "fails")]
+)
+def test_pipelining_is_free_where_no_message_takes_longer(ratio: float, answer: str) -> None:
+    assert _deep(unix=ratio, inet=ratio).answer == answer
+
+
+def test_what_pipelining_brings_is_told_beside_what_it_costs() -> None:
+    judgement = _deep(unix=5.0, inet=1.1)
+    assert answer_text(judgement) == (
+        "depends on the transport: holds for inet; fails for unix (2 of 2 comparisons decided)"
+    )
+    told = [
+        "unix at 64 B across cores: 3.20x the messages with 16 in flight; each 5.00x slower",
+        "inet at 64 B across cores: 14.5x the messages with 16 in flight; each 1.10x slower",
+    ]
+    assert list(throughputs(judgement)) == told
+    (cell,) = [row.cells[1].text for row in answers([judgement]).rows]
+    assert cell == "; ".join([answer_text(judgement), *told])
+
+
+def test_a_claim_about_nothing_in_flight_tells_no_throughput() -> None:
+    assert not list(throughputs(_idle(unix=5.0, pipe=5.0)))
+
+
 def test_workloads_with_knobs_are_planned_at_one_size_and_those_with_gaps_apart() -> None:
     cases = choose(replace(USUAL_CLAIMS, seed=1)).possible
     apart = [case.placement for case in cases][-1]
@@ -571,8 +609,9 @@ def test_workloads_with_knobs_are_planned_at_one_size_and_those_with_gaps_apart(
     idle = [case for case in cases if case.workload in (IDLE_WORKLOAD, IDLE_SPINNING_WORKLOAD)]
     assert {case.transport for case in idle} >= {"unix", "inet", "pipe"}
     assert {case.placement for case in idle} == {apart}
-    worked = {case.placement for case in cases if case.workload == WORK_WORKLOAD}
-    assert worked == {case.placement for case in cases}
+    for workload in (WORK_WORKLOAD, WINDOW_WORKLOAD):
+        places = {case.placement for case in cases if case.workload == workload}
+        assert places == {case.placement for case in cases}
     assert all(case._replace(workload="latency") in cases for case in idle)
 
 
@@ -697,21 +736,25 @@ round trip 64 B cross-core  5.00 µs  5.00 µs    1.00x  0.82-1.28  open
 -> not measured
 {caveats[5]}
 
-"frameworks listen on TCP because sockets of the other family are no faster there"
--> can't tell: not measured; it needs pip install 'ipcbench[stack]'
+"pipelining is free throughput"
+-> not measured
 {caveats[6]}
 
-"uvloop makes asyncio 2 to 4 times faster"
+"frameworks listen on TCP because sockets of the other family are no faster there"
 -> can't tell: not measured; it needs pip install 'ipcbench[stack]'
 {caveats[7]}
 
+"uvloop makes asyncio 2 to 4 times faster"
+-> can't tell: not measured; it needs pip install 'ipcbench[stack]'
+{caveats[8]}
+
 "gRPC over UNIX sockets is twice as fast as over TCP"
 -> can't tell: not measured; it needs pip install 'ipcbench[grpc]'
-{caveats[8]}
+{caveats[9]}
 
 "HTTP on localhost costs 40 ms a request"
 -> not measured
-{caveats[9]}
+{caveats[10]}
 
 times: a full round trip, a message of a stream, or a connection; less is better
 agrees, against: at most 5% of what these 5 comparisons decide is false
