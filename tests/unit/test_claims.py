@@ -589,9 +589,10 @@ def test_what_pipelining_brings_is_told_beside_what_it_costs() -> None:
     assert answer_text(judgement) == (
         "depends on the transport: holds for inet; fails for unix (2 of 2 comparisons decided)"
     )
+    where, brings = "at 64 B across cores", "the messages with 16 in flight; response time"
     told = [
-        "unix at 64 B across cores: 3.20x the messages with 16 in flight; each 5.00x slower",
-        "inet at 64 B across cores: 14.5x the messages with 16 in flight; each 1.10x slower",
+        f"unix {where}: 3.20x {brings}: 5.00x slower",
+        f"inet {where}: 14.5x {brings}: 1.10x slower",
     ]
     assert list(throughputs(judgement)) == told
     (cell,) = [row.cells[1].text for row in answers([judgement]).rows]

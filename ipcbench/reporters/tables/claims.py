@@ -147,7 +147,7 @@ def rests_on(judgement: Judgement) -> Iterator[str]:
 def throughputs(judgement: Judgement) -> Iterator[str]:
     """Yields sentences on what several messages in flight bring, for a claim that is about them.
 
-    For example: `unix at 64 B on one core: 3.10x the messages with 16 in flight; each 5.16x slower`
+    `unix at 64 B on one core: 3.10x the messages with 16 in flight; response time: 5.16x slower`
     """
     loops = {one.comparison.subject.loop for one in judgement.compared}
     implied = ("loop",) if len(loops) == 1 else ()
@@ -158,7 +158,8 @@ def throughputs(judgement: Judgement) -> Iterator[str]:
             # Messages in flight are throughput x response time (Little 1961), of both cases.
             gain = units.three_digits(deeper / one.ratio.estimate)
             where = _place_text(tuple(traits(one.comparison).items()), implied)
-            yield f"{where}: {gain}x the messages with {window} in flight; each {_outcome(one)}"
+            brings = f"{gain}x the messages with {window} in flight"
+            yield f"{where}: {brings}; response time: {_outcome(one)}"
 
 
 def _place_text(values: Sequence[tuple[Dimension, str]], implied: Sequence[str]) -> str:
