@@ -1,23 +1,10 @@
 """Common claims about inter-process communication, as data to be tested. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from math import inf
-from typing import Literal, NamedTuple
 
-from ipcbench.case import Case
-from ipcbench.workloads import WORKLOADS, Workload, name_of, place_of
-
-Asserted = Literal["faster", "slower", "alike", "which"]
-"""A claim's statement on the subject's time against the other's; `which` asks which is faster."""
-
-ALIKE = (0.8, 1.25)
-"""The band of time ratios that count as "do not differ much": less than a quarter either way.
-
-It is the band that regulators call equivalent (80 to 125 %: FDA 2001, "Statistical approaches to
-establishing bioequivalence"); nothing narrower would survive this kind of machine's noise.
-"""
-
+from ipcbench.analysis.comparisons import ALIKE, Claim, Itself
+from ipcbench.workloads import WORKLOADS, place_of
 
 CONGESTION_CONTROLS = ("bbr", "cubic", "reno")
 """TCP's congestion controls that a claim is judged under, where the machine offers them.
@@ -26,93 +13,14 @@ cubic is Linux's own default, bbr what many set instead of it, and reno is in ev
 machine's default is judged whichever it is.
 """
 
-
-class Comparison(NamedTuple):
-    """Two cases that differ only in their transport."""
-
-    subject: Case
-    other: Case
-    congestion: str = ""
-    """The other's congestion control in force; empty where no claim asks, or where it isn't known.
-
-    Two of them, with a comma between, where its ends or launches had different ones.
-    """
-    is_pair: bool = False
-    """Whether the claim has this other for this subject alone."""
-
-    @property
-    def cases(self) -> tuple[Case, Case]:
-        """The subject and the other."""
-        return self.subject, self.other
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One common claim, and which comparisons test it."""
-
-    name: str
-    quote: str
-    asserts: Asserted
-    subjects: Sequence[str]
-    """Transports that the claim is about."""
-    others: Sequence[str]
-    """Transports that each subject is compared with."""
-    workloads: Sequence[Workload]
-    caveat: str
-    """A sentence on what measured times can and can't show about the claim."""
-    tells_buffers: bool = False
-    """Whether buffer sizes are shown beside the caveat."""
-    variants: Mapping[Workload, Sequence[str]] = field(default_factory=dict)
-    """By workload, the others once more, each with another congestion control."""
-    pairs: Sequence[tuple[str, str]] = ()
-    """More subjects, each with the one other that it is compared with."""
-    band: tuple[float, float] = ALIKE
-    """The ratios of times that a claim of `alike` is about, both bounds excluded."""
-    titles: tuple[str, str] = ("socket", "other")
-    """The columns of both times, where there are several subjects or others."""
-    needs: str = ""
-    """The command that installs what the transports need, for those that need anything."""
-
-    @property
-    def tells_congestion(self) -> bool:
-        """Whether the answer says which congestion control it rests on."""
-        return bool(self.variants)
-
-    def beside(self, workload: str) -> tuple[str, ...]:
-        """Transports that each subject is compared with in this workload.
-
-        None where the workload has knobs: no claim is about those.
-        """
-        if workload not in self.workloads:
-            return ()
-        return (*self.others, *self.variants.get(name_of(workload), ()))
-
-    def needed(self, workload: Workload) -> tuple[str, ...]:
-        """Transports that the claim is judged by in this workload."""
-        return (
-            *self.subjects,
-            *self.beside(workload),
-            *(name for two in self.pairs for name in two),
-        )
-
-    def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
-        """Yields the claim's comparisons among these cases, in the order of the page."""
-        there, ordered = set(cases), sorted(cases, key=_order)
-        for subject, other in self.pairs:
-            for case in ordered:
-                beside = case._replace(transport=other)
-                is_compared = case.transport == subject and case.workload in self.workloads
-                if is_compared and beside in there:
-                    yield Comparison(case, beside, is_pair=True)
-        others = dict.fromkeys(name for one in WORKLOADS for name in self.beside(one))
-        for other in others:
-            for subject in self.subjects:
-                for case in ordered:
-                    beside = case._replace(transport=other)
-                    is_compared = case.transport == subject and other in self.beside(case.workload)
-                    if is_compared and beside in there:
-                        yield Comparison(case, beside)
-
+IDLE_WORKLOAD = "latency:gap=10ms"
+"""Round trips after the longest gap of the sweep that the claim is about; both ends sleep in it."""
+IDLE_SPINNING_WORKLOAD = f"{IDLE_WORKLOAD}:gap-by=spin"
+"""Round trips after the same gap, which the client spends with a busy CPU."""
+WORK_WORKLOAD = "latency:work=1ms"
+WINDOW_WORKLOAD = "latency:window=16"
+_IRRELEVANT = 0.05
+"""Share of a request that nobody chooses a mechanism for."""
 
 _STACK = "pip install 'ipcbench[stack]'"
 _GRPC = "pip install 'ipcbench[grpc]'"
@@ -163,11 +71,49 @@ CLAIMS = (
         tells_buffers=True,
     ),
     Claim(
+        "latency-at-low-rates",
+        "a ping-pong's latency holds at low rates",
+        "alike",
+        with_itself=[
+            *(Itself(name, IDLE_WORKLOAD, "latency") for name in ("unix", "inet", "pipe")),
+            Itself("sysv-shm-spin", IDLE_SPINNING_WORKLOAD, "latency"),
+        ],
+        band=(0.0, ALIKE[1]),
+        titles=("idle", "busy"),
+        subjects_are="the transport",
+        caveat="Held to be so where a round trip after 10 ms of idleness surely takes less than"
+        " 1.25 times as long. Times can't tell a CPU's idle state from cold caches; sysv-shm-spin,"
+        " whose ends never sleep, has the caches alone.",
+    ),
+    Claim(
+        "irrelevant-with-work",
+        "the choice of IPC is irrelevant with 1 ms of work",
+        "alike",
+        among=("unix", "inet", "pipe", "sysv-shm", "sysv-shm-spin"),
+        workloads=(WORK_WORKLOAD,),
+        band=(1 - _IRRELEVANT, 1 / (1 - _IRRELEVANT)),
+        titles=("first", "second"),
+        subjects_are="the transport",
+        caveat="Held to be so where the faster request surely takes at least 95 % of the slower"
+        " one's time. The work only computes; work that needs the caches makes a request longer by"
+        " more than its own time.",
+    ),
+    Claim(
+        "pipelining-is-free",
+        "pipelining is free throughput",
+        "alike",
+        with_itself=[Itself(name, WINDOW_WORKLOAD, "latency") for name in ("unix", "inet")],
+        band=(0.0, ALIKE[1]),
+        titles=("16 deep", "1 deep"),
+        subjects_are="the transport",
+        caveat="Held to be so where a message with 16 in flight surely takes less than 1.25 times"
+        " as long, from its sending to its reply, as one alone. A sender that doesn't look at"
+        " single messages pays nothing for what they wait.",
+    ),
+    Claim(
         "frameworks-on-tcp",
         "frameworks listen on TCP because sockets of the other family are no faster there",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[
             (f"{rung}-unix", f"{rung}-inet")
             for rung in ("asyncio-streams", "http-std", "http-uvicorn", "rpc-grpc")
@@ -176,42 +122,39 @@ CLAIMS = (
         workloads=("latency",),
         caveat="Times can't show reasons that have no time: names, URLs, browsers, proxies, other"
         " hosts, Windows. 'No faster' is a ratio of times surely between 0.80 and 1.25.",
+        subjects_are="the rung",
         needs=_STACK,
     ),
     Claim(
         "uvloop-2-to-4",
         "uvloop makes asyncio 2 to 4 times faster",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[(f"uvloop-{kind}-unix", f"asyncio-{kind}-unix") for kind in ("protocol", "streams")],
         band=(1 / 4, 1 / 2),
         titles=("uvloop", "asyncio"),
         workloads=("latency",),
         caveat="One client that waits for each answer, and 64 B. uvloop's own figures are of ten"
         " clients that keep its server busy.",
+        subjects_are="the rung",
         needs=_STACK,
     ),
     Claim(
         "grpc-unix-twice",
         "gRPC over UNIX sockets is twice as fast as over TCP",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[("rpc-grpc-unix", "rpc-grpc-inet")],
         band=(ALIKE[0] / 2, ALIKE[1] / 2),
         titles=("AF_UNIX", "AF_INET"),
         workloads=("latency",),
         caveat="Unary calls of Python's grpcio, whose own work is most of the time; in C++ the"
         " socket is a larger part. 'Twice' is a ratio of times surely between 0.40 and 0.63.",
+        subjects_are="the rung",
         needs=_GRPC,
     ),
     Claim(
         "http-40-ms",
         "HTTP on localhost costs 40 ms a request",
         "alike",
-        subjects=(),
-        others=(),
         pairs=[
             ("http-std-default-inet", "http-std-inet"),
             ("http-std-default-unix", "http-std-unix"),
@@ -219,6 +162,7 @@ CLAIMS = (
         ],
         band=(20.0, inf),
         titles=("request", "http-std"),
+        subjects_are="the rung",
         workloads=("latency",),
         caveat="Held to be so where a request surely takes 20 times as long as over http-std, which"
         " sets TCP_NODELAY: the 40 ms are the timer of delayed acknowledgements, for which Nagle's"
@@ -227,26 +171,25 @@ CLAIMS = (
 )
 """All claims, in the order of the page."""
 
+WORKLOADS_NEEDED = tuple(
+    sorted({name for claim in CLAIMS for name in claim.all_workloads}, key=place_of)
+)
+"""Every term of a workload that a claim is judged by, in the order of every table."""
+
 NEEDED: Mapping[str, tuple[str, ...]] = {
-    workload: tuple(
-        dict.fromkeys(
-            name
-            for claim in CLAIMS
-            if workload in claim.workloads
-            for name in claim.needed(workload)
-        )
-    )
-    for workload in WORKLOADS
+    workload: tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.needed(workload)))
+    for workload in WORKLOADS_NEEDED
 }
-"""By workload, the transports that some claim is judged by."""
+"""By term of a workload, the transports that some claim is judged by."""
 
 NEEDED_ONCE = tuple(dict.fromkeys(name for one in CLAIMS for two in one.pairs for name in two))
 """Transports of whole stacks, measured with one size and placement: more takes too much time."""
 
+NEEDED_AT_FIRST_SIZE = tuple(name for name in WORKLOADS_NEEDED if name not in WORKLOADS)
+"""Workloads with knobs, measured with one size: what is waited or worked is most of their time."""
+
+NEEDED_APART = (IDLE_WORKLOAD, IDLE_SPINNING_WORKLOAD)
+"""Workloads measured at one placement, across cores where there are two: a launch waits 0.8 s."""
+
 TRANSPORTS_NEEDED = tuple(dict.fromkeys(name for names in NEEDED.values() for name in names))
 """Every transport that a claim compares."""
-
-
-def _order(case: Case) -> tuple[object, ...]:
-    place = place_of(case.workload)
-    return place, case.message_size_bytes, case.placement, case.loop, case.interpreter

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, Self, assert_never, get_args
 
 import pandas as pd
 
-from ipcbench.analysis.claims import CLAIMS, Claim, Comparison
+from ipcbench.analysis.claims import CLAIMS
+from ipcbench.analysis.comparisons import Claim, Comparison
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.launch_frame import (
     MACHINE,
@@ -178,7 +179,7 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
     """The value of a comparison in each dimension that it has: a workload may fix the size.
 
     A transport beside which the congestion control is told is named without its knobs; one that its
-    subject implies isn't named.
+    subject implies isn't named, nor is the workload of a transport that is compared with itself.
     """
     case = comparison.subject
     has_sizes = case.definition.fixed_size_bytes is None
@@ -198,6 +199,8 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
         lacking.add("congestion")
     if comparison.is_pair:
         lacking.add("other")
+    if comparison.is_with_itself:
+        lacking.add("workload")
     return {dimension: value for dimension, value in every.items() if dimension not in lacking}
 
 
@@ -232,14 +235,14 @@ def _decisive(
 ) -> Ratio | None:
     """The ratio that must differ from 1 for the comparison to be decided.
 
-    A claim of `alike` has two, one over each bound of the band. The one less certain to differ
-    from 1 decides, so that each comparison counts once among all: if both differ, the ratio is
-    certainly inside the band or certainly outside.
+    A claim of `alike` has two, one over each bound of the band (0 and infinity are none). The one
+    less certain to differ from 1 decides, so that each comparison counts once among all: if both
+    differ, the ratio is certainly inside the band or certainly outside.
     """
     if claim.asserts != "alike":
         return ratio
-    finite = [bound for bound in claim.band if isfinite(bound)]
-    over_bounds = [_ratio(groups, comparison, bound) for bound in finite]
+    bounds = [bound for bound in claim.band if bound > 0 and isfinite(bound)]
+    over_bounds = [_ratio(groups, comparison, bound) for bound in bounds]
     return max((over for over in over_bounds if over is not None), key=_doubt, default=None)
 
 

@@ -73,7 +73,7 @@ COMMANDS: dict[str, Command] = {
         Command(
             "claims",
             "what people say about these mechanisms, judged on this machine",
-            "Measures what common claims are about, in under 3 minutes, and judges them.",
+            "Measures what common claims are about, in under 4 minutes, and judges them.",
             "compare",
             "CLAIMS",
         ),

@@ -23,7 +23,7 @@ _APART_S = 10.0
 """Seconds for what takes milliseconds."""
 
 if TYPE_CHECKING:
-    from ipcbench.checks import selftest
+    from ipcbench.checks.selftest_report import Report
 
 
 def _list(_: Namespace, __: Sequence[str]) -> int:
@@ -143,6 +143,7 @@ def _selftest(args: Namespace, _: Sequence[str]) -> int:
     import secrets
 
     from ipcbench.checks import selftest
+    from ipcbench.checks.selftest_report import as_json, render
     from ipcbench.cli.console import progress
     from ipcbench.system.lock import machine_lock
     from ipcbench.system.scratch import scratch
@@ -157,14 +158,14 @@ def _selftest(args: Namespace, _: Sequence[str]) -> int:
         progress() as observer,
     ):
         report = selftest.examine(thoroughness, private, observer, seed, signals.check)
-    text = selftest.as_json(report, seed)
+    text = as_json(report, seed)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
         say(f"saved: {path}")
     if is_keeping:
         _keep_floor(report)
-    print(text if args.json else "\n".join(selftest.render(report)))
+    print(text if args.json else "\n".join(render(report)))
     return EXIT_OK if report.proved else EXIT_CASES_FAILED
 
 
@@ -195,7 +196,7 @@ def _places() -> tuple[Path | None, bool]:
     return (path if is_saving else None), is_keeping
 
 
-def _keep_floor(report: "selftest.Report") -> None:
+def _keep_floor(report: "Report") -> None:
     """Keeps the noise floor for this user; says where, or why it can't be."""
     from datetime import UTC, datetime
 

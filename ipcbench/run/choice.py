@@ -1,6 +1,6 @@
 """The cases that a request means on this machine, and those that can't be, with the reason."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
@@ -57,9 +57,7 @@ def choose(request: Request) -> Choice:
     possible, impossible = [], []
     planned = _cases([*missing, *names], workloads, request, loops, tuple(cpus))
     for case in planned:
-        if request.only is not None and case.transport not in request.only.get(
-            case.workload_name, ()
-        ):
+        if not _is_in_only(case, request.only):
             continue
         reason = missing.get(case.transport) or _limit(case, cpus[case.placement])
         if reason is None:
@@ -72,6 +70,13 @@ def choose(request: Request) -> Choice:
     return Choice(
         possible, impossible, cpus, baseline, unknown + notes + unasked + without + elsewhere
     )
+
+
+def _is_in_only(case: Case, only: Mapping[str, Sequence[str]] | None) -> bool:
+    """Whether the request is for this transport in this workload; see `Request.only`."""
+    if only is None:
+        return True
+    return case.transport in only.get(case.workload, only.get(case.workload_name, ()))
 
 
 def _wanted(request: Request, varied: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -198,10 +203,8 @@ def _cases(
     A transport that only signals has messages of 0 bytes, and a connection exchanges one byte.
     """
     cases: dict[Case, None] = {}
-    first = (request.sizes[0], placements[0])
     for case in plan(names, workloads, request.sizes, loops, placements):
-        is_first = (case.message_size_bytes, case.placement) == first
-        if case.transport in request.at_first and not is_first:
+        if _is_left_out(case, request, placements):
             continue
         transport = get_transport(case.transport)
         if transport.is_control and transport.rejects(Traffic.of(case)):
@@ -210,6 +213,17 @@ def _cases(
             size = transport.size_of(case.workload_name, case.message_size_bytes)
             cases[case._replace(message_size_bytes=size)] = None
     return list(cases)
+
+
+def _is_left_out(case: Case, request: Request, placements: Sequence[Placement]) -> bool:
+    """Whether the case has a size or placement that its transport or workload isn't measured at."""
+    is_first_size = case.message_size_bytes == request.sizes[0]
+    is_first_placement = case.placement == placements[0]
+    return (
+        (case.transport in request.at_first and not (is_first_size and is_first_placement))
+        or (case.workload in request.first_size and not is_first_size)
+        or (case.workload in request.last_placement and case.placement != placements[-1])
+    )
 
 
 def _loops(asked: Sequence[Loop]) -> tuple[Sequence[Loop], list[str]]:

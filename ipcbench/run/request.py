@@ -35,7 +35,7 @@ from ipcbench.results.rules import (
     whole,
 )
 from ipcbench.rungs import FAMILIES, Family
-from ipcbench.workloads import DEFAULT_WORKLOADS, WORKLOADS
+from ipcbench.workloads import DEFAULT_WORKLOADS
 
 MOST_TOGETHER = 12
 """Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
@@ -54,6 +54,8 @@ _TITLES = {
     "rungs": "other cases",
     "families": "other cases",
     "at_first": "other cases",
+    "first_size": "other cases",
+    "last_placement": "other cases",
     "workloads": "other cases",
     "sizes": "other cases",
     "loops": "other cases",
@@ -75,7 +77,12 @@ _TITLES = {
 }
 """The phrase for two requests that differ in a field."""
 
-_LATER = frozenset(("vary", "grid", "pythons", "rungs", "families", "at_first"))
+_LATER = frozenset(
+    (
+        *("vary", "grid", "pythons", "rungs", "families", "at_first"),
+        *("first_size", "last_placement"),
+    )
+)
 """Fields that requests of earlier versions lack; they asked for nothing of them."""
 
 
@@ -115,7 +122,9 @@ class Request:
     grid: bool = False
     """Whether every combination of the values in `vary` is measured, instead of one at a time."""
     only: Mapping[str, tuple[str, ...]] | None = None
-    """By workload, the transports it is measured for; all, and the controls, where None."""
+    """By term of a workload, the transports it is measured for; all, and the controls, where None.
+
+    A term that isn't there has those of the same workload without knobs."""
     rungs: tuple[str, ...] = ()
     """Rungs of the ladder, which are measured in place of transports, those that there are. One
     that can't run here is n/a."""
@@ -123,6 +132,10 @@ class Request:
     """Families of sockets that the rungs are measured over."""
     at_first: tuple[str, ...] = ()
     """Transports that are measured with the first size and the first placement alone."""
+    first_size: tuple[str, ...] = ()
+    """Terms of workloads that are measured with the first size alone."""
+    last_placement: tuple[str, ...] = ()
+    """Terms of workloads that are measured at the last placement alone."""
     workloads: tuple[str, ...] = DEFAULT_WORKLOADS
     """Terms, with knobs: `latency:gap=1ms`."""
     sizes: tuple[int, ...] = (1024, 64 * 1024)
@@ -208,11 +221,12 @@ def _is_workload(value: object) -> bool:
 
 def _is_only(value: object) -> bool:
     return isinstance(value, dict) and all(
-        workload in WORKLOADS and each(TEXT).fits(names) for workload, names in value.items()
+        _is_workload(workload) and each(TEXT).fits(names) for workload, names in value.items()
     )
 
 
 _LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
+_WORKLOADS = each(ValueRule("a workload", _is_workload))
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {
     "question": TEXT,
@@ -224,7 +238,9 @@ _RULES: Mapping[str, ValueRule] = {
     "rungs": each(TEXT),
     "families": each(one_of(*FAMILIES)),
     "at_first": each(TEXT),
-    "workloads": each(ValueRule("a workload", _is_workload)),
+    "first_size": _WORKLOADS,
+    "last_placement": _WORKLOADS,
+    "workloads": _WORKLOADS,
     "sizes": each(whole(1)),
     "loops": each(one_of(*LOOPS)),
     "placements": _PLACEMENTS,

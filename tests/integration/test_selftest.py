@@ -5,6 +5,8 @@ import json
 import pytest
 
 from ipcbench.checks import selftest
+from ipcbench.checks.selftest_report import DELAYS_NS, Report, as_json, render
+from ipcbench.checks.truths import WINDOWS
 from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
@@ -12,34 +14,39 @@ SMALL = selftest.Thoroughness(repeats=1, placements=1, bases=1, delay_rounds=6, 
 
 
 @pytest.fixture(scope="module")
-def report() -> selftest.Report:
+def report() -> Report:
     """What a small selftest finds here."""
     with scratch() as private:
         return selftest.examine(SMALL, private, Silent(), 1, lambda: None)
 
 
-def test_every_equal_thing_is_judged_and_every_delay_looked_for(report: selftest.Report) -> None:
+def test_every_equal_thing_is_judged_and_every_delay_looked_for(report: Report) -> None:
     assert report.comparisons == 10
-    assert [round(delay.known_s * 1e9) for delay in report.delays] == list(selftest.DELAYS_NS)
+    assert [round(delay.known_s * 1e9) for delay in report.delays] == list(DELAYS_NS)
     assert report.within_run_floor >= 0
     assert 0 < report.loop_s < report.pipe_round_trip_s
 
 
-def test_a_delay_much_longer_than_the_round_trip_is_found(report: selftest.Report) -> None:
+def test_a_delay_much_longer_than_the_round_trip_is_found(report: Report) -> None:
     longest = report.delays[-1]
     assert 0.5 < longest.found_s / longest.known_s < 3  # others may use the machine
     assert longest.low_s <= longest.found_s <= longest.high_s
 
 
-def test_what_is_known_of_gaps_and_work_is_looked_for(report: selftest.Report) -> None:
+def test_what_is_known_of_gaps_and_work_is_looked_for(report: Report) -> None:
     whats = [truth.what.partition(" ")[0] for truth in report.truths]
     assert whats[:3] == ["work", "200", "200"]
     work = report.truths[0]
     assert work.found_s > work.known_s / 2  # others may use the machine, and then it is longer
+    bounds = [truth for truth in report.truths if truth.is_bound]
+    assert len(bounds) == len(WINDOWS)
+    assert all(truth.holds for truth in bounds)  # whatever others do, it is no shorter
+    response = report.truths[-1]
+    assert response.found_s >= response.known_s - response.allowed_s
     assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in report.truths)
 
 
-def test_the_report_is_json_and_lines(report: selftest.Report) -> None:
-    data = json.loads(selftest.as_json(report, seed=1))
+def test_the_report_is_json_and_lines(report: Report) -> None:
+    data = json.loads(as_json(report, seed=1))
     assert set(data["noise_floor"]) == {"within_run_ratio", "between_runs_ratio"}
-    assert any("false verdicts in 10 comparisons" in line for line in selftest.render(report))
+    assert any("false verdicts in 10 comparisons" in line for line in render(report))

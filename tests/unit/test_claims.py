@@ -16,12 +16,15 @@ from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import (
     CLAIMS,
     CONGESTION_CONTROLS,
+    IDLE_SPINNING_WORKLOAD,
+    IDLE_WORKLOAD,
     NEEDED,
     NEEDED_ONCE,
     TRANSPORTS_NEEDED,
-    Claim,
-    Comparison,
+    WINDOW_WORKLOAD,
+    WORK_WORKLOAD,
 )
+from ipcbench.analysis.comparisons import Claim, Comparison
 from ipcbench.analysis.floors import Floor
 from ipcbench.analysis.judging import Buffer, Judgement, asked_for, conditions, judged
 from ipcbench.analysis.stats import Ratio
@@ -35,6 +38,7 @@ from ipcbench.reporters.tables.claims import (
     buffers_text,
     claim_parts,
     rests_on,
+    throughputs,
 )
 from ipcbench.reporters.tables.summary import summary
 from ipcbench.results.store import Results
@@ -51,6 +55,7 @@ from tests.replay import RUN_METADATA, Recorded, replayed
 ROOT = Path(__file__).parent.parent.parent
 JITTER = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003, 0.997, 1.001)
 """By how much launches differ that decide."""
+NONE = (1.0,) * 10
 WILD = (1.3, 0.7, 1.2, 0.8, 1.1, 0.9, 1.25, 0.75, 1.05, 0.95)
 """By how much launches differ that decide nothing."""
 
@@ -58,10 +63,17 @@ WILD = (1.3, 0.7, 1.2, 0.8, 1.1, 0.9, 1.25, 0.75, 1.05, 0.95)
 _A_CPU = min(allowed_cpus())
 
 
-def _results(times: Mapping[str, float], *, rounds: int = 10, wild: Sequence[str] = ()) -> Results:
+def _results(
+    times: Mapping[str, float],
+    *,
+    rounds: int = 10,
+    wild: Sequence[str] = (),
+    exact: bool = False,
+) -> Results:
     """Launches of these cases with these times; those of `wild` ones wander."""
+    jitter = NONE if exact else JITTER
     recorded = {
-        Case.parse(case): [[time * by] for by in (WILD if case in wild else JITTER)]
+        Case.parse(case): [[time * by] for by in (WILD if case in wild else jitter)]
         for case, time in times.items()
     }
     return replayed(recorded, rounds)[0]
@@ -358,7 +370,9 @@ def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
     plan = plan_of("claims", "--placement=same-core")
     cases = [Case.parse(case) for case in plan.intent.cases]
     assert {case.transport for case in cases} <= set(TRANSPORTS_NEEDED)
-    assert {case.workload for case in cases} == set(WORKLOADS)
+    assert {case.workload for case in cases} == {
+        *(*WORKLOADS, IDLE_WORKLOAD, WORK_WORKLOAD, WINDOW_WORKLOAD)
+    }
     assert all(case.transport in NEEDED[case.workload] for case in cases)
 
 
@@ -397,7 +411,7 @@ def test_streams_are_planned_under_each_congestion_control_that_the_machine_offe
     notes = [note for note in plan.notes if "is not known here" in note]
     assert [note.split("'")[3] for note in notes] == left_out
     assert plan.intent.rounds >= 8
-    assert plan.intent.budget_s == 170.0
+    assert plan.intent.budget_s == 230.0
 
 
 def _with_controls(
@@ -472,6 +486,134 @@ def test_rungs_are_planned_at_one_size_and_one_placement() -> None:
     assert counts["unix"] == 1
     assert counts["pipe"] == 2 * len({case.placement for case in cases})
     assert Case("latency", "unix", 64, placement="same-core") in cases
+
+
+_APART = "64/python/cross-core"
+
+
+def _idle(name: str = "latency-at-low-rates", **ratios: float) -> Judgement:
+    """The claim about low rates, by times after idleness as multiples of those without any."""
+    times: dict[str, float] = {}
+    for key, ratio in ratios.items():
+        transport = key.replace("_", "-")
+        idle = IDLE_SPINNING_WORKLOAD if transport == "sysv-shm-spin" else IDLE_WORKLOAD
+        times[f"latency/{transport}/{_APART}"] = 1e-5
+        times[f"{idle}/{transport}/{_APART}"] = 1e-5 * ratio
+    return _judged(name, times)
+
+
+def test_latency_at_low_rates_depends_on_what_blocks() -> None:
+    judgement = _idle(unix=5.0, inet=4.0, pipe=5.0, sysv_shm_spin=1.05)
+    assert answer_text(judgement) == (
+        "depends on the transport: holds for sysv-shm-spin; fails for unix, inet and pipe"
+        " (4 of 4 comparisons decided)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "answer"), [(0.5, "holds"), (1.0, "holds"), (1.25, "open"), (1.4, "fails")]
+)
+def test_latency_holds_at_low_rates_up_to_a_quarter_more(ratio: float, answer: str) -> None:
+    assert _idle(unix=ratio, inet=ratio).answer == answer
+
+
+def test_a_transport_that_is_compared_with_itself_is_named_once() -> None:
+    (grid,) = (part for part in claim_parts([_idle(unix=5.0, pipe=5.0)]) if isinstance(part, Grid))
+    heads = [row.cells[0].text for row in grid.rows if row.kind == "heading"]
+    assert heads == ["unix, gap=10ms beside itself", "pipe, gap=10ms beside itself"]
+    assert [column.title for column in grid.columns[1:4]] == ["idle", "busy", "idle is"]
+
+
+def test_a_gap_says_nothing_of_claims_that_are_about_none() -> None:
+    times = _beside({_at(IDLE_WORKLOAD): 0.5, _at("latency:gap=1ms"): 0.5}, "unix", "inet")
+    judgements = judged(frame.analyse(_results(times)))
+    assert {one.answer for one in judgements} == {"not measured"}
+
+
+def _at(workload: str) -> str:
+    return f"{workload}/{_APART}"
+
+
+def _worked(**times_s: float) -> Judgement:
+    """The claim about 1 ms of work, by the time of a request over each transport."""
+    return _judged(
+        "irrelevant-with-work",
+        {
+            f"{WORK_WORKLOAD}/{name.replace('_', '-')}/{_APART}": time_s
+            for name, time_s in times_s.items()
+        },
+        exact=True,
+    )
+
+
+def test_with_work_the_slowest_transport_is_held_against_the_fastest() -> None:
+    judgement = _worked(unix=1.03e-3, inet=1.02e-3, pipe=1.02e-3, sysv_shm=1.01e-3)
+    assert answer_text(judgement) == "holds (6 of 6 comparisons decided)"
+    pairs = [tuple(case.transport for case in one.comparison.cases) for one in judgement.compared]
+    assert ("unix", "sysv-shm") in pairs
+    assert len(pairs) == len({frozenset(pair) for pair in pairs})
+
+
+def test_a_choice_that_costs_more_than_a_twentieth_of_a_request_matters() -> None:
+    judgement = _worked(unix=1.08e-3, pipe=1.07e-3, sysv_shm_spin=1.0e-3)
+    assert answer_text(judgement) == (
+        "depends on what it is beside: holds beside pipe; fails beside sysv-shm-spin"
+        " (3 of 3 comparisons decided)"
+    )
+
+
+@pytest.mark.parametrize(("slower_s", "answer"), [(1.04e-3, "holds"), (1.08e-3, "fails")])
+def test_the_share_of_a_request_is_that_of_the_slower_one(slower_s: float, answer: str) -> None:
+    assert _worked(unix=slower_s, pipe=1e-3).answer == answer
+    assert _worked(unix=1e-3, pipe=slower_s).answer == answer
+
+
+def _deep(**ratios: float) -> Judgement:
+    """The claim about pipelining, by response times with 16 in flight as multiples of one alone."""
+    times: dict[str, float] = {}
+    for name, ratio in ratios.items():
+        times[f"latency/{name}/{_APART}"] = 1e-5
+        times[f"{WINDOW_WORKLOAD}/{name}/{_APART}"] = 1e-5 * ratio
+    return _judged("pipelining-is-free", times)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "answer"), [(0.9, "holds"), (1.1, "holds"), (1.25, "open"), (1.5, "fails")]
+)
+def test_pipelining_is_free_where_no_message_takes_longer(ratio: float, answer: str) -> None:
+    assert _deep(unix=ratio, inet=ratio).answer == answer
+
+
+def test_what_pipelining_brings_is_told_beside_what_it_costs() -> None:
+    judgement = _deep(unix=5.0, inet=1.1)
+    assert answer_text(judgement) == (
+        "depends on the transport: holds for inet; fails for unix (2 of 2 comparisons decided)"
+    )
+    where, brings = "at 64 B across cores", "the messages with 16 in flight; response time"
+    told = [
+        f"unix {where}: 3.20x {brings}: 5.00x slower",
+        f"inet {where}: 14.5x {brings}: 1.10x slower",
+    ]
+    assert list(throughputs(judgement)) == told
+    (cell,) = [row.cells[1].text for row in answers([judgement]).rows]
+    assert cell == "; ".join([answer_text(judgement), *told])
+
+
+def test_a_claim_about_nothing_in_flight_tells_no_throughput() -> None:
+    assert not list(throughputs(_idle(unix=5.0, pipe=5.0)))
+
+
+def test_workloads_with_knobs_are_planned_at_one_size_and_those_with_gaps_apart() -> None:
+    cases = choose(replace(USUAL_CLAIMS, seed=1)).possible
+    apart = [case.placement for case in cases][-1]
+    assert {case.message_size_bytes for case in cases if ":" in case.workload} == {64}
+    idle = [case for case in cases if case.workload in (IDLE_WORKLOAD, IDLE_SPINNING_WORKLOAD)]
+    assert {case.transport for case in idle} >= {"unix", "inet", "pipe"}
+    assert {case.placement for case in idle} == {apart}
+    for workload in (WORK_WORKLOAD, WINDOW_WORKLOAD):
+        places = {case.placement for case in cases if case.workload == workload}
+        assert places == {case.placement for case in cases}
+    assert all(case._replace(workload="latency") in cases for case in idle)
 
 
 _CUBIC, _RENO = "inet:congestion=cubic", "inet:congestion=reno"
@@ -587,21 +729,33 @@ python loop                    pipe     unix  pipe is        95%  says
 ──────────────────────────────────────────────────────────────────────
 round trip 64 B cross-core  5.00 µs  5.00 µs    1.00x  0.82-1.28  open
 
+"a ping-pong's latency holds at low rates"
+-> not measured
+{caveats[4]}
+
+"the choice of IPC is irrelevant with 1 ms of work"
+-> not measured
+{caveats[5]}
+
+"pipelining is free throughput"
+-> not measured
+{caveats[6]}
+
 "frameworks listen on TCP because sockets of the other family are no faster there"
 -> can't tell: not measured; it needs pip install 'ipcbench[stack]'
-{caveats[4]}
+{caveats[7]}
 
 "uvloop makes asyncio 2 to 4 times faster"
 -> can't tell: not measured; it needs pip install 'ipcbench[stack]'
-{caveats[5]}
+{caveats[8]}
 
 "gRPC over UNIX sockets is twice as fast as over TCP"
 -> can't tell: not measured; it needs pip install 'ipcbench[grpc]'
-{caveats[6]}
+{caveats[9]}
 
 "HTTP on localhost costs 40 ms a request"
 -> not measured
-{caveats[7]}
+{caveats[10]}
 
 times: a full round trip, a message of a stream, or a connection; less is better
 agrees, against: at most 5% of what these 5 comparisons decide is false

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipcbench.analysis import floors, frame, launch_frame
 from ipcbench.case import Case
-from ipcbench.checks import selftest
+from ipcbench.checks import selftest, selftest_report
 from ipcbench.cli.main import main
 from ipcbench.errors import ResultsError
 from ipcbench.reporters.tables import cases
@@ -46,9 +46,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def quick_selftest(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """`ipcbench selftest` that takes no time, as it found these floors; its exit code."""
-    report = selftest.Report(10, 0, 0.03, 0.3, (), 1e-7, 1e-8, 1e-5, 1.0)
+    report = selftest_report.Report(10, 0, 0.03, 0.3, (), 1e-7, 1e-8, 1e-5, 1.0)
     monkeypatch.setattr(selftest, "examine", lambda *_: report)
-    monkeypatch.setattr(selftest, "render", lambda _: ["rendered"])
+    monkeypatch.setattr(selftest_report, "render", lambda _: ["rendered"])
     return lambda: main(["selftest", "--no-lock"])
 
 

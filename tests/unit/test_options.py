@@ -13,7 +13,10 @@ from ipcbench.errors import UsageError
 from ipcbench.run.request import Request
 from tests.asked import requested
 
-_NOT_TYPED = {"question", "transports", "usual_transports", "usual_placements", "only", "at_first"}
+_NOT_TYPED = {
+    *("question", "transports", "usual_transports", "usual_placements", "only"),
+    *("at_first", "first_size", "last_placement"),
+}
 
 
 def test_the_options_of_what_is_measured_are_the_fields_of_a_request() -> None:

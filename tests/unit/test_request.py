@@ -18,7 +18,9 @@ LARGE = Request(
     rungs=("raw", "raw:delay=5us"),
     families=("inet6",),
     at_first=("inet",),
-    only={"latency": ("unix", "pipe"), "connect": ()},
+    first_size=("latency:work=1ms",),
+    last_placement=("latency:gap=10ms",),
+    only={"latency": ("unix", "pipe"), "latency:gap=10ms": ("inet",), "connect": ()},
     workloads=("connect", "latency"),
     sizes=(64, 100),
     loops=("native", "python"),
@@ -80,6 +82,13 @@ def test_a_request_of_before_the_ladder_is_read() -> None:
     assert Request.parse(data) == before
 
 
+def test_a_request_of_before_sizes_and_placements_of_workloads_is_read() -> None:
+    before = replace(LARGE, first_size=(), last_placement=())
+    data = before.as_json()
+    del data["first_size"], data["last_placement"]
+    assert Request.parse(data) == before
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -93,6 +102,9 @@ def test_a_request_of_before_the_ladder_is_read() -> None:
         ("rungs", "raw"),
         ("families", ["ipx"]),
         ("at_first", [7]),
+        ("only", {"latency:gap=0": ["unix"]}),
+        ("first_size", ["talking"]),
+        ("last_placement", ["latency:gap=0"]),
         ("workloads", ["talking"]),
         ("sizes", [0]),
         ("sizes", [True]),

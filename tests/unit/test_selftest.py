@@ -8,17 +8,9 @@ from time import perf_counter_ns
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.checks.selftest import (
-    STEP_NS,
-    WORK_NS,
-    Delay,
-    Report,
-    Truth,
-    found_delay,
-    noise_floors,
-    render,
-    truths,
-)
+from ipcbench.checks.selftest import found_delay, noise_floors
+from ipcbench.checks.selftest_report import Delay, Report, render
+from ipcbench.checks.truths import SERVICE_NS, STEP_NS, WORK_NS, Truth, in_flight, truths
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
 from ipcbench.transports.delayed import (
@@ -96,6 +88,9 @@ def test_a_failed_promise_is_the_first_word_of_its_line() -> None:
     ]
 
 
+_SERVED = "latency:work=500us"
+
+
 def _paced(**longer_s: float) -> Results:
     """Launches of every case of the truths, as they are to be but for these seconds."""
     slow = "pipe:idle-delay=200us"
@@ -108,6 +103,10 @@ def _paced(**longer_s: float) -> Results:
         "long_slow": ("latency:gap=5ms", slow, 40e-6 + STEP_NS * 1e-9),
         "spun": ("latency", "sysv-shm-spin", 1e-6),
         "spun_long": ("latency:gap=5ms:gap-by=spin", "sysv-shm-spin", 1.5e-6),
+        "served": (_SERVED, "pipe", 540e-6),
+        "two": (f"{_SERVED}:window=2", "pipe", 2 * 505e-6),
+        "four": (f"{_SERVED}:window=4", "pipe", 4 * 504e-6),
+        "eight": (f"{_SERVED}:window=8", "pipe", 8 * 503e-6),
     }
     recorded: Recorded = {
         Case(workload, name, 64): [[time_s + longer_s.get(key, 0.0)]] * 6
@@ -118,8 +117,11 @@ def _paced(**longer_s: float) -> Results:
 
 def test_what_is_known_of_gaps_and_work_holds_where_it_is_measured_so() -> None:
     found = truths(_paced())
-    assert [truth.known_s for truth in found] == pytest.approx([100e-6, 0, 200e-6, 0])
-    assert [truth.found_s for truth in found] == pytest.approx([100e-6, 0, 200e-6, 0.5e-6])
+    known_s = [100e-6, 0, 200e-6, 0, 500e-6, 500e-6, 500e-6, 4e-3]
+    assert [truth.known_s for truth in found] == pytest.approx(known_s)
+    found_s = [100e-6, 0, 200e-6, 0.5e-6, 505e-6, 504e-6, 503e-6, 4.024e-3]
+    assert [truth.found_s for truth in found] == pytest.approx(found_s)
+    assert [truth.is_bound for truth in found] == [False] * 4 + [True] * 3 + [False]
     assert all(truth.holds for truth in found)
 
 
@@ -132,17 +134,46 @@ def test_what_is_known_of_gaps_and_work_holds_where_it_is_measured_so() -> None:
         ({"long_slow": -200e-6}, 2),
         ({"long_slow": 15e-6}, 2),
         ({"spun_long": 30e-6}, 3),
+        ({"two": -70e-6}, 4),
+        ({"four": -140e-6}, 5),
+        ({"eight": 250e-6}, 7),
     ],
 )
 def test_what_is_known_of_gaps_and_work_fails_alone_where_it_is_measured_otherwise(
     wrong: dict[str, float], place: int
 ) -> None:
     found = truths(_paced(**wrong))
-    assert [truth.holds for truth in found] == [at != place for at in range(4)]
+    assert [truth.holds for truth in found] == [at != place for at in range(8)]
     report = replace(_report(0, _delay(20e-6, 20e-6)), truths=found)
     assert not report.proved
     (line,) = [line for line in render(report) if line.startswith("FAILS")]
     assert line.startswith(f"FAILS {found[place].what}: ")
+
+
+def test_a_stream_of_replies_that_is_faster_than_its_server_breaks_both_truths() -> None:
+    found = truths(_paced(eight=-8 * 40e-6))  # 1/S is 2,000 a second, and it has 2,160
+    assert [place for place, truth in enumerate(found) if not truth.holds] == [6, 7]
+
+
+def test_messages_in_flight_are_answered_no_more_often_than_as_many_alone_would_be() -> None:
+    alone_s = [3 * SERVICE_NS * 1e-9] * 6
+    found = in_flight(alone_s, {2: [1.5e-3] * 6, 8: [4e-3] * 6})
+    assert [truth.known_s for truth in found] == pytest.approx([750e-6, 500e-6, 4e-3])
+    assert all(truth.holds for truth in found)
+    found = in_flight(alone_s, {2: [1.2e-3] * 6, 8: [4e-3] * 6})
+    assert [truth.holds for truth in found] == [False, True, True]
+
+
+def test_a_bound_may_be_exceeded_and_is_told_as_one() -> None:
+    long = Truth("it", 500e-6, 900e-6, 890e-6, 910e-6, 25e-6, is_bound=True)
+    short = Truth("it", 500e-6, 470e-6, 460e-6, 480e-6, 25e-6, is_bound=True)
+    assert long.holds
+    assert not short.holds
+    report = replace(_report(0, _delay(20e-6, 20e-6)), truths=[long, short])
+    assert [line for line in render(report) if " it: " in line] == [
+        "ok    it: at least 500 µs is known, found 900 µs (890 µs to 910 µs), at most 25.0 µs less",
+        "FAILS it: at least 500 µs is known, found 470 µs (460 µs to 480 µs), at most 25.0 µs less",
+    ]
 
 
 def test_a_truth_that_is_off_by_no_more_than_it_may_holds() -> None:

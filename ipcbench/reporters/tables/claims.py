@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from ipcbench import units
-from ipcbench.analysis.claims import ALIKE, Claim, Comparison
+from ipcbench.analysis.comparisons import ALIKE, Claim, Comparison
 from ipcbench.analysis.floors import UNKNOWN, Floor
 from ipcbench.analysis.judging import (
     Answer,
@@ -15,6 +15,7 @@ from ipcbench.analysis.judging import (
     Dimension,
     Judgement,
     Says,
+    traits,
 )
 from ipcbench.analysis.stats import FEWEST_LAUNCHES
 from ipcbench.reporters.model import (
@@ -28,7 +29,7 @@ from ipcbench.reporters.model import (
     LineKind,
     Part,
 )
-from ipcbench.reporters.tables.columns import definition, interval_text, ratio_text
+from ipcbench.reporters.tables.columns import definition, interval_text, knobs_text, ratio_text
 from ipcbench.reporters.tables.floors import floor_text
 from ipcbench.terms import Term
 from ipcbench.text import counted
@@ -51,7 +52,6 @@ _PLACES = {
 _DIMENSIONS: dict[Dimension, str] = {
     "workload": "the workload",
     "other": "what it is beside",
-    "subject": "the kind of socket",
     "size": "the size",
     "placement": "the placement",
     "congestion": "TCP's congestion control",
@@ -71,7 +71,7 @@ def claim_parts(judgements: Sequence[Judgement], noise_floor: Floor = UNKNOWN) -
         claim = judgement.claim
         yield Heading(f'"{claim.quote}"', {"claim": claim.name, "answer": judgement.answer})
         yield Line(f"-> {answer_text(judgement)}", _KINDS[judgement.answer])
-        for text in rests_on(judgement):
+        for text in (*rests_on(judgement), *throughputs(judgement)):
             yield Line(f"   {text}")
         yield Line(claim.caveat, "quiet")
         if judgement.buffers:
@@ -119,7 +119,7 @@ def answer_text(judgement: Judgement) -> str:
 
 
 def _answer_and_rest(judgement: Judgement) -> str:
-    return "; ".join([answer_text(judgement), *rests_on(judgement)])
+    return "; ".join([answer_text(judgement), *rests_on(judgement), *throughputs(judgement)])
 
 
 def rests_on(judgement: Judgement) -> Iterator[str]:
@@ -144,6 +144,30 @@ def rests_on(judgement: Judgement) -> Iterator[str]:
             yield _by_control(one, implied)
 
 
+def throughputs(judgement: Judgement) -> Iterator[str]:
+    """Yields sentences on what several messages in flight bring, for a claim that is about them.
+
+    `unix at 64 B on one core: 3.10x the messages with 16 in flight; response time: 5.16x slower`
+    """
+    loops = {one.comparison.subject.loop for one in judgement.compared}
+    implied = ("loop",) if len(loops) == 1 else ()
+    for one in judgement.compared:
+        subject, other = one.comparison.cases
+        window, deeper = subject.flow.window, subject.flow.window / other.flow.window
+        if one.comparison.is_with_itself and deeper > 1:
+            # Messages in flight are throughput x response time (Little 1961), of both cases.
+            gain = units.three_digits(deeper / one.ratio.estimate)
+            where = _place_text(tuple(traits(one.comparison).items()), implied)
+            brings = f"{gain}x the messages with {window} in flight"
+            yield f"{where}: {brings}; response time: {_outcome(one)}"
+
+
+def _place_text(values: Sequence[tuple[Dimension, str]], implied: Sequence[str]) -> str:
+    """The place of a comparison in words: `throughput at 64 KiB on one core`."""
+    kept = [(name, (value,)) for name, value in values if name not in implied]
+    return _condition_text(Condition(tuple(kept))).removeprefix("for ")
+
+
 def _by_control(one: ByCongestion, implied: Sequence[str]) -> str:
     """The outcomes under each congestion control, those that are equal together."""
     under: dict[str, list[str]] = {}
@@ -151,8 +175,7 @@ def _by_control(one: ByCongestion, implied: Sequence[str]) -> str:
         control = _control_text(compared.comparison.congestion)
         under.setdefault(_outcome(compared), []).append(control)
     told = [f"with {_listed(controls)} {outcome}" for outcome, controls in under.items()]
-    kept = [(name, values) for name, values in one.where.values if name not in implied]
-    where = _condition_text(Condition(tuple(kept))).removeprefix("for ")
+    where = _place_text([(name, value) for name, (value,) in one.where.values], implied)
     return f"{where}: {'; '.join(told)}"
 
 
@@ -178,7 +201,7 @@ def _conditions(judgement: Judgement) -> str:
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
     told = [f"{word} {conditions_text(conditions)}" for word, conditions in said if conditions]
     told += [f"{word} otherwise" for word, conditions in said if not conditions]
-    dimensions = _DIMENSIONS | ({"subject": "the rung"} if judgement.claim.pairs else {})
+    dimensions: Mapping[Dimension, str] = {**_DIMENSIONS, "subject": judgement.claim.subjects_are}
     on = _listed([dimensions[dimension] for dimension in judgement.depends_on])
     return f"{on}: {'; '.join(told)}"
 
@@ -275,10 +298,13 @@ def _table(judgement: Judgement, loop: str) -> Grid:
 
 
 def _pair_text(comparison: Comparison) -> str:
-    """Both transports: `unix beside inet with cubic`."""
+    """Both transports, and knobs of the workload: `unix beside inet with cubic`."""
     subject, other = (case.transport for case in comparison.cases)
+    knobs = knobs_text(comparison.subject.workload)
+    if comparison.is_with_itself:
+        return f"{subject}{knobs} beside itself{knobs_text(comparison.other.workload)}"
     if not comparison.congestion:
-        return f"{subject} beside {other}"
+        return f"{subject} beside {other}{knobs}"
     control = _control_text(comparison.congestion)
     return f"{subject} beside {Term.parse(other).name} with {control}"
 
