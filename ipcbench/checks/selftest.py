@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ipcbench.analysis import frame, launch_frame
-from ipcbench.analysis.stats import median_interval, paired_ratio, verdicts
+from ipcbench.analysis.stats import fewest_launches, median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
 from ipcbench.checks import truths
 from ipcbench.checks.selftest_report import DELAYS_NS, Delay, Report
@@ -32,7 +32,8 @@ from ipcbench.transports.registry import get_transport
 
 _BASES = ("unix", "inet", "inet6", "pipe", "sysv-shm")
 _COMPARISONS_A_TABLE = 10
-_ROUNDS = 7
+_ROUNDS = fewest_launches(_COMPARISONS_A_TABLE)
+"""With fewer no single difference of a table could get a verdict, and none would be false."""
 _EFFORT = Effort(values=3, warmups=1, min_time_s=0.01, samples=0)
 _DELAY_EFFORT = Effort(values=5, warmups=1, min_time_s=0.01, samples=2_000)
 _SIZE_BYTES = 64
