@@ -1,17 +1,14 @@
 """How many may be in flight: the arithmetic against every order of steps of small models."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import pytest
 
-from ipcbench.checks import inflight
-from ipcbench.checks.inflight import most_in_flight, preflight, refusal
-from ipcbench.errors import LaunchFailed
+from ipcbench.checks.inflight import most_in_flight, refusal
 from ipcbench.measure.full.room import Room
-from ipcbench.system.scratch import Scratch
-from ipcbench.transports.base import Medium, Traffic, Transport
+from ipcbench.transports.base import Medium, Traffic
 from ipcbench.transports.registry import get_transport
 
 _MOST = 100
