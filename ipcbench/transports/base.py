@@ -366,8 +366,6 @@ class Transport(ABC):
     """Whether messages go one way, as many at once as there is room for."""
     overlaps: bool = False
     """Whether messages may follow each other, `in_flight` of them, before a reply has come."""
-    holds_in_flight: bool = False
-    """Whether a link has room for all that its traffic has in flight, however much that is."""
     connects: bool = False
     """Whether each message may take a connection of its own."""
     carries_payload: ClassVar[bool] = True
@@ -388,6 +386,8 @@ class Transport(ABC):
     """The package that it comes from; set as a plug-in is loaded, None for what is built in."""
     spins: bool = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
+    holds_in_flight: bool = False
+    """Whether a link has room for all that its traffic has in flight, however much that is."""
 
     @property
     def all_knobs(self) -> tuple[Knob, ...]:
