@@ -10,8 +10,10 @@ from ipcbench.workloads import (
     DEFINITIONS,
     WORKLOADS,
     Definition,
+    Flow,
     Rhythm,
     Workload,
+    flow_of,
     name_of,
     rhythm_of,
     settled_workload,
@@ -63,6 +65,11 @@ class Case(NamedTuple):
     def rhythm(self) -> Rhythm:
         """What the ends do between messages."""
         return rhythm_of(self.workload)
+
+    @property
+    def flow(self) -> Flow:
+        """How many messages are under way."""
+        return flow_of(self.workload)
 
     @property
     def id(self) -> str:

@@ -8,7 +8,8 @@ checker and not a silent default.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast, get_args
 
-from ipcbench.terms import Knob, Size, Span, Term, magnitude, settled, words
+from ipcbench.errors import UsageError
+from ipcbench.terms import Knob, Size, Span, Term, Whole, magnitude, settled, words
 
 Workload = Literal["latency", "throughput", "connect"]
 
@@ -86,6 +87,21 @@ NEEDS: Mapping[str, str] = {GAP_BY.name: GAP.name, WORK_TOUCHES.name: WORK.name}
 BETWEEN_MESSAGES = frozenset(knob.name for knob in (GAP, GAP_BY, WORK, WORK_TOUCHES))
 """Knobs of what the ends do between messages: any link that carries the messages can have them."""
 
+MOST_AT_ONCE = 1024
+"""Most messages of a window or of a batch: a system call takes no more (UIO_MAXIOV, uio.h)."""
+
+WINDOW = Knob(
+    "window", Whole(1, MOST_AT_ONCE), "1", "so many messages are on their way at once, or answered"
+)
+BATCH = Knob("batch", Whole(1, MOST_AT_ONCE), "1", "a system call moves up to so many messages")
+DUPLEX = Knob("duplex", words("off", "on"), "off", "both ends send, at the same time")
+
+EXCLUDES: Mapping[tuple[str, str], str] = {
+    (GAP.name, WINDOW.name): "a gap is before each message, and a window is never empty",
+    (BATCH.name, DUPLEX.name): "a call that moves several messages would wait for one direction",
+}
+"""Pairs of knobs that can't be set together, with the reason."""
+
 DEFINITIONS: Mapping[Workload, Definition] = {
     "latency": Definition(
         words=Words(
@@ -105,7 +121,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=True,
         fixed_size_bytes=None,
         sizing="calibrated",
-        knobs=(GAP, GAP_BY, WORK, WORK_TOUCHES),
+        knobs=(GAP, GAP_BY, WORK, WORK_TOUCHES, WINDOW),
     ),
     "throughput": Definition(
         words=Words(
@@ -125,6 +141,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=False,
         fixed_size_bytes=None,
         sizing="calibrated",
+        knobs=(BATCH, DUPLEX),
     ),
     "connect": Definition(
         words=Words(
@@ -170,9 +187,15 @@ def settings_of(workload: str) -> dict[str, str]:
 
 
 def settled_workload(term: Term) -> Term:
-    """The canonical spelling of a term with a known name. Raises UsageError for a bad knob."""
+    """The canonical spelling of a term with a known name.
+
+    Raises UsageError for a bad knob, and for two that exclude each other.
+    """
     found = settled(term, DEFINITIONS[name_of(term.name)].knobs)
     asked = {knob for knob, _ in found.settings}
+    for (one, other), reason in EXCLUDES.items():
+        if {one, other} <= asked:
+            raise UsageError(f"{str(term)!r} sets {one} and {other}: {reason}; set one of them")
     kept = (one for one in found.settings if NEEDS.get(one[0], one[0]) in asked)
     return Term(found.name, tuple(kept))
 
@@ -193,6 +216,36 @@ class Rhythm(NamedTuple):
     def least_s(self) -> float:
         """Seconds from one message to the next at least, whatever the mechanism."""
         return self.gap_s + self.work_s
+
+
+class Flow(NamedTuple):
+    """How many messages are under way."""
+
+    window: int = 1
+    """Messages that are on their way at once, or answered, at any time."""
+    batch: int = 1
+    """Most messages that a system call moves."""
+    duplex: bool = False
+    """Whether both ends send, at the same time."""
+
+    @property
+    def fewest_messages(self) -> int:
+        """Messages of a batch in which the window is full many times over."""
+        return 1 if self.window == self.batch == 1 else 64 * max(self.window, self.batch)
+
+
+def flow_of(workload: str) -> Flow:
+    """How many messages are under way in the workload of this canonical term."""
+    asked = settings_of(workload)
+    return Flow(
+        window=int(asked.get(WINDOW.name, 1)),
+        batch=int(asked.get(BATCH.name, 1)),
+        duplex=asked.get(DUPLEX.name) == "on",
+    )
+
+
+FLOW = frozenset(knob.name for knob in (WINDOW, BATCH, DUPLEX))
+"""Knobs that `flow_of` reads."""
 
 
 def rhythm_of(workload: str) -> Rhythm:

@@ -28,6 +28,7 @@
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +47,9 @@
 
 /* How often a wait that spins first looks, before it reads the clock: for about a microsecond. */
 #define SPINS_BETWEEN_CLOCKS 16
+
+/* Most messages that one system call moves: UIO_MAXIOV of linux/uio.h. */
+#define MOST_AT_ONCE 1024
 
 /* What a step of a loop comes to. */
 enum { DONE = 0, FAILED = -1, ENDED = -2, RAISED = -3, LOST = -4, CUT = -5, UNPAID = -6 };
@@ -84,15 +88,19 @@ typedef struct endpoint {
     int (*send)(struct endpoint *);
     int (*receive)(struct endpoint *);
     int reader, writer;
+    bool is_socket, keeps_records;  /* of a stream's descriptors */
     direction sends, receives;
     PyThreadState *thread;
     size_t moved;            /* of the message that the stream's end cut short */
     bool numbers;            /* DATAGRAM: this end writes a number over the first bytes */
     uint64_t sent, received, due, got;
     uint32_t half_window, credit, uncredited;
+    uint64_t window;         /* how many round trips the client has under way */
+    size_t batch;            /* how many messages a call moves at most */
     int64_t gap_ns;          /* how long the client waits before each message */
     bool gap_spins;
-    int64_t elapsed_ns;      /* of the round trips alone, where there are gaps */
+    int64_t elapsed_ns;      /* of the round trips alone */
+    int64_t *sent_ns;        /* when each message of a sampled burst was sent */
     int64_t work_ns;         /* how long the server computes before each reply */
     const char *touched;     /* what it reads meanwhile; NULL for nothing */
     size_t touched_size, touches_at;
@@ -592,24 +600,6 @@ static int refuse(endpoint *self)
 
 /* ---- The loops. ----------------------------------------------------------------------------- */
 
-static int ping(endpoint *self, uint64_t messages)
-{
-    int outcome = DONE;
-    while (messages-- && !outcome)
-        if (!(outcome = self->send(self)))
-            outcome = self->receive(self);
-    return outcome;
-}
-
-static int pong(endpoint *self, uint64_t messages)
-{
-    int outcome = DONE;
-    while (messages-- && !outcome)
-        if (!(outcome = self->receive(self)))
-            outcome = self->send(self);
-    return outcome;
-}
-
 static int send_all(endpoint *self, uint64_t messages)
 {
     int outcome = DONE;
@@ -626,17 +616,298 @@ static int receive_all(endpoint *self, uint64_t messages)
     return outcome;
 }
 
-static int ping_sampled(endpoint *self, int64_t *samples_ns, size_t count)
+static int send_and_receive_all(endpoint *self, uint64_t messages)
 {
     int outcome = DONE;
-    int64_t before = now_ns();
-    for (size_t index = 0; index < count && !outcome; index++) {
-        outcome = ping(self, 1);
-        int64_t now = now_ns();
-        samples_ns[index] = now - before;
-        before = now;
+    while (messages-- && !outcome)
+        if (!(outcome = self->send(self)))
+            outcome = self->receive(self);
+    return outcome;
+}
+
+/* The time is of a window that is full: filling it, and emptying it, isn't in it. */
+static int ping(endpoint *self, uint64_t messages)
+{
+    uint64_t ahead = self->window - 1;
+    int outcome = send_all(self, ahead);
+    int64_t began = now_ns();
+    if (!outcome)
+        outcome = send_and_receive_all(self, messages);
+    self->elapsed_ns = now_ns() - began;
+    return outcome ? outcome : receive_all(self, ahead);
+}
+
+static int pong(endpoint *self, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        if (!(outcome = self->receive(self)))
+            outcome = self->send(self);
+    return outcome;
+}
+
+/* A round trip begins where another ends: one clock read a message. */
+static int ping_sampled(endpoint *self, int64_t *samples_ns, size_t count)
+{
+    size_t ahead = (self->window < count ? (size_t)self->window : count) - 1, sent = 0;
+    int64_t now = now_ns(), *sent_ns = self->sent_ns;
+    int outcome = DONE;
+    while (sent < ahead && count && !outcome) {
+        sent_ns[sent++] = now;
+        outcome = self->send(self);
+        now = now_ns();
+    }
+    for (size_t got = 0; got < count && !outcome; got++) {
+        if (sent < count) {
+            sent_ns[sent++] = now;
+            outcome = self->send(self);
+        }
+        if (!outcome)
+            outcome = self->receive(self);
+        now = now_ns();
+        samples_ns[got] = now - sent_ns[got];
     }
     return outcome;
+}
+
+/*
+ * ---- Several messages by one system call; drivers/vectors.py documents the loops. -------------
+ */
+
+static size_t at_once(const endpoint *self, uint64_t messages)
+{
+    return messages < self->batch ? (size_t)messages : self->batch;
+}
+
+/* Sends `outgoing`, or fills `incoming`, as often as the vector says. */
+static ssize_t move_vector(endpoint *self, struct iovec *vector, size_t count, bool sends)
+{
+    if (!self->is_socket)
+        return sends ? writev(self->writer, vector, (int)count)
+                     : readv(self->reader, vector, (int)count);
+    struct msghdr header = {.msg_iov = vector, .msg_iovlen = count};
+    return sends ? sendmsg(self->writer, &header, MSG_NOSIGNAL)
+                 : recvmsg(self->reader, &header, MSG_WAITALL);
+}
+
+static int move_in_vectors(endpoint *self, uint64_t messages, bool sends)
+{
+    char *buffer = sends ? self->outgoing : self->incoming;
+    struct iovec vector[MOST_AT_ONCE];
+    size_t left, size = self->size;
+    for (size_t index = 0; index < at_once(self, messages); index++)
+        vector[index] = (struct iovec){.iov_base = buffer, .iov_len = size};
+    for (; messages; messages -= left) {
+        size_t count = at_once(self, messages), bytes = count * size;
+        left = count;
+        while (bytes) {
+            size_t rest = (bytes + size - 1) / size, moved = rest * size - bytes;
+            vector[0] = (struct iovec){.iov_base = buffer + moved, .iov_len = size - moved};
+            ssize_t more = move_vector(self, vector, rest, sends);
+            if (more > 0) {
+                bytes -= (size_t)more;
+            } else if (more == 0) {
+                self->moved = moved;
+                return ENDED;
+            } else {
+                int outcome = after_failure(self);
+                if (outcome != DONE)
+                    return outcome;
+            }
+        }
+    }
+    return DONE;
+}
+
+#ifdef __linux__
+static int move_records(endpoint *self, uint64_t messages, bool sends)
+{
+    struct iovec message = {.iov_base = sends ? self->outgoing : self->incoming,
+                            .iov_len = self->size};
+    struct mmsghdr headers[MOST_AT_ONCE];
+    for (size_t index = 0; index < at_once(self, messages); index++)
+        headers[index].msg_hdr = (struct msghdr){.msg_iov = &message, .msg_iovlen = 1};
+    while (messages) {
+        unsigned int count = (unsigned int)at_once(self, messages);
+        int moved = sends ? sendmmsg(self->writer, headers, count, MSG_NOSIGNAL)
+                          : recvmmsg(self->reader, headers, count, MSG_WAITFORONE, NULL);
+        for (int index = 0; index < moved; index++) {
+            self->moved = headers[index].msg_len;
+            if (self->moved != self->size)
+                return self->moved ? CUT : ENDED;
+        }
+        if (moved > 0) {
+            messages -= (unsigned int)moved;
+            continue;
+        }
+        int outcome = after_failure(self);
+        if (outcome != DONE)
+            return outcome;
+    }
+    return DONE;
+}
+
+/* Each datagram has its own number, in front of what all of them share. */
+typedef struct {
+    uint64_t numbers[MOST_AT_ONCE];
+    struct iovec parts[2 * MOST_AT_ONCE];
+    struct mmsghdr headers[MOST_AT_ONCE];
+} datagrams;
+
+static void lay_out(const endpoint *self, datagrams *several, char *buffer, size_t count)
+{
+    size_t bytes = number_size(self);
+    for (size_t index = 0; index < count; index++) {
+        struct iovec *parts = several->parts + 2 * index;
+        parts[0] = (struct iovec){.iov_base = several->numbers + index, .iov_len = bytes};
+        parts[1] = (struct iovec){.iov_base = buffer + bytes, .iov_len = self->size - bytes};
+        several->headers[index].msg_hdr = (struct msghdr){.msg_iov = parts, .msg_iovlen = 2};
+    }
+}
+
+static int send_datagrams(endpoint *self, uint64_t messages)
+{
+    datagrams several;
+    lay_out(self, &several, self->outgoing, at_once(self, messages));
+    while (messages) {
+        size_t count = at_once(self, messages);
+        if (self->half_window) {
+            int outcome = self->credit ? DONE : await_credit(self);
+            if (outcome != DONE)
+                return outcome;
+            count = count < self->credit ? count : self->credit;
+        }
+        for (size_t index = 0; index < count; index++)
+            several.numbers[index] = numbered(self, self->sent + index);
+        AT_ONCE(sent, sendmmsg(self->writer, several.headers, (unsigned int)count, MSG_NOSIGNAL));
+        for (ssize_t index = 0; index < sent; index++)
+            if (several.headers[index].msg_len != self->size)
+                return CUT;
+        if (self->half_window)
+            self->credit -= (uint32_t)sent;
+        self->sent += (uint64_t)sent;
+        messages -= (uint64_t)sent;
+        memcpy(self->outgoing, several.numbers + sent - 1, number_size(self));
+    }
+    return DONE;
+}
+
+static int receive_datagrams(endpoint *self, uint64_t messages)
+{
+    datagrams several;
+    lay_out(self, &several, self->incoming, at_once(self, messages));
+    while (messages) {
+        unsigned int count = (unsigned int)at_once(self, messages);
+        memset(several.numbers, 0, count * sizeof *several.numbers);
+        AT_ONCE(got, recvmmsg(self->reader, several.headers, count, MSG_WAITFORONE, NULL));
+        for (ssize_t index = 0; index < got; index++) {
+            self->moved = several.headers[index].msg_len;
+            if (self->moved != self->size || several.headers[index].msg_hdr.msg_flags & MSG_TRUNC)
+                return CUT;
+            self->due = numbered(self, self->received++);
+            self->got = several.numbers[index];
+            if (self->got != self->due)
+                return LOST;
+            if (self->half_window && ++self->uncredited == self->half_window) {
+                int outcome = give_credit(self);
+                if (outcome != DONE)
+                    return outcome;
+            }
+        }
+        messages -= (uint64_t)got;
+        memcpy(self->incoming, several.numbers + got - 1, number_size(self));
+    }
+    return DONE;
+}
+#endif
+
+static int move_batches(endpoint *self, uint64_t messages, bool sends)
+{
+    bool is_stream = self->send == send_to_socket || self->send == send_to_pipe;
+    if (is_stream && !self->keeps_records)
+        return move_in_vectors(self, messages, sends);
+#ifdef __linux__
+    if (is_stream)
+        return move_records(self, messages, sends);
+    if (self->send == send_datagram)
+        return sends ? send_datagrams(self, messages) : receive_datagrams(self, messages);
+#endif
+    errno = EOPNOTSUPP;
+    return FAILED;
+}
+
+static int send_batches(endpoint *self, uint64_t messages)
+{
+    return move_batches(self, messages, true);
+}
+
+static int receive_batches(endpoint *self, uint64_t messages)
+{
+    return move_batches(self, messages, false);
+}
+
+/* ---- Both directions at once, over descriptors that don't block; see drivers/duplex.py. ------ */
+
+static ssize_t send_some(endpoint *self, size_t moved)
+{
+    const char *rest = self->outgoing + moved;
+    return self->is_socket ? send(self->writer, rest, self->size - moved, MSG_NOSIGNAL)
+                           : write(self->writer, rest, self->size - moved);
+}
+
+/* Whether a call failed only since it would have to wait. */
+static bool would_block(ssize_t moved)
+{
+    return moved == -1 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+static int pump(endpoint *self, uint64_t messages)
+{
+    uint64_t to_send = messages, to_receive = messages;
+    size_t sent = 0, got = 0;
+    if (self->send != send_to_socket && self->send != send_to_pipe) {
+        errno = EOPNOTSUPP;
+        return FAILED;
+    }
+    while (to_send || to_receive) {
+        bool is_stuck = true;
+        for (int receives = 0; receives <= 1; receives++) {
+            if (!(receives ? to_receive : to_send))
+                continue;
+            ssize_t more = receives ? read(self->reader, self->incoming + got, self->size - got)
+                                    : send_some(self, sent);
+            if (would_block(more))
+                continue;
+            is_stuck = false;
+            if (more == 0) {
+                self->moved = got;
+                return ENDED;
+            }
+            if (more == -1) {
+                int outcome = after_failure(self);
+                if (outcome != DONE)
+                    return outcome;
+            } else if (receives && (got += (size_t)more) == self->size) {
+                got = 0;
+                to_receive--;
+            } else if (!receives && (sent += (size_t)more) == self->size) {
+                sent = 0;
+                to_send--;
+            }
+        }
+        if (!is_stuck)
+            continue;
+        struct pollfd ends[] = {
+            {.fd = to_send ? self->writer : -1, .events = POLLOUT},
+            {.fd = to_receive ? self->reader : -1, .events = POLLIN},
+        };
+        if (poll(ends, 2, -1) == -1) {
+            int outcome = after_failure(self);
+            if (outcome != DONE)
+                return outcome;
+        }
+    }
+    return DONE;
 }
 
 /*
@@ -824,16 +1095,27 @@ static PyObject *server_throughput(endpoint *self, PyObject *count)
     return with_messages(self, count, receive_all);
 }
 
-static PyObject *client_latency(endpoint *self, PyObject *count)
+/* Keeps how many messages go at once; -1 with ValueError unless it is 1 to MOST_AT_ONCE. */
+static int parse_at_once(unsigned long long count)
+{
+    if (count >= 1 && count <= MOST_AT_ONCE)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%llu messages at once: 1 to %d can be", count, MOST_AT_ONCE);
+    return -1;
+}
+
+static PyObject *client_latency(endpoint *self, PyObject *arguments)
 {
     int64_t started, ended;
-    uint64_t messages = PyLong_AsUnsignedLongLong(count);
-    if (PyErr_Occurred() || !is_usable(self))
+    unsigned long long messages, window;
+    if (!PyArg_ParseTuple(arguments, "KK:client_latency", &messages, &window) ||
+        !is_usable(self) || parse_at_once(window))
         return NULL;
+    self->window = window;
     int outcome = run(self, ping, messages, &started, &ended);
     if (outcome != DONE)
         return raised(self, outcome);
-    return PyFloat_FromDouble((double)(ended - started) * 1e-9);
+    return PyFloat_FromDouble((double)self->elapsed_ns * 1e-9);
 }
 
 static PyObject *run_sampled(endpoint *self, PyObject *array,
@@ -853,9 +1135,24 @@ static PyObject *run_sampled(endpoint *self, PyObject *array,
     Py_RETURN_NONE;
 }
 
-static PyObject *client_latency_sampled(endpoint *self, PyObject *array)
+static PyObject *client_latency_sampled(endpoint *self, PyObject *arguments)
 {
-    return run_sampled(self, array, ping_sampled);
+    PyObject *array, *sent_array;
+    unsigned long long window;
+    Py_buffer sent;
+    if (!PyArg_ParseTuple(arguments, "OOK:client_latency_sampled", &array, &sent_array, &window) ||
+        parse_at_once(window) || PyObject_GetBuffer(sent_array, &sent, PyBUF_WRITABLE))
+        return NULL;
+    self->window = window;
+    self->sent_ns = sent.buf;
+    PyObject *answer = NULL;
+    if (sent.len == PyObject_Size(array) * (Py_ssize_t)sizeof(int64_t))
+        answer = run_sampled(self, array, ping_sampled);
+    else
+        PyErr_SetString(PyExc_ValueError, "both arrays must be of one length");
+    self->sent_ns = NULL;
+    PyBuffer_Release(&sent);
+    return answer;
 }
 
 static PyObject *client_latency_with_gaps(endpoint *self, PyObject *arguments)
@@ -908,15 +1205,14 @@ static PyObject *server_latency_with_work(endpoint *self, PyObject *arguments)
     return answer;
 }
 
-static PyObject *client_throughput(endpoint *self, PyObject *arguments)
+/* Seconds of a batch from its first message to the receiver's word, which the call waits for. */
+static PyObject *until_acknowledged(endpoint *self, int (*loop)(endpoint *, uint64_t),
+                                    uint64_t messages, PyObject *acknowledged)
 {
-    unsigned long long messages;
-    PyObject *acknowledged;
     int64_t started, ended;
-    if (!PyArg_ParseTuple(arguments, "KO:client_throughput", &messages, &acknowledged) ||
-        !is_usable(self))
+    if (!is_usable(self))
         return NULL;
-    int outcome = run(self, send_all, messages, &started, &ended);
+    int outcome = run(self, loop, messages, &started, &ended);
     if (outcome != DONE)
         return raised(self, outcome);
     PyObject *answer = PyObject_CallObject(acknowledged, NULL);
@@ -924,6 +1220,50 @@ static PyObject *client_throughput(endpoint *self, PyObject *arguments)
         return NULL;
     Py_DECREF(answer);
     return PyFloat_FromDouble((double)(now_ns() - started) * 1e-9);
+}
+
+static PyObject *client_throughput(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages;
+    PyObject *acknowledged;
+    if (!PyArg_ParseTuple(arguments, "KO:client_throughput", &messages, &acknowledged))
+        return NULL;
+    return until_acknowledged(self, send_all, messages, acknowledged);
+}
+
+static PyObject *client_batches(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages, batch;
+    PyObject *acknowledged;
+    if (!PyArg_ParseTuple(arguments, "KKO:client_batches", &messages, &batch, &acknowledged) ||
+        parse_at_once(batch))
+        return NULL;
+    self->batch = (size_t)batch;
+    return until_acknowledged(self, send_batches, messages, acknowledged);
+}
+
+static PyObject *server_batches(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages, batch;
+    if (!PyArg_ParseTuple(arguments, "KK:server_batches", &messages, &batch) ||
+        parse_at_once(batch))
+        return NULL;
+    self->batch = (size_t)batch;
+    return run_untimed(self, receive_batches, messages);
+}
+
+static PyObject *client_duplex(endpoint *self, PyObject *arguments)
+{
+    unsigned long long messages;
+    PyObject *acknowledged;
+    if (!PyArg_ParseTuple(arguments, "KO:client_duplex", &messages, &acknowledged))
+        return NULL;
+    return until_acknowledged(self, pump, messages, acknowledged);
+}
+
+static PyObject *duplex(endpoint *self, PyObject *count)
+{
+    return with_messages(self, count, pump);
 }
 
 static PyObject *endpoint_close(endpoint *self, PyObject *unused)
@@ -1083,10 +1423,13 @@ static int parse_direction(endpoint *self, PyObject *shape, bool sends, directio
 
 static int take_stream(endpoint *self, PyObject *shape)
 {
-    int is_socket;
-    if (!PyArg_ParseTuple(shape, "Oiip;a stream is ('stream', reader, writer, is_socket)",
-                          &(PyObject *){NULL}, &self->reader, &self->writer, &is_socket))
+    int is_socket, records = 0;
+    if (!PyArg_ParseTuple(shape,
+                          "Oiip|p;a stream is ('stream', reader, writer, is_socket, records)",
+                          &(PyObject *){NULL}, &self->reader, &self->writer, &is_socket, &records))
         return -1;
+    self->is_socket = is_socket;
+    self->keeps_records = records;
     self->send = is_socket ? send_to_socket : send_to_pipe;
     self->receive = is_socket ? receive_from_socket : receive_from_pipe;
     return 0;
@@ -1223,19 +1566,27 @@ static void endpoint_dealloc(endpoint *self)
 static PyMethodDef ENDPOINT_METHODS[] = {
     {"send", (PyCFunction)endpoint_send, METH_NOARGS, "Sends all of `outgoing`."},
     {"receive", (PyCFunction)endpoint_receive, METH_NOARGS, "Fills all of `incoming`."},
-    {"client_latency", (PyCFunction)client_latency, METH_O, "See loops.client_latency."},
-    {"client_latency_sampled", (PyCFunction)client_latency_sampled, METH_O,
-     "See loops.client_latency_sampled."},
+    {"client_latency", (PyCFunction)client_latency, METH_VARARGS,
+     "See blocking.client_latency."},
+    {"client_latency_sampled", (PyCFunction)client_latency_sampled, METH_VARARGS,
+     "See blocking.client_window_sampled."},
     {"client_latency_with_gaps", (PyCFunction)client_latency_with_gaps, METH_VARARGS,
      "See paced.client_latency_with_gaps."},
     {"client_latency_with_gaps_sampled", (PyCFunction)client_latency_with_gaps_sampled,
      METH_VARARGS, "See paced.client_latency_with_gaps_sampled."},
-    {"server_latency", (PyCFunction)server_latency, METH_O, "See loops.server_latency."},
+    {"server_latency", (PyCFunction)server_latency, METH_O, "See blocking.server_latency."},
     {"server_latency_with_work", (PyCFunction)server_latency_with_work, METH_VARARGS,
      "See paced.server_latency_with_work."},
     {"client_throughput", (PyCFunction)client_throughput, METH_VARARGS,
-     "See loops.client_throughput."},
-    {"server_throughput", (PyCFunction)server_throughput, METH_O, "See loops.server_throughput."},
+     "See blocking.client_throughput."},
+    {"server_throughput", (PyCFunction)server_throughput, METH_O, "See blocking.server_throughput."},
+    {"client_batches", (PyCFunction)client_batches, METH_VARARGS,
+     "See vectors.moved_in_batches; until the receiver's word, in seconds."},
+    {"server_batches", (PyCFunction)server_batches, METH_VARARGS,
+     "See vectors.moved_in_batches."},
+    {"client_duplex", (PyCFunction)client_duplex, METH_VARARGS,
+     "See duplex.Pump; until the receiver's word, in seconds."},
+    {"duplex", (PyCFunction)duplex, METH_O, "See duplex.Pump."},
     {"close", (PyCFunction)endpoint_close, METH_NOARGS, "Lets go of all buffers; allowed twice."},
     {NULL, NULL, 0, NULL},
 };

@@ -6,7 +6,7 @@ measured. `drivers` run the messages; `peer` starts the server and notices its e
 
 import gc
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import NoReturn, Self, TypeVar
 
@@ -45,7 +45,15 @@ from ipcbench.system.deaths import Death
 from ipcbench.system.idle import Idling, added, idle_text, idling
 from ipcbench.system.quota import Quota, Throttling, quotas, throttling
 from ipcbench.terms import format_settings
-from ipcbench.transports.base import SIDES, Link, Side, Traffic, Unavailable, Workspace
+from ipcbench.transports.base import (
+    SIDES,
+    Link,
+    Side,
+    Traffic,
+    Unavailable,
+    Workspace,
+    do_nothing,
+)
 from ipcbench.transports.registry import get_transport
 
 _T = TypeVar("_T")
@@ -56,6 +64,8 @@ _UNTOLD_S = 0.001
 """Seconds that no difference is made of, whatever the clocks."""
 _LATE_S = 1.0
 """Most seconds that the end of a batch may be told late."""
+_IN_FLIGHT_TOLERANCE = 0.02
+"""Share by which the messages in flight may differ from the window."""
 _OVERSLEPT_S = 0.01
 """Most seconds that a sleeping client wakes up late in the mean, beside as long as it sleeps."""
 
@@ -90,6 +100,8 @@ class Pair:
         self._tether = tether
         self._transport = get_transport(case.transport)
         self._traffic = Traffic.of(case)
+        self._ahead = self._traffic.window - 1
+        """Messages beside those of a batch: a window is filled before it, and emptied after it."""
         self._payloads = Payloads()
         self._note_phase = note_phase
         self._phase = "set-up"
@@ -97,6 +109,8 @@ class Pair:
         self._messages_checked = 0
         self._messages_timed = 0
         self._gaps_s = 0.0
+        self._in_flight: float | None = None
+        """Messages in flight in the mean, of a sampled burst with a window of several."""
         self._idled: dict[str, Idling] = {}
         self._message_s: float | None = None
         """Seconds a round trip of the last batch; None for a stream."""
@@ -187,7 +201,7 @@ class Pair:
         expected = Expected(
             transport.mediums,
             transport.is_control,
-            replies=traffic.echoes,
+            replies=traffic.goes_back,
             connects=traffic.connects,
             sent_bytes=self._messages * traffic.message_size_bytes,
         )
@@ -212,6 +226,8 @@ class Pair:
         for name, knobs in told.items():
             if knobs:
                 facts[name] = format_settings({one: knobs[one] for one in order if one in knobs})
+        if self._in_flight is not None:
+            facts["in_flight_mean_count"] = self._in_flight
         if self._messages_timed and self._case.rhythm.gap_s:
             facts["gap_in_force_s"] = self._gaps_s / self._messages_timed
         facts |= {
@@ -317,14 +333,14 @@ class Pair:
         for side, after in self._idling().items():
             self._idled[side] = added(self._idled.get(side, {}), idled_before[side], after)
         self._throttling += throttling(self._quotas) - stopped_before
-        self._messages_timed += messages
+        self._messages_timed += messages + self._ahead
         if self._traffic.alternates:
             self._message_s = elapsed / messages
         self._client_cpus.add(last_cpu())
         self._threads["client"] = thread_count()
         if not self._transport.is_control:
             self._enter("payload check")
-            self._messages += messages
+            self._messages += messages + self._ahead
             self._verify_batch()
         return elapsed
 
@@ -347,7 +363,7 @@ class Pair:
             return
         channel.send("check", messages=1)
         channel.expect_line(READY)
-        client.exchange()
+        client.exchange(do_nothing)
         channel.expect("checked")
         self._messages += 1
 
@@ -360,16 +376,20 @@ class Pair:
             return samples_ns
         channel.send("run", messages=messages)
         channel.expect_line(READY)
-        client.sample(samples_ns)
+        sent_ns = client.sample(samples_ns)
         channel.expect_line(RAN)
         self._messages += messages
+        window = self._traffic.window
+        if sent_ns is not None and messages > window:
+            self._in_flight = messages_in_flight(sent_ns, samples_ns, window)
+            _check_in_flight(self._in_flight, window)
         return samples_ns
 
     def _timed(self, client: Client, channel: Channel, messages: int) -> float:
         acknowledged: Acknowledged = NoAcknowledgement()
         if not self._transport.is_control:
             acknowledged = Acknowledgement(channel)
-            channel.send("run", messages=messages)
+            channel.send("run", messages=messages + self._ahead)
             channel.expect_line(READY)
         began_s = monotonic()
         elapsed = client.batch(messages, acknowledged)
@@ -394,6 +414,9 @@ class Pair:
                 f" and the server received {report['messages']}"
             )
         self._compare(report["digest"], "the batch's last message")
+        client, _ = self._ends()
+        if report["sent"] and report["sent"] != digest(client.incoming):
+            raise CheckFailed("the server's last message of the batch reached the client changed")
         self._messages_checked += 1
 
     def _verify_each(self) -> None:
@@ -404,17 +427,23 @@ class Pair:
         )
         channel.send("check", messages=messages)
         channel.expect_line(READY)
-        sent = []
+        sent: list[str] = []
+        returned: list[str] = []
+
+        def look() -> None:
+            returned.append(digest(client.incoming))
+
         for number in range(messages):
             self._payloads.fill(client.outgoing)
-            client.exchange()
+            client.exchange(look)
             sent.append(digest(client.outgoing))  # now: some number a message as they send it
             if self._traffic.alternates:
                 self._compare(sent[-1], f"message {number + 1} of the check")
-        received = channel.expect("checked")["digests"]
-        if received != sent:
-            wrong = sum(one != other for one, other in zip(sent, received, strict=False))
-            raise CheckFailed(f"{wrong} of {messages} messages reached the server changed")
+        checked = channel.expect("checked")
+        _check_all(sent, checked["digests"], "messages reached the server changed")
+        if self._traffic.goes_back:
+            back = checked["sent"] if self._traffic.duplex else sent
+            _check_all(back, returned, "messages of the server came changed")
         self._messages += messages
         self._messages_checked += messages
 
@@ -494,6 +523,37 @@ def _first(error: Exception) -> Exception:
             return met
         met = met.__context__
     return error
+
+
+def messages_in_flight(sent_ns: Sequence[int], samples_ns: Sequence[int], window: int) -> float:
+    """Messages in flight in the mean: throughput x response time (Little's law).
+
+    From the message that fills the window to the last one that is sent while it is full. Of the
+    response times, what lies outside of that doesn't count. 0.0 for an instant.
+    """
+    began, ended = sent_ns[window - 1], sent_ns[-1]
+    if ended <= began:
+        return 0.0
+    responses = zip(sent_ns, samples_ns, strict=True)
+    inside = (min(at + took, ended) - max(at, began) for at, took in responses)
+    return sum(filter(lambda span: span > 0, inside)) / (ended - began)
+
+
+def _check_in_flight(in_flight: float, window: int) -> None:
+    """Checks that a window was kept full. Raises CheckFailed."""
+    if abs(in_flight - window) > window * _IN_FLIGHT_TOLERANCE:
+        raise CheckFailed(
+            f"{in_flight:.2f} messages were in flight in the mean (throughput x response time:"
+            f" Little's law), and the window is {window}"
+        )
+
+
+def _check_all(sent: Sequence[str], received: Sequence[str], what: str) -> None:
+    """Compares digests of messages in their order. Raises CheckFailed."""
+    wrong = sum(one != other for one, other in zip(sent, received, strict=False))
+    if wrong or len(sent) != len(received):
+        wrong = wrong or abs(len(sent) - len(received))
+        raise CheckFailed(f"{wrong} of {len(sent)} {what}")
 
 
 def _check_clock(elapsed_s: float, around_s: float, messages: int = 1, gap_s: float = 0.0) -> None:

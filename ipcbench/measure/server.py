@@ -11,11 +11,11 @@ from ipcbench.evidence.holdings import own_nodelay
 from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.drivers import base
-from ipcbench.measure.payload import digest
+from ipcbench.measure.payload import Payloads, digest
 from ipcbench.measure.usage import Usage, last_cpu, thread_count, usage
 from ipcbench.system import process
 from ipcbench.system.signals import accept_signals
-from ipcbench.transports.base import Link
+from ipcbench.transports.base import Link, Traffic
 
 
 def serve(
@@ -34,7 +34,8 @@ def serve(
         end = drivers.server(case, link)
         if end.collects_garbage:
             gc.enable()
-        Server(end, channel).obey()
+        payloads = Payloads() if Traffic.of(case).duplex else None
+        Server(end, channel, payloads).obey()
         code = 0
     except ChannelClosed:
         pass  # the client is gone: nobody to report to
@@ -47,7 +48,11 @@ def serve(
 class Server:
     """The server's end of the link, and the requests of the control channel that it serves."""
 
-    def __init__(self, end: base.Server, channel: Channel) -> None:
+    def __init__(
+        self, end: base.Server, channel: Channel, payloads: Payloads | None = None
+    ) -> None:
+        """`payloads` are those of its own messages, where it sends some."""
+        self._payloads = payloads
         self._end = end
         self._channel = channel
         self._messages = 0
@@ -79,6 +84,8 @@ class Server:
 
     def _run(self, messages: int) -> None:
         channel, serve = self._channel, self._end.serve
+        if self._payloads is not None:
+            self._payloads.fill(self._end.outgoing)
         before = usage()
         channel.send_line(READY)
         serve(messages)
@@ -88,23 +95,27 @@ class Server:
         self._cpus.add(last_cpu())
 
     def _check(self, messages: int) -> None:
-        """Receives messages one by one and answers with their digests."""
-        end, digests = self._end, list[str]()
+        """Receives messages one by one; answers with their digests, and with those of its own."""
+        end, digests, sent = self._end, list[str](), list[str]()
 
         def look() -> None:
             digests.append(digest(end.incoming))
 
         self._channel.send_line(READY)
         for _ in range(messages):
+            if self._payloads is not None:
+                self._payloads.fill(end.outgoing)
+                sent.append(digest(end.outgoing))
             end.exchange(look)
         self._messages += messages
-        self._channel.send("checked", digests=digests)
+        self._channel.send("checked", digests=digests, sent=sent)
 
     def _report(self) -> None:
         self._channel.send(
             "report",
             messages=self._messages,
             digest=digest(self._end.incoming),
+            sent="" if self._payloads is None else digest(self._end.outgoing),
             usage=list(self._usage),
             cpus=sorted(cpu for cpu in self._cpus if cpu is not None),
             threads=thread_count(),

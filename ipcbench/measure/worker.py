@@ -77,8 +77,10 @@ class Measurement:
         self._messages = messages
         elapsed = self._pair.run(messages)
         if self._args.calibrate_loops:
-            elapsed += messages * self._case.rhythm.gap_s  # the batch is to be that much shorter
-        return elapsed
+            # The batch is to be that much shorter.
+            return elapsed + messages * self._case.rhythm.gap_s
+        # Of a window each message takes as long as the whole of it (Little's law).
+        return elapsed * self._case.flow.window
 
     def finish(self) -> dict[str, int | float | str]:
         """Times single round trips, runs the launch's last check, and returns the pair's facts."""
@@ -86,7 +88,8 @@ class Measurement:
             return {}
         args = self._args
         if args.samples and args.directory and self._case.definition.samples:
-            samples_ns = self._pair.sample(min(args.samples, self._messages))
+            wanted = max(args.samples, self._case.flow.fewest_messages)
+            samples_ns = self._pair.sample(min(wanted, self._messages))
             (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
         self._pair.check()
         self._note.write("save of its values")

@@ -203,6 +203,8 @@ def _cases(
         if case.transport in request.at_first and not is_first:
             continue
         transport = get_transport(case.transport)
+        if transport.is_control and transport.rejects(Traffic.of(case)):
+            continue  # it has no messages that a knob could be about
         if transport.has(case.workload_name):
             size = transport.size_of(case.workload_name, case.message_size_bytes)
             cases[case._replace(message_size_bytes=size)] = None

@@ -30,4 +30,5 @@ def expected_calibration_s(cases: Collection[Case]) -> float:
 
 def _fewest(case: Case, values: int) -> int:
     """The fewest messages of a batch."""
-    return math.ceil(FEWEST_PACED / values) if case.rhythm.least_s else 1
+    paced = math.ceil(FEWEST_PACED / values) if case.rhythm.least_s else 1
+    return max(paced, case.flow.fewest_messages)

@@ -15,6 +15,7 @@ from ipcbench.errors import PeerDied
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.peer import ForkedPeer
 from ipcbench.system.scratch import sweep
+from ipcbench.testing.messages import FLOWS
 from ipcbench.testing.subject import (
     NotTried,
     Rule,
@@ -24,7 +25,7 @@ from ipcbench.testing.subject import (
     require,
     within,
 )
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, definition_of
 
 NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
@@ -40,7 +41,7 @@ def server_pid(pair: Pair) -> int:
     return peer.pid
 
 
-def _servers_death(subject: Subject, loop: Loop, workload: Workload, stop: signal.Signals) -> None:
+def _servers_death(subject: Subject, loop: Loop, workload: str, stop: signal.Signals) -> None:
     subject.mechanism  # noqa: B018  (raises for a control)
     case = subject.case(workload, loop)
     sentence = None
@@ -68,10 +69,10 @@ def _servers_death(subject: Subject, loop: Loop, workload: Workload, stop: signa
 
 
 @contextmanager
-def _unclosed_connections(workload: Workload) -> Iterator[None]:
+def _unclosed_connections(workload: str) -> Iterator[None]:
     """Lets a death break into the making of a connection, which then nobody can close."""
     with warnings.catch_warnings():
-        if DEFINITIONS[workload].connects:
+        if definition_of(workload).connects:
             warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()
@@ -134,6 +135,7 @@ RULES = (
         "the server's death is noticed within a batch",
         (
             *over(_servers_death, loop=LOOPS, workload=WORKLOADS, stop=(signal.SIGKILL,)),
+            *over(_servers_death, loop=LOOPS, workload=FLOWS, stop=(signal.SIGKILL,)),
             *over(_servers_death, loop=LOOPS, workload=("latency",), stop=(signal.SIGTERM,)),
         ),
     ),

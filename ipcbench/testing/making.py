@@ -11,7 +11,7 @@ from ipcbench.errors import LaunchFailed
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.system.process import open_descriptors
 from ipcbench.system.scratch import outstanding
-from ipcbench.testing.messages import burst
+from ipcbench.testing.messages import FLOWS
 from ipcbench.testing.subject import (
     Broken,
     NotTried,
@@ -34,7 +34,7 @@ from ipcbench.transports.shapes import (
     SlotsShape,
     StreamShape,
 )
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, Workload, name_of
 
 _MOST_SUMMARY = 52  # a line of `ipcbench list` has 80 columns
 _UNITS = ("_bytes", "_count")
@@ -65,16 +65,13 @@ def _described(subject: Subject, workload: Workload) -> None:
 
 def _lacking(subject: Subject, loop: Loop) -> None:
     transport = subject.transport
-    with burst() as one_more:
-        for workload in (*WORKLOADS, one_more):
-            case = Case(workload, transport.name, transport.size_of(workload, 64), loop)
-            if refused(case):
-                _refused_before_it_is_made(subject, case)
-            else:
-                require(
-                    transport.has(workload),
-                    f"it has no {workload}, and `rejects` doesn't refuse it",
-                )
+    for workload in (*WORKLOADS, *FLOWS):
+        name = name_of(workload)
+        case = Case(workload, transport.name, transport.size_of(name, 64), loop)
+        if refused(case):
+            _refused_before_it_is_made(subject, case)
+        else:
+            require(transport.has(name), f"it has no {workload}, and `rejects` doesn't refuse it")
     require(list(subject.directory.iterdir()) == [], "a workload that is refused made something")
 
 
@@ -225,7 +222,6 @@ RULES = (
         tuple(
             Trial(f"{name}={value}", partial(_no_such_traffic, more={name: value}))
             for name, value in (
-                ("window", 2),
                 ("clients", 2),
                 ("settings", (("sndbuf", "1m"),)),
             )

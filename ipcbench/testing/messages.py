@@ -1,12 +1,8 @@
 """Rules about messages: they arrive whole, in order, and none is lost, doubled or overwritten."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
 
 from ipcbench.case import LOOPS, Case, Loop
-from ipcbench.measure.drivers import native
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.payload import Payloads
 from ipcbench.testing.subject import (
@@ -23,11 +19,14 @@ from ipcbench.testing.subject import (
     within,
 )
 from ipcbench.transports.base import Endpoint, Traffic
-from ipcbench.workloads import DEFINITIONS, Definition, Workload
+from ipcbench.workloads import Workload
 
 SIZES = (0, 1, 64, 4096, 65_537, 1_000_003)
 MESSAGES = 20
 BURST = 4
+WINDOW = f"latency:window={BURST}"
+FLOWS = (WINDOW, f"throughput:batch={BURST}", "throughput:duplex=on")
+"""Workloads with more than one message under way."""
 
 _LONG_S = 0.05
 """Seconds of a batch that is longer than what is done around it."""
@@ -113,33 +112,17 @@ def _slow_receiver(subject: Subject, loop: Loop) -> None:
     )
 
 
-@contextmanager
-def burst() -> Iterator[Workload]:
-    """A workload that isn't there yet: more than one message is in flight before a reply."""
-    rows = cast("dict[Workload, Definition]", DEFINITIONS)
-    name: Workload = "burst"  # type: ignore[assignment]
-    knows = native.rejects  # it fails for a workload that it doesn't know
-    rows[name] = rows["latency"]._replace(in_flight=BURST)
-    native.rejects = lambda workload: None if workload == name else knows(workload)
-    try:
-        yield name
-    finally:
-        native.rejects = knows
-        del rows[name]
-
-
 def _in_flight(subject: Subject, loop: Loop, size: int) -> None:
     mechanism = subject.mechanism
-    with burst() as crowd:
-        if reason := mechanism.rejects(Traffic(size, crowd)):
-            require(
-                not (mechanism.overlaps and mechanism.rejects(Traffic(size, "latency")) is None),
-                f"`overlaps` says that messages may follow each other, and `rejects`: {reason}",
-            )
-            raise NotTried(reason)
-        with joined(subject, size, crowd, loop) as (client, server):
-            for _ in range(MESSAGES):
-                _one_burst(subject, client, server)
+    if reason := mechanism.rejects(Traffic(size, "latency", window=BURST)):
+        require(
+            not (mechanism.overlaps and mechanism.rejects(Traffic(size, "latency")) is None),
+            f"`overlaps` says that messages may follow each other, and `rejects`: {reason}",
+        )
+        raise NotTried(reason)
+    with joined(subject, size, WINDOW, loop) as (client, server):
+        for _ in range(MESSAGES):
+            _one_burst(subject, client, server)
 
 
 def _one_burst(subject: Subject, client: Endpoint, server: Endpoint) -> None:
@@ -169,7 +152,7 @@ def _one_burst(subject: Subject, client: Endpoint, server: Endpoint) -> None:
 def _replies_in_flight(subject: Subject, loop: Loop, size: int) -> None:
     subject.mechanism  # noqa: B018
     payloads = Payloads()
-    with burst() as crowd, joined(subject, size, crowd, loop) as (client, server):
+    with joined(subject, size, WINDOW, loop) as (client, server):
         for _ in range(MESSAGES):
             sent = []
             for _ in range(BURST):
@@ -221,6 +204,20 @@ def _batches(subject: Subject, loop: Loop, workload: Workload, size: int) -> Non
     with Pair(case, None, subject.workspace()) as pair:
         for _ in range(2):
             pair.run(MESSAGES)  # it raises for a last message, or a reply, that didn't come whole
+
+
+def _under_way(subject: Subject, loop: Loop, workload: str, size: int) -> None:
+    mechanism = subject.mechanism
+    if not mechanism.carries_payload:
+        raise NotTried(f"{mechanism.name} carries no payload")
+    case = subject.runnable(Case(workload, mechanism.name, size, loop, "free"))
+    with Pair(case, None, subject.workspace()) as pair:
+        for messages in (1, BURST + 1, 10 * BURST):
+            pair.run(messages)  # it raises for a message that didn't come whole, and for a count
+        if case.definition.samples:
+            samples_ns = pair.sample(case.flow.fewest_messages)  # and for a window that isn't full
+            require(min(samples_ns) > 0, "a round trip of a window took no time")
+        pair.check()
 
 
 def _clock(subject: Subject, loop: Loop) -> None:
@@ -276,6 +273,14 @@ RULES = (
         "batches",
         "a batch of long messages ends when the last has come",
         over(_batches, loop=LOOPS, workload=("latency", "throughput"), size=(1_000_003,)),
+    ),
+    Rule(
+        "under-way",
+        "a window, a batch and both directions at once arrive whole, or are refused",
+        (
+            *over(_under_way, loop=LOOPS, workload=FLOWS, size=(1, 64)),
+            *over(_under_way, loop=LOOPS, workload=FLOWS[1:], size=(65_537,)),
+        ),
     ),
     Rule("clock", "the time of a batch is that of any clock", over(_clock, loop=LOOPS)),
     Rule("two-at-once", "two links at once don't disturb each other", once(_two_at_once)),

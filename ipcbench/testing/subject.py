@@ -14,7 +14,7 @@ from ipcbench.measure import drivers
 from ipcbench.measure.drivers.native import NativeEndpoint
 from ipcbench.measure.pair import refused
 from ipcbench.transports.base import Endpoint, Traffic, Transport, Workspace
-from ipcbench.workloads import Workload
+from ipcbench.workloads import name_of
 
 _T = TypeVar("_T")
 
@@ -49,9 +49,9 @@ class Subject(NamedTuple):
             raise NotTried(f"{self.transport.name} is a control: no message arrives anywhere")
         return self.transport
 
-    def case(self, workload: Workload, loop: Loop = "python") -> Case:
-        """A case with small messages. Raises NotTried where it can't run."""
-        size = self.transport.size_of(workload, 64)
+    def case(self, workload: str, loop: Loop = "python") -> Case:
+        """A case with small messages, of a term. Raises NotTried where it can't run."""
+        size = self.transport.size_of(name_of(workload), 64)
         return self.runnable(Case(workload, self.transport.name, size, loop, "free"))
 
     def runnable(self, case: Case) -> Case:
@@ -118,18 +118,18 @@ def driven_by(loop: Loop, endpoint: Endpoint) -> Endpoint:
 
 @contextmanager
 def joined(
-    subject: Subject, size: int, workload: Workload, loop: Loop = "python", folder: str = ""
+    subject: Subject, size: int, workload: str, loop: Loop = "python", folder: str = ""
 ) -> Iterator[tuple[Endpoint, Endpoint]]:
-    """Client and server endpoints of one link, both in this process."""
+    """Client and server endpoints of one link for a workload's term, both in this process."""
     transport = subject.transport
     if size == 0 and transport.carries_payload:
         raise NotTried("0 bytes are for what only signals")
     if size and not transport.carries_payload:
         raise NotTried(f"{transport.name} carries no payload")
-    subject.runnable(Case(workload, transport.name, size, loop))
+    case = subject.runnable(Case(workload, transport.name, size, loop))
     directory = subject.directory / folder
     directory.mkdir(exist_ok=True)
-    link = transport.link(Traffic(size, workload), Workspace(directory))
+    link = transport.link(Traffic.of(case), Workspace(directory))
     try:
         accepting = beside(link.server)
         client = driven_by(loop, link.client())

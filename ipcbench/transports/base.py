@@ -52,7 +52,14 @@ from typing import ClassVar, Literal, NamedTuple, NoReturn, Self, assert_never, 
 from ipcbench.case import Case, Loop
 from ipcbench.terms import Knob, Span, Term, Whole
 from ipcbench.transports.shapes import Shape
-from ipcbench.workloads import BETWEEN_MESSAGES, DEFINITIONS, WORKLOADS, Workload, settings_of
+from ipcbench.workloads import (
+    BETWEEN_MESSAGES,
+    DEFINITIONS,
+    FLOW,
+    WORKLOADS,
+    Workload,
+    settings_of,
+)
 
 Side = Literal["client", "server"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -135,18 +142,34 @@ class Traffic(NamedTuple):
     """Round trips in flight at once, from each client."""
     clients: int = 1
     settings: tuple[tuple[str, str], ...] = ()
-    """Names and values of the workload's knobs; those of the transport are its own."""
+    """Names and values of the workload's other knobs; those of the transport are its own."""
+    batch: int = 1
+    """Most messages that a system call moves."""
+    duplex: bool = False
+    """Whether both ends send, each its own messages, at the same time."""
 
     @classmethod
     def of(cls, case: Case) -> Self:
         """The messages of a case."""
-        settings = tuple(settings_of(case.workload).items())
-        return cls(case.message_size_bytes, case.workload_name, settings=settings)
+        asked, flow = settings_of(case.workload).items(), case.flow
+        return cls(
+            case.message_size_bytes,
+            case.workload_name,
+            window=flow.window,
+            settings=tuple(one for one in asked if one[0] not in FLOW),
+            batch=flow.batch,
+            duplex=flow.duplex,
+        )
 
     @property
     def echoes(self) -> bool:
         """Whether the server sends messages back, from the buffer that it received into."""
         return DEFINITIONS[self.workload].replies
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether messages go from the server to the client: the same ones, or its own."""
+        return self.echoes or self.duplex
 
     @property
     def in_flight(self) -> int | None:
@@ -368,6 +391,10 @@ class Transport(ABC):
     """Whether messages may follow each other, `in_flight` of them, before a reply has come."""
     connects: bool = False
     """Whether each message may take a connection of its own."""
+    batches: tuple[Loop, ...] = ()
+    """Loops that can move several of its messages by one system call, by its endpoints' shape."""
+    duplexes: bool = False
+    """Whether both ends may stream at once, by calls that don't wait, on its endpoints' shape."""
     carries_payload: ClassVar[bool] = True
     """False for a mechanism that only signals; it is measured with messages of 0 bytes."""
     mediums: tuple[Medium, ...] = ()
@@ -461,17 +488,15 @@ class Transport(ABC):
         """The reason why a link can't carry this traffic: a limit, with its value; None if it can.
 
         An override asks this one too. It refuses what the workload needs and the transport lacks,
-        and what no transport has yet: more than one client, or round trip in flight, and
-        options of messages themselves: what the ends do between them is no concern of a link.
-        A pair asks before it makes anything.
+        and what no transport has yet: more than one client, and options of messages themselves.
+        What the ends do between them is no concern of a link. A pair asks before it makes
+        anything.
         """
         lacking = self._lacks(traffic)
         if lacking is not None:
             return lacking
         if traffic.clients != 1:
             return f"{self.name} joins one client to one server, not {traffic.clients}"
-        if traffic.window != 1:
-            return f"{self.name} has one round trip in flight, not {traffic.window}"
         unknown = [knob for knob, _ in traffic.settings if knob not in BETWEEN_MESSAGES]
         if unknown:
             return f"{self.name} has no {traffic.workload} with {unknown[0]!r}"
@@ -520,6 +545,10 @@ class Transport(ABC):
             return f"{self.name} bounds the messages that wait for a reply"
         if traffic.echoes and not traffic.alternates and not self.overlaps:
             return f"{self.name} has one message in flight at a time, not {traffic.in_flight}"
+        if traffic.batch != 1 and not self.batches:
+            return f"{self.name} moves one message a call, not {traffic.batch}; leave batch out"
+        if traffic.duplex and not self.duplexes:
+            return f"{self.name} can't wait for both directions at once; leave duplex out"
         return None
 
 

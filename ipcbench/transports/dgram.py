@@ -118,6 +118,7 @@ class UnixDgram(Transport):
     groups = ("sockets",)
     mediums = ("unix-dgram", "socket-file")
     numbers_messages = True
+    batches = ("native",)
     knobs = BUFFERS
 
     def rejects(self, traffic: Traffic) -> str | None:
@@ -165,6 +166,7 @@ class InetUdp(Transport):
     groups = ("sockets",)
     mediums: tuple[Medium, ...] = ("udp4",)
     numbers_messages = True
+    batches = ("native",)
     knobs = BUFFERS
     family: int = socket.AF_INET
     host = "127.0.0.1"

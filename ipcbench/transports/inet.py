@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping
 from typing import ClassVar
 
+from ipcbench.case import LOOPS, Loop
 from ipcbench.terms import Knob
 from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
 from ipcbench.transports.parts.options import TcpOptions, congestion_control, tcp_knobs
@@ -21,6 +22,8 @@ class Inet(Transport):
     groups: tuple[str, ...] = ("sockets", CORE)
     mediums: tuple[Medium, ...] = ("tcp4", "nodelay")
     overlaps = True
+    batches: tuple[Loop, ...] = LOOPS
+    duplexes = True
     connects = True
     family: int = socket.AF_INET
     host = "127.0.0.1"

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ipcbench.case import LOOPS
 from ipcbench.terms import Knob, Size
 from ipcbench.transports.base import (
     CORE,
@@ -136,6 +137,8 @@ class Pipe(Transport):
     groups: tuple[str, ...] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
     overlaps = True
+    batches = LOOPS
+    duplexes = True
     traps = (FILLS_PIPE,)
     knobs = (
         Knob("size", Size(1, largest_bytes, "sysctl fs.pipe-max-size"), None, "room in each pipe"),

@@ -4,12 +4,16 @@ from typing import Literal, NamedTuple
 
 
 class StreamShape(NamedTuple):
-    """Descriptors of a byte stream."""
+    """Descriptors of a byte stream, or of a socket that keeps records and loses none.
+
+    `records`: one system call that sends makes one record, however many buffers it takes.
+    """
 
     kind: Literal["stream"]
     reader: int
     writer: int
     is_socket: bool
+    records: bool = False
 
 
 class DatagramShape(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
+from ipcbench.case import LOOPS, Loop
 from ipcbench.terms import Knob
 from ipcbench.transports.base import (
     CORE,
@@ -91,6 +92,8 @@ class Unix(Transport):
     groups: tuple[str, ...] = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
     overlaps = True
+    batches: tuple[Loop, ...] = LOOPS
+    duplexes = True
     knobs: ClassVar[tuple[Knob, ...]] = BUFFERS
     traps: tuple[Trap, ...] = (FILLS_SOCKET,)
     connects = True
@@ -114,6 +117,8 @@ class UnixSeqpacket(Transport):
     groups = ("sockets",)
     mediums = ("unix-seqpacket", "socket-file")
     overlaps = True
+    batches = ("native",)
+    duplexes = True
     knobs = BUFFERS
     connects = True
 
@@ -142,6 +147,8 @@ class UnixAbstract(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "abstract-name")
     overlaps = True
+    batches = LOOPS
+    duplexes = True
     knobs = BUFFERS
     traps = (FILLS_SOCKET,)
     connects = True
@@ -163,6 +170,8 @@ class Socketpair(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "no-name")
     overlaps = True
+    batches = LOOPS
+    duplexes = True
     knobs = BUFFERS
     traps = (FILLS_SOCKET,)
 

@@ -367,8 +367,8 @@ def test_a_server_killed_between_the_messages_of_the_check_is_told_of(
         client, _ = pair._ends()
         exchange, pid = client.exchange, server_pid(pair)
 
-        def killing_exchange() -> None:
-            exchange()
+        def killing_exchange(look: Callable[[], None]) -> None:
+            exchange(look)
             os.kill(pid, signal.SIGKILL)
 
         vars(client)["exchange"] = killing_exchange

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -99,7 +100,7 @@ def ordinary_user(folder: Path) -> list[str]:
         return []
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv(1) is missing")
-    taken = {process.uids().real for process in psutil.process_iter()}
+    taken = _users_of_processes()
     first = _FIRST_USER + _USERS_EACH * int(os.environ.get(WORKER, "gw0").removeprefix("gw"))
     user = next(number for number in range(first, first + _USERS_EACH) if number not in taken)
     os.chown(folder, user, user)
@@ -113,5 +114,16 @@ def processes_of_user() -> int:
         return 0
     if WORKER in os.environ:
         pytest.skip("other tests start processes of this user meanwhile; try make test JOBS=0")
-    mine = [one for one in psutil.process_iter() if one.uids().real == os.getuid()]
-    return sum(one.num_threads() for one in mine)
+    count = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # ended since
+            count += process.num_threads() if process.uids().real == os.getuid() else 0
+    return count
+
+
+def _users_of_processes() -> set[int]:
+    users = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # ended since
+            users.add(process.uids().real)
+    return users

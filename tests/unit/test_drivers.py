@@ -46,6 +46,32 @@ def test_a_batch_of_round_trips_is_acknowledged_after_its_last_reply() -> None:
     assert noting.calls == ["send", "receive", "send", "receive", "acknowledged"]
 
 
+def test_a_window_is_filled_before_a_batch_and_emptied_after_it() -> None:
+    noting = Noting()
+    assert blocking.Client(noting.endpoint, "latency", window=3).batch(2, noting) > 0
+    turn = ["send", "receive"]
+    assert noting.calls == ["send", "send", *turn, *turn, "receive", "receive", "acknowledged"]
+
+
+@pytest.mark.parametrize("messages", [1, 2, 3, 10])
+def test_a_sampled_window_sends_no_more_messages_than_there_are_samples(messages: int) -> None:
+    noting, samples_ns = Noting(), array("q", bytes(8 * messages))
+    sent_ns = blocking.Client(noting.endpoint, "latency", window=3).sample(samples_ns)
+    assert sent_ns is not None
+    assert noting.calls.count("send") == noting.calls.count("receive") == messages
+    assert noting.calls[:3] == (["send"] * min(2, messages - 1) + ["send", "receive"])[:3]
+    assert list(sent_ns) == sorted(sent_ns)
+    assert min(samples_ns) > 0
+
+
+def test_a_window_of_the_check_is_answered_as_a_whole() -> None:
+    noting = Noting()
+    client = blocking.Client(noting.endpoint, "latency", window=2)
+    for _ in range(4):
+        client.exchange(lambda: noting.calls.append("look"))
+    assert noting.calls == ["send", "send", *("receive", "look") * 2] * 2
+
+
 def test_a_stream_is_acknowledged_once() -> None:
     noting = Noting()
     assert blocking.Client(noting.endpoint, "throughput").batch(2, noting) > 0

@@ -231,9 +231,11 @@ def test_a_message_of_the_check_waits_for_a_reply_only_where_one_comes(
     kind: Callable[[], Coroutines | Callbacks], workload: Workload
 ) -> None:
     noted = kind()
-    _client(noted, workload, Peer()).exchange()
+    looks: list[None] = []
+    _client(noted, workload, Peer()).exchange(lambda: looks.append(None))
     came = {"message", "receive"} & set(noted.calls)
     assert bool(came) is takes_turns(workload)
+    assert len(looks) == takes_turns(workload)
 
 
 @KINDS

@@ -54,7 +54,7 @@ VOCABULARY = {
     "units": {"errors"},
     "terms": {"errors", "units"},
     "rungs": set(),
-    "workloads": {"terms"},
+    "workloads": {"errors", "terms"},
     "case": {"errors", "terms", "units", "workloads"},
     "events": {"case"},
 }

@@ -83,7 +83,7 @@ def test_a_closed_endpoint_says_so_and_holds_no_buffer() -> None:
     endpoint.close()
     endpoint.close()
     memory.extend(b"can be resized")
-    for call in (endpoint.send, lambda: endpoint.client_latency(1)):
+    for call in (endpoint.send, lambda: endpoint.client_latency(1, 1)):
         with pytest.raises(ValueError, match="closed"):
             call()
 
@@ -263,7 +263,7 @@ def test_whoever_spins_first_takes_the_count_from_the_word_and_none_from_the_ker
 
 def test_samples_are_nanoseconds_of_each_round_trip() -> None:
     samples = array("q", bytes(8 * 100))
-    _endpoint(("copy",)).client_latency_sampled(samples)
+    _endpoint(("copy",)).client_latency_sampled(samples, array("q", bytes(8 * len(samples))), 1)
     assert all(sample > 0 for sample in samples)
 
 

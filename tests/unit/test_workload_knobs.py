@@ -17,7 +17,15 @@ from ipcbench.run.request import Request
 from ipcbench.run.sizing import FEWEST_PACED, expected_launch_s, messages_of
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import transports
-from ipcbench.workloads import DEFINITIONS, WORKLOADS, Rhythm, place_of, rhythm_of
+from ipcbench.workloads import (
+    DEFINITIONS,
+    WORKLOADS,
+    Flow,
+    Rhythm,
+    flow_of,
+    place_of,
+    rhythm_of,
+)
 from tests.asked import plan_of
 from tests.replay import replayed
 
@@ -73,7 +81,15 @@ def test_a_workload_has_one_spelling_and_without_its_knobs_it_is_the_plain_one(
         ("latency:gap=1ms:gap=2ms", "sets 'gap' twice"),
         ("latency:gap", "gives 'gap' no value"),
         ("latency:gpa=1ms", "unknown knob of latency 'gpa'; did you mean 'gap'?"),
-        ("throughput:gap=1ms", "throughput has no knobs; write throughput alone"),
+        ("throughput:gap=1ms", "unknown knob of throughput 'gap'; known are: batch, duplex"),
+        ("connect:gap=1ms", "connect has no knobs; write connect alone"),
+        ("latency:window=0", "'0' doesn't fit; window takes a whole number, 1 to 1024"),
+        ("latency:window=1m", "'1m' doesn't fit; window takes a whole number, 1 to 1024"),
+        ("latency:window=1025", "'1025' doesn't fit; window takes a whole number, 1 to 1024"),
+        ("throughput:batch=0", "'0' doesn't fit; batch takes a whole number, 1 to 1024"),
+        ("throughput:duplex=yes", "duplex takes off or on"),
+        ("latency:window=2:gap=1ms", "sets gap and window: a gap is before each message, and a"),
+        ("throughput:batch=2:duplex=on", "sets batch and duplex: a call that moves several"),
     ],
 )
 def test_a_knob_that_a_workload_cannot_have_is_refused(typed: str, says: str) -> None:
@@ -95,6 +111,24 @@ def test_work_is_read_from_a_term() -> None:
     worked = rhythm_of("latency:gap=1ms:work=100us:work-touches=256k")
     assert worked == Rhythm(1e-3, work_s=1e-4, touched_bytes=256 * 1024)
     assert worked.least_s == pytest.approx(1.1e-3)
+
+
+def test_how_many_messages_are_under_way_is_read_from_a_term() -> None:
+    assert flow_of("latency:window=8") == Flow(window=8)
+    assert flow_of("throughput:batch=16") == Flow(batch=16)
+    assert flow_of("throughput:duplex=on") == Flow(duplex=True)
+    assert flow_of("latency") == flow_of("throughput") == Flow()
+    assert flow_of("latency").fewest_messages == 1
+    assert flow_of("latency:window=8").fewest_messages == 512
+    traffic = Traffic.of(Case.parse("latency:window=8:work=1ms/unix/64"))
+    assert traffic == Traffic(64, "latency", window=8, settings=(("work", "1ms"),))
+    assert traffic.in_flight == 8
+
+
+@pytest.mark.parametrize("typed", ["latency:window=1:gap=1ms", "throughput:batch=1:duplex=on"])
+def test_a_knob_at_its_default_excludes_no_other(typed: str) -> None:
+    name, _, kept = typed.split(":")
+    assert parse_workload(typed) == f"{name}:{kept}"
 
 
 def test_a_plain_workload_has_no_rhythm() -> None:

@@ -6,7 +6,7 @@ The functions here are all that other rooms ask of a driver, each a `match` over
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
-from ipcbench.measure.drivers import blocking, event_loop, native, paced
+from ipcbench.measure.drivers import blocking, duplex, event_loop, native, paced, vectors
 from ipcbench.measure.drivers.base import Client, Server
 from ipcbench.measure.peer import Peer
 from ipcbench.transports.base import Endpoint, Link
@@ -37,7 +37,8 @@ def rejects(case: Case) -> str | None:
             reason = native.rejects(case.workload_name)
         case _:
             assert_never(case.loop)
-    return reason or get_transport(case.transport).rejects_driver(case.loop)
+    transport = get_transport(case.transport)
+    return reason or transport.rejects_driver(case.loop) or vectors.rejects(case)
 
 
 def load(loop: Loop) -> None:
@@ -60,10 +61,7 @@ def client(case: Case, link: Link, peer: Peer) -> Client:
         case "python":
             return _in_python(link.client(), case, peer)
         case "native":
-            core = native.NativeEndpoint(link.client())
-            if case.rhythm.gap_s:
-                return paced.NativeClient(core, case.workload_name, case.rhythm)
-            return native.Client(core, case.workload_name)
+            return _in_c(native.NativeEndpoint(link.client()), case)
         case _:
             assert_never(case.loop)
 
@@ -74,35 +72,64 @@ def server(case: Case, link: Link) -> Server:
         case "python":
             return _serving_in_python(link.server(), case)
         case "native":
-            core = native.NativeEndpoint(link.server())
-            if case.rhythm.work_s:
-                return paced.NativeServer(core, case.workload_name, case.rhythm)
-            return native.Server(core, case.workload_name)
+            return _serving_in_c(native.NativeEndpoint(link.server()), case)
         case _:
             assert_never(case.loop)
 
 
 def _in_python(endpoint: Endpoint, case: Case, peer: Peer) -> Client:
     """The client in Python that this kind of end takes: the link has chosen it."""
-    workload = case.workload_name
+    workload, flow = case.workload_name, case.flow
     try:
+        if flow.duplex:
+            return duplex.Client(endpoint, workload)
+        if flow.batch > 1:
+            return vectors.Client(endpoint, workload, flow.batch)
         if case.rhythm.gap_s:
             return paced.client(endpoint, workload, case.rhythm, peer)
         match endpoint:
             case CoroutineEndpoint():
-                return event_loop.CoroutineClient(endpoint, workload, peer)
+                return event_loop.CoroutineClient(endpoint, workload, peer, flow.window)
             case CallbackEndpoint():
                 return event_loop.CallbackClient(endpoint, workload, peer)
             case _:
-                return blocking.Client(endpoint, workload)
+                return blocking.Client(endpoint, workload, flow.window)
     except BaseException:
         endpoint.close()  # the peer's end broke in: nobody else has it yet
         raise
 
 
+def _in_c(core: native.NativeEndpoint, case: Case) -> Client:
+    """The client in C that runs this case."""
+    workload, flow = case.workload_name, case.flow
+    if flow.duplex:
+        return duplex.NativeClient(core, workload)
+    if flow.batch > 1:
+        return vectors.NativeClient(core, workload, flow.batch)
+    if case.rhythm.gap_s:
+        return paced.NativeClient(core, workload, case.rhythm)
+    return native.Client(core, workload, flow.window)
+
+
+def _serving_in_c(core: native.NativeEndpoint, case: Case) -> Server:
+    """The server in C that runs this case; how many wait for it is the client's to know."""
+    workload, flow = case.workload_name, case.flow
+    if flow.duplex:
+        return duplex.NativeServer(core, workload)
+    if flow.batch > 1:
+        return vectors.NativeServer(core, workload, flow.batch)
+    if case.rhythm.work_s:
+        return paced.NativeServer(core, workload, case.rhythm)
+    return native.Server(core, workload)
+
+
 def _serving_in_python(endpoint: Endpoint, case: Case) -> Server:
     """The server in Python that this kind of end takes."""
-    workload = case.workload_name
+    workload, flow = case.workload_name, case.flow
+    if flow.duplex:
+        return duplex.Server(endpoint, workload)
+    if flow.batch > 1:
+        return vectors.Server(endpoint, workload, flow.batch)
     if case.rhythm.work_s:
         return paced.server(endpoint, workload, case.rhythm)
     match endpoint:

@@ -89,16 +89,24 @@ class Client(End, Protocol):
     """The end that sends first, in the worker's process."""
 
     def batch(self, messages: int, acknowledged: Acknowledged) -> float:
-        """Times this many messages, in seconds; returns once they are acknowledged."""
+        """Times this many messages, in seconds; returns once they are acknowledged.
 
-    def sample(self, samples_ns: Samples) -> None:
-        """Fills the array with the times of single round trips."""
+        With a window of several, one less than those are sent ahead, and as many replies received
+        at the end: the time is of a window that is full.
+        """
 
-    def exchange(self) -> None:
+    def sample(self, samples_ns: Samples) -> "Samples | None":
+        """Fills the array with the times of single round trips.
+
+        With a window of several it returns when each of them began, by the same clock.
+        """
+
+    def exchange(self, look: Callable[[], None]) -> None:
         """Sends one message, untimed, and does what the workload does before the next one.
 
         So the check goes in the workload's own pattern: a reply is received after as many messages
-        as in a timed batch, and a stream doesn't wait.
+        as in a timed batch, and a stream doesn't wait. `look` is called while `incoming` has a
+        message that came back, once for each.
         """
 
 

@@ -5,6 +5,7 @@ counts without making an object, and there is no error handling. The contract of
 `receive` is in `transports.base`.
 """
 
+from array import array
 from collections.abc import Callable, Mapping
 from itertools import repeat
 from time import perf_counter, perf_counter_ns
@@ -15,15 +16,24 @@ from ipcbench.transports.base import Endpoint
 from ipcbench.workloads import Workload
 
 
-def client_latency(endpoint: Endpoint, messages: int) -> float:
-    """Times this many full round trips, in seconds."""
+def client_latency(endpoint: Endpoint, messages: int, window: int = 1) -> float:
+    """Seconds in which this many messages are sent, and as many replies received.
+
+    All but one of a window are sent ahead, untimed, and so are the replies to them received in the
+    end. In between it is one loop, whatever the window is.
+    """
     send, receive = endpoint.send, endpoint.receive
+    for _ in repeat(None, window - 1):
+        send()
     batch = repeat(None, messages)
     started = perf_counter()
     for _ in batch:
         send()
         receive()
-    return perf_counter() - started
+    elapsed = perf_counter() - started
+    for _ in repeat(None, window - 1):
+        receive()
+    return elapsed
 
 
 def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
@@ -40,6 +50,34 @@ def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
         now = clock()
         samples_ns[index] = now - before
         before = now
+
+
+def client_window_sampled(endpoint: Endpoint, samples_ns: Samples, window: int) -> Samples:
+    """The same with a window of messages under way: one clock read a message, too.
+
+    The next message is sent when a reply has come, so the time of the one is that of the other.
+    Returns when each was sent, by the same clock.
+    """
+    send, receive, clock = endpoint.send, endpoint.receive, perf_counter_ns
+    messages = len(samples_ns)
+    sent_ns = array("q", bytes(8 * messages))
+    ahead = min(window, messages) - 1
+    now = clock()
+    for index in range(ahead):
+        sent_ns[index] = now
+        send()
+        now = clock()
+    for index in range(messages - ahead):
+        sent_ns[index + ahead] = now
+        send()
+        receive()
+        now = clock()
+        samples_ns[index] = now - sent_ns[index]
+    for index in range(messages - ahead, messages):
+        receive()
+        now = clock()
+        samples_ns[index] = now - sent_ns[index]
+    return sent_ns
 
 
 def server_latency(endpoint: Endpoint, messages: int) -> None:
@@ -110,23 +148,35 @@ class End:
 class Client(End):
     """The client of the loop in Python."""
 
+    def __init__(self, endpoint: Endpoint, workload: Workload, window: int = 1) -> None:
+        super().__init__(endpoint, workload)
+        self._window = window
+        self._unanswered = 0
+
     def batch(self, messages: int, acknowledged: Acknowledged) -> float:
         """Times a batch; see `drivers.base`."""
         if not self._takes_turns:
             return client_throughput(self._endpoint, messages, acknowledged.wait)
-        elapsed = client_latency(self._endpoint, messages)
+        elapsed = client_latency(self._endpoint, messages, self._window)
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> "Samples | None":
         """Times single round trips."""
+        if self._window > 1:
+            return client_window_sampled(self._endpoint, samples_ns, self._window)
         client_latency_sampled(self._endpoint, samples_ns)
+        return None
 
-    def exchange(self) -> None:
-        """Sends one message, and in turns receives its reply."""
+    def exchange(self, look: Callable[[], None]) -> None:
+        """Sends one message, and receives the replies once a window of messages waits for them."""
         self._endpoint.send()
-        if self._takes_turns:
-            self._endpoint.receive()
+        self._unanswered += self._takes_turns
+        if self._unanswered == self._window:
+            for _ in range(self._unanswered):
+                self._endpoint.receive()
+                look()
+            self._unanswered = 0
 
 
 class Server(End):

@@ -8,6 +8,7 @@ asyncio's and uvloop's own ends leave no cyclic garbage: after batches of 1000 m
 and of 300,000, the collector found nothing at either end. So it is off, as with blocking calls.
 """
 
+from array import array
 from itertools import repeat
 from time import perf_counter, perf_counter_ns
 
@@ -18,15 +19,23 @@ from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.workloads import Workload
 
 
-async def client_latency(endpoint: CoroutineEndpoint, messages: int) -> float:
-    """Times this many full round trips, in seconds."""
+async def client_latency(endpoint: CoroutineEndpoint, messages: int, window: int = 1) -> float:
+    """Seconds in which this many messages are sent, and as many replies received.
+
+    All but one of a window are sent ahead, untimed, and so are the replies to them received.
+    """
     send, receive = endpoint.sending, endpoint.receiving
+    for _ in repeat(None, window - 1):
+        await send()
     batch = repeat(None, messages)
     started = perf_counter()
     for _ in batch:
         await send()
         await receive()
-    return perf_counter() - started
+    elapsed = perf_counter() - started
+    for _ in repeat(None, window - 1):
+        await receive()
+    return elapsed
 
 
 async def client_latency_sampled(endpoint: CoroutineEndpoint, samples_ns: Samples) -> None:
@@ -39,6 +48,29 @@ async def client_latency_sampled(endpoint: CoroutineEndpoint, samples_ns: Sample
         now = clock()
         samples_ns[index] = now - before
         before = now
+
+
+async def client_window_sampled(
+    endpoint: CoroutineEndpoint, samples_ns: Samples, window: int
+) -> Samples:
+    """The same with a window of messages under way. Returns when each was sent."""
+    send, receive, clock = endpoint.sending, endpoint.receiving, perf_counter_ns
+    messages = len(samples_ns)
+    sent_ns = array("q", bytes(8 * messages))
+    ahead = min(window, messages) - 1
+    now = clock()
+    for index in range(ahead):
+        sent_ns[index] = now
+        await send()
+        now = clock()
+    for index in range(messages):
+        if index + ahead < messages:
+            sent_ns[index + ahead] = now
+            await send()
+        await receive()
+        now = clock()
+        samples_ns[index] = now - sent_ns[index]
+    return sent_ns
 
 
 async def server_latency(endpoint: CoroutineEndpoint, messages: int) -> None:
@@ -77,8 +109,10 @@ async def server_throughput(endpoint: CoroutineEndpoint, messages: int) -> None:
 class CoroutineClient(blocking.Client):
     """The client over an end whose messages coroutines send and receive."""
 
-    def __init__(self, endpoint: CoroutineEndpoint, workload: Workload, peer: Watched) -> None:
-        super().__init__(endpoint, workload)
+    def __init__(
+        self, endpoint: CoroutineEndpoint, workload: Workload, peer: Watched, window: int = 1
+    ) -> None:
+        super().__init__(endpoint, workload, window)
         self._loop, self._end = endpoint.loop, endpoint
         self.collects_garbage = endpoint.makes_garbage
         # Its signal may come just before the loop waits. Asked to watch, it raises what it raises.
@@ -88,13 +122,17 @@ class CoroutineClient(blocking.Client):
         """Times a batch; see `drivers.base`."""
         if not self._takes_turns:
             return self._loop.complete(client_throughput(self._end, messages, acknowledged))
-        elapsed = self._loop.complete(client_latency(self._end, messages))
+        elapsed = self._loop.complete(client_latency(self._end, messages, self._window))
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> "Samples | None":
         """Times single round trips."""
+        if self._window > 1:
+            burst = client_window_sampled(self._end, samples_ns, self._window)
+            return self._loop.complete(burst)
         self._loop.complete(client_latency_sampled(self._end, samples_ns))
+        return None
 
 
 class CoroutineServer(blocking.Server):

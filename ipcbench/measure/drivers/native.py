@@ -1,5 +1,6 @@
 """The timed loops in C, if the extension `_native` was built; `blocking` documents them."""
 
+from array import array
 from typing import assert_never
 
 from ipcbench.errors import LaunchFailed
@@ -65,27 +66,31 @@ class NativeEndpoint(Endpoint):
             facts=endpoint.facts,
             effective=endpoint.effective,
             close=close,
+            shape=endpoint.shape,
         )
 
 
 class Client(blocking.Client):
     """The client of the loop in C; single messages are the endpoint's calls, also in C."""
 
-    def __init__(self, endpoint: NativeEndpoint, workload: Workload) -> None:
-        super().__init__(endpoint, workload)
+    def __init__(self, endpoint: NativeEndpoint, workload: Workload, window: int = 1) -> None:
+        super().__init__(endpoint, workload, window)
         self._core = endpoint.core
 
     def batch(self, messages: int, acknowledged: Acknowledged) -> float:
         """Times a batch; see `drivers.base`."""
         if not self._takes_turns:
-            return self._core.client_throughput(messages, acknowledged.wait)
-        elapsed = self._core.client_latency(messages)
+            streamed: float = self._core.client_throughput(messages, acknowledged.wait)
+            return streamed
+        elapsed: float = self._core.client_latency(messages, self._window)
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> "Samples | None":
         """Times single round trips."""
-        self._core.client_latency_sampled(samples_ns)
+        sent_ns = array("q", bytes(8 * len(samples_ns)))
+        self._core.client_latency_sampled(samples_ns, sent_ns, self._window)
+        return sent_ns if self._window > 1 else None
 
 
 class Server(blocking.Server):

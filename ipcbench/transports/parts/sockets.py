@@ -88,7 +88,13 @@ def socket_endpoint(
         facts=socket_facts(connection),
         effective=partial(options.in_force, connection),
         close=connection.close,
-        shape=StreamShape("stream", connection.fileno(), connection.fileno(), is_socket=True),
+        shape=StreamShape(
+            "stream",
+            connection.fileno(),
+            connection.fileno(),
+            is_socket=True,
+            records=connection.type == socket.SOCK_SEQPACKET,
+        ),
     )
 
 

@@ -141,7 +141,6 @@ class OfStreams(OnMessages):
 
     waits = "blocks in epoll_wait, before each read"
     copies = "five times: into the kernel, out of it, to the reader, out of it, into the message"
-    overlaps = False
 
 
 class AsyncioStreams(OfStreams):

@@ -38,6 +38,8 @@ class Stacked(Transport):
     """The server as an HTTP client names it."""
     groups: tuple[str, ...] = (GROUP,)
     connects = False
+    batches: tuple[Loop, ...] = ()
+    duplexes = False
 
     def __init__(self) -> None:
         self.name = f"{self.rung}-{self.family_name}"
