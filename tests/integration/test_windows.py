@@ -15,13 +15,14 @@ from ipcbench.checks.answers import answer_of
 from ipcbench.checks.inflight import preflight
 from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.measure.full.room import Room, room
+from ipcbench.measure.pair import refused
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.launcher import WorkerLauncher
 from ipcbench.run.plan import planned
 from ipcbench.run.request import Effort
 from ipcbench.system.scratch import Scratch, scratch
 from ipcbench.transports.base import Traffic, Transport
-from ipcbench.transports.registry import get_transport
+from ipcbench.transports.registry import get_transport, transports
 from tests.asked import requested
 from tests.command import QUICK, ipcbench
 from tests.contract.tuned import all_transports
@@ -109,6 +110,13 @@ def test_what_says_that_it_holds_all_that_is_in_flight_does(name: str) -> None:
         held = answer_of(lambda place: room(transport, traffic, place, 300), private, 30.0)
     assert held[:2] == ["not-full", 300]
     assert _refused(_case(name, 300, 64)) is None
+
+
+def test_every_mechanism_that_may_have_a_window_can_be_measured() -> None:
+    able = [one for one in transports() if one.overlaps and one.unavailable() is None]
+    cases = [_case(one.name, 2, size) for one in able for size in (64, 65536)]
+    found = preflight(case for case in cases if refused(case) is None)
+    assert found.notes == ()
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Traffic]]:

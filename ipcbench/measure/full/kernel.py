@@ -139,10 +139,16 @@ def _errno_of(call: Callable[[], object]) -> str:
 def _kind(descriptor: int) -> str:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
-        return "socket"
+        return "" if _listens(descriptor) else "socket"
     if stat.S_ISFIFO(mode):
         return "pipe"
     return "queue" if stat.S_ISREG(mode) and _queue_text(descriptor) else ""
+
+
+def _listens(descriptor: int) -> bool:
+    """Whether a socket takes connections, and so has no messages: FIONREAD is EINVAL of it."""
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        return bool(same.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _queue_text(descriptor: int) -> "re.Match[bytes] | None":
