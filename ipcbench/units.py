@@ -144,6 +144,12 @@ def tick_time(seconds: float) -> str:
     return f"{value:.3g} {unit}"
 
 
+def tick_rate(per_second: float) -> str:
+    """A rate of messages at an axis, without trailing zeros: `100k/s`, `1.5M/s`."""
+    value, prefix = _scaled(per_second, _RATE_STEPS)
+    return f"{value:.3g}{prefix}/s"
+
+
 def tick_bandwidth(bytes_per_second: float) -> str:
     """A rate of payload in MiB/s at an axis, without trailing zeros: `0.5`, `2,000`."""
     return f"{float(f'{bytes_per_second / MEBIBYTE_BYTES:.3g}'):,g}"

@@ -71,8 +71,14 @@ RHYTHM = (
 )
 """Columns of what the ends do between messages, as asked for, and as it came out.
 
-The last one is the share of a request that isn't the server's work. Empty where the workload has no
-such knob.
+The last one is the share of a request that isn't the server's work, where one is in flight. Empty
+where the workload has no such knob.
+"""
+
+IN_FLIGHT = ("in_flight_count", "messages_per_s")
+"""Columns of the round trips that are in flight at once, and of the messages answered a second.
+
+The rate is empty with a gap, which is in no time. Both are where the times aren't of round trips.
 """
 
 NEEDS = tuple(
@@ -126,6 +132,7 @@ CASE_COLUMNS = (
     *RHYTHM,
     *NEEDS,
     "ran_out",
+    *IN_FLIGHT,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -185,6 +192,7 @@ def _cases(
         | item.case._asdict()
         | columns_of_place(item.case)
         | _rhythm(item.case)
+        | _in_flight(item.case)
         for item in results.unmeasured.values()
     ]
     gaps, flags = _gaps(results), flags_by_case(found)
@@ -259,10 +267,11 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
-    row |= _rhythm(case)
+    row |= _rhythm(case) | _in_flight(case, across.median)
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
-    if case.rhythm.work_s and row["role"] == MECHANISM:  # a control has no server that works
+    takes_turns = case.flow.window == 1  # with more, a reply waits for the work of others
+    if case.rhythm.work_s and takes_turns and row["role"] == MECHANISM:  # a control doesn't work
         row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in (*COSTS, *NEEDS) if name in group}
@@ -296,6 +305,16 @@ def _rhythm(case: Case) -> dict[str, Any]:
         row["work_s"] = case.rhythm.work_s
     if case.rhythm.touched_bytes:
         row["work_touches_bytes"] = case.rhythm.touched_bytes
+    return row
+
+
+def _in_flight(case: Case, time_s: float | None = None) -> dict[str, Any]:
+    """The columns IN_FLIGHT of a case, measured or not."""
+    if case.definition.quantity != "round_trip":
+        return {}
+    row: dict[str, Any] = {"in_flight_count": case.flow.window}
+    if time_s and not case.rhythm.gap_s:
+        row["messages_per_s"] = case.flow.window / time_s
     return row
 
 

@@ -227,7 +227,7 @@ class Pair:
             if knobs:
                 facts[name] = format_settings({one: knobs[one] for one in order if one in knobs})
         if self._in_flight is not None:
-            facts["in_flight_mean_count"] = self._in_flight
+            facts["window_filled_ratio"] = self._in_flight / self._traffic.window
         if self._messages_timed and self._case.rhythm.gap_s:
             facts["gap_in_force_s"] = self._gaps_s / self._messages_timed
         facts |= {

@@ -7,12 +7,14 @@ from typing import assert_never
 
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.sweeps import sweeps
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters.model import Blank, Grid, Heading, Line, Part, padded
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import answers
 from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.ladder import ladder_parts
+from ipcbench.reporters.tables.sweeps import sweep_parts
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
 
@@ -26,7 +28,9 @@ def markdown_text(analysis: Analysis, *, claims: bool = False, ladder: bool = Fa
     """
     parts: list[Part] = [answers(judged(analysis))] if claims else []
     parts += ladder_parts(analysis) if ladder else ()
-    parts += cases.tables(analysis.cases[~matrix.is_part(analysis.cases)])
+    apart = analysis.cases[~matrix.is_part(analysis.cases)]
+    parts += cases.tables(apart)
+    parts += sweep_parts(sweeps(apart, analysis.launches))
     parts += cases.interpreter_tables(analysis.cases)
     parts += matrix.matrices(analysis.cases)
     parts += knob_parts(analysis.launches)

@@ -236,6 +236,7 @@ KEYS = (
     Key("cpu_busy_server_ratio", "launch", None, said="share of the time that the server ran"),
     Key("cpu_queued_server_ratio", "launch", None, said="and waited for a CPU"),
     Key("gap_in_force_s", "launch", None, said="the gap before a message"),
+    Key("window_filled_ratio", "launch", None, said="messages in flight, as a share of the window"),
     Key("cpuidle_client", "launch", None, TEXT, said="idle states of the client's CPU"),
     Key("cpuidle_server", "launch", None, TEXT, said="idle states of the server's CPU"),
     Key(PACKAGE_KEY, "launch", None, TEXT, 22, cautions=True, said="transport's package"),

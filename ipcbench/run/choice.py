@@ -168,16 +168,17 @@ def _check_workloads(workloads: Sequence[str], names: Sequence[str]) -> None:
     lacked = [
         workload
         for workload in workloads
-        if not any(get_transport(name).has(name_of(workload)) for name in names)
+        if not any(get_transport(name).has(workload) for name in names)
     ]
     usual = set(workloads) == set(DEFAULT_WORKLOADS)
     if not lacked or (usual and len(lacked) < len(workloads)):
         return
-    workload = name_of(lacked[0])
+    workload = lacked[0]
     having = [one.name for one in transports() if one.has(workload) and not one.is_control]
     more = f" and {len(having) - _MOST_NAMED} more" if len(having) > _MOST_NAMED else ""
     first = get_transport(names[0])
-    reason = first.rejects(Traffic(first.size_of(workload, 1), workload))
+    size = first.size_of(name_of(workload), 1)
+    reason = first.rejects(Traffic.of(Case(workload, first.name, size)))
     raise UsageError(
         f"nothing that was named can be measured by {workload}: {reason};"
         f" name one of {', '.join(having[:_MOST_NAMED])}{more}:"

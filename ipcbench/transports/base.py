@@ -466,9 +466,9 @@ class Transport(ABC):
         """Workloads that a pair can run over it, in the order of every table."""
         return tuple(workload for workload in WORKLOADS if self.has(workload))
 
-    def has(self, workload: Workload) -> bool:
-        """Whether it can do what the workload needs; `rejects` knows the limits besides."""
-        return self._lacks(Traffic(0, workload)) is None
+    def has(self, workload: str) -> bool:
+        """Whether it can do what a workload's term needs; `rejects` knows the limits besides."""
+        return self._lacks(Traffic.of(Case(workload, self.name, 0))) is None
 
     def size_of(self, workload: Workload, asked_bytes: int) -> int:
         """Bytes of a message, where so many are asked for.

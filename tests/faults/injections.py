@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.measure import drivers
+from ipcbench.testing.messages import FLOWS
 from ipcbench.transports.registry import get_transport, transports
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import WORKLOADS, definition_of
 
 PAIR_PHASES = (
     *("set-up", "hand-shake", "calibration", "timed batch", "sampled burst", "payload check"),
@@ -30,6 +31,10 @@ janitor too; the terminal is closed. A stopped driver or run is continued after 
 VICTIMS = tuple(FAULTS)
 
 
+DRAWN = (*WORKLOADS, *FLOWS, "latency:gap=1ms", "latency:work=100us")
+"""Workloads to draw from, with and without their knobs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Injection:
     """A fault: its victim, signal and moment."""
@@ -43,7 +48,8 @@ class Injection:
     delay_s: float
     """Seconds from the announcement to the fault."""
     transports: tuple[str, ...]
-    workload: Workload
+    workload: str
+    """The term of a workload."""
     loop: Loop
 
 
@@ -61,8 +67,9 @@ def plan(count: int, seed: int) -> list[Injection]:
     while len(planned) < count:
         chance.shuffle(kinds)
         for victim, name, phase in kinds[: count - len(planned)]:
-            names = tuple(chance.sample(mechanisms, 2))
-            workload = chance.choice(_workloads(names, phase))
+            workload = chance.choice(_workloads(phase))
+            loop = chance.choice(_loops(workload, mechanisms))
+            names = tuple(chance.sample(_runnable(workload, loop, mechanisms), 2))
             planned.append(
                 Injection(
                     number=len(planned),
@@ -73,24 +80,31 @@ def plan(count: int, seed: int) -> list[Injection]:
                     delay_s=chance.uniform(0, _LASTS_S.get(phase, 0.002)),
                     transports=names,
                     workload=workload,
-                    loop=chance.choice(_loops(names, workload)),
+                    loop=loop,
                 )
             )
     return planned
 
 
-def _workloads(names: Sequence[str], phase: str) -> list[Workload]:
-    """Workloads that both transports support; a sampled burst exists only in latency."""
-    if phase == "sampled burst":
-        return ["latency"]
-    return [one for one in WORKLOADS if all(get_transport(n).has(one) for n in names)]
+def _workloads(phase: str) -> list[str]:
+    """Workloads that have the phase: a sampled burst exists only in some of them."""
+    return [one for one in DRAWN if phase != "sampled burst" or definition_of(one).samples]
 
 
-def _loops(names: Sequence[str], workload: Workload) -> list[Loop]:
-    """Loops that are here and can drive both transports."""
+def _loops(workload: str, mechanisms: Sequence[str]) -> list[Loop]:
+    """Loops that are here and can drive two of the mechanisms."""
     return [
         loop
         for loop in LOOPS
-        if drivers.unavailable(loop) is None
-        and all(drivers.rejects(Case(workload, name, 1, loop)) is None for name in names)
+        if drivers.unavailable(loop) is None and len(_runnable(workload, loop, mechanisms)) > 1
+    ]
+
+
+def _runnable(workload: str, loop: Loop, mechanisms: Sequence[str]) -> list[str]:
+    """Those of the mechanisms that have the workload, and a driver for it."""
+    return [
+        name
+        for name in mechanisms
+        if get_transport(name).has(workload)
+        and drivers.rejects(Case(workload, name, 1, loop)) is None
     ]

@@ -7,9 +7,8 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.measure import drivers
 from ipcbench.transports.registry import get_transport
-from ipcbench.workloads import WORKLOADS
 from tests.faults.chaos import ENDS, FOLLOWING, Outcome, Run, misnamed, table
-from tests.faults.injections import FAULTS, PAIR_PHASES, PHASES, VICTIMS, Injection, plan
+from tests.faults.injections import DRAWN, FAULTS, PAIR_PHASES, PHASES, VICTIMS, Injection, plan
 
 SEED = 20261124
 FEW = 10
@@ -31,7 +30,7 @@ def test_a_long_plan_holds_every_victim_signal_and_phase() -> None:
 
 def test_a_plan_asks_of_both_transports_what_both_can() -> None:
     planned = plan(200, SEED)
-    assert {one.workload for one in planned} == set(WORKLOADS)
+    assert {one.workload for one in planned} == set(DRAWN)
     for one in planned:
         for transport in map(get_transport, one.transports):
             assert transport.has(one.workload)

@@ -323,6 +323,7 @@ def test_a_worker_that_never_gets_ready_ends_with_the_launch_time_limit(tmp_path
 
 
 PACED = ("latency:gap=100ms", "latency:gap=100ms:gap-by=spin", "latency:work=10ms")
+FLOWING = ("latency:window=8", "throughput:batch=16", "throughput:duplex=on")
 
 
 def _server_in_a_batch(driver: int, case: str) -> tuple[psutil.Process, psutil.Process] | None:
@@ -336,8 +337,8 @@ def _server_in_a_batch(driver: int, case: str) -> tuple[psutil.Process, psutil.P
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("workload", PACED)
-def test_a_server_killed_in_a_gap_or_at_work_fails_its_case_with_the_reason(
+@pytest.mark.parametrize("workload", [*PACED, *FLOWING])
+def test_a_server_killed_with_a_knob_of_its_workload_fails_its_case_with_the_reason(
     workload: str, loop: Loop, tmp_path: Path
 ) -> None:
     if reason := drivers.unavailable(loop):
@@ -350,8 +351,10 @@ def test_a_server_killed_in_a_gap_or_at_work_fails_its_case_with_the_reason(
     assert re.search(f"the server was killed by SIGKILL in the {PHASE}", failure)
 
 
-@pytest.mark.parametrize("workload", PACED)
-def test_a_driver_killed_in_a_gap_or_at_work_takes_all_along(workload: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workload", [*PACED, *FLOWING])
+def test_a_driver_killed_with_a_knob_of_its_workload_takes_all_along(
+    workload: str, tmp_path: Path
+) -> None:
     loop = "python" if drivers.unavailable("native") else "native"
     options = ("pipe", "--sizes=64", f"--workloads={workload}", f"--loop={loop}")
     with _comparing(*options, *SLOW, cwd=tmp_path) as driver:

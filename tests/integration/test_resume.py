@@ -184,9 +184,11 @@ def test_nothing_is_written_over_the_file_that_is_gone_on_with(
 
 def test_a_run_with_knobs_of_workloads_goes_on_with_them_and_with_no_others(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    knobs = ("--vary=latency:gap=2ms,5ms", "--vary=latency:work=1ms", "--rounds=6", "--seed=3")
+    flows = ("latency:window=8", "throughput:batch=4", "throughput:duplex=on")
+    named = f"--workloads=latency,{','.join(flows)}"
+    knobs = (named, "--vary=latency:gap=2ms,5ms", "--vary=latency:work=1ms", "--rounds=6")
     few = ("pipe", "--sizes=64", "--values=2", "--warmups=0", "--min-time=2ms")
-    command = [sys.executable, "-m", "ipcbench", "compare", *few, *knobs]
+    command = [sys.executable, "-m", "ipcbench", "compare", *few, *knobs, "--seed=3"]
     with subprocess.Popen(
         [*command, "-o", str(path)],
         env=environment(),
@@ -197,19 +199,20 @@ def test_a_run_with_knobs_of_workloads_goes_on_with_them_and_with_no_others(tmp_
             assert process.poll() is None
         process.kill()
     before = _launches(path)
-    other = ("--vary=latency:gap=2ms,6ms", "--vary=latency:work=1ms", "--rounds=6")
+    other = (named, "--vary=latency:gap=2ms,6ms", "--vary=latency:work=1ms", "--rounds=6")
     refused = ipcbench("compare", *few, *other, "--resume", str(path), cwd=tmp_path)
     assert refused.returncode == 2
     assert "was begun with other cases than these options ask for" in refused.stderr
-    done = ipcbench("compare", *few, *knobs, "--resume", str(path), cwd=tmp_path)
+    done = ipcbench("compare", *few, *knobs, "--seed=3", "--resume", str(path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     after = _launches(path)
     assert set(before) <= set(after)
-    workloads = ("latency", "latency:gap=2ms", "latency:gap=5ms", "latency:work=1ms")
+    workloads = ("latency", "latency:gap=2ms", "latency:gap=5ms", "latency:work=1ms", *flows)
     assert after == sorted(
         (f"{workload}/{name}/64/python/{placement}", number)
         for workload in workloads
         for name in ("pipe", "null")
+        if name == "pipe" or not workload.startswith("throughput")
         for number in range(1, 7)
         for placement in {case.rpartition("/")[2] for case, _ in after}
     )

@@ -108,3 +108,10 @@ def test_throughput_is_delivered_messages_and_bytes_and_a_control_delivers_none(
     assert stream["throughput_bytes_per_s"] == pytest.approx(1024e6)
     assert cases["throughput_bytes_per_s"].isna()[1]
     assert control["role"] == "floor"
+
+
+def test_the_clock_ran_for_a_message_as_long_as_its_share_of_a_window() -> None:
+    case = Case("latency:window=4", "unix", 64)
+    results, _, _ = replayed({case: [[8e-6, 12e-6]]}, rounds=1)  # 100 messages a batch
+    (row,) = frame.cases(results).to_dict("records")
+    assert row["timed_s"] == pytest.approx((2e-6 + 3e-6) * 100)

@@ -182,7 +182,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
                 [
                     *("interpreter", *frame.AGAINST_FIRST),
                     *(*LADDER_COLUMNS, *LATER_COLUMNS),
-                    *(*frame.RHYTHM, *frame.NEEDS, "ran_out"),
+                    *(*frame.RHYTHM, *frame.NEEDS, "ran_out", *frame.IN_FLIGHT),
                 ]
             )
         )

@@ -20,6 +20,7 @@ from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.ladder import has_rungs
+from ipcbench.analysis.sweeps import SWEPT, Sweep, Swept, sweeps
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded
@@ -28,6 +29,8 @@ from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.ladder import ladder_parts
+from ipcbench.reporters.tables.sweep_words import WORDS
+from ipcbench.reporters.tables.sweeps import section_parts
 from ipcbench.text import counted
 
 _LONG = 25
@@ -58,6 +61,11 @@ class Report:
     @property
     def launches(self) -> pd.DataFrame:
         return self.analysis.launches
+
+    @property
+    def sweeps(self) -> list[Sweep]:
+        """The sweeps of the knobs of workloads, but for the cells of a matrix."""
+        return sweeps(self.cases[~matrix.is_part(self.cases)], self.launches)
 
 
 class Section(NamedTuple):
@@ -262,6 +270,22 @@ def _ladder(report: Report) -> Section | None:
     return Section("ladder", "The ladder", together([tables, figures]))
 
 
+def _sweeps(knob: Swept) -> Callable[[Report], Section | None]:
+    """A function that makes the section of the sweeps of one knob: pictures, sentences, tables."""
+
+    def section(report: Report) -> Section | None:
+        found = [sweep for sweep in report.sweeps if sweep.knob == knob]
+        if not found:
+            return None
+        drawings = [drawing for drawing in report.drawings if drawing.part == knob]
+        figures = element("div", *map(_figure, drawings), class_="pictures")
+        parts = section_parts(found)
+        told = (_table(part) if isinstance(part, Grid) else _part(part) for part in parts)
+        return Section(knob, WORDS[knob].title, together([figures, *told]))
+
+    return section
+
+
 def _knobs(report: Report) -> Section | None:
     """The knobs that were set, if any were, and what they came to."""
     parts = list(knob_parts(report.launches))
@@ -318,6 +342,7 @@ def _fact(title: str, text: str) -> tuple[Html, Html]:
 
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     _ladder,
+    *map(_sweeps, SWEPT),
     _summary,
     _knobs,
     _interpreters,

@@ -5,7 +5,7 @@ expression, so that text from a file can't be executed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -25,11 +25,24 @@ Drawn = alt.LayerChart
 WIDTH, HEIGHT = 380, 330
 _ROW = 24
 _CELL = 30
-_SHORT_NAME = 11
+_SHORT_NAME, _LONG_NAME = 11, 23
+_ZERO_SHARE = 9.0
+"""Least value over the one up to which an axis with a 0 is even: puts the 0 a decade left of it."""
+_ZERO_MARGIN = 0.25
+"""Room left of a 0, in the same measure."""
 _BAND_OPACITY = 0.16
 _SHARES = {2.0: "50%", 10.0: "90%", 100.0: "99%", 1e3: "99.9%", 1e4: "99.99%", 1e5: "99.999%"}
 _LIGHT_TEXT, _DARK_TEXT = "#fdfdfd", "#000000"
 """Text colours of heat map cells, whose ground is the same in light and dark mode."""
+
+
+class Side(NamedTuple):
+    """One axis of a chart: its title, and how its ticks read."""
+
+    title: str
+    text: Callable[[float], str]
+    is_share: bool = False
+    """Whether it is of shares, from 0 to 1."""
 
 
 def sweep(
@@ -59,6 +72,32 @@ def sweep(
     line = base.mark_line().encode(strokeDash=_dash(styles, kept))
     marks = base.mark_point(filled=True, size=48, opacity=1).encode(shape=_shape(styles, kept))
     return _layered(*_cache_marks(caches, x_span, y_span), *_greys(others, x, y), band, line, marks)
+
+
+def over_knob(points: pd.DataFrame, x: Side, y: Side, styles: Mapping[str, Style]) -> Drawn:
+    """Draws a quantity over the values of a knob.
+
+    Takes columns `transport`, `at` (the knob's value), `value` and its interval `low`, `high`.
+    The value 0 has a place of its own, left of the others, which are on a logarithmic axis. Shares
+    are on an axis from 0 to 1, all else on a logarithmic one.
+    """
+    at_scale = _with_zero(points["at"].tolist())
+    at = alt.X("at:Q", scale=at_scale, axis=_axis(x.title, size_ticks(points["at"]), x.text))
+    if y.is_share:
+        scale, ticks = alt.Scale(domain=[0.0, 1.0], nice=False), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    else:
+        span = log_span([*points["low"].tolist(), *points["high"].tolist()])
+        scale, ticks = _log(span), log_ticks(span)
+    value = alt.Y("value:Q", scale=scale, axis=_axis(y.title, ticks, y.text))
+    coloured, others = _parted(points, styles)
+    base = alt.Chart(_data(coloured)).encode(x=at, y=value, color=_colour(styles, points))
+    band = base.mark_area(opacity=_BAND_OPACITY, clip=True).encode(
+        y=alt.Y("low:Q", scale=scale), y2="high:Q"
+    )
+    line = base.mark_line().encode(strokeDash=_dash(styles, points))
+    marks = base.mark_point(filled=True, size=48, opacity=1)
+    marks = marks.encode(shape=_shape(styles, points))
+    return _layered(*_greys(others, at, value), band, line, marks)
 
 
 def percentiles(points: pd.DataFrame, styles: Mapping[str, Style]) -> Drawn:
@@ -305,6 +344,16 @@ def _log(span: Span) -> alt.Scale:
     return alt.Scale(type="log", domain=list(span), nice=False, zero=False, clamp=False)
 
 
+def _with_zero(values: Sequence[float]) -> alt.Scale:
+    """A logarithmic scale; where 0 is among the values, one that has room for it."""
+    if min(values) > 0:
+        return _log(log_span(values, 1.15))
+    least = min((value for value in values if value > 0), default=1.0)
+    step = least / _ZERO_SHARE
+    domain = [-step * _ZERO_MARGIN, max(values) * 1.15]
+    return alt.Scale(type="symlog", constant=step, domain=domain, nice=False, zero=False)
+
+
 def _axis(title: str, ticks: Sequence[float], text: Callable[[float], str]) -> alt.Axis:
     return alt.Axis(
         title=title,
@@ -336,7 +385,8 @@ def _shown(styles: Mapping[str, Style], frame: pd.DataFrame, field: str) -> dict
 
 
 def _legend(names: Sequence[str]) -> alt.Legend:
-    columns = 3 if max(map(len, names), default=0) <= _SHORT_NAME else 2
+    longest = max(map(len, names), default=0)
+    columns = 3 if longest <= _SHORT_NAME else 2 if longest <= _LONG_NAME else 1
     return alt.Legend(title=None, orient="bottom", columns=columns, symbolSize=70, symbolOpacity=1)
 
 

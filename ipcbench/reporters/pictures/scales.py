@@ -1,7 +1,7 @@
 """Ranges, ticks and labels of logarithmic axes. Pure."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Span = tuple[float, float]
 
@@ -29,7 +29,7 @@ def log_ticks(span: Span, unit: float = 1.0) -> list[float]:
     return [tick * unit for tick in _even_ticks(low, high)]
 
 
-def size_ticks(sizes: Sequence[int]) -> list[float]:
+def size_ticks(sizes: Iterable[float]) -> list[float]:
     """The measured sizes, thinned to the ticks that fit; the first and the last are kept."""
     different = sorted(set(sizes))
     thinning = math.ceil(len(different) / _MOST_TICKS)

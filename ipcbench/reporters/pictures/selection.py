@@ -14,11 +14,13 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.analysis import curves, ladder
 from ipcbench.analysis.frame import MEASURED, baseline_of
+from ipcbench.analysis.sweeps import SWEPT, Estimate, Point, Sweep, Swept, sweeps
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import STYLES, Style, highlighted
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.columns import by_whom, definition, with_knobs
 from ipcbench.reporters.tables.ladder import FAMILY_NAMES
+from ipcbench.reporters.tables.sweep_words import WORDS, value_text, where_of
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
 
@@ -309,6 +311,125 @@ def _ladder(subject: Subject) -> Iterator[Picture]:
         yield from _family_ratios(group, where, name)
 
 
+def _tick_or_0(seconds: float) -> str:
+    """A time at an axis that has a 0."""
+    return units.tick_time(seconds) if seconds else "0"
+
+
+class _OverKnob(NamedTuple):
+    """A quantity that is drawn over the values of a knob."""
+
+    title: str
+    of: Callable[[Point], Estimate | None]
+    axis: charts.Side
+    text: Callable[[float], str]
+    most_first: bool = False
+
+
+_OVER: dict[Swept, tuple[_OverKnob, ...]] = {
+    "gap": (
+        _OverKnob(
+            "Round trip against gap",
+            lambda point: point.time,
+            charts.Side("round trip", units.tick_time),
+            display_time,
+        ),
+    ),
+    "work": (
+        _OverKnob(
+            "Share of the request against work",
+            lambda point: point.share,
+            charts.Side("share of the round trip", "{:.0%}".format, is_share=True),
+            units.display_percent,
+        ),
+    ),
+    "window": (
+        _OverKnob(
+            "Throughput against window",
+            lambda point: point.rate,
+            charts.Side("messages a second", units.tick_rate),
+            units.display_rate,
+            most_first=True,
+        ),
+        _OverKnob(
+            "Response time against window",
+            lambda point: point.time,
+            charts.Side("response time", units.tick_time),
+            display_time,
+        ),
+    ),
+}
+"""The pictures of each sweep."""
+
+_KNOB_AXES: dict[Swept, charts.Side] = {
+    "gap": charts.Side("gap before each message", _tick_or_0),
+    "work": charts.Side("the server's work before each reply", _tick_or_0),
+    "window": charts.Side("messages in flight", "{:.0f}".format),
+}
+
+
+def _over_knob(knob: Swept) -> Callable[[Subject], Iterator[Picture]]:
+    """A function that yields the pictures of the sweeps of one knob."""
+
+    def found(subject: Subject) -> Iterator[Picture]:
+        for sweep in sweeps(_placed(subject.cases), subject.launches):
+            if sweep.knob == knob:
+                for quantity in _OVER[knob]:
+                    yield from _of_sweep(subject, sweep, quantity)
+
+    return found
+
+
+def _of_sweep(subject: Subject, sweep: Sweep, quantity: _OverKnob) -> Iterator[Picture]:
+    rows = [
+        {
+            "transport": sweep.label(line),
+            "at": point.value,
+            "value": estimate.value,
+            "low": estimate.bounds.low,
+            "high": estimate.bounds.high,
+        }
+        for line in sweep.mechanisms
+        for point in line.points
+        if (estimate := quantity.of(point)) is not None
+    ]
+    if not rows:
+        return
+    points = pd.DataFrame(rows)
+    labels = list(dict.fromkeys(points["transport"]))
+    transports = {line.transport for line in sweep.mechanisms}
+    styles = subject.styles if transports >= set(labels) else highlighted(labels, subject.first)
+    others = len(set(labels) - set(styles))
+    where = where_of(sweep)
+    said = [f"{quantity.title}, {where}."]
+    for value in (min(sweep.values), max(sweep.values)):
+        at_value = points[points["at"] == value]
+        ranked = _ranked(at_value, "value", quantity.text, most_first=quantity.most_first)
+        said.append(f"{_sentence(_at_value(sweep.knob, value))}: {ranked}.")
+    notes = ["Bands: 95 % intervals."]
+    notes += [f"Grey: {counted(others, 'other')}, named below."] if others else []
+    yield Picture(
+        name=f"{quantity.title} {where}",
+        part=sweep.knob,
+        title=f"{quantity.title}, {where}",
+        says=" ".join(said),
+        chart=charts.over_knob(points, _KNOB_AXES[sweep.knob], quantity.axis, styles),
+        note=" ".join(notes),
+    )
+
+
+def _at_value(knob: Swept, value: float) -> str:
+    """A value of a knob in front of what is told of it: `no gap`, `gap 1 ms`, `8 in flight`."""
+    text = value_text(knob, value)
+    match knob:
+        case "gap" | "work":
+            return f"{knob} {text}" if value else text
+        case "window":
+            return f"{text} {WORDS[knob].value}"
+        case _:
+            assert_never(knob)
+
+
 _MOST_RATIO = 5.0
 """Largest ratio of families in their picture: beside Nagle's 400, all others would be one."""
 
@@ -438,6 +559,7 @@ PARTS: dict[str, Callable[[Subject], Iterator[Picture]]] = {
     "times": _times,
     "throughput": _streams,
     "ladder": _ladder,
+    **{knob: _over_knob(knob) for knob in SWEPT},
     "percentiles": _percentiles,
     "drift": _drift,
     "native": _native,

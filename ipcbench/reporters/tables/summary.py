@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.sweeps import sweeps
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters.model import Part
 from ipcbench.reporters.tables import cases as case_tables
@@ -13,6 +14,7 @@ from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.ladder import ladder_parts
 from ipcbench.reporters.tables.overview import overviews
+from ipcbench.reporters.tables.sweeps import sweep_parts
 
 
 def summary(
@@ -38,6 +40,7 @@ def summary(
     if overview:
         yield from overviews(apart)
     yield from case_tables.tables(apart)
+    yield from sweep_parts(sweeps(apart, launches))
     yield from case_tables.interpreter_tables(shown)
     yield from case_tables.tax_tables(shown)
     yield from matrix.matrices(shown)

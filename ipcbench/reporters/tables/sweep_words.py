@@ -1,0 +1,258 @@
+"""Sweeps in words: titles, values of knobs, and sentences on what intervals and verdicts allow."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, assert_never
+
+from ipcbench import units
+from ipcbench.analysis.stats import Verdict
+from ipcbench.analysis.sweeps import Estimate, Point, Sweep, SweepLine, Swept, rate_to_first
+from ipcbench.reporters.tables.columns import knobs_text
+from ipcbench.text import counted
+
+_MOST_NAMED = 6
+"""Most mechanisms that a sentence names; the tables have all."""
+
+
+class SweepWords(NamedTuple):
+    """Names of a knob that is swept, and of what is told over it."""
+
+    title: str
+    """Over tables, and over the section of a page."""
+    value: str
+    """Over the values of the knob."""
+    time: str
+    """Over the times."""
+    cell: str
+    """Explains the second number in a cell of the compact table."""
+
+
+WORDS: Mapping[Swept, SweepWords] = {
+    "gap": SweepWords(
+        title="Round trip against gap",
+        value="gap",
+        time="round trip",
+        cell="x: the round trip over that of the first column, paired by round;"
+        " ~: chance or noise may be all of it; ?: too few launches to tell",
+    ),
+    "work": SweepWords(
+        title="Share of the request against work",
+        value="work",
+        time="round trip",
+        cell="%: the share of the round trip that isn't the server's work",
+    ),
+    "window": SweepWords(
+        title="Response time and throughput against window",
+        value="in flight",
+        time="response time",
+        cell="/s: messages answered a second, of all in flight together",
+    ),
+}
+"""The words for each knob that is swept."""
+
+
+class _Judged(NamedTuple):
+    """A line, and the point of it that a sentence is about."""
+
+    line: SweepLine
+    point: Point
+
+
+def where_of(sweep: Sweep) -> str:
+    """The fields that the cases of a sweep share, in words: `64 B, cross-core, python loop`."""
+    place = sweep.place
+    size = units.display_size(place.message_size_bytes)
+    how = f", {sweep.common_how}" if sweep.common_how else ""
+    whom = f", {place.interpreter}" if place.interpreter else ""
+    return f"{size}, {place.placement}, {place.loop} loop{knobs_text(place.workload)}{how}{whom}"
+
+
+def title_of(sweep: Sweep) -> str:
+    """The title of a sweep's tables: `Round trip against gap, 64 B, cross-core, python loop`."""
+    return f"{WORDS[sweep.knob].title}, {where_of(sweep)}"
+
+
+def value_text(knob: Swept, value: float) -> str:
+    """A value of a knob for people: `no gap`, `100 µs`, `8`."""
+    match knob:
+        case "gap" | "work":
+            return units.tick_time(value) if value else f"no {knob}"
+        case "window":
+            return f"{value:.0f}"
+        case _:
+            assert_never(knob)
+
+
+def range_text(low: float, high: float) -> str:
+    """Both bounds of a ratio: `0.97 to 1.04`; one of them where both read alike."""
+    texts = [units.three_digits(bound) for bound in (low, high)]
+    return " to ".join(dict.fromkeys(texts))
+
+
+def sentences(sweep: Sweep) -> list[str]:
+    """One or two sentences on the ends of a sweep; none where nothing can be told.
+
+    Of several mechanisms they tell the least and the greatest number, each with its interval. Those
+    that no difference can be told of have the range of all their intervals.
+    """
+    match sweep.knob:
+        case "gap":
+            return list(_on_gaps(sweep))
+        case "work":
+            return list(_on_work(sweep))
+        case "window":
+            return list(_on_windows(sweep))
+        case _:
+            assert_never(sweep.knob)
+
+
+def _on_gaps(sweep: Sweep) -> Iterator[str]:
+    judged = _judged(sweep)
+    if not judged:
+        return
+    first, last = _ends(sweep)
+    slower, faster, undecided = _by_verdict(judged)
+    said = [
+        f"a round trip takes {_extremes(sweep, those, _time_to_first, _times_text)} as long"
+        f"{_over(sweep, those)}"
+        for those in (slower, faster)
+        if those
+    ]
+    if undecided:
+        spread = _range(map(_time_to_first, undecided))
+        names = _names(sweep, undecided)
+        said.append(f"no difference can be told over {names} ({spread} times as long)")
+    against = "none" if not first else f"one of {units.tick_time(first)}"
+    yield f"After a gap of {units.tick_time(last)}, against {against}, {'; '.join(said)}."
+    if slower:
+        added = _extremes(sweep, slower, lambda one: one.point.added, units.display_time)
+        yield f"What it takes longer is {added}."
+
+
+def _on_work(sweep: Sweep) -> Iterator[str]:
+    least, last = (pick(value for value in sweep.values if value) for pick in (min, max))
+    shares = [_shares(sweep, value) for value in dict.fromkeys((last, least))]
+    if all(shares):
+        text, *at_least = shares
+        told = f"With {units.tick_time(last)} of work, the mechanism is {text} of a request"
+        yield (
+            "; ".join([told, *(f"with {units.tick_time(least)}, {one}" for one in at_least)]) + "."
+        )
+    first = min(sweep.values)
+    (decided, judged), (decided_last, judged_last) = (
+        _told_from_baseline(sweep, value) for value in (first, last)
+    )
+    if decided and judged_last and not decided_last:
+        yield (
+            f"With {units.tick_time(last)} of work, no mechanism can be told from {sweep.baseline};"
+            f" with {value_text('work', first)}, {decided} of {judged} can."
+        )
+
+
+def _on_windows(sweep: Sweep) -> Iterator[str]:
+    first, last = _ends(sweep)
+    more, less, undecided = _by_verdict(_judged(sweep), first="faster")
+    said = []
+    for those in (more, less):
+        if those:
+            rates = _extremes(sweep, those, _rate_to_first, _times_text)
+            said.append(f"{rates} as many messages a second{_over(sweep, those)}")
+    if undecided:
+        spread = _range(map(_rate_to_first, undecided))
+        names = _names(sweep, undecided)
+        said.append(f"no difference in messages a second can be told over {names} ({spread} times)")
+    if said:
+        yield f"With {last:.0f} in flight, against {first:.0f}: {'; '.join(said)}."
+    if more:
+        longer = _extremes(sweep, more, _time_to_first, _times_text)
+        yield f"A message then takes {longer} as long."
+
+
+def _ends(sweep: Sweep) -> tuple[float, float]:
+    values = list(sweep.values)
+    return values[0], values[-1]
+
+
+def _judged(sweep: Sweep) -> list[_Judged]:
+    """The mechanisms that have a verdict on the greatest value against the first."""
+    ends = _ends(sweep)
+    return [
+        _Judged(line, line.points[-1])
+        for line in sweep.mechanisms
+        if (line.first.value, line.points[-1].value) == ends and line.points[-1].verdict is not None
+    ]
+
+
+def _by_verdict(
+    judged: Sequence[_Judged], first: Verdict = "slower"
+) -> tuple[list[_Judged], list[_Judged], list[_Judged]]:
+    """Those of a verdict, those of its opposite, and the undecided ones."""
+    undecided = [one for one in judged if one.point.verdict == "~"]
+    these = [one for one in judged if one.point.verdict == first]
+    others = [one for one in judged if one.point.verdict not in ("~", first)]
+    return these, others, undecided
+
+
+def _time_to_first(one: _Judged) -> Estimate | None:
+    return one.line.time_to_first(one.point)
+
+
+def _rate_to_first(one: _Judged) -> Estimate | None:
+    return rate_to_first(one.point)
+
+
+def _names(sweep: Sweep, those: Sequence[_Judged]) -> str:
+    """The names of these mechanisms; of many, their number."""
+    if len(those) > _MOST_NAMED:
+        every = "all " if len(those) == len(sweep.mechanisms) else ""
+        return f"{every}{counted(len(those), 'mechanism')}"
+    *most, last = (sweep.label(one.line) for one in those)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _over(sweep: Sweep, those: Sequence[_Judged]) -> str:
+    """The end of a clause that names its mechanisms, if `_extremes` doesn't name all of them."""
+    return f" over {_names(sweep, those)}" if len(those) > 2 else ""
+
+
+def _times_text(ratio: float) -> str:
+    return f"{units.three_digits(ratio)} times"
+
+
+def _extremes(
+    sweep: Sweep,
+    those: Iterable[_Judged],
+    of: Callable[[_Judged], Estimate | None],
+    text: Callable[[float], str],
+) -> str:
+    """The least and the greatest number of these mechanisms, each with its name and interval."""
+    found = [(estimate, sweep.label(one.line)) for one in those if (estimate := of(one))]
+    ends = dict.fromkeys(pick(found, key=lambda one: one[0].value) for pick in (min, max))
+    return " to ".join(_told(estimate, name, text) for estimate, name in ends)
+
+
+def _told(estimate: Estimate, name: str, text: Callable[[float], str]) -> str:
+    """A number with the mechanism that it is of, and its interval."""
+    bounds = (text(bound).removesuffix(" times") for bound in estimate.bounds)
+    return f"{text(estimate.value)} ({name}; 95%: {' to '.join(dict.fromkeys(bounds))})"
+
+
+def _range(estimates: Iterable[Estimate | None]) -> str:
+    """The range of the intervals of all of these."""
+    bounds = [one.bounds for one in estimates if one is not None]
+    return range_text(min(low for low, _ in bounds), max(high for _, high in bounds))
+
+
+def _shares(sweep: Sweep, value: float) -> str:
+    """The least and the greatest share at a value; empty unless each has an interval."""
+    points = [(line, point) for line in sweep.mechanisms if (point := line.at(value))]
+    if not all(point.share is not None and point.share.interval for _, point in points):
+        return ""
+    those = [_Judged(line, point) for line, point in points]
+    return _extremes(sweep, those, lambda one: one.point.share, units.display_percent)
+
+
+def _told_from_baseline(sweep: Sweep, value: float) -> tuple[int, int]:
+    """The mechanisms that differ from the baseline for sure at a value, and those judged there."""
+    points = [line.at(value) for line in sweep.mechanisms if line.transport != sweep.baseline]
+    said = [point.baseline_verdict for point in points if point and point.baseline_verdict]
+    return sum(verdict != "~" for verdict in said), len(said)
