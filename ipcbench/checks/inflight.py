@@ -23,8 +23,6 @@ from ipcbench.units import display_size
 
 _LIMIT_S = 40.0
 """Seconds to measure a pair: for what none of the limits of its steps catches."""
-_MORE_THAN_A_PIPE = 2 * 1024 * 1024
-"""More messages than a pipe of the usual fs.pipe-max-size holds, of a byte each."""
 _ONE_PIECE_BYTES = 32 * 1024
 """A longer message of a UNIX stream is sent in pieces: unix_stream_sendmsg, UNIX_SKB_FRAGS_SZ."""
 _LARGER = ("sndbuf", "size")
@@ -129,11 +127,11 @@ def _may_block(case: Case) -> bool:
 def _measured(transport: Transport, traffic: Traffic, private: Scratch) -> Room:
     """What a fresh pair holds, up to the traffic's window. Raises LaunchFailed, OSError.
 
-    A pipe is filled whole: in another phase of its pages it is full of fewer.
+    A pipe has to hold more: with its pages begun elsewhere it is full of up to a page less.
     """
     most = traffic.window
     if _is_paged(transport.mediums):
-        most = max(most, _MORE_THAN_A_PIPE)
+        most = 2 * most + mmap.PAGESIZE
     found = answer_of(lambda place: room(transport, traffic, place, most), private, _LIMIT_S)
     return Room(*found)
 
