@@ -4,13 +4,13 @@ Each launch runs in a process of its own with a limit on its time; what it leave
 and what it leaves in the kernel is removed by its folder's ledger. Prints nothing.
 """
 
-import json
-import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ipcbench.analysis.overload import ends_of, fill_of
+from ipcbench.checks.answers import answer_of
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.full.launch import MOST_BYTES, Facts, measured, traffic_of
 from ipcbench.results.overload import Ends, Fill, Overload
@@ -18,13 +18,11 @@ from ipcbench.system import machine
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.limits import too_large
 from ipcbench.system.scratch import Scratch
-from ipcbench.testing.isolation import isolated
 from ipcbench.transports.base import Transport
 from ipcbench.transports.registry import get_transport
 
 _LIMIT_S = 60.0
 """Seconds for a launch: for what none of the limits of its steps catches."""
-_ANSWER_BYTES = 256 * 1024
 
 
 class Asked(NamedTuple):
@@ -115,20 +113,14 @@ def _expected(transport: Transport, asked: Asked) -> _Seen:
 
 
 def _answer_of(seen: _Seen, asked: Asked, private: Scratch) -> dict[str, Any]:
-    """The answer of a launch's process, through memory that both have. Raises LaunchFailed."""
-    with mmap.mmap(-1, _ANSWER_BYTES) as shared, private.launch() as directory:
+    """The facts of one launch. Raises LaunchFailed."""
 
-        def work() -> None:
-            launch = measured(
-                seen.transport, seen.sizes, directory, asked.cpus, asked.most_messages
-            )
-            shared.write(json.dumps(launch._asdict()).encode() + b"\n")
+    def work(directory: Path) -> dict[str, Any]:
+        launch = measured(seen.transport, seen.sizes, directory, asked.cpus, asked.most_messages)
+        return launch._asdict()
 
-        outcome = isolated(work, directory, _LIMIT_S)
-        if outcome.kind != "passed":
-            raise LaunchFailed(outcome.sentence.replace(str(directory), "the launch's folder"))
-        answer: dict[str, Any] = json.loads(shared.readline())
-        return answer
+    answer: dict[str, Any] = answer_of(work, private, _LIMIT_S)
+    return answer
 
 
 def _fills(seen: _Seen, asked: Asked) -> Iterator[Fill]:

@@ -172,6 +172,7 @@ def _begun(
 
     Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
     """
+    from ipcbench.checks.inflight import preflight
     from ipcbench.run.plan import planned
     from ipcbench.run.resume import resumed
     from ipcbench.run.session import nothing_yet
@@ -180,7 +181,7 @@ def _begun(
         # A run's interpreters are named again, and are no other request.
         asked = None if replace(request, pythons=usual.pythons) == usual else request
         return resumed(resume, asked, line, request.pythons)
-    plan = planned(request, line)
+    plan = planned(request, line, preflight)
     return plan, nothing_yet(plan)
 
 

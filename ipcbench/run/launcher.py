@@ -20,6 +20,7 @@ from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.scratch import Scratch
 from ipcbench.system.signals import signals_held_back
+from ipcbench.transports.base import Traffic
 
 WORKER = "ipcbench.measure.worker"
 _CALIBRATION_SHARE = 0.25
@@ -116,6 +117,7 @@ class WorkerLauncher:
                             self._scratch.held,
                             self._effort.timeout_s,
                             environment() if case.interpreter else None,
+                            may_block=Traffic.of(case).window > 1,
                         )
                         workers[case] = started.enter_context(worker), output
                 except LaunchFailed as failure:

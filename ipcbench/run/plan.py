@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ipcbench.analysis.precision import precision
@@ -13,7 +14,7 @@ from ipcbench.errors import UsageError
 from ipcbench.results.intent import Intent
 from ipcbench.results.metadata import INTERPRETERS_KEY
 from ipcbench.results.store import Results
-from ipcbench.run.choice import choose
+from ipcbench.run.choice import Choice, choose
 from ipcbench.run.driver import Run
 from ipcbench.run.facts import CommandLine, known_floor, run_metadata
 from ipcbench.run.interpreters import Interpreter, asked, shared_out
@@ -21,6 +22,7 @@ from ipcbench.run.request import MOST_OF_LADDER, MOST_TOGETHER, Effort, PresetNa
 from ipcbench.run.sizing import expected_calibration_s, expected_launch_s
 from ipcbench.system.limits import pairs_at_once
 from ipcbench.text import counted
+from ipcbench.transports.registry import get_transport
 
 _TARGET_BUDGET_S = 300.0
 """Default budget of a run with `--target`."""
@@ -64,8 +66,28 @@ class Plan:
     """Interpreters that cases name, by label, in the order of the tables."""
 
 
-def planned(request: Request, line: CommandLine) -> Plan:
-    """The plan for a request on this machine. Raises UsageError for whatever can't be done."""
+class Preflight(NamedTuple):
+    """What trying cases out says of them before the first launch."""
+
+    refused: Mapping[Case, str] = MappingProxyType({})
+    """Cases that would block, with the reason."""
+    notes: Sequence[str] = ()
+
+
+def none_tried(_: Sequence[Case]) -> Preflight:
+    """A preflight that refuses nothing, since it tries nothing."""
+    return Preflight()
+
+
+def planned(
+    request: Request,
+    line: CommandLine,
+    preflight: Callable[[Sequence[Case]], Preflight] = none_tried,
+) -> Plan:
+    """The plan for a request on this machine. Raises UsageError for whatever can't be done.
+
+    `preflight` is asked which of the possible cases would block.
+    """
     started_s = time.monotonic()
     choice = choose(request)
     interpreters: Mapping[str, Interpreter] = {}
@@ -81,6 +103,7 @@ def planned(request: Request, line: CommandLine) -> Plan:
             for label in interpreters
         ]
         choice = choice._replace(possible=possible, impossible=every + rejected)
+    choice = _tried(choice, preflight)
     notes = list(choice.notes)
     preset = PRESETS[request.preset or ("quick" if request.matrix else "default")]
     values = request.values or preset.values
@@ -122,6 +145,19 @@ def planned(request: Request, line: CommandLine) -> Plan:
     )
     plan = plan_of(intent, line, started_s, interpreters=interpreters)
     return replace(plan, impossible=choice.impossible, notes=[*notes, *plan.notes])
+
+
+def _tried(choice: Choice, preflight: Callable[[Sequence[Case]], Preflight]) -> Choice:
+    """The choice without what the preflight refuses. UsageError if only controls are left of it."""
+    refused, notes = preflight(choice.possible)
+    possible = [case for case in choice.possible if case not in refused]
+    if refused and all(get_transport(case.transport).is_control for case in possible):
+        raise UsageError(next(iter(refused.values())))
+    return choice._replace(
+        possible=possible,
+        impossible=[*choice.impossible, *refused.items()],
+        notes=[*choice.notes, *notes],
+    )
 
 
 def plan_of(

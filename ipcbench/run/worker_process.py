@@ -11,10 +11,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, NamedTuple, Self, cast
 
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed, explain_start
 from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_phase
+from ipcbench.run.standstill import LOOK_S, STANDSTILL_S, Standstill
 from ipcbench.system.cgroups import oom_kills
 from ipcbench.system.deaths import Death, death_of
 from ipcbench.system.process import children, describe_exit, exit_code, is_stopped
@@ -25,6 +26,20 @@ _SERVER_GONE_LIMIT_S = 4.0
 _EXIT_LIMIT_S = 10.0
 """Seconds for a process that is ending already, and may only want for a CPU."""
 _MOST_STDERR_BYTES = 64 * 1024
+
+
+class GivenUp(NamedTuple):
+    """Why a turn was given up, in front of the phase that it was in and behind it."""
+
+    what: str
+    why: str = ""
+
+
+BOTH_WAIT = GivenUp(
+    "both ends wait for each other",
+    f": nothing moved for {STANDSTILL_S:g} s; fewer messages in flight (window=...) or larger"
+    " buffers would fit",
+)
 
 
 class WorkerProcess:
@@ -42,17 +57,21 @@ class WorkerProcess:
         held: int,
         timeout_s: float,
         environment: Mapping[str, str] | None = None,
+        *,
+        may_block: bool = False,
     ) -> None:
         """Starts the process. Raises LaunchFailed.
 
         `directory` is the launch's own, `held` the scratch directory's descriptor. Start-up and all
         turns together may take `timeout_s`. The environment is that of another interpreter; None
-        for a worker of this one.
+        for a worker of this one. `may_block`: its two ends might wait for each other, and are
+        looked at once a second.
         """
         self._directory = directory
         self._timeout_s = timeout_s
         self.left_s = timeout_s
         """Seconds of `timeout_s` that are left."""
+        self._may_block = may_block
         self._said = b""
         self._death: Death | None = None
         self._kills_before = oom_kills()
@@ -109,7 +128,7 @@ class WorkerProcess:
         stopped = "" if ended else self._stopped()
         self._end_group()
         if gave_up is not None:
-            raise LaunchFailed(f"{gave_up} {self._where()}{stopped}")
+            raise LaunchFailed(f"{gave_up.what} {self._where()}{stopped}{gave_up.why}")
         code = self._process.returncode
         if code == 0:
             return False
@@ -130,13 +149,14 @@ class WorkerProcess:
         names = [side for side, pid in sides if is_stopped(pid)]
         return f": the {' and the '.join(names)} stopped by a signal" if names else ""
 
-    def _listen(self) -> tuple[bool, str | None]:
+    def _listen(self) -> tuple[bool, GivenUp | None]:
         """Waits for a turn's end: whether the worker closed stderr, and why the wait was given up.
 
         A client that blocks just after its server's SIGCHLD came would wait for ever (the signal's
         handler runs between two bytecodes, and none follows). So the driver watches the server
         too, and repeats the signal until the client has noticed.
         """
+        standstill = Standstill(self._process.pid, self._directory) if self._may_block else None
         deadline = time.monotonic() + self.left_s
         server_gone_s: float | None = None
         with selectors.PollSelector() as selector:  # takes no descriptor, unlike epoll
@@ -146,11 +166,15 @@ class WorkerProcess:
             while True:
                 now = time.monotonic()
                 if now >= deadline:
-                    return False, f"took longer than {self._timeout_s:g} s (--timeout)"
+                    return False, GivenUp(f"took longer than {self._timeout_s:g} s (--timeout)")
                 wait = deadline - now
+                if standstill is not None:
+                    if standstill.has_lasted(now):
+                        return False, BOTH_WAIT
+                    wait = min(wait, LOOK_S)
                 if server_gone_s is not None:
                     if now - server_gone_s > _SERVER_GONE_LIMIT_S:
-                        return False, "the server ended and the client didn't"
+                        return False, GivenUp("the server ended and the client didn't")
                     wait = min(wait, _NUDGE_AFTER_S)
                 ready = selector.select(wait)
                 for key, _ in ready:
@@ -160,7 +184,7 @@ class WorkerProcess:
                         selector.unregister(self._turn)
                     elif key.fd == self._server_watch:
                         selector.unregister(self._server_watch)
-                        server_gone_s = time.monotonic()
+                        server_gone_s, standstill = time.monotonic(), None
                     else:
                         part = os.read(self._stderr.fileno(), 4096)
                         if not part:

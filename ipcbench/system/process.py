@@ -61,6 +61,22 @@ def used_cpu_s(pid: int) -> float | None:
     return sum(int(one or 0) for one in ticks) / os.sysconf("SC_CLK_TCK") if ticks[0] else None
 
 
+def turns_asleep(pid: int) -> tuple[str, ...] | None:
+    """The turns on a CPU that each thread of a sleeping process has had; None if one is awake.
+
+    A thread that runs and sleeps again has another number of switches: proc_pid_status(5). None as
+    well for a process that isn't there, is stopped or waits for a disk.
+    """
+    try:
+        threads = sorted(Path(f"/proc/{pid}/task").iterdir())
+        told = [(thread / "status").read_text(errors="replace") for thread in threads]
+    except OSError:
+        return None
+    if not told or not all("\nState:\tS" in one for one in told):
+        return None
+    return tuple(one[one.index("\nvoluntary_ctxt_switches") :] for one in told)
+
+
 def children(pid: int) -> tuple[int, ...]:
     """The living children of a process's main thread; none where that can't be told."""
     try:

@@ -94,6 +94,7 @@ class Delayed(Transport):
         self.leftovers, self.origin = transport.leftovers, transport.origin
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
+        self.holds_in_flight = transport.holds_in_flight
         self.spins = transport.spins
 
     def unavailable(self) -> str | None:

@@ -4,8 +4,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from ipcbench.checks.overload import Asked, Survey
 from ipcbench.errors import LaunchFailed
+from ipcbench.measure.full import kernel
 from ipcbench.measure.full.launch import measured
 from ipcbench.measure.full.pair import WatchedPair
 from ipcbench.system.scratch import scratch, sweep
@@ -275,3 +279,22 @@ def test_a_control_has_nothing_to_fill() -> None:
         "n/a",
         "a control: nobody reads, and nothing fills",
     )
+
+
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
+def test_a_socket_that_takes_connections_holds_no_messages(family: int, tmp_path: Path) -> None:
+    """Nothing lies in it that could be counted: the kernel refuses the question with EINVAL."""
+    with socket.socket(family, socket.SOCK_STREAM) as listener, _connected() as (one, other):
+        listener.bind(str(tmp_path / "socket") if family == socket.AF_UNIX else ("127.0.0.1", 0))
+        listener.listen()
+        one.send(b"unread")
+        ends = [one.fileno()], [listener.fileno(), other.fileno()]
+        assert kernel.held(*ends).unread_bytes == len(b"unread")
+        assert kernel.held([one.fileno()], [listener.fileno()]) == kernel.Held()
+
+
+@contextmanager
+def _connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one, other

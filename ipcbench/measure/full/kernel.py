@@ -69,7 +69,7 @@ def held(writers: Iterable[int], readers: Iterable[int], sysv_queue: int | None 
         return _in_sysv_queue(sysv_queue)
     found = [_in_queue(one) for one in writers if _kind(one) == "queue"]
     found += [_in_pipe(one) for one in _pipes(writers)]
-    sockets = [[one for one in end if _kind(one) == "socket"] for end in (writers, readers)]
+    sockets = [[one for one in end if _is_connected(one)] for end in (writers, readers)]
     if all(sockets):
         found.append(_in_sockets(sockets[0][0], sockets[1][0]))
     return max(found, key=lambda one: one.unread_bytes or 0, default=Held())
@@ -143,6 +143,14 @@ def _kind(descriptor: int) -> str:
     if stat.S_ISFIFO(mode):
         return "pipe"
     return "queue" if stat.S_ISREG(mode) and _queue_text(descriptor) else ""
+
+
+def _is_connected(descriptor: int) -> bool:
+    """Whether it is a socket that may have messages: one that listens has none, and no FIONREAD."""
+    if _kind(descriptor) != "socket":
+        return False
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        return not same.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
 
 
 def _queue_text(descriptor: int) -> "re.Match[bytes] | None":

@@ -76,7 +76,7 @@ class WatchedPair:
         self._reader: int | None = None
         self._passed: dict[bytes, list[int]] = {b"w": [], b"r": []}
         self._sysv_queue: int | None = None
-        self._is_plain = False
+        self.is_plain = False
         """Whether what is sent is the message alone."""
         self._phase = "set-up"
         self.facts: dict[str, int] = {}
@@ -119,7 +119,7 @@ class WatchedPair:
         asked where the kernel is sure to refuse it, and one that is full by a count, not at all.
         """
         mediums = self._transport.mediums
-        if not (self._is_plain or (mediums and mediums[0].startswith("unix-"))):
+        if not (self.is_plain or (mediums and mediums[0].startswith("unix-"))):
             return None
         return kernel.refuses_with(self._passed[b"w"], self._size_bytes, self._sysv_queue)
 
@@ -194,7 +194,7 @@ class WatchedPair:
         writers = self._greeted()
         self._reader = writers["reader"]
         self._sysv_queue = writers.get("sysv_queue")
-        self._is_plain = writers["is_plain"]
+        self.is_plain = writers["is_plain"]
         self.facts = writers["facts"]
         if "credit_messages" in writers:
             self.facts["credit_messages"] = writers["credit_messages"]

@@ -40,6 +40,7 @@ class InSharedMemory(Transport):
     sleeps_on: ClassVar[Medium]
     """The medium that an end sleeps on."""
     overlaps = True
+    holds_in_flight = True
     knobs = (WAIT, SPIN, SLOTS)
 
     def settle(self) -> None:
