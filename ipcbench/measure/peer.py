@@ -25,15 +25,15 @@ from ipcbench.evidence.holdings import Holdings, holdings
 from ipcbench.measure.control import Channel, ChannelClosed, NoAnswer, PeerReported
 from ipcbench.system.cgroups import oom_kills
 from ipcbench.system.deaths import Death, death_of
-from ipcbench.system.process import exit_code, open_descriptors
+from ipcbench.system.process import exit_code, open_files
 from ipcbench.system.signals import forget_children, signals_held_back
 
 _PATIENCE_S = 1.0
 """Seconds for a peer to end by itself, or to report its failure, before it is killed."""
 _LAST_PATIENCE_S = 10.0
 """Seconds for a peer that has closed its channel: it is ending, and only wants for a CPU."""
-_AGAIN_S = 0.001
-"""Seconds until an end that was told in vain is told again: Python has gone on by then."""
+_AGAIN_S = 0.002
+"""Seconds between two signals of an end that was told in vain."""
 
 
 class Peer(Protocol):
@@ -104,7 +104,8 @@ class ForkedPeer:
         """
         self._serve = serve
         self._on_end = on_end
-        self._unwanted = open_descriptors() - kept
+        self._open_before = open_files()
+        self._kept = kept
         self._ours, self._theirs = Channel.pair()
         self._kills_before = oom_kills()
         self._pid: int | None = None
@@ -130,19 +131,28 @@ class ForkedPeer:
         """Forks the server; see `Peer`."""
         signal.signal(signal.SIGCHLD, self._on_child)
         client_pid = os.getpid()
+        unwanted = self._unwanted()
         try:
             # A signal between the fork and its own handlers would send the server through ours.
             with signals_held_back():
                 pid = os.fork()
                 if pid == 0:
                     self._ours.close()
-                    self._serve(self._theirs, client_pid, self._unwanted)
+                    self._serve(self._theirs, client_pid, unwanted)
                 self._pid = pid
         except OSError as error:
             raise LaunchFailed(explain_start(error)) from error
         self._theirs.close()
         self.watch()
         return self._ours
+
+    def _unwanted(self) -> frozenset[int]:
+        """Descriptors that were open before, and still are, and that the server isn't to keep.
+
+        The number of one that another thread has closed since may be the link's.
+        """
+        same = self._open_before.items() & open_files().items()
+        return frozenset(descriptor for descriptor, _ in same) - self._kept
 
     def ended(self) -> Death | None:
         """Looks without waiting, and leaves the process to be waited for."""
@@ -226,16 +236,24 @@ class ForkedPeer:
             self._tell_an_end()
 
     def _on_unraisable(self, lost: "sys.UnraisableHookArgs") -> None:
-        """Has the server's end told again, a moment later, where nobody could be told of it."""
+        """Has the server's end told again, where nobody could be told of it.
+
+        Nobody can be told in here, either: the end isn't watched for again until the last step,
+        and until it is, its signal is repeated.
+        """
         reports = self._reports
         if isinstance(lost.exc_value, PeerDied) and reports is not None:
-            self._watches = True
             client = threading.get_ident()
-            again = threading.Timer(_AGAIN_S, signal.pthread_kill, (client, signal.SIGCHLD))
-            again.daemon = True
-            again.start()
+            threading.Thread(target=self._repeat_signal, args=(client,), daemon=True).start()
+            self._watches = True
         elif reports is not None:
             reports(lost)
+
+    def _repeat_signal(self, client: int) -> None:
+        """Sends SIGCHLD to the client's thread, time and again until nobody watches any more."""
+        while self._reports is not None:
+            signal.pthread_kill(client, signal.SIGCHLD)
+            time.sleep(_AGAIN_S)
 
     def _tell_an_end(self) -> None:
         """Tells the client that the server has ended, if it has; only once."""

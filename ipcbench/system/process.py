@@ -100,6 +100,21 @@ def open_descriptors() -> frozenset[int]:
     return frozenset(int(name) for name in os.listdir(folder))
 
 
+def open_files() -> dict[int, tuple[int, int]]:
+    """The descriptors open in this process now, each with the device and inode that it is of.
+
+    Another file under the number of one that was closed has another inode.
+    """
+    found = {}
+    for descriptor in open_descriptors():
+        try:
+            about = os.fstat(descriptor)
+        except OSError:
+            continue  # the listing's own, closed since
+        found[descriptor] = about.st_dev, about.st_ino
+    return found
+
+
 def close_quietly(descriptors: frozenset[int]) -> None:
     """Closes these descriptors; one that isn't open is no error."""
     for descriptor in descriptors:

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,10 +168,20 @@ def test_a_check_that_failed_is_told_wherever_a_kills_signal_breaks_in(
     assert list(told) == ["a message came back changed"], told
 
 
+@pytest.mark.parametrize("once_more", [False, True], ids=["once", "while it is reported, too"])
 @pytest.mark.parametrize("name", ["unix", "sysv-shm"])
 def test_an_end_told_where_python_only_reports_what_is_raised_is_told_again(
-    name: str, tmp_path: Path
+    name: str, once_more: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    start = threading.Thread.start
+
+    def start_among_signals(thread: threading.Thread) -> None:
+        signal.raise_signal(signal.SIGCHLD)
+        start(thread)
+        signal.raise_signal(signal.SIGCHLD)
+
+    if once_more:
+        monkeypatch.setattr(threading.Thread, "start", start_among_signals)
     case = Case("latency", name, 64, "python", "free")
     with Pair(case, None, Workspace(tmp_path)) as pair:
         client, _ = pair._ends()

@@ -103,3 +103,18 @@ def test_a_driver_says_whether_garbage_is_collected(
         assert gc.isenabled() == collects
         pair.run(1)
     assert gc.isenabled()
+
+
+def test_a_number_that_was_closed_and_is_the_links_now_is_not_taken_from_the_server() -> None:
+    closed, kept = os.pipe()
+    peer = ForkedPeer(_serve, _tell)
+    os.close(closed)  # as a thread of a library does, when it likes
+    other, another = os.pipe()
+    try:
+        assert closed in {other, another}
+        assert kept in peer._unwanted()
+        assert not {other, another} & peer._unwanted()
+    finally:
+        peer.close()
+        for descriptor in (kept, other, another):
+            os.close(descriptor)
