@@ -68,10 +68,13 @@ class SystemV(NamedTuple):
         return f"System V {self.kind} {self.identifier}"
 
 
-def marked_processes(mark: str) -> set[str]:
-    """The living processes, other than this one, that descend from the test of this mark."""
+def marked_processes(mark: str, known: Collection[int] = ()) -> set[str]:
+    """The living processes, other than this one, that descend from the test of this mark.
+
+    None of those `known` does, which were there before the test.
+    """
     found = set()
-    for pid in _processes():
+    for pid in set(_processes()).difference(known):
         if _mark_of(pid) == mark and pid != os.getpid():
             with suppress(OSError):  # ended since
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -118,12 +121,13 @@ def nothing_left(mark: str, own: Collection[Path]) -> Iterator[None]:
     """
     folder = Path(tempfile.gettempdir())
     before = kernel_objects() | forked_children() | _directories(folder)
+    known = _processes()
     yield
     deadline = time.monotonic() + _GRACE_S
     left, looks = None, 0
     while left is None or left:
         now = own_objects(before, own) | forked_children() | _directories(folder)
-        now = (now | marked_processes(mark)) - before
+        now = (now | marked_processes(mark, known)) - before
         left = now if left is None else left & now  # what comes and goes is at work, and marked
         looks += 1
         if left and looks >= _FEWEST_LOOKS and time.monotonic() > deadline:
@@ -167,7 +171,7 @@ def _named() -> list[Path]:
 
 
 def _processes() -> list[int]:
-    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _mark_of(pid: int) -> str | None:

@@ -32,8 +32,6 @@ from ipcbench.transports.registry import get_transport
 
 _BASES = ("unix", "inet", "inet6", "pipe", "sysv-shm")
 _COMPARISONS_A_TABLE = 10
-_ROUNDS = fewest_launches(_COMPARISONS_A_TABLE)
-"""With fewer no single difference of a table could get a verdict, and none would be false."""
 _EFFORT = Effort(values=3, warmups=1, min_time_s=0.01, samples=0)
 _DELAY_EFFORT = Effort(values=5, warmups=1, min_time_s=0.01, samples=2_000)
 _SIZE_BYTES = 64
@@ -51,6 +49,8 @@ class Thoroughness:
     bases: int
     delay_rounds: int
     paced_rounds: int
+    equal_rounds: int = fewest_launches(_COMPARISONS_A_TABLE)
+    """With fewer no single difference of a table could get a verdict, and none would be false."""
 
 
 FULL = Thoroughness(repeats=2, placements=2, bases=5, delay_rounds=40, paced_rounds=16)
@@ -110,7 +110,9 @@ def examine(
     """
     began_s = time.monotonic()
     bench = Bench(scratch, observer, seed, check)
-    tables = [bench.run(cases, _ROUNDS, _EFFORT) for cases in _equal_cases(thoroughness)]
+    tables = [
+        bench.run(cases, thoroughness.equal_rounds, _EFFORT) for cases in _equal_cases(thoroughness)
+    ]
     judged = [verdict for results in tables for verdict in _verdicts(results)]
     floors = noise_floors(tables)
     delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)

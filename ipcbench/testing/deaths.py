@@ -135,7 +135,7 @@ RULES = (
         "the server's death is noticed within a batch",
         (
             *over(_servers_death, loop=LOOPS, workload=WORKLOADS, stop=(signal.SIGKILL,)),
-            *over(_servers_death, loop=LOOPS, workload=FLOWS, stop=(signal.SIGKILL,)),
+            *over(_servers_death, loop=("native",), workload=FLOWS, stop=(signal.SIGKILL,)),
             *over(_servers_death, loop=LOOPS, workload=("latency",), stop=(signal.SIGTERM,)),
         ),
     ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ipcbench.cli.main import main
 from ipcbench.run.driver import Run
 from ipcbench.transports.registry import get_transport
 from tests.command import ipcbench, run
@@ -159,9 +160,30 @@ def _refused(*arguments: str, cwd: Path) -> str:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_compare_refuses(arguments: list[str], says: str, tmp_path: Path) -> None:
+def test_compare_refuses(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In this process: so many times to start another would take as long as all others here."""
     (tmp_path / "there.json").touch()
-    assert says in _refused("compare", *arguments, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code = _exit_code("compare", *arguments)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), err
+    (line,) = err.splitlines()
+    assert line.startswith("ipcbench: ")
+    assert says in line
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there.json"]
+
+
+def _exit_code(*arguments: str) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as end:  # argparse's
+        return int(end.code or 0)
 
 
 def test_explain_refuses_an_unknown_name(tmp_path: Path) -> None:

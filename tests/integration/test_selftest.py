@@ -10,7 +10,9 @@ from ipcbench.checks.truths import WINDOWS
 from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
-SMALL = selftest.Thoroughness(repeats=1, placements=1, bases=1, delay_rounds=6, paced_rounds=2)
+SMALL = selftest.Thoroughness(
+    repeats=1, placements=1, bases=1, delay_rounds=6, paced_rounds=2, equal_rounds=2
+)
 
 
 @pytest.fixture(scope="module")
