@@ -23,6 +23,7 @@ from ipcbench.testing.deaths import server_pid
 from ipcbench.testing.subject import beside
 from ipcbench.transports.base import Traffic, Workspace
 from ipcbench.transports.registry import get_transport
+from ipcbench.transports.stack.loops import let_go
 from ipcbench.workloads import Workload
 
 LOOPED = (
@@ -395,3 +396,12 @@ def test_an_end_that_a_death_breaks_off_as_it_is_made_leaves_nothing_open(
     for descriptor in (gone.reader, gone.writer):
         os.close(descriptor)
     gc.collect()  # what is left open warns
+
+
+def test_a_socket_that_a_transport_of_a_loop_still_uses_is_closed() -> None:
+    one, other = socket.socketpair()
+    one._io_refs += 1  # type: ignore[attr-defined]  # as uvloop's transports do
+    let_go(one)
+    with other:
+        assert other.recv(1) == b""
+    let_go(other)  # one that is closed

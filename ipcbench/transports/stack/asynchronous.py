@@ -15,7 +15,7 @@ from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import socket_facts
 from ipcbench.transports.parts.stream import Tails
-from ipcbench.transports.stack.loops import NewLoop, OwnLoop
+from ipcbench.transports.stack.loops import NewLoop, OwnLoop, let_go
 
 
 def ended(moved: int, size_bytes: int) -> EOFError:
@@ -34,7 +34,7 @@ def sock_endpoint(
     """An end of a task that awaits `sock_sendall` and `sock_recv_into`."""
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     with ExitStack() as opened:
-        opened.callback(connection.close)
+        opened.callback(let_go, connection)
         loop = OwnLoop(new_loop)
         opened.callback(loop.close)
         connection.setblocking(False)
@@ -74,7 +74,7 @@ def streams_endpoint(
     """
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     with ExitStack() as opened:
-        opened.callback(connection.close)
+        opened.callback(let_go, connection)
         loop = OwnLoop(new_loop)
         opened.callback(loop.close)
         reader, writer = loop.complete(_opened(connection))
@@ -225,7 +225,7 @@ def protocol_endpoint(
     """An end of a BufferedProtocol, which reads straight into `incoming`."""
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     owned = ExitStack()
-    owned.callback(connection.close)
+    owned.callback(let_go, connection)
     loop = OwnLoop(new_loop)
     owned.callback(loop.close)
     protocol = _Protocol(loop, incoming)

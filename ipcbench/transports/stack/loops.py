@@ -7,7 +7,9 @@ kept before it is raised, and the loop is stopped, whoever catches it.
 """
 
 import asyncio
+import os
 import signal
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +26,13 @@ _SIGNALS = tuple(sorted(signal.valid_signals()))
 
 _LEFT_RUNNING: list[asyncio.AbstractEventLoop] = []
 """Loops that can't be closed: uvloop reports one that is deallocated while it runs."""
+
+
+def let_go(connection: socket.socket) -> None:
+    """Closes a socket, also one that the transport of a loop which was left running still uses."""
+    connection.close()
+    if connection.fileno() != -1:
+        os.close(connection.detach())
 
 
 class OwnLoop:
