@@ -1,8 +1,8 @@
-"""The pictures of README.md, each from committed results; `tools/refresh.py` writes them.
+"""The pictures of documents, each from committed results; `tools/refresh.py` writes them.
 
-A comment in README.md names the file, the results and the picture, and the line after it shows
-the picture with its text alternative: `<!-- picture docs/pictures/x.svg from results/y.json: NAME
--->`. NAME is a picture's, as `ipcbench report --svg` calls its files, or `table N`, the N-th table.
+A comment names the file, the results and the picture, and the line after it shows the picture with
+its text alternative: `<!-- picture docs/pictures/x.svg from results/y.json: NAME -->`. NAME is a
+picture's, as `ipcbench report --svg` calls its files, or `table N`, the N-th table.
 """
 
 import io
@@ -28,9 +28,9 @@ from ipcbench.transports.registry import usual
 ROOT = Path(__file__).parent.parent
 MADE_WITH = ("altair", "vl-convert-python", "rich")
 _SHOWN = re.compile(
-    r"(<!-- picture (docs/pictures/[a-z-]+\.svg)"
+    r"(<!-- picture docs/(pictures/[a-z-]+\.svg)"
     r" from (results/\S+\.json(?:\.gz)?): ([a-z0-9 -]+) -->\n\n)"
-    r"!\[.*?\]\(\2\)"
+    r"!\[.*?\]\(((?:docs/)?\2)\)"
 )
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 """Fonts that rich's SVG loads from another host; without them the reader's own is used."""
@@ -63,16 +63,16 @@ def _analysed(results: str) -> Analysis:
     return frame.analyse(store.load(ROOT / results))
 
 
-def shown(readme: str) -> Iterator[tuple[str, Made]]:
-    """The path of each picture that the text shows, with the picture."""
-    for _, path, results, name in _SHOWN.findall(readme):
-        yield path, made(results, name)
+def shown(text: str) -> Iterator[tuple[str, Made]]:
+    """The path of each picture that a document shows, with the picture."""
+    for _, path, results, name, _link in _SHOWN.findall(text):
+        yield f"docs/{path}", made(results, name)
 
 
-def with_words(readme: str) -> str:
-    """The text with its pictures' text alternatives brought up to date."""
+def with_words(text: str) -> str:
+    """The document with its pictures' text alternatives brought up to date."""
     return _SHOWN.sub(
-        lambda match: f"{match[1]}![{made(*match.group(3, 4)).says}]({match[2]})", readme
+        lambda match: f"{match[1]}![{made(*match.group(3, 4)).says}]({match[5]})", text
     )
 
 

@@ -56,14 +56,12 @@ def main() -> None:
     path = ROOT / "ipcbench/transports/README.md"
     text = path.read_text(encoding="utf-8")
     path.write_text(with_catalogue(text), encoding="utf-8")
-    readme = ROOT / "README.md"
-    readme.write_text(pictures.with_words(readme.read_text(encoding="utf-8")), encoding="utf-8")
-    for picture, drawn in pictures.shown(readme.read_text(encoding="utf-8")):
-        (ROOT / picture).parent.mkdir(exist_ok=True)
-        (ROOT / picture).write_text(drawn.svg, encoding="utf-8")
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = document.read_text(encoding="utf-8")
-        fresh = _BLOCK.sub(quoted, text)
+        fresh = _BLOCK.sub(quoted, pictures.with_words(text))
+        for picture, drawn in pictures.shown(fresh):
+            (ROOT / picture).parent.mkdir(exist_ok=True)
+            (ROOT / picture).write_text(drawn.svg, encoding="utf-8")
         if fresh != text:
             document.write_text(fresh, encoding="utf-8")
 

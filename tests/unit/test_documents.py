@@ -20,11 +20,19 @@ from tests.unit.test_reporters import text_of
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PICTURES = sorted(re.findall(r"<!-- picture (docs/pictures/\S+\.svg) from", README))
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 LADDER = (ROOT / "docs/ladder.md").read_text(encoding="utf-8")
-DOCUMENTS = {"README": (README, 80), "PERFORMANCE": (PERFORMANCE, 100), "LADDER": (LADDER, 200)}
+LOAD = (ROOT / "docs/load.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    "README": (README, 80),
+    "PERFORMANCE": (PERFORMANCE, 100),
+    "LADDER": (LADDER, 200),
+    "LOAD": (LOAD, 200),
+}
 """Text of each document that quotes results, and the columns that its widest table fits in."""
+ILLUSTRATED = {"README": README, "LOAD": LOAD}
+_PICTURE = r"<!-- picture (docs/pictures/\S+\.svg) from"
+PICTURES = sorted(path for text in ILLUSTRATED.values() for path in re.findall(_PICTURE, text))
 QUOTED = sorted(
     (path, name)
     for name, (text, _) in DOCUMENTS.items()
@@ -133,23 +141,27 @@ def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     sys.modules.pop("pictures")
 
 
-def test_the_readme_shows_a_table_and_three_plots() -> None:
-    names = ("ladder", "latency", "table", "throughput")
+def test_the_documents_show_a_table_and_plots() -> None:
+    of_load = ("gaps", "response-times", "shares", "windows")
+    names = sorted(("ladder", "latency", "table", "throughput", *of_load))
     assert [f"docs/pictures/{name}.svg" for name in names] == PICTURES
-    assert all(f"]({path})" in README for path in PICTURES)
+    assert all(path in README or f"](pictures/{Path(path).name})" in LOAD for path in PICTURES)
 
 
-def test_the_readmes_pictures_are_those_of_their_results(drawer: ModuleType) -> None:
+def test_the_documents_pictures_are_those_of_their_results(drawer: ModuleType) -> None:
     made = {path: (ROOT / path).read_text(encoding="utf-8") for path in PICTURES}
     with_these = drawer.made_with()
     if not all(text.endswith(with_these) for text in made.values()):
         pytest.skip("other versions of the libraries that draw are installed")
-    assert {path: drawn.svg for path, drawn in drawer.shown(README)} == made
+    shown = {path: one.svg for text in ILLUSTRATED.values() for path, one in drawer.shown(text)}
+    assert shown == made
 
 
-def test_the_readmes_pictures_say_in_words_what_they_show(drawer: ModuleType) -> None:
-    assert drawer.with_words(README) == README
-    assert all(len(drawn.says) > 80 for _, drawn in drawer.shown(README))
+@pytest.mark.parametrize("document", ILLUSTRATED)
+def test_the_pictures_say_in_words_what_they_show(document: str, drawer: ModuleType) -> None:
+    text = ILLUSTRATED[document]
+    assert drawer.with_words(text) == text
+    assert all(len(drawn.says) > 80 for _, drawn in drawer.shown(text))
 
 
 @pytest.mark.parametrize("path", PICTURES)
@@ -162,7 +174,7 @@ def test_the_readmes_answers_to_the_claims_are_the_committed_ones() -> None:
     (path,) = set(re.findall(r"\]\((results/\S+/claims\.txt)\)", README))
     committed = (ROOT / path).read_text(encoding="utf-8").splitlines()
     answers = [index for index, line in enumerate(committed) if line.startswith("-> ")]
-    assert len(answers) == 8
+    assert len(answers) == 11
     for index in answers:
         told = [committed[index - 1], committed[index]]
         for line in committed[index + 1 :]:

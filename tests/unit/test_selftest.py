@@ -181,6 +181,16 @@ def test_a_truth_that_is_off_by_no_more_than_it_may_holds() -> None:
     assert not Truth("it", 0.0, -11e-6, -11e-6, 0.0, 10e-6).holds
 
 
+def test_a_step_of_sleepers_may_be_anywhere_in_an_interval_that_is_narrow() -> None:
+    def holds(found_s: float, low_s: float, high_s: float, *, of_sleepers: bool = True) -> bool:
+        return Truth("it", 200e-6, found_s, low_s, high_s, 10e-6, of_sleepers=of_sleepers).holds
+
+    assert holds(188e-6, 174e-6, 204e-6)
+    assert not holds(188e-6, 174e-6, 204e-6, of_sleepers=False)
+    assert not holds(170e-6, 150e-6, 199e-6)  # surely another one
+    assert not holds(150e-6, 100e-6, 201e-6)  # it could be anything
+
+
 def test_a_receive_is_longer_only_after_it_was_long_in_coming() -> None:
     waits: list[int] = []
     receive = when_idle(lambda: waits.append(1))
