@@ -3,6 +3,7 @@
 Both ends are in this process, the server's in a thread. gRPC is used, and let go, in the usual way.
 """
 
+import gc
 import select
 import socket
 import sys
@@ -11,16 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.errors import CheckFailed
+from ipcbench.errors import CheckFailed, PeerDied
 from ipcbench.measure.pair import Pair
 from ipcbench.testing.subject import beside
 from ipcbench.transports.base import Endpoint, Link, Traffic, Transport, Workspace
 from ipcbench.transports.parts.gate import STRANGERS
+from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.registry import get_transport
 from ipcbench.transports.stack import over
 
@@ -328,3 +330,21 @@ def test_the_modules_of_the_rungs_load_no_library() -> None:
     code += " print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"uvicorn", "uvloop", "aiohttp", "grpc", "asyncio"} & set(done.stdout.split())
+
+
+def test_an_aiohttp_client_that_is_broken_off_as_it_is_made_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("aiohttp")
+    from ipcbench.transports.stack import aiohttp_ends
+
+    async def broken_off(_: socket.socket) -> NoReturn:
+        raise PeerDied("the server was killed by SIGKILL in the hand-shake")
+
+    monkeypatch.setattr(aiohttp_ends, "_session", broken_off)
+    connection, other = socket.socketpair()
+    with other:
+        with pytest.raises(PeerDied):
+            aiohttp_ends.aiohttp_client_endpoint(connection, 64, "/", SocketOptions({}))
+        assert other.recv(1) == b""  # it is closed
+    gc.collect()  # what is left open warns

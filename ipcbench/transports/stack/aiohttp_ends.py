@@ -6,6 +6,7 @@ connected. The server accepts at the link's listener, and listens no more once t
 
 import asyncio
 import socket
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ from ipcbench.transports.stack.http import (
     client_connection,
     http_client_endpoint,
 )
-from ipcbench.transports.stack.loops import OwnLoop
+from ipcbench.transports.stack.loops import OwnLoop, let_go
 from ipcbench.transports.stack.turns import NEVER_S, Turns, duplicate
 
 _USUAL_MOST_BYTES = 1024 * 1024
@@ -71,8 +72,16 @@ def aiohttp_client_endpoint(
     """
     outgoing, incoming = buffer_pair(size_bytes, echoes=False)
     loop = OwnLoop(asyncio.new_event_loop)
-    session, transport = loop.complete(_session(connection))
-    options.tune_handed_over(connection)
+    with ExitStack() as opened:
+        opened.callback(let_go, connection)
+        without_session = opened.enter_context(ExitStack())
+        without_session.callback(loop.close)
+        session, transport = loop.complete(_session(connection))
+        without_session.pop_all()
+        opened.callback(lambda: loop.close(session.close()))
+        opened.callback(transport.abort)
+        options.tune_handed_over(connection)
+        owned = opened.pop_all()
     post, headers = session.post, {"Content-Type": BINARY}
     response: aiohttp.ClientResponse
 
@@ -94,10 +103,6 @@ def aiohttp_client_endpoint(
             raise OSError(f"a body of {len(body):,} bytes came in place of {size_bytes:,}")
         incoming[:] = body
 
-    def close() -> None:
-        transport.abort()
-        loop.close(session.close())
-
     return CoroutineEndpoint(
         loop=loop,
         sending=sending,
@@ -106,7 +111,7 @@ def aiohttp_client_endpoint(
         incoming=incoming,
         facts=socket_facts(connection),
         effective=partial(options.in_force, connection),
-        close=close,
+        close=owned.close,
     )
 
 
