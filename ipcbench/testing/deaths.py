@@ -45,11 +45,18 @@ def _servers_death(subject: Subject, loop: Loop, workload: str, stop: signal.Sig
     subject.mechanism  # noqa: B018  (raises for a control)
     case = subject.case(workload, loop)
     sentence = None
-    with _unclosed_connections(workload), Pair(case, None, subject.workspace()) as pair:
+    in_batch, noticed = threading.Event(), threading.Event()
+
+    def note(phase: str) -> None:
+        if phase == "timed batch":
+            in_batch.set()
+
+    making = Pair(case, None, subject.workspace(), note_phase=note)
+    with _unclosed_connections(workload), making as pair:
         pair.run(10)
+        in_batch.clear()
         server = server_pid(pair)
-        noticed = threading.Event()
-        killing = beside(lambda: _kill_as_a_driver_sees_it(server, stop, noticed))
+        killing = beside(lambda: _kill_as_a_driver_sees_it(server, stop, in_batch, noticed))
         try:
             pair.run(ENDLESS)
         except PeerDied as error:
@@ -78,12 +85,15 @@ def _unclosed_connections(workload: str) -> Iterator[None]:
         gc.collect()
 
 
-def _kill_as_a_driver_sees_it(pid: int, stop: signal.Signals, noticed: threading.Event) -> float:
+def _kill_as_a_driver_sees_it(
+    pid: int, stop: signal.Signals, in_batch: threading.Event, noticed: threading.Event
+) -> float:
     """When it killed; then repeats SIGCHLD until noticed, as the driver does (`WorkerProcess`).
 
     A client that was just about to block when the first one came would wait for ever.
     """
-    time.sleep(0.05)  # some messages into the batch
+    in_batch.wait(NOTICED_S)
+    time.sleep(0.01)  # some messages into the batch
     killed_s = time.monotonic()
     os.kill(pid, stop)
     while not noticed.wait(0.02):

@@ -59,6 +59,13 @@ def moved_in_batches(move: Move, message: memoryview, messages: int, batch: int)
             left -= more
 
 
+class _Borrowed(socket.socket):
+    """A socket over an endpoint's descriptor, which the endpoint alone closes."""
+
+    def __del__(self) -> None:
+        self.detach()
+
+
 class _Vectors:
     """The calls of an end that move vectors."""
 
@@ -68,7 +75,7 @@ class _Vectors:
                 self._reader, self._writer = reader, writer
             case _:
                 raise LaunchFailed("this transport moves one message a call")
-        self._socket = socket.socket(fileno=reader) if is_socket else None
+        self._socket = _Borrowed(fileno=reader) if is_socket else None
         self.batch = batch
 
     def write(self, vector: Vector) -> int:
@@ -80,11 +87,6 @@ class _Vectors:
         if self._socket is None:
             return os.readv(self._reader, vector)
         return self._socket.recvmsg_into(vector, 0, socket.MSG_WAITALL)[0]
-
-    def close(self) -> None:
-        """Leaves the descriptor to the endpoint."""
-        if self._socket is not None:
-            self._socket.detach()
 
 
 class Client(blocking.Client):
@@ -102,11 +104,6 @@ class Client(blocking.Client):
         wait()
         return perf_counter() - started
 
-    def close(self) -> None:
-        """Closes the endpoint."""
-        self._vectors.close()
-        super().close()
-
 
 class Server(blocking.Server):
     """The server of the loop in Python that receives vectors."""
@@ -118,11 +115,6 @@ class Server(blocking.Server):
     def serve(self, messages: int) -> None:
         """Serves a batch; see `drivers.base`."""
         moved_in_batches(self._vectors.read, self.incoming, messages, self._vectors.batch)
-
-    def close(self) -> None:
-        """Closes the endpoint."""
-        self._vectors.close()
-        super().close()
 
 
 class NativeClient(native.Client):
