@@ -37,11 +37,12 @@ from ipcbench.transports.base import CORE
 from ipcbench.transports.registry import groups
 
 if TYPE_CHECKING:
+    from ipcbench.case import Case
     from ipcbench.cli.destinations import Places
     from ipcbench.cli.gates import Asked
     from ipcbench.results.store import Results
     from ipcbench.run.facts import CommandLine
-    from ipcbench.run.plan import Plan
+    from ipcbench.run.plan import Plan, Preflight
 
 USUAL = Request(question="compare")
 USUAL_CLAIMS = Request(
@@ -172,7 +173,6 @@ def _begun(
 
     Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
     """
-    from ipcbench.checks.inflight import preflight
     from ipcbench.run.plan import planned
     from ipcbench.run.resume import resumed
     from ipcbench.run.session import nothing_yet
@@ -181,8 +181,19 @@ def _begun(
         # A run's interpreters are named again, and are no other request.
         asked = None if replace(request, pythons=usual.pythons) == usual else request
         return resumed(resume, asked, line, request.pythons)
-    plan = planned(request, line, preflight)
+    plan = planned(request, line, _preflight)
     return plan, nothing_yet(plan)
+
+
+def _preflight(cases: "Sequence[Case]") -> "Preflight":
+    """Tries out what may block; what that takes is loaded only where there is a window."""
+    from ipcbench.run.plan import none_tried
+
+    if all(case.flow.window == 1 for case in cases):
+        return none_tried(cases)
+    from ipcbench.checks.inflight import preflight
+
+    return preflight(cases)
 
 
 def _keep(

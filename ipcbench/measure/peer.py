@@ -238,14 +238,17 @@ class ForkedPeer:
     def _on_unraisable(self, lost: "sys.UnraisableHookArgs") -> None:
         """Has the server's end told again, where nobody could be told of it.
 
-        Nobody can be told in here, either: the end isn't watched for again until the last step,
-        and until it is, its signal is repeated.
+        Nobody can be told in here, either: the end isn't watched for again until the last step.
+        From then on its signal is repeated, until nobody watches any more.
         """
         reports = self._reports
         if isinstance(lost.exc_value, PeerDied) and reports is not None:
             client = threading.get_ident()
-            threading.Thread(target=self._repeat_signal, args=(client,), daemon=True).start()
-            self._watches = True
+            again = threading.Thread(target=self._repeat_signal, args=(client,), daemon=True)
+            try:
+                again.start()
+            finally:  # without a thread to spare, the driver's signals still come
+                self._watches = True
         elif reports is not None:
             reports(lost)
 

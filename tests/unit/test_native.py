@@ -88,6 +88,32 @@ def test_a_closed_endpoint_says_so_and_holds_no_buffer() -> None:
             call()
 
 
+@pytest.mark.parametrize("count", [0, 1025])
+def test_so_many_messages_at_once_are_refused(count: int) -> None:
+    endpoint, nanoseconds = _endpoint(("copy",)), array("q", bytes(8))
+    for call in (
+        lambda: endpoint.client_latency(1, count),
+        lambda: endpoint.client_latency_sampled(nanoseconds, nanoseconds, count),
+        lambda: endpoint.client_batches(1, count, lambda: None),
+        lambda: endpoint.server_batches(1, count),
+    ):
+        with pytest.raises(ValueError, match="1 to 1024"):
+            call()
+
+
+def test_samples_and_the_times_of_sending_have_one_length() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        _endpoint(("copy",)).client_latency_sampled(array("q", [0]), array("q", [0, 0]), 1)
+
+
+def test_batches_and_both_ways_need_descriptors() -> None:
+    endpoint = _endpoint(("copy",))
+    with pytest.raises(OSError, match="not supported"):
+        endpoint.server_batches(1, 2)
+    with pytest.raises(OSError, match="not supported"):
+        endpoint.duplex(1)
+
+
 def test_the_end_of_a_stream_is_an_eof_error_with_the_count() -> None:
     reader, writer = os.pipe()
     os.write(writer, b"123")

@@ -53,10 +53,10 @@ def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
 
 
 def client_window_sampled(endpoint: Endpoint, samples_ns: Samples, window: int) -> Samples:
-    """The same with a window of messages under way: one clock read a message, too.
+    """Fills the array with the times of round trips of which a window is under way.
 
-    The next message is sent when a reply has come, so the time of the one is that of the other.
-    Returns when each was sent, by the same clock.
+    One clock read a message: the next one is sent when a reply has come, so the time of the one is
+    that of the other. Returns when each was sent, by the same clock.
     """
     send, receive, clock = endpoint.send, endpoint.receive, perf_counter_ns
     messages = len(samples_ns)

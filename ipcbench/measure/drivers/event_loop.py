@@ -22,7 +22,8 @@ from ipcbench.workloads import Workload
 async def client_latency(endpoint: CoroutineEndpoint, messages: int, window: int = 1) -> float:
     """Seconds in which this many messages are sent, and as many replies received.
 
-    All but one of a window are sent ahead, untimed, and so are the replies to them received.
+    All but one of a window are sent ahead, untimed, and so are the replies to them received in the
+    end. In between it is one loop, whatever the window is.
     """
     send, receive = endpoint.sending, endpoint.receiving
     for _ in repeat(None, window - 1):
@@ -53,7 +54,10 @@ async def client_latency_sampled(endpoint: CoroutineEndpoint, samples_ns: Sample
 async def client_window_sampled(
     endpoint: CoroutineEndpoint, samples_ns: Samples, window: int
 ) -> Samples:
-    """The same with a window of messages under way. Returns when each was sent."""
+    """Fills the array with the times of round trips of which a window is under way.
+
+    One clock read a message. Returns when each was sent, by the same clock.
+    """
     send, receive, clock = endpoint.sending, endpoint.receiving, perf_counter_ns
     messages = len(samples_ns)
     sent_ns = array("q", bytes(8 * messages))
