@@ -44,7 +44,7 @@ def pairs_at_once(cases: Sequence[Case], most: int) -> int:
     taken = 2 * largest * _BUFFERS_PER_MESSAGE + shared
     fitting = (
         _memory(sizes) // taken,
-        (_resident() - _RESIDENT_TABLES_BYTES) // (_RESIDENT_PAIR_BYTES + taken),
+        (_resident(_tightest_group()) - _RESIDENT_TABLES_BYTES) // (_RESIDENT_PAIR_BYTES + taken),
         _pairs_of_files(),
         _pairs_of_processes(),
         _pairs_in_shared_memory(cases),
@@ -57,10 +57,10 @@ def too_large(size_bytes: int, shared_bytes: int = 0) -> str | None:
 
     `shared_bytes`: of the memory that a pair shares, like a ring of slots.
     """
-    needed, available = size_bytes * _BUFFERS_PER_MESSAGE + shared_bytes, _available()
+    needed, group = size_bytes * _BUFFERS_PER_MESSAGE + shared_bytes, _tightest_group()
+    available = _available(group)
     if needed <= available:
         return None
-    group = _tightest_group()
     under = f" under {group}" if group and group.free_bytes == available else ""
     ring = "" if shared_bytes < size_bytes * _BUFFERS_PER_MESSAGE else " or fewer slots"
     return (
@@ -87,17 +87,19 @@ def _memory(sizes: Sequence[int]) -> int:
             f"measuring takes {display_amount(fewest)} of memory and"
             f" {display_amount(group.free_bytes)} is free under {group}; raise that limit"
         )
-    return _available()
+    return _available(group)
 
 
-def _available() -> int:
-    """Bytes that a process may still take."""
-    return min(_resident(), _limit(resource.RLIMIT_AS))
+def _available(group: Allowance | None) -> int:
+    """Bytes that a process may still take, where this group leaves the least memory.
+
+    What is free changes all the time: whoever names the group has to go by the same reading.
+    """
+    return min(_resident(group), _limit(resource.RLIMIT_AS))
 
 
-def _resident() -> int:
-    """Bytes that all processes of a run may still take: of the machine's, and of their groups'."""
-    group = _tightest_group()
+def _resident(group: Allowance | None) -> int:
+    """Bytes that all processes of a run may still take: of the machine's, and of their group's."""
     free = psutil.virtual_memory().available
     return free if group is None else min(free, group.free_bytes)
 

@@ -133,6 +133,18 @@ def test_a_control_groups_memory_counts_as_the_machines(monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("soft_limits")
+def test_a_control_group_whose_memory_changes_all_the_time_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = iter(range(300 * 2**20, 0, -4096))
+
+    def allowances() -> list[Allowance]:
+        return [Allowance(300 * 2**20, next(free), "memory.max", "/job")]
+
+    monkeypatch.setattr(limits, "allowances", allowances)
+    assert "is free under memory.max of the control group /job" in (too_large(2**30) or "")
+
+
 def test_a_control_groups_memory_is_shared_out_to_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     _group(monkeypatch, 280 * 2**20)
     assert pairs_at_once([Case("latency", "pipe", 64)], 12) == 8
