@@ -9,10 +9,12 @@ from ipcbench.units import format_size, parse_size
 from ipcbench.workloads import (
     DEFINITIONS,
     WORKLOADS,
+    Arrivals,
     Definition,
     Flow,
     Rhythm,
     Workload,
+    arrivals_of,
     flow_of,
     name_of,
     rhythm_of,
@@ -70,6 +72,11 @@ class Case(NamedTuple):
     def flow(self) -> Flow:
         """How many messages are under way."""
         return flow_of(self.workload)
+
+    @property
+    def arrivals(self) -> Arrivals | None:
+        """When the client sends in an open loop; None where replies set the pace."""
+        return arrivals_of(self.workload)
 
     @property
     def id(self) -> str:

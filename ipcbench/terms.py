@@ -13,6 +13,7 @@ from ipcbench.units import (
     format_duration,
     format_size,
     parse_duration,
+    parse_rate,
     parse_size,
     parse_span,
 )
@@ -140,6 +141,25 @@ class Span(NamedTuple):
     def described(self) -> str:
         """The most."""
         return f"a time, up to {format_duration(self.most_s)}"
+
+
+class Rate(NamedTuple):
+    """A number of messages a second."""
+
+    most_per_s: int
+
+    def canonical(self, value: str) -> str:
+        """All its digits: `10000`, since `10k` is 10240 where bytes are meant."""
+        rate_per_s = parse_rate(value)
+        if rate_per_s > self.most_per_s:
+            raise UsageError(f"{value} is more than {self.most_per_s} a second")
+        if not rate_per_s.is_integer():
+            raise UsageError(f"{value} isn't a whole number a second")
+        return str(int(rate_per_s))
+
+    def described(self) -> str:
+        """The most."""
+        return f"messages a second, 1 to {self.most_per_s}, written like 10k (10000)"
 
 
 class Choice(NamedTuple):

@@ -26,6 +26,8 @@ _DURATION_RATIOS = {
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|)")
 _NO_TIME = re.compile(r"0+(ns|us|ms|s|m|)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
+_RATE_FACTORS = {"": 1, "k": 1000, "m": 1_000_000}
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([km]?)")
 _TIME_STEPS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _RATE_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
@@ -75,6 +77,25 @@ def parse_sizes(text: str) -> tuple[int, ...]:
             raise UsageError(f"message size {part.strip()!r} is named twice; name it once")
         sizes.append(size)
     return tuple(sizes)
+
+
+def parse_rate(text: str) -> float:
+    """Messages a second meant by `10000`, `10k` or `1.5m`: k is 1000 here.
+
+    UsageError for anything else, and for 0.
+    """
+    match = _RATE.fullmatch(text.strip().lower())
+    if match is None or float(match[1]) == 0:
+        raise UsageError(
+            f"rate {text.strip()!r} is not a number of messages a second above 0; write it like"
+            " 500, 10k or 1.5m (k is 1000)"
+        )
+    return float(match[1]) * _RATE_FACTORS[match[2]]
+
+
+def two_digits(rate_per_s: float) -> int:
+    """A rate of two significant digits, at least 1: 93,456 is 93,000."""
+    return max(1, int(float(f"{rate_per_s:.2g}")))
 
 
 def format_size(size_bytes: int) -> str:

@@ -9,18 +9,21 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast, get_args
 
 from ipcbench.errors import UsageError
-from ipcbench.terms import Knob, Size, Span, Term, Whole, magnitude, settled, words
+from ipcbench.terms import Knob, Rate, Size, Span, Term, Whole, magnitude, settled, words
 
-Workload = Literal["latency", "throughput", "connect"]
+Workload = Literal["latency", "throughput", "connect", "load"]
 
-Quantity = Literal["round_trip", "message", "connection"]
+Quantity = Literal["round_trip", "message", "connection", "response"]
 """The thing that a case's times are of."""
 
 Direction = Literal["less", "more"]
 """Which way the number that people compare is better."""
 
-Sizing = Literal["calibrated"]
-"""How a batch gets its number of messages: `calibrated` doubles it until a batch takes its time."""
+Sizing = Literal["calibrated", "scheduled"]
+"""How a batch gets its number of messages.
+
+`calibrated` doubles it until a batch takes its time; `scheduled` has a rate that tells it.
+"""
 
 
 class Words(NamedTuple):
@@ -81,10 +84,20 @@ WORK_TOUCHES = Knob(
     "and meanwhile reads so much memory, over and over",
 )
 
+RATE = Knob("rate", Rate(10_000_000), "1000", "so many messages a second are sent")
+ARRIVALS = Knob(
+    "arrivals",
+    words("constant", "poisson"),
+    "constant",
+    "at even times, or at random ones (a Poisson process)",
+)
+
 NEEDS: Mapping[str, str] = {GAP_BY.name: GAP.name, WORK_TOUCHES.name: WORK.name}
 """Knobs that say how another one is meant: without it they say nothing, and are left out."""
 
-BETWEEN_MESSAGES = frozenset(knob.name for knob in (GAP, GAP_BY, WORK, WORK_TOUCHES))
+BETWEEN_MESSAGES = frozenset(
+    knob.name for knob in (GAP, GAP_BY, WORK, WORK_TOUCHES, RATE, ARRIVALS)
+)
 """Knobs of what the ends do between messages: any link that carries the messages can have them."""
 
 MOST_AT_ONCE = 1024
@@ -161,6 +174,26 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=False,
         fixed_size_bytes=1,
         sizing="calibrated",
+    ),
+    "load": Definition(
+        words=Words(
+            title="Load (open loop)",
+            column="response",
+            time="response time",
+            plural="response times",
+            short="load",
+            stacked="response\ntime",
+        ),
+        quantity="response",
+        unit="second",
+        better="less",
+        replies=True,
+        in_flight=1,
+        connects=False,
+        samples=False,
+        fixed_size_bytes=None,
+        sizing="scheduled",
+        knobs=(RATE, ARRIVALS, WINDOW, WORK, WORK_TOUCHES),
     ),
 }
 
@@ -242,6 +275,23 @@ def flow_of(workload: str) -> Flow:
         batch=int(asked.get(BATCH.name, 1)),
         duplex=asked.get(DUPLEX.name) == "on",
     )
+
+
+class Arrivals(NamedTuple):
+    """When the client of an open loop sends, whatever became of the messages before."""
+
+    rate_per_s: float
+    is_random: bool = False
+    """Whether the times between them are random (a Poisson process), and not all the same."""
+
+
+def arrivals_of(workload: str) -> Arrivals | None:
+    """The arrivals in the workload of this canonical term; None where replies set the pace."""
+    if definition_of(workload).sizing != "scheduled":
+        return None
+    asked = settings_of(workload)
+    rate = asked.get(RATE.name, RATE.default)
+    return Arrivals(float(rate or 0), is_random=asked.get(ARRIVALS.name) == "poisson")
 
 
 FLOW = frozenset(knob.name for knob in (WINDOW, BATCH, DUPLEX))

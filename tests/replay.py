@@ -62,7 +62,7 @@ class Replay:
             yield case, LaunchFailed("no calibration") if fails else 100
 
     def measure(
-        self, launches: Sequence[tuple[Case, int]]
+        self, launches: Sequence[tuple[Case, int]], round_number: int
     ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
         try:
             for case, messages in launches:

@@ -99,6 +99,8 @@ def _about(workload: Workload) -> str:
             gist = "one way"
         case "connect":
             gist = "connection set-up"
+        case "load":
+            gist = "open loop"
         case _:
             assert_never(workload)
     return f"{workload} ({gist})"

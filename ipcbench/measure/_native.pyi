@@ -15,6 +15,16 @@ class Endpoint:
     def client_latency_with_gaps_sampled(
         self, samples_ns: array[int], gap_ns: int, spins: bool, /
     ) -> None: ...
+    def client_load(
+        self,
+        intended_ns: array[int],
+        sent_ns: array[int],
+        answered_ns: array[int],
+        window: int,
+        stamp: int,
+        lead_ns: int,
+        /,
+    ) -> tuple[int, tuple[int, int] | None]: ...
     def server_latency(self, messages: int, /) -> None: ...
     def server_latency_with_work(
         self, messages: int, work_ns: int, touched: bytearray | None, /

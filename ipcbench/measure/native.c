@@ -68,6 +68,21 @@ typedef struct {
     int64_t spin_ns;         /* ADAPTIVE: how long it spins before it sleeps */
 } counter;
 
+/* ---- What an open loop is to do, and what came of it. ---------------------------------------- */
+
+typedef struct {
+    const int64_t *intended_ns;  /* when each message is to be sent, after the start */
+    int64_t *sent_ns, *answered_ns;
+    size_t count;
+    uint64_t window;             /* most messages in flight */
+    Py_ssize_t stamp;            /* where a message carries its number; -1: it carries none */
+    int64_t lead_ns;             /* from now to the start */
+    uint64_t held_back;          /* messages that were late since the window was full */
+    size_t answered;
+    int64_t number;              /* of the reply that isn't the next one's */
+    bool is_out_of_order;
+} open_loop;
+
 /* ---- A side of a link. --------------------------------------------------------------------- */
 
 typedef struct {
@@ -104,6 +119,7 @@ typedef struct endpoint {
     int64_t work_ns;         /* how long the server computes before each reply */
     const char *touched;     /* what it reads meanwhile; NULL for nothing */
     size_t touched_size, touches_at;
+    open_loop *load;
 } endpoint;
 
 /* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
@@ -1010,6 +1026,71 @@ static int pong_with_work(endpoint *self, uint64_t messages)
     return outcome;
 }
 
+/* ---- The open loop; drivers/open_loop.py documents it. --------------------------------------- */
+
+static void write_stamp(endpoint *self, int64_t number, int64_t intended_ns)
+{
+    if (self->load->stamp == -1)
+        return;
+    int64_t words[] = {number, intended_ns};
+    memcpy(self->outgoing + self->load->stamp, words, sizeof words);
+}
+
+/* Whether the reply carries this number, if it can carry one. */
+static bool is_next(endpoint *self)
+{
+    open_loop *load = self->load;
+    if (load->stamp == -1)
+        return true;
+    memcpy(&load->number, self->incoming + load->stamp, sizeof load->number);
+    return load->number == (int64_t)load->answered;
+}
+
+static int send_at_times(endpoint *self, uint64_t messages)
+{
+    (void)messages;
+    open_loop *load = self->load;
+    size_t sent = 0;
+    bool was_full = false;
+    int outcome;
+    int64_t start = now_ns() + load->lead_ns, due = start + load->intended_ns[0], look = start;
+    while (load->answered < load->count) {
+        int64_t now = now_ns();
+        size_t in_flight = sent - load->answered;
+        int ready = 0;
+        if (in_flight < load->window && sent < load->count && now >= due) {
+            write_stamp(self, (int64_t)sent, due - start);
+            load->sent_ns[sent] = now - start;
+            if ((outcome = self->send(self)) != DONE)
+                return outcome;
+            load->held_back += was_full;
+            was_full = false;
+            if (++sent < load->count)
+                due = start + load->intended_ns[sent];
+        } else if (in_flight && (ready = endpoint_ready(self)) != 0) {
+            if (ready == -1)
+                return FAILED;
+            if ((outcome = self->receive(self)) != DONE)
+                return outcome;
+            now = now_ns();
+            load->answered_ns[load->answered] = now - start;
+            if (in_flight == load->window && sent < load->count)
+                was_full = now >= due;
+            if ((load->is_out_of_order = !is_next(self)))
+                return DONE;
+            load->answered++;
+        } else {
+            relax();
+        }
+        if (now >= look) {
+            if ((outcome = handle_signals(self)) != DONE)
+                return outcome;
+            look = now + NS_BETWEEN_SIGNALS;
+        }
+    }
+    return DONE;
+}
+
 /* ---- What Python sees. ---------------------------------------------------------------------- */
 
 /* Raises what a step came to; NULL, for its caller to return. */
@@ -1183,6 +1264,59 @@ static PyObject *client_latency_with_gaps_sampled(endpoint *self, PyObject *argu
     self->gap_ns = gap_ns;
     self->gap_spins = spins;
     return run_sampled(self, array, ping_with_gaps_sampled);
+}
+
+/* The messages held back, and None or the place and the number of a reply that isn't the next. */
+static PyObject *loaded(endpoint *self, open_loop *load)
+{
+    int64_t started, ended;
+    self->load = load;
+    int outcome = run(self, send_at_times, 0, &started, &ended);
+    self->load = NULL;
+    if (outcome != DONE)
+        return raised(self, outcome);
+    if (load->is_out_of_order)
+        return Py_BuildValue("K(nL)", (unsigned long long)load->held_back,
+                             (Py_ssize_t)load->answered, (long long)load->number);
+    return Py_BuildValue("KO", (unsigned long long)load->held_back, Py_None);
+}
+
+/* Whether the arrays are of one length, and a message has room for what it is to carry. */
+static bool fits(endpoint *self, const Py_buffer *intended, const Py_buffer *sent,
+                 const Py_buffer *answered, Py_ssize_t stamp)
+{
+    if (!intended->len || intended->len != sent->len || intended->len != answered->len)
+        PyErr_SetString(PyExc_ValueError, "all arrays must be of one length, and not empty");
+    else if (stamp < -1 || (stamp >= 0 && (size_t)stamp + 2 * sizeof(int64_t) > self->size))
+        PyErr_SetString(PyExc_ValueError, "a message has no room for its number there");
+    else
+        return true;
+    return false;
+}
+
+static PyObject *client_load(endpoint *self, PyObject *arguments)
+{
+    Py_buffer intended, sent, answered;
+    unsigned long long window;
+    Py_ssize_t stamp;
+    long long lead_ns;
+    if (!PyArg_ParseTuple(arguments, "y*w*w*KnL:client_load", &intended, &sent, &answered, &window,
+                          &stamp, &lead_ns))
+        return NULL;
+    PyObject *answer = NULL;
+    if (!parse_at_once(window) && is_usable(self) &&
+        fits(self, &intended, &sent, &answered, stamp)) {
+        open_loop load = {
+            .intended_ns = intended.buf, .sent_ns = sent.buf, .answered_ns = answered.buf,
+            .count = (size_t)intended.len / sizeof(int64_t), .window = window, .stamp = stamp,
+            .lead_ns = lead_ns,
+        };
+        answer = loaded(self, &load);
+    }
+    PyBuffer_Release(&intended);
+    PyBuffer_Release(&sent);
+    PyBuffer_Release(&answered);
+    return answer;
 }
 
 static PyObject *server_latency_with_work(endpoint *self, PyObject *arguments)
@@ -1568,6 +1702,7 @@ static PyMethodDef ENDPOINT_METHODS[] = {
     {"receive", (PyCFunction)endpoint_receive, METH_NOARGS, "Fills all of `incoming`."},
     {"client_latency", (PyCFunction)client_latency, METH_VARARGS,
      "See blocking.client_latency."},
+    {"client_load", (PyCFunction)client_load, METH_VARARGS, "See open_loop.client_load."},
     {"client_latency_sampled", (PyCFunction)client_latency_sampled, METH_VARARGS,
      "See blocking.client_window_sampled."},
     {"client_latency_with_gaps", (PyCFunction)client_latency_with_gaps, METH_VARARGS,

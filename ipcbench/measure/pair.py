@@ -34,6 +34,8 @@ from ipcbench.measure.control import (
     PeerReported,
 )
 from ipcbench.measure.drivers.base import Acknowledged, Client, Samples
+from ipcbench.measure.drivers.open_loop import Batch
+from ipcbench.measure.drivers.open_loop import Client as OpenLoopClient
 from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.peer import ForkedPeer, Peer
 from ipcbench.measure.server import serve
@@ -86,8 +88,11 @@ class Pair:
         workspace: Workspace,
         tether: Tether | None = None,
         note_phase: Callable[[str], None] = lambda _: None,
+        seed: str = "",
     ) -> None:
         """`note_phase` is called with the name of each phase as it begins.
+
+        `seed` is that of what is random about the messages: when they are sent.
 
         Raises LaunchFailed if the transport or the driver refuses the case; nothing is made then.
         """
@@ -100,7 +105,8 @@ class Pair:
         self._tether = tether
         self._transport = get_transport(case.transport)
         self._traffic = Traffic.of(case)
-        self._ahead = self._traffic.window - 1
+        self._seed = seed
+        self._ahead = self._traffic.window - 1 if case.arrivals is None else 0
         """Messages beside those of a batch: a window is filled before it, and emptied after it."""
         self._payloads = Payloads()
         self._note_phase = note_phase
@@ -157,6 +163,14 @@ class Pair:
         Raises CheckFailed, PeerDied if the server ended, LaunchFailed for any other failure.
         """
         return self._guarded(lambda: self._run(messages))
+
+    @property
+    def last_batch(self) -> Batch:
+        """The times of the last batch's messages. Raises LaunchFailed where replies set the pace."""
+        timed = self._client.timed if isinstance(self._client, OpenLoopClient) else None
+        if timed is None:
+            raise LaunchFailed("no batch of messages with times of their own has been run")
+        return timed
 
     def sample(self, messages: int) -> Samples:
         """Times this many single round trips, in nanoseconds. Raises as `run`.
@@ -305,7 +319,7 @@ class Pair:
             tether.leave_to_server()
         process.pin(client_cpu)
         link.keep_only("client")
-        self._client = client = drivers.client(case, link, peer)
+        self._client = client = drivers.client(case, link, peer, self._seed)
         if client.collects_garbage:
             gc.enable()
         hello = channel.expect("hello")
@@ -334,7 +348,7 @@ class Pair:
             self._idled[side] = added(self._idled.get(side, {}), idled_before[side], after)
         self._throttling += throttling(self._quotas) - stopped_before
         self._messages_timed += messages + self._ahead
-        if self._traffic.alternates:
+        if self._traffic.alternates and self._case.arrivals is None:
             self._message_s = elapsed / messages
         self._client_cpus.add(last_cpu())
         self._threads["client"] = thread_count()

@@ -19,6 +19,11 @@ facts; raised when a driver of before could not use a worker of now, or the othe
 SAMPLES = "samples"
 """Name of the file of single round trips in a launch's directory: 8-byte nanoseconds."""
 
+SAMPLES_FROM_SENDING = "samples-from-sending"
+"""Name of the file of the same times, but from when each message was sent, of an open loop."""
+LATENESS = "lateness"
+"""Name of the file of how late each of its messages was sent."""
+
 _PHASE = "phase"
 _PHASE_WIDTH = 24
 

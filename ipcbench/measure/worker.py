@@ -25,7 +25,9 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
+from ipcbench.measure.drivers.open_loop import Batch
 from ipcbench.measure.pair import Pair, refused
+from ipcbench.measure.responses import Responses, mean_response_s
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
 from ipcbench.system import process
 from ipcbench.system.cpus import parse_cpus, placement_cpus
@@ -67,6 +69,8 @@ class Measurement:
         self._pair: Pair | None = None
         self._note: PhaseNote
         self._messages = 0
+        self._batches = 0
+        self._responses = Responses()
 
     def time(self, messages: int) -> float:
         """Waits for a turn and times a batch of this many messages, in seconds."""
@@ -75,12 +79,21 @@ class Measurement:
         else:
             self._pair.wait_for_turn()
         self._messages = messages
+        self._batches += 1
         elapsed = self._pair.run(messages)
+        if self._case.arrivals is not None:
+            return self._responded_s(self._pair.last_batch) * messages
         if self._args.calibrate_loops:
             # The batch is to be that much shorter.
             return elapsed + messages * self._case.rhythm.gap_s
         # Of a window each message takes as long as the whole of it (Little's law).
         return elapsed * self._case.flow.window
+
+    def _responded_s(self, batch: Batch) -> float:
+        """Seconds of a response in the mean of this batch, which counts unless it is a warm-up."""
+        if self._batches > self._args.warmups:
+            self._responses.add(batch)
+        return mean_response_s(batch)
 
     def finish(self) -> dict[str, int | float | str]:
         """Times single round trips, runs the launch's last check, and returns the pair's facts."""
@@ -93,7 +106,12 @@ class Measurement:
             (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
         self._pair.check()
         self._note.write("save of its values")
-        return self._pair.facts()
+        if self._case.arrivals is None:
+            return self._pair.facts()
+        if args.samples and args.directory:
+            for name, samples_ns in self._responses.samples_ns().items():
+                (args.directory / name).write_bytes(samples_ns.tobytes())
+        return self._pair.facts() | self._responses.facts()
 
     def _started(self) -> Pair:
         args, tether = self._args, self._args.tether
@@ -107,7 +125,9 @@ class Measurement:
             directory = self._resources.enter_context(scratch()).directory
         cpus = args.cpus or placement_cpus(self._case.placement)
         self._note = PhaseNote(directory)
-        pair = Pair(self._case, cpus, Workspace(directory), tether, self._note.write)
+        pair = Pair(
+            self._case, cpus, Workspace(directory), tether, self._note.write, seed=args.seed
+        )
         return self._resources.enter_context(pair)
 
 
@@ -178,6 +198,7 @@ def _add_arguments(parser: Any) -> None:
         metavar="N",
         help="single round trips to time, at most one batch of them; for the driver",
     )
+    parser.add_argument("--seed", default="", help="seed of the times at which an open loop sends")
     parser.add_argument("--tether", type=Tether.parse, help="what ties to the driver; for it alone")
 
 
@@ -186,6 +207,8 @@ def _repeat_arguments(command: list[str], args: Any) -> None:
     command.append(args.case)
     if args.cpus:
         command += ["--cpus", ",".join(map(str, args.cpus))]
+    if args.seed:
+        command += ["--seed", args.seed]
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,10 @@ from typing import NamedTuple, Self
 
 HISTOGRAM_KEY = "round_trip_histogram_ns"
 """Metadata key of a launch's histogram, as text."""
+FROM_SENDING_KEY = "histogram_from_send_ns"
+"""Metadata key of an open loop's histogram of times from the actual sending to the reply."""
+LATENESS_KEY = "histogram_lateness_ns"
+"""Metadata key of an open loop's histogram of how late its messages were sent."""
 
 _BITS = 7
 _SUBDIVISIONS = 1 << _BITS

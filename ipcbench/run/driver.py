@@ -197,7 +197,9 @@ class Driver:
         """Launches each case once, and saves after each launch."""
 
         def measure(group: Sequence[Case]) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
-            return self._launcher.measure([(case, self._messages[case]) for case in group])
+            return self._launcher.measure(
+                [(case, self._messages[case]) for case in group], round_number
+            )
 
         # A save that fails must not leave the workers that wait their turn.
         with closing(self._answers(cases, round_number, measure)) as answers:

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from ipcbench.case import Case, Placement
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.tether import SAMPLES
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.measure.tether import LATENESS, SAMPLES, SAMPLES_FROM_SENDING
+from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY, Histogram
 from ipcbench.results.launches import Measured, read_measured
 from ipcbench.run.interpreters import environment
 from ipcbench.run.request import Effort
-from ipcbench.run.sizing import messages_of
+from ipcbench.run.sizing import messages_of, scheduled_messages
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.scratch import Scratch
@@ -23,6 +23,12 @@ from ipcbench.system.signals import signals_held_back
 from ipcbench.transports.base import Traffic
 
 WORKER = "ipcbench.measure.worker"
+_HISTOGRAMS = {
+    SAMPLES: HISTOGRAM_KEY,
+    SAMPLES_FROM_SENDING: FROM_SENDING_KEY,
+    LATENESS: LATENESS_KEY,
+}
+"""Keys of the histograms, by the files of a worker that have their samples."""
 _CALIBRATION_SHARE = 0.25
 """Share of the wanted time at which a calibration stops doubling; it extrapolates the rest."""
 
@@ -41,9 +47,9 @@ class Launcher(Protocol):
         """Number of messages for each case with which a batch takes about the wanted time."""
 
     def measure(
-        self, launches: Sequence[tuple[Case, int]]
+        self, launches: Sequence[tuple[Case, int]], round_number: int
     ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
-        """Launches each case once, with this many messages a batch."""
+        """Launches each case once, with this many messages a batch, in this round."""
 
 
 class WorkerLauncher:
@@ -71,14 +77,21 @@ class WorkerLauncher:
     def calibrate(self, cases: Sequence[Case]) -> Iterator[tuple[Case, int | LaunchFailed]]:
         enough = self._effort.min_time_s * _CALIBRATION_SHARE
         options = ("--calibrate-loops", "--warmups=0", "--values=3", f"--min-time={enough!r}")
-        for case, outcome in self._launched([(case, options) for case in cases]):
+        unknown = []
+        for case in cases:
+            messages = scheduled_messages(case, self._effort.values, self._effort.min_time_s)
+            if messages is None:
+                unknown.append((case, options))
+            else:
+                yield case, messages
+        for case, outcome in self._launched(unknown):
             if isinstance(outcome, LaunchFailed):
                 yield case, outcome
             else:
                 yield case, self._messages(case, outcome)
 
     def measure(
-        self, launches: Sequence[tuple[Case, int]]
+        self, launches: Sequence[tuple[Case, int]], round_number: int
     ) -> Iterator[tuple[Case, Measured | LaunchFailed]]:
         effort = self._effort
         counts = (
@@ -87,8 +100,18 @@ class WorkerLauncher:
             f"--samples={effort.samples}",
         )
         return self._launched(
-            [(case, (f"--loops={messages}", *counts)) for case, messages in launches]
+            [
+                (case, (f"--loops={messages}", *counts, *self._seeded(case, round_number)))
+                for case, messages in launches
+            ]
         )
+
+    def _seeded(self, case: Case, round_number: int) -> tuple[str, ...]:
+        """The argument for a case with a schedule: another in each round, the same for each case.
+
+        A worker of an earlier version knows neither.
+        """
+        return () if case.arrivals is None else (f"--seed={self._effort.seed}/{round_number}",)
 
     def _messages(self, case: Case, calibration: Measured) -> int:
         """Messages that take the wanted time, by the fastest of the last three batches.
@@ -153,10 +176,11 @@ def _result(output: Path) -> Measured:
     """Reads a worker's result file and adds its samples as a histogram. Raises LaunchFailed."""
     try:
         measured = read_measured(output)
-        samples = output.parent / SAMPLES
-        if not samples.exists():
-            return measured
-        histogram = Histogram.of(array("q", samples.read_bytes()))
-        return replace(measured, facts={**measured.facts, HISTOGRAM_KEY: str(histogram)})
+        found = {}
+        for name, key in _HISTOGRAMS.items():
+            samples = output.parent / name
+            if samples.exists():
+                found[key] = str(Histogram.of(array("q", samples.read_bytes())))
+        return replace(measured, facts={**measured.facts, **found}) if found else measured
     except (OSError, ValueError, KeyError) as error:
         raise LaunchFailed(f"the worker left no readable result: {error}") from error

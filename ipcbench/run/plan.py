@@ -30,7 +30,7 @@ _LONG_GRID_S = 1800.0
 """A grid that takes longer must be asked for with --budget or --rounds."""
 _ROUGH_S = 100.0
 """From here on an estimate is told in minutes."""
-_SEEDS = 2**32
+SEEDS = 2**32
 
 
 class Preset(NamedTuple):
@@ -131,7 +131,7 @@ def planned(
     intent = Intent(
         cases=tuple(case.id for case in choice.possible),
         rounds=rounds,
-        seed=secrets.randbelow(_SEEDS) if request.seed is None else request.seed,
+        seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,
         values=values,
         warmups=request.warmups,
         min_time_s=min_time_s,
@@ -186,6 +186,7 @@ def plan_of(
         intent.min_time_s,
         intent.timeout_s,
         together=pairs_at_once(cases, _most_together(intent)),
+        seed=intent.seed,
     )
     run = Run(
         cases=cases,

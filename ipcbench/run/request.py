@@ -57,6 +57,11 @@ _TITLES = {
     "first_size": "other cases",
     "last_placement": "other cases",
     "workloads": "other cases",
+    "rates": "other rates",
+    "arrivals": "other arrivals",
+    "in_flight": "another number of messages in flight",
+    "work": "other work",
+    "objective": "another objective",
     "sizes": "other cases",
     "loops": "other cases",
     "placements": "other cases",
@@ -81,6 +86,7 @@ _LATER = frozenset(
     (
         *("vary", "grid", "pythons", "rungs", "families", "at_first"),
         *("first_size", "last_placement"),
+        *("rates", "arrivals", "in_flight", "work", "objective"),
     )
 )
 """Fields that requests of earlier versions lack; they asked for nothing of them."""
@@ -100,6 +106,8 @@ class Effort:
     """Single round trips to time in a latency launch, at most one batch."""
     together: int = MOST_TOGETHER
     """Most pairs that exist at once and take turns."""
+    seed: int = 0
+    """Seed of what is random about the messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,16 @@ class Request:
     """Terms of workloads that are measured at the last placement alone."""
     workloads: tuple[str, ...] = DEFAULT_WORKLOADS
     """Terms, with knobs: `latency:gap=1ms`."""
+    rates: tuple[str, ...] = ()
+    """Rates of an open loop: messages a second (`10000`), or shares of each peak (`50%`)."""
+    arrivals: tuple[str, ...] = ()
+    """How its messages are sent: `constant`, `poisson`."""
+    in_flight: int | None = None
+    """Most of its messages that are unanswered at once."""
+    work: str | None = None
+    """How long its server computes before each reply: `100us`."""
+    objective: str | None = None
+    """What its response times are to keep: `p99<200us`."""
     sizes: tuple[int, ...] = (1024, 64 * 1024)
     """Message sizes in bytes."""
     loops: tuple[Loop, ...] = (DEFAULT_LOOP,)
@@ -226,6 +244,7 @@ def _is_only(value: object) -> bool:
 
 
 _LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
+_RATE_PATTERN = re.compile(r"[0-9]{1,9}|[0-9]{1,4}(\.[0-9]{1,6})?%", re.ASCII)
 _WORKLOADS = each(ValueRule("a workload", _is_workload))
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {
@@ -241,6 +260,11 @@ _RULES: Mapping[str, ValueRule] = {
     "first_size": _WORKLOADS,
     "last_placement": _WORKLOADS,
     "workloads": _WORKLOADS,
+    "rates": each(like(_RATE_PATTERN, "a rate, or a share of the peak")),
+    "arrivals": each(one_of("constant", "poisson")),
+    "in_flight": optional(whole(1)),
+    "work": optional(TEXT),
+    "objective": optional(TEXT),
     "sizes": each(whole(1)),
     "loops": each(one_of(*LOOPS)),
     "placements": _PLACEMENTS,

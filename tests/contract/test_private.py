@@ -116,7 +116,7 @@ def test_what_a_worker_writes_for_its_driver_is_the_owners_alone(tmp_path: Path)
         "case = Case.parse('latency/unix/64/python/free')\n"
         "with scratch() as private:\n"
         "    launcher = launch.WorkerLauncher(private, {'free': None}, effort)\n"
-        "    assert [str(o) for _, o in launcher.measure([(case, 20)])]\n"
+        "    assert [str(o) for _, o in launcher.measure([(case, 20)], 1)]\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

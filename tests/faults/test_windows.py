@@ -75,7 +75,7 @@ def test_no_window_hangs_that_is_not_refused() -> None:
             launches = [
                 (case, 2 * Traffic.of(case).window) for case in cases[start : start + _TOGETHER]
             ]
-            for case, outcome in launcher.measure(launches):
+            for case, outcome in launcher.measure(launches, 1):
                 if isinstance(outcome, LaunchFailed):
                     failed[case.id] = str(outcome)
     assert failed == {}, f"seed {SEED}"

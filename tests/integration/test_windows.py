@@ -208,7 +208,7 @@ def test_ends_that_wait_for_each_other_all_the_same_are_told_within_seconds() ->
     effort = replace(Effort(), timeout_s=100.0, warmups=0, values=1)
     with scratch() as private:
         launcher = WorkerLauncher(private, {"free": None}, effort)
-        ((_, outcome),) = launcher.measure([(case, _MANY)])
+        ((_, outcome),) = launcher.measure([(case, _MANY)], 1)
     assert str(outcome) == (
         "both ends wait for each other in the timed batch: nothing moved for 10 s; fewer messages"
         " in flight (window=...) or larger buffers would fit"

@@ -106,7 +106,7 @@ def test_a_failure_does_not_tell_where_an_interpreter_is(tmp_path: Path) -> None
     programs = {"gone": gone, "broken": broken}
     with scratch() as private:
         launcher = WorkerLauncher(private, {"free": None}, Effort(), programs)
-        failed = dict(launcher.measure([(case, 1) for case in cases]))
+        failed = dict(launcher.measure([(case, 1) for case in cases], 1))
     reasons = [str(failed[case]) for case in cases]
     assert reasons[0] == "no worker could be started: [Errno 2] No such file or directory: 'python'"
     assert reasons[1] == "python: No module named ipcbench"
@@ -122,7 +122,7 @@ def test_another_interpreter_gets_no_path_of_this_ones_packages(tmp_path: Path) 
         patched.setenv("PYTHONPATH", "/elsewhere")
         patched.setenv("LANGUAGE", "la")
         launcher = WorkerLauncher(private, {"free": None}, Effort(), {"other": other})
-        list(launcher.measure([(case, 1)]))
+        list(launcher.measure([(case, 1)], 1))
     words = told.read_text().split()
     assert words[:4] == ["-P", "-m", "ipcbench.measure.worker", CASES[0].id]
     assert words[-2:] == ["none", "la"]

@@ -6,7 +6,7 @@ The functions here are all that other rooms ask of a driver, each a `match` over
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
-from ipcbench.measure.drivers import blocking, duplex, event_loop, native, paced, vectors
+from ipcbench.measure.drivers import blocking, duplex, event_loop, native, open_loop, paced, vectors
 from ipcbench.measure.drivers.base import Client, Server
 from ipcbench.measure.peer import Peer
 from ipcbench.transports.base import Endpoint, Link
@@ -52,16 +52,21 @@ def load(loop: Loop) -> None:
             assert_never(loop)
 
 
-def client(case: Case, link: Link, peer: Peer) -> Client:
+def client(case: Case, link: Link, peer: Peer, seed: str = "") -> Client:
     """Opens the client's side of the link, with the driver of the case. Raises LaunchFailed.
 
-    `peer` is the process at the other end, for a driver that watches its descriptor.
+    `peer` is the process at the other end, for a driver that watches its descriptor; `seed` is that
+    of what is random about the messages.
     """
     match case.loop:
-        case "python":
+        case "python" if case.arrivals is None:
             return _in_python(link.client(), case, peer)
-        case "native":
+        case "python":
+            return open_loop.client(link.client(), case, seed)
+        case "native" if case.arrivals is None:
             return _in_c(native.NativeEndpoint(link.client()), case)
+        case "native":
+            return open_loop.client(native.NativeEndpoint(link.client()), case, seed)
         case _:
             assert_never(case.loop)
 

@@ -111,7 +111,7 @@ def server_throughput(endpoint: Endpoint, messages: int) -> None:
 def takes_turns(workload: Workload) -> bool:
     """Whether the loops run the workload as round trips; else as a stream. They know no other."""
     match workload:
-        case "latency" | "connect":
+        case "latency" | "connect" | "load":
             return True
         case "throughput":
             return False

@@ -28,7 +28,7 @@ def rejects(workload: Workload) -> str | None:
     An endpoint that makes a connection for each message has no shape that they know.
     """
     match workload:
-        case "latency" | "throughput":
+        case "latency" | "throughput" | "load":
             return None
         case "connect":
             return "connections are made by the loop in Python only"

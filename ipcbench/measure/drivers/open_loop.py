@@ -1,0 +1,187 @@
+"""The timed loop of an open loop: `load`. Messages are sent at times that no reply puts off.
+
+One thread spins to each time, sends, and receives replies in between. A message that can't be sent
+at its time, since the thread was at another one or a window of messages is unanswered, is sent late
+and timed from when it was to be sent: otherwise a server that stalls would stop the questions, too
+(coordinated omission). Nothing waits asleep where the end can look for a reply: the wake-up of the
+generator would be in every time.
+"""
+
+from array import array
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import NamedTuple
+
+from ipcbench.case import Case
+from ipcbench.errors import CheckFailed, LaunchFailed
+from ipcbench.measure.drivers import blocking, native
+from ipcbench.measure.drivers.base import Acknowledged, Samples
+from ipcbench.measure.schedule import schedule
+from ipcbench.transports.base import Endpoint
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
+from ipcbench.transports.registry import get_transport
+from ipcbench.workloads import Arrivals, Workload
+
+STAMP_BYTES = 16
+"""Length of what each message carries: its number, and when it was to be sent, as 8-byte words."""
+_NUMBER_BYTES = 8
+"""Bytes in front of it, of a transport that numbers messages itself."""
+_LEAD_NS = 200_000
+"""Nanoseconds from the start of a batch to its first message: all of them are still to come."""
+
+
+class Batch(NamedTuple):
+    """The times of a batch's messages, in nanoseconds from one instant, in the order of sending."""
+
+    intended_ns: Samples
+    sent_ns: Samples
+    answered_ns: Samples
+    held_back_count: int
+    """Messages that were late since a window of others was unanswered."""
+
+
+class Load(NamedTuple):
+    """The messages of an open loop, as its client has to know them."""
+
+    arrivals: Arrivals
+    window: int
+    """Most messages in flight."""
+    seed: str
+    """Seed of random schedules: each batch has another one of it."""
+    stamp_offset: int | None
+    """Bytes in front of a message's number; None if it carries none that could come back."""
+
+
+def client_load(
+    endpoint: Endpoint, intended_ns: Samples, load: Load, ready: Callable[[], bool]
+) -> Batch:
+    """Sends messages at these times after a start, and receives the replies to all of them.
+
+    `ready` tells whether a reply can be received. Raises CheckFailed for one out of its order.
+    """
+    send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
+    messages = len(intended_ns)
+    sent_ns, answered_ns = array("q", bytes(8 * messages)), array("q", bytes(8 * messages))
+    number, returned = _stamps(endpoint, load)
+    sent = answered = held_back = 0
+    was_full, is_numbered = False, load.stamp_offset is not None
+    start = clock() + _LEAD_NS
+    due = start + intended_ns[0]
+    while answered < messages:
+        in_flight = sent - answered
+        if in_flight < window and sent < messages and (now := clock()) >= due:
+            number[0], number[1] = sent, due - start
+            sent_ns[sent] = now - start
+            send()
+            sent += 1
+            held_back += was_full
+            was_full = False
+            if sent < messages:
+                due = start + intended_ns[sent]
+        elif in_flight and ready():
+            receive()
+            now = clock()
+            answered_ns[answered] = now - start
+            if in_flight == window and sent < messages:
+                was_full = now >= due
+            if is_numbered and returned[0] != answered:
+                raise CheckFailed(_out_of_order(answered, returned[0]))
+            answered += 1
+    return Batch(intended_ns, sent_ns, answered_ns, held_back)
+
+
+def _stamps(endpoint: Endpoint, load: Load) -> tuple[memoryview, memoryview]:
+    """Words of the message that is sent, and of the one that came back.
+
+    Where a message can't carry them, or none comes back, they are of no message.
+    """
+    if load.stamp_offset is None:
+        return memoryview(array("q", (0, 0))), memoryview(array("q", (0, 0)))
+    words = slice(load.stamp_offset, load.stamp_offset + STAMP_BYTES)
+    return endpoint.outgoing[words].cast("q"), endpoint.incoming[words].cast("q")
+
+
+def _out_of_order(expected: int, number: int) -> str:
+    return f"the reply to message {expected} carries the number {number}"
+
+
+def _reply_comes() -> bool:
+    """Takes it that a reply can be received: with one message in flight to wait for it is right."""
+    return True
+
+
+class Client(blocking.Client):
+    """The generator in Python, over an end whose calls block."""
+
+    def __init__(self, endpoint: Endpoint, workload: Workload, load: Load) -> None:
+        super().__init__(endpoint, workload, load.window)
+        self._load = load
+        self._batches = 0
+        self.timed: Batch | None = None
+        """The times of the last batch."""
+        self._ready = _looking(endpoint, load.window)
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Runs a batch, and returns the seconds from its start to its last reply."""
+        load = self._load
+        self._batches += 1
+        intended_ns = schedule(load.arrivals, messages, f"{load.seed}/{self._batches}")
+        self.timed = self._run(intended_ns)
+        acknowledged.wait()
+        return (self.timed.answered_ns[-1] + _LEAD_NS) * 1e-9
+
+    def _run(self, intended_ns: Samples) -> Batch:
+        return client_load(self._endpoint, intended_ns, self._load, self._ready)
+
+
+def _looking(endpoint: Endpoint, window: int) -> Callable[[], bool]:
+    """A call that tells whether a reply can be received. Raises LaunchFailed for ends without one.
+
+    With one message in flight an end without it waits for the reply, as clients do.
+    """
+    match endpoint:
+        case CoroutineEndpoint() | CallbackEndpoint():
+            raise LaunchFailed("an event loop can't be the generator of a load")
+        case Endpoint(ready=None) if window > 1:
+            raise LaunchFailed("this end can't look for a reply; leave window out")
+        case _:
+            return endpoint.ready or _reply_comes
+
+
+class NativeClient(Client):
+    """The generator in C."""
+
+    def __init__(self, endpoint: native.NativeEndpoint, workload: Workload, load: Load) -> None:
+        super().__init__(endpoint, workload, load)
+        self._core = endpoint.core
+
+    def _run(self, intended_ns: Samples) -> Batch:
+        load, size = self._load, 8 * len(intended_ns)
+        sent_ns, answered_ns = array("q", bytes(size)), array("q", bytes(size))
+        offset = -1 if load.stamp_offset is None else load.stamp_offset
+        held_back, wrong = self._core.client_load(
+            intended_ns, sent_ns, answered_ns, load.window, offset, _LEAD_NS
+        )
+        if wrong is not None:
+            raise CheckFailed(_out_of_order(*wrong))
+        return Batch(intended_ns, sent_ns, answered_ns, held_back)
+
+
+def client(endpoint: Endpoint, case: Case, seed: str) -> Client:
+    """The generator of a case over this end; closes the end if there is none for it.
+
+    Raises LaunchFailed.
+    """
+    arrivals, transport = case.arrivals, get_transport(case.transport)
+    try:
+        if arrivals is None:
+            raise LaunchFailed(f"{case.id} has no schedule")
+        offset = _NUMBER_BYTES if transport.numbers_messages else 0
+        fits = not transport.is_control and case.message_size_bytes >= offset + STAMP_BYTES
+        load = Load(arrivals, case.flow.window, seed, offset if fits else None)
+        if isinstance(endpoint, native.NativeEndpoint):
+            return NativeClient(endpoint, case.workload_name, load)
+        return Client(endpoint, case.workload_name, load)
+    except BaseException:
+        endpoint.close()  # nobody else has it yet
+        raise

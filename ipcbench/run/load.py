@@ -1,0 +1,201 @@
+"""The stages of a load: peaks first, then the rates up to them.
+
+How fast a mechanism can go at most is measured like any other case: a closed loop with as many
+messages in flight as it can have. Its cases are in the same file as those of the rates, and go on
+in their rounds, so that the peak is of the same minutes as the rates that are shares of it.
+"""
+
+import math
+import secrets
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ipcbench.case import Case
+from ipcbench.errors import UsageError
+from ipcbench.measure import drivers
+from ipcbench.results.intent import Intent
+from ipcbench.results.store import Results
+from ipcbench.run.choice import Choice, choose
+from ipcbench.run.facts import CommandLine
+from ipcbench.run.plan import SEEDS, Plan, plan_of
+from ipcbench.run.request import Request
+from ipcbench.run.sizing import expected_calibration_s, expected_launch_s
+from ipcbench.terms import Term
+from ipcbench.text import counted
+from ipcbench.transports.base import Traffic
+from ipcbench.transports.registry import get_transport
+from ipcbench.units import parse_percent, parse_rate, two_digits
+from ipcbench.workloads import (
+    ARRIVALS,
+    DEFINITIONS,
+    RATE,
+    WINDOW,
+    Workload,
+    settings_of,
+    settled_workload,
+)
+
+Depths = Callable[[Sequence[Case]], Mapping[Case, int]]
+"""Most messages in flight of each case, whose workload has the window that is wanted."""
+
+MOST_IN_FLIGHT = 64
+"""Messages in flight where that many can be: the peak of most mechanisms needs fewer."""
+_PEAK_ROUNDS = 3
+"""Launches by which the peak is known well enough to take shares of it."""
+_FEWEST_ROUNDS = 3
+_MOST_ROUNDS = 20
+_VALUES = 3
+_MIN_TIME_S = 0.1
+_MARGIN = 0.93
+"""Share of a budget that is planned for: a last round may take longer than it was expected to."""
+
+
+def planned_load(request: Request, line: CommandLine, depths: Depths) -> Plan:
+    """The plan of the first stage: the peaks. Raises UsageError for whatever can't be done."""
+    started_s = time.monotonic()
+    choice = _chosen(request)
+    peaks = _peaks(choice.possible, request, depths)
+    rounds = request.rounds or _rounds_that_fit(request, peaks)
+    intent = Intent(
+        cases=tuple(case.id for case in peaks),
+        rounds=min(rounds, _PEAK_ROUNDS),
+        seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,
+        values=request.values or _VALUES,
+        warmups=request.warmups,
+        min_time_s=request.min_time_s or _MIN_TIME_S,
+        timeout_s=request.timeout_s,
+        baseline=choice.baseline,
+        cpus=choice.cpus,
+        target_ratio=None,
+        budget_s=request.budget_s,
+        question=request.question,
+        request=replace(request, rounds=rounds).as_json(),
+    )
+    plan = plan_of(intent, line, started_s)
+    extent = f"{counted(_count_of_cases(request, peaks), 'case')}, {counted(rounds, 'round')}"
+    return replace(plan, impossible=choice.impossible, notes=[*choice.notes, extent, *plan.notes])
+
+
+def next_stage(plan: Plan, results: Results) -> Plan | None:
+    """The plan that follows this one, which has been carried out; None if nothing does."""
+    if plan.intent.question != "load" or plan.intent.request is None:
+        return None
+    request = Request.parse(plan.intent.request)
+    cases = [Case.parse(case) for case in plan.intent.cases]
+    if any(case.arrivals is not None for case in cases):
+        return None
+    peaks = peaks_per_s(results)
+    rated = [
+        case for peak in cases if peak in peaks for case in _at_rates(peak, peaks[peak], request)
+    ]
+    return _extended(plan, rated, request.rounds or plan.intent.rounds) if rated else None
+
+
+def peaks_per_s(results: Results) -> dict[Case, float]:
+    """The most messages a second of each closed loop that was measured, in the median launch."""
+    values_s: dict[Case, list[float]] = {}
+    for launch in results.counted():
+        if launch.case.workload_name == "latency":
+            mean_s = statistics.fmean(launch.values_s)
+            values_s.setdefault(launch.case, []).append(mean_s / launch.case.flow.window)
+    return {case: 1 / statistics.median(each) for case, each in values_s.items()}
+
+
+def _extended(plan: Plan, more: Sequence[Case], rounds: int) -> Plan:
+    """The plan with these cases too, and so many rounds of all."""
+    cases = [*(Case.parse(case) for case in plan.intent.cases), *more]
+    intent = replace(plan.intent, cases=tuple(case.id for case in cases), rounds=rounds)
+    return replace(plan, intent=intent, run=replace(plan.run, cases=cases, rounds=rounds), notes=())
+
+
+def _chosen(request: Request) -> Choice:
+    """The cases that a load can be of, at any rate, without the controls: they answer at once."""
+    choice = choose(replace(request, workloads=("load",)))
+    possible = [case for case in choice.possible if not get_transport(case.transport).is_control]
+    if not possible:
+        raise UsageError(choice.impossible[0][1])
+    return choice._replace(possible=possible)
+
+
+def _peaks(possible: Sequence[Case], request: Request, depths: Depths) -> list[Case]:
+    """The closed loops that find the peaks, each with as many in flight as can be."""
+    work = dict(_settings_of_work(request))
+    plain = {case: case._replace(workload=_term("latency", work)) for case in possible}
+    wanted = {case: request.in_flight or MOST_IN_FLIGHT for case in possible}
+    windowed = {
+        case: case._replace(workload=_term("latency", {WINDOW.name: str(count), **work}))
+        for case, count in wanted.items()
+        if count > 1 and _can_overlap(case, count)
+    }
+    most = depths(list(windowed.values()))
+    peaks = []
+    for case in possible:
+        count = most.get(windowed[case], 1) if case in windowed else 1
+        settings = {WINDOW.name: str(count)} if count > 1 else {}
+        peaks.append(plain[case]._replace(workload=_term("latency", settings | work)))
+    return peaks
+
+
+def _can_overlap(case: Case, count: int) -> bool:
+    """Whether both the closed and the open loop can have so many messages in flight."""
+    both: tuple[Workload, ...] = ("latency", "load")
+    for workload in both:
+        windowed = case._replace(workload=_term(workload, {WINDOW.name: str(count)}))
+        reason = drivers.rejects(windowed)
+        if reason or get_transport(case.transport).rejects(Traffic.of(windowed)):
+            return False
+    return True
+
+
+def _at_rates(peak: Case, peak_per_s: float, request: Request) -> list[Case]:
+    """The cases at the rates that are asked for, in rising order, each with each arrivals."""
+    kept = settings_of(peak.workload)
+    rates = sorted({rate_of(text, peak_per_s) for text in request.rates})
+    return [
+        peak._replace(
+            workload=_term("load", {RATE.name: str(rate), ARRIVALS.name: arrivals, **kept})
+        )
+        for arrivals in request.arrivals
+        for rate in rates
+    ]
+
+
+def rate_of(text: str, peak_per_s: float) -> int:
+    """Messages a second meant by a share of the peak, of two digits, or by a rate as it is."""
+    if text.endswith("%"):
+        return two_digits(parse_percent(text) * peak_per_s)
+    return round(parse_rate(text))
+
+
+def _settings_of_work(request: Request) -> Mapping[str, str]:
+    return {} if request.work is None else {"work": request.work}
+
+
+def _term(workload: Workload, settings: Mapping[str, str]) -> str:
+    """The canonical term of a workload with these knobs, those that it has."""
+    known = {knob.name for knob in DEFINITIONS[workload].knobs}
+    kept = tuple(one for one in settings.items() if one[0] in known)
+    return str(settled_workload(Term(workload, kept)))
+
+
+def _count_of_cases(request: Request, peaks: Sequence[Case]) -> int:
+    return len(peaks) * (1 + len(request.rates) * len(request.arrivals))
+
+
+def _rounds_that_fit(request: Request, peaks: Sequence[Case]) -> int:
+    """Rounds that fit the budget. Raises UsageError if fewer fit than say anything."""
+    values, min_time_s = request.values or _VALUES, request.min_time_s or _MIN_TIME_S
+    each_s = (expected_launch_s(case, values, request.warmups, min_time_s) for case in peaks)
+    round_s = sum(each_s) * (1 + len(request.rates) * len(request.arrivals))
+    budget_s = request.budget_s or math.inf
+    rounds = (budget_s * _MARGIN - expected_calibration_s(peaks)) / round_s
+    if rounds < _FEWEST_ROUNDS:
+        needed_s = math.ceil((round_s * _FEWEST_ROUNDS + expected_calibration_s(peaks)) / _MARGIN)
+        raise UsageError(
+            f"a budget of {budget_s:g} s doesn't fit {_FEWEST_ROUNDS} rounds of"
+            f" {counted(_count_of_cases(request, peaks), 'case')}; give at least {needed_s}s, or"
+            " fewer rates or transports"
+        )
+    return min(_MOST_ROUNDS, int(rounds))
