@@ -102,6 +102,7 @@ typedef struct endpoint {
     size_t size;
     int (*send)(struct endpoint *);
     int (*receive)(struct endpoint *);
+    int (*ready)(struct endpoint *);  /* by endpoint_ready */
     int reader, writer;
     bool is_socket, keeps_records;  /* of a stream's descriptors */
     direction sends, receives;
@@ -612,6 +613,69 @@ static int refuse(endpoint *self)
     (void)self;
     errno = EOPNOTSUPP;
     return FAILED;
+}
+
+/* ---- Whether a message waits to be received. -------------------------------------------------- */
+
+/* Whether a read would return at once, were it with the stream's end or an error. poll(2) */
+static int descriptor_ready(int descriptor)
+{
+    struct pollfd readable = {.fd = descriptor, .events = POLLIN};
+    int count = poll(&readable, 1, 0);
+    return count == -1 && errno == EINTR ? 0 : count;
+}
+
+static int counter_ready(const counter *counter)
+{
+    int value;
+    switch (counter->kind) {
+    case SEMOP:
+        value = semctl(counter->id, 0, GETVAL);
+        return value == -1 ? -1 : value > 0;
+    case POSIX_SEM:
+        return sem_getvalue(counter->semaphore, &value) == -1 ? -1 : value > 0;
+    case EVENTFD:
+        return descriptor_ready(counter->id);
+    case NO_COUNTER:
+        return 1;
+    case SPIN:
+    case FUTEX:
+    case ADAPTIVE:
+        break;
+    }
+    return is_raised(counter);
+}
+
+static int reader_ready(endpoint *self)
+{
+    return descriptor_ready(self->reader);
+}
+
+static int slot_ready(endpoint *self)
+{
+    return counter_ready(&self->receives.filled);
+}
+
+static int sysv_queue_ready(endpoint *self)
+{
+    struct msqid_ds state;
+    return msgctl(self->reader, IPC_STAT, &state) == -1 ? -1 : state.msg_qnum > 0;
+}
+
+static int always_ready(endpoint *self)
+{
+    (void)self;
+    return 1;
+}
+
+/*
+ * Whether a message's beginning waits, so that `receive` returns without a long wait: 1 or 0, and
+ * -1 with errno. It neither waits nor receives anything, and needs no GIL. At the end of a stream,
+ * and after an error, it is 1, and `receive` fails. A signal isn't handled here.
+ */
+static inline int endpoint_ready(endpoint *self)
+{
+    return self->ready(self);
 }
 
 /* ---- The loops. ----------------------------------------------------------------------------- */
@@ -1160,6 +1224,15 @@ static PyObject *endpoint_receive(endpoint *self, PyObject *unused)
     return run_untimed(self, receive_all, 1);
 }
 
+static PyObject *is_ready(endpoint *self, PyObject *unused)
+{
+    (void)unused;
+    if (!is_usable(self))
+        return NULL;
+    int ready = endpoint_ready(self);
+    return ready == -1 ? PyErr_SetFromErrno(PyExc_OSError) : PyBool_FromLong(ready);
+}
+
 static PyObject *with_messages(endpoint *self, PyObject *count, int (*loop)(endpoint *, uint64_t))
 {
     uint64_t messages = PyLong_AsUnsignedLongLong(count);
@@ -1566,6 +1639,7 @@ static int take_stream(endpoint *self, PyObject *shape)
     self->keeps_records = records;
     self->send = is_socket ? send_to_socket : send_to_pipe;
     self->receive = is_socket ? receive_from_socket : receive_from_pipe;
+    self->ready = reader_ready;
     return 0;
 }
 
@@ -1580,6 +1654,8 @@ static int take_datagram(endpoint *self, PyObject *shape)
     self->credit = 2 * self->half_window;
     self->send = send_datagram;
     self->receive = receive_datagram;
+    /* To a sender that needs credit nothing else comes. */
+    self->ready = numbers && self->half_window ? refuse : reader_ready;
     return 0;
 }
 
@@ -1592,12 +1668,14 @@ static int take_queue(endpoint *self, PyObject *shape)
     if (!strcmp(kind, "sysv")) {
         self->send = send_to_sysv_queue;
         self->receive = receive_from_sysv_queue;
+        self->ready = self->reader == -1 ? refuse : sysv_queue_ready;
         return 0;
     }
 #ifdef __linux__
     if (!strcmp(kind, "posix")) {
         self->send = send_to_posix_queue;
         self->receive = receive_from_posix_queue;
+        self->ready = self->reader == -1 ? refuse : reader_ready;  /* mq_overview(7) */
         return 0;
     }
 #endif
@@ -1616,6 +1694,7 @@ static int take_slots(endpoint *self, PyObject *shape)
         return -1;
     self->send = sends == Py_None ? refuse : send_into_slot;
     self->receive = receives == Py_None ? refuse : receive_from_slot;
+    self->ready = receives == Py_None ? refuse : slot_ready;
     return 0;
 }
 
@@ -1623,6 +1702,7 @@ static int take_nothing(endpoint *self, PyObject *shape)
 {
     (void)shape;
     self->send = self->receive = do_nothing;
+    self->ready = always_ready;
     return 0;
 }
 
@@ -1631,6 +1711,7 @@ static int take_copy(endpoint *self, PyObject *shape)
     (void)shape;
     self->send = copy;
     self->receive = do_nothing;
+    self->ready = always_ready;
     return 0;
 }
 
@@ -1700,6 +1781,7 @@ static void endpoint_dealloc(endpoint *self)
 static PyMethodDef ENDPOINT_METHODS[] = {
     {"send", (PyCFunction)endpoint_send, METH_NOARGS, "Sends all of `outgoing`."},
     {"receive", (PyCFunction)endpoint_receive, METH_NOARGS, "Fills all of `incoming`."},
+    {"ready", (PyCFunction)is_ready, METH_NOARGS, "Whether a message waits to be received."},
     {"client_latency", (PyCFunction)client_latency, METH_VARARGS,
      "See blocking.client_latency."},
     {"client_load", (PyCFunction)client_load, METH_VARARGS, "See open_loop.client_load."},

@@ -9,14 +9,20 @@ from typing import NamedTuple
 from ipcbench.errors import unknown_name
 from ipcbench.system.objects import objects, remove
 from ipcbench.system.scratch import Scratch, outstanding, scratch, sweep
-from ipcbench.testing import deaths, kernel, making, messages
+from ipcbench.testing import deaths, kernel, making, messages, readiness
 from ipcbench.testing.isolation import Kind, Outcome, isolated
 from ipcbench.testing.subject import PATIENCE_S, Rule, Subject, Trial
 from ipcbench.transports.base import LEDGER, Transport
 from ipcbench.transports.plugins import fault_of
 from ipcbench.transports.registry import standing_in
 
-RULES: tuple[Rule, ...] = (*making.RULES, *messages.RULES, *kernel.RULES, *deaths.RULES)
+RULES: tuple[Rule, ...] = (
+    *making.RULES,
+    *messages.RULES,
+    *readiness.RULES,
+    *kernel.RULES,
+    *deaths.RULES,
+)
 """Every rule, in the order in which they are tried: the cheap ones first."""
 
 _MORE_S = 2.0

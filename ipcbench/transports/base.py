@@ -23,6 +23,11 @@ The rules, each tried on every transport by `ipcbench.testing`:
 - `send` and `receive` are what the timed loop calls, so they take no argument, return nothing
   and allocate nothing. They raise OSError or EOFError once the other end is gone, where
   the mechanism tells; where it doesn't (shared memory), the pair's watch on the process does.
+- `ready` tells whether a message's beginning waits to be received: at once, cheaply, and without
+  receiving anything. After True `receive` returns without a long wait; it waits for the rest of a
+  message whose beginning has come. It stays True until the last of what has come is received. Once
+  the other end is gone, where the mechanism tells, it is True, and `receive` raises. A stranger's
+  datagram may count, which `receive` drops, and then waits. An end that can't tell has None.
 - An unauthenticated connection or datagram, at a socket that anybody may reach, is dropped and
   counted (`strangers_count`); it is neither received nor waited for.
 - Every named object is for its owner alone, under every umask.
@@ -273,7 +278,8 @@ class Endpoint:
     """
 
     __slots__ = (
-        *("_close", "effective", "facts", "incoming", "outgoing", "receive", "send", "shape"),
+        *("_close", "effective", "facts", "incoming", "outgoing"),
+        *("ready", "receive", "send", "shape"),
     )
 
     def __init__(
@@ -281,6 +287,7 @@ class Endpoint:
         *,
         send: Callable[[], None],
         receive: Callable[[], None],
+        ready: Callable[[], bool] | None = None,
         outgoing: memoryview,
         incoming: memoryview,
         facts: Mapping[str, int] = MappingProxyType({}),
@@ -290,6 +297,11 @@ class Endpoint:
     ) -> None:
         self.send = send
         self.receive = receive
+        self.ready = ready
+        """Tells whether a message's beginning waits to be received; None where nobody can tell.
+
+        At an end that receives nothing it may raise OSError, as `receive` does.
+        """
         self.outgoing = outgoing
         self.incoming = incoming
         self.facts = facts
@@ -307,7 +319,10 @@ class Endpoint:
         self._close: Callable[[], None] | None = close
 
     def lengthen(self, wait: Callable[[], None]) -> None:
-        """Makes each message that is received take longer by a call of `wait`."""
+        """Makes each message that is received take longer by a call of `wait`.
+
+        The wait follows the message, so `ready` is as before.
+        """
         self.receive = lengthened(self.receive, wait)
 
     def close(self) -> None:
@@ -315,7 +330,7 @@ class Endpoint:
         close, self._close = self._close, None
         if close is not None:
             # The closures hold views of mappings that can't be unmapped while they live.
-            del self.send, self.receive, self.effective, self.shape
+            del self.send, self.receive, self.ready, self.effective, self.shape
             close()
 
 

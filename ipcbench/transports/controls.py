@@ -38,6 +38,11 @@ class ControlLink(Link):
         """Does nothing: no object was made."""
 
 
+def always_ready() -> bool:
+    """Whether `receive` would return at once: what receives nothing never waits."""
+    return True
+
+
 def copying_endpoint(outgoing: memoryview, incoming: memoryview) -> Endpoint:
     """An endpoint whose `send` copies the message into the other buffer of the same process."""
 
@@ -47,6 +52,7 @@ def copying_endpoint(outgoing: memoryview, incoming: memoryview) -> Endpoint:
     return Endpoint(
         send=send,
         receive=do_nothing,
+        ready=always_ready,
         outgoing=outgoing,
         incoming=incoming,
         shape=CopyShape("copy"),
@@ -58,6 +64,7 @@ def idle_endpoint(outgoing: memoryview, incoming: memoryview) -> Endpoint:
     return Endpoint(
         send=do_nothing,
         receive=do_nothing,
+        ready=always_ready,
         outgoing=outgoing,
         incoming=incoming,
         shape=NothingShape("nothing"),

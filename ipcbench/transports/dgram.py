@@ -23,10 +23,12 @@ from ipcbench.transports.base import (
     Workspace,
     buffer_pair,
     known,
+    one_way_only,
     owner_only,
 )
 from ipcbench.transports.parts.gate import STRANGERS
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions, receive_buffer_bytes
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.sockets import (
     SocketPath,
     bind_refused,
@@ -94,6 +96,8 @@ class DatagramLink(Link):
         return Endpoint(
             send=send,  # type: ignore[arg-type]  # the count of a datagram says nothing
             receive=receive,
+            # A sender that needs credit receives nothing else.
+            ready=one_way_only if side == "client" and window else readable(end.fileno()),
             outgoing=outgoing,
             incoming=incoming,
             facts={

@@ -38,6 +38,7 @@ from ipcbench.transports.parts.counters import (
 from ipcbench.transports.parts.dev_shm import InDevShm, dev_shm_bytes, remove_from_dev_shm
 from ipcbench.transports.parts.joined import JoinedLink
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions, TcpOptions, tcp_knobs
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.shared import InSharedMemory
 from ipcbench.transports.parts.slots import Counters, Memory, reserve
 from ipcbench.transports.parts.sockets import (
@@ -107,6 +108,8 @@ class PickleQueueLink(Link):
         return Endpoint(
             send=send,
             receive=receive,
+            # Nobody else reads from it, and what its feeder still holds hasn't left the sender.
+            ready=readable(receives._reader.fileno()),  # noqa: SLF001  (it has no public name)
             outgoing=outgoing,
             incoming=incoming,
             effective=self._pickling.in_force,

@@ -29,6 +29,7 @@ from ipcbench.transports.base import (
     removed_file,
 )
 from ipcbench.transports.parts.joined import JoinedLink
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.parts.traps import FILLS_PIPE
 from ipcbench.transports.shapes import StreamShape
@@ -77,6 +78,7 @@ def pipe_endpoint(ends: PipeEnds, size_bytes: int, *, echoes: bool) -> Endpoint:
     return Endpoint(
         send=whole_sender(ends.writer.write, outgoing),
         receive=whole_receiver(ends.reader.readinto, incoming),
+        ready=readable(ends.reader.fileno()),
         outgoing=outgoing,
         incoming=incoming,
         facts=_pipe_size(ends.writer),

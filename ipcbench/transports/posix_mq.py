@@ -5,7 +5,7 @@ it with the last of the two. The name is in the workspace's ledger while it exis
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ from ipcbench.transports.base import (
     momentary_name,
 )
 from ipcbench.transports.parts.queues import QueueLink
+from ipcbench.transports.parts.readiness import readable
 
 try:
     import posix_ipc
@@ -64,6 +65,9 @@ class PosixQueueLink(QueueLink):
     def number(self, queue: Any) -> int:
         descriptor: int = queue.mqd
         return descriptor
+
+    def ready(self, queue: Any) -> Callable[[], bool]:
+        return readable(self.number(queue))  # on Linux a queue is a descriptor (mq_overview(7))
 
 
 def remove_queue(number: int) -> None:

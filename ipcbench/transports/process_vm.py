@@ -20,7 +20,9 @@ from ipcbench.transports.base import (
     buffer_pair,
     message_buffer,
     no_native_loop,
+    one_way_only,
 )
+from ipcbench.transports.parts.readiness import readable
 
 
 class AttachLink(Link):
@@ -58,6 +60,7 @@ class AttachLink(Link):
         return Endpoint(
             send=send if self._alternates else send_when_wanted,
             receive=receive,
+            ready=readable(to_client) if self._alternates else one_way_only,
             outgoing=outgoing,
             incoming=incoming,
         )
@@ -82,6 +85,8 @@ class AttachLink(Link):
         return Endpoint(
             send=send,
             receive=receive,
+            # A stream's message is sent only once it is waited for, so none ever waits.
+            ready=readable(to_server) if self._alternates else None,
             outgoing=self._servers,
             incoming=self._servers,
         )

@@ -1,6 +1,6 @@
 """System V message queues, one each way. msgop(2), sysvipc(7)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,12 @@ class SysvQueueLink(QueueLink):
     def number(self, queue: Any) -> int:
         identifier: int = queue.id
         return identifier
+
+    def ready(self, queue: Any) -> Callable[[], bool]:
+        def has_message() -> bool:
+            return queue.current_messages > 0  # type: ignore[no-any-return]
+
+        return has_message
 
 
 def remove_queue(key: int) -> None:

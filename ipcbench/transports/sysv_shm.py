@@ -73,7 +73,11 @@ class SysvSemaphores(Counters):
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]
         shape = CounterShape("semop", semaphore.id)
-        return Counter(semaphore.release, semaphore.acquire, shape)
+
+        def ready() -> bool:
+            return semaphore.value > 0  # type: ignore[no-any-return]
+
+        return Counter(semaphore.release, semaphore.acquire, ready, shape)
 
     def vanished(self) -> str | None:
         return sysv.vanished("a System V semaphore", self._semaphores.values())

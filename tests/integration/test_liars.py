@@ -80,6 +80,10 @@ ENDING = {
 """Those that would end or stop a process that uses them, and what `evidence` says of them."""
 
 HARMLESS = {
+    "always-ready": (*("AlwaysReady", "ready", r"the server is ready before anything was sent"),),
+    "takes-by-looking": (
+        *("TakesByLooking", "ready", r"is ready after the client has sent, and isn't a moment"),
+    ),
     "leaves": ("Leaves", "link", r"it leaves behind what it didn't note: /dev/shm/liar-"),
     "leaves-a-process": ("LeavesAProcess", "link", r"it leaves processes running: process \d+"),
 }

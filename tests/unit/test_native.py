@@ -83,7 +83,7 @@ def test_a_closed_endpoint_says_so_and_holds_no_buffer() -> None:
     endpoint.close()
     endpoint.close()
     memory.extend(b"can be resized")
-    for call in (endpoint.send, lambda: endpoint.client_latency(1, 1)):
+    for call in (endpoint.send, endpoint.ready, lambda: endpoint.client_latency(1, 1)):
         with pytest.raises(ValueError, match="closed"):
             call()
 
@@ -122,6 +122,37 @@ def test_the_end_of_a_stream_is_an_eof_error_with_the_count() -> None:
     with pytest.raises(EOFError, match="after 3 of 64 bytes"):
         endpoint.receive()
     os.close(reader)
+
+
+def test_the_end_of_a_stream_is_worth_a_receive() -> None:
+    reader, writer = os.pipe()
+    endpoint = _endpoint(("stream", reader, -1, False))
+    assert not endpoint.ready()
+    os.close(writer)
+    assert endpoint.ready()
+    os.close(reader)
+
+
+def test_a_message_waits_in_the_word_that_the_receiver_goes_by_whatever_the_kernel_says() -> None:
+    event = os.eventfd(0, os.EFD_SEMAPHORE)
+    memory = bytearray(128)
+    words = memoryview(memory)[64:72].cast("I")
+    receives = (0, 64, 1, 1, ("eventfd", event, 64, 1), None)
+    endpoint = _endpoint(("slots", memory, None, receives))
+    os.eventfd_write(event, 1)
+    assert not endpoint.ready()
+    words[0] = 1
+    assert endpoint.ready()
+    endpoint.receive()
+    assert not endpoint.ready()
+    os.close(event)
+
+
+def test_an_object_that_is_gone_is_an_os_error_to_whoever_asks_for_a_message() -> None:
+    waits = (0, 64, 1, 1, ("semop", -1), None)
+    for shape in (("queue", "sysv", 2**31 - 1, -1), ("slots", bytearray(64), None, waits)):
+        with pytest.raises(OSError, match="Invalid argument"):
+            _endpoint(shape).ready()
 
 
 def test_an_error_of_the_kernel_is_an_os_error() -> None:
@@ -334,6 +365,7 @@ def exchange(transport, traffic, directory):
     assert type(near.core) is _native.Endpoint
     client = Client(near, traffic.workload)
     opening.join()
+    assert ends["server"].ready() == transport.is_control
     server = Server(ends["server"], traffic.workload)
     alone, count = transport.is_control, 30 if transport.spins else 200
     sampled = 10 if traffic.echoes else 0

@@ -4,7 +4,8 @@ import pytest
 
 from ipcbench.errors import UsageError
 from ipcbench.transports.base import Traffic
-from ipcbench.transports.parts.slots import ring, usual_slots
+from ipcbench.transports.parts.counters import Eventfds, SpinThenSleep
+from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, ring, usual_slots
 from ipcbench.transports.registry import canonical, get_transport, transports
 
 WAITS = {
@@ -93,3 +94,19 @@ def test_slots_take_memory_and_too_many_are_refused_before_any_is_made() -> None
         "4096 slots take 4 GiB and a ring takes at most 1 GiB; write slots=1024, or less"
     )
     assert many.rejects(Traffic(2**20, "latency")) is None
+
+
+def test_an_end_that_spins_first_is_ready_once_the_kernels_object_is_raised_too() -> None:
+    counters = SpinThenSleep(Eventfds(), "20us")
+    memory = memoryview(bytearray(CACHE_LINE_BYTES))
+    counters.make(0, 0, memory)
+    waits, raises = counters.end(0, memory), counters.end(0, memory)
+    word = memory[:4].cast("I")
+    word[0] = 1  # the other end is between its two steps
+    assert not waits.ready()
+    word[0] = 0
+    raises.increase()
+    assert waits.ready()
+    waits.decrease()
+    assert not waits.ready()
+    counters.close()

@@ -42,7 +42,7 @@ def load() -> None:
 
 
 class NativeEndpoint(Endpoint):
-    """An endpoint driven in C, `send` and `receive` too: the position in a ring is C's to keep."""
+    """An endpoint driven in C, single calls too: the position in a ring is C's to keep."""
 
     __slots__ = ("core",)
 
@@ -61,6 +61,7 @@ class NativeEndpoint(Endpoint):
         super().__init__(
             send=core.send,
             receive=core.receive,
+            ready=core.ready,
             outgoing=endpoint.outgoing,
             incoming=endpoint.incoming,
             facts=endpoint.facts,

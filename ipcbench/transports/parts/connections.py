@@ -16,6 +16,7 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.options import SocketOptions
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.sockets import (
     DEFAULTS,
     NO_LINGER,
@@ -160,6 +161,7 @@ def connection_endpoint(
     return Endpoint(
         send=partial(end.send_bytes, outgoing),
         receive=receive,
+        ready=readable(end.fileno()),  # its own `poll` makes a selector each time
         outgoing=outgoing,
         incoming=incoming,
         effective=partial(_in_force, end, options),

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from ipcbench.case import Loop
 from ipcbench.transports.base import DEV_SHM, Unavailable, Workspace, momentary_name
 from ipcbench.transports.parts.dev_shm import remove_from_dev_shm
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.slots import CACHE_LINE_BYTES, Counter, Counters
 from ipcbench.transports.shapes import CounterShape
 from ipcbench.units import parse_span
@@ -62,7 +63,10 @@ class SpinWords(Counters):
                 pass
             lowered = (lowered + 1) & _WORD_MASK
 
-        return Counter(increase, decrease, CounterShape("spin", start), (word, part))
+        def ready() -> bool:
+            return word[0] != lowered
+
+        return Counter(increase, decrease, ready, CounterShape("spin", start), (word, part))
 
 
 def order_limit(loop: Loop) -> str | None:
@@ -105,7 +109,12 @@ class PosixSemaphores(Counters):
     def end(self, place: int, memory: memoryview) -> Counter:
         semaphore = self._semaphores[place]
         shape = CounterShape("posix-sem", semaphore.handle)
-        return Counter(semaphore.release, semaphore.acquire, shape)
+        is_zero = semaphore._is_zero  # noqa: SLF001  (sem_getvalue has no public name)
+
+        def ready() -> bool:
+            return not is_zero()
+
+        return Counter(semaphore.release, semaphore.acquire, ready, shape)
 
     def close(self) -> None:
         self._semaphores.clear()
@@ -125,6 +134,7 @@ class Eventfds(Counters):
         return Counter(
             partial(os.eventfd_write, descriptor, 1),
             partial(os.eventfd_read, descriptor),
+            readable(descriptor),
             CounterShape("eventfd", descriptor),
         )
 
@@ -170,7 +180,10 @@ class FutexWords(Counters):
                 wait(lowered)
             lowered = (lowered + 1) & _WORD_MASK
 
-        return Counter(increase, decrease, CounterShape("futex", start), (words, part))
+        def ready() -> bool:
+            return words[0] != lowered
+
+        return Counter(increase, decrease, ready, CounterShape("futex", start), (words, part))
 
 
 class SpinThenSleep(Counters):
@@ -199,6 +212,7 @@ class SpinThenSleep(Counters):
         part = memory[start : start + _WORD_BYTES]
         word = part.cast("I")
         increase_in_kernel, sleep, spin_ns = counter.increase, counter.decrease, self._spin_ns
+        wont_sleep = counter.ready
         lowered = 0
 
         def increase() -> None:
@@ -214,9 +228,14 @@ class SpinThenSleep(Counters):
             sleep()
             lowered = (lowered + 1) & _WORD_MASK
 
+        def ready() -> bool:
+            # The other end may have raised the word, and be about to enter the kernel.
+            return word[0] != lowered and wont_sleep()
+
         return Counter(
             increase_in_kernel if self._sleeping.are_words else increase,
             decrease,
+            ready,
             counter.shape._replace(word=start, spin_ns=spin_ns),
             (*counter.views, word, part),
         )

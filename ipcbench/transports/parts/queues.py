@@ -52,6 +52,10 @@ class QueueLink(Link):
     def number(self, queue: Any) -> int:
         """The queue's id or descriptor, for the loop in C."""
 
+    @abstractmethod
+    def ready(self, queue: Any) -> Callable[[], bool]:
+        """Makes a call that tells whether the queue has a message."""
+
     def client(self) -> Endpoint:
         return self._endpoint(sends=self._to_server, receives=self._to_client, echoes=False)
 
@@ -74,6 +78,7 @@ class QueueLink(Link):
         return Endpoint(
             send=partial(sends.send, outgoing) if sends else one_way_only,
             receive=_receiver(receives.receive, incoming) if receives else one_way_only,
+            ready=self.ready(receives) if receives else one_way_only,
             outgoing=outgoing,
             incoming=incoming,
             facts={"queues_count": len(self._queues)},

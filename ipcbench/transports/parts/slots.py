@@ -65,6 +65,8 @@ class Counter(NamedTuple):
 
     increase: Callable[[], None]
     decrease: Callable[[], Any]
+    ready: Callable[[], bool]
+    """Whether `decrease` wouldn't wait; asked by the end that decrements."""
     shape: CounterShape
     views: tuple[memoryview, ...] = ()
     """Views that must be released before the memory is unmapped."""
@@ -212,6 +214,7 @@ class SlotsLink(Link):
         endpoint = Endpoint(
             send=sends.sender(outgoing) if sends else one_way_only,
             receive=receives.receiver(incoming) if receives else one_way_only,
+            ready=receives.ready if receives else one_way_only,
             outgoing=outgoing,
             incoming=incoming,
             facts={"shared_memory_size_bytes": len(whole), "ring_slots_count": self._ring.slots},
@@ -263,6 +266,7 @@ class SignalLink(Link):
         return Endpoint(
             send=ends[0].increase,
             receive=ends[1].decrease,
+            ready=ends[1].ready,
             outgoing=nothing,
             incoming=nothing,
             shape=SlotsShape("slots", nothing, *shapes),
@@ -291,6 +295,11 @@ class _Direction:
         """Attaches the counters at these places."""
         self._filled = self._counters.end(filled, self._memory)
         self._free = None if free is None else self._counters.end(free, self._memory)
+
+    @property
+    def ready(self) -> Callable[[], bool]:
+        """Tells the receiver whether a slot is filled."""
+        return self._filled.ready
 
     def shape(self) -> DirectionShape:
         """Description of this direction for the loop in C."""

@@ -34,6 +34,7 @@ from ipcbench.transports.base import (
 )
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.options import SocketOptions, send_buffer_bytes
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
 
@@ -83,6 +84,7 @@ def socket_endpoint(
     return Endpoint(
         send=whole_sender(ends.write, outgoing),
         receive=whole_receiver(ends.readinto, incoming, read_rest),
+        ready=readable(connection.fileno()),
         outgoing=outgoing,
         incoming=incoming,
         facts=socket_facts(connection),

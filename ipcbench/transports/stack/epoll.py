@@ -10,6 +10,7 @@ from functools import partial
 
 from ipcbench.transports.base import Endpoint, buffer_pair
 from ipcbench.transports.parts.options import SocketOptions
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.sockets import socket_facts
 from ipcbench.transports.parts.stream import Tails
 
@@ -58,6 +59,7 @@ def epoll_endpoint(
     return Endpoint(
         send=send,
         receive=receive,
+        ready=readable(connection.fileno()),
         outgoing=outgoing,
         incoming=incoming,
         facts=socket_facts(connection),

@@ -10,6 +10,7 @@ from functools import partial
 
 from ipcbench.transports.base import Endpoint, Traffic, buffer_pair
 from ipcbench.transports.parts.options import SocketOptions
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.sockets import Ends, socket_facts
 from ipcbench.transports.parts.stream import whole_receiver
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
@@ -76,6 +77,7 @@ def framed_endpoint(
     return Endpoint(
         send=send,
         receive=receive,
+        ready=readable(connection.fileno()),
         outgoing=outgoing,
         incoming=incoming,
         facts=socket_facts(connection),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ipcbench.transports.base import WHOLE, Endpoint, Traffic, buffer_pair
 from ipcbench.transports.parts.options import SocketOptions
+from ipcbench.transports.parts.readiness import readable
 from ipcbench.transports.parts.sockets import Ends, socket_facts
 from ipcbench.transports.stack.framed import (
     LENGTH,
@@ -132,6 +133,7 @@ def object_endpoint(
     return Endpoint(
         send=send,
         receive=receive,
+        ready=readable(connection.fileno()),
         outgoing=outgoing,
         incoming=incoming,
         facts=socket_facts(connection),

@@ -162,7 +162,9 @@ def zmq_endpoint(
     """An endpoint on a PAIR socket, which it then owns."""
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     put, receive_into = pair.send, pair.recv_into
-    from zmq import Again
+    from zmq import EVENTS, POLLIN, Again
+
+    look = pair.get
 
     def send() -> None:
         while True:
@@ -182,7 +184,17 @@ def zmq_endpoint(
         if got != size_bytes:
             raise OSError(f"a message of {got:,} bytes came in place of {size_bytes:,}")
 
-    return Endpoint(send=send, receive=receive, outgoing=outgoing, incoming=incoming, close=close)
+    def ready() -> bool:
+        return bool(look(EVENTS) & POLLIN)
+
+    return Endpoint(
+        send=send,
+        receive=receive,
+        ready=ready,
+        outgoing=outgoing,
+        incoming=incoming,
+        close=close,
+    )
 
 
 class ZmqUnixLink(ZmqLink, UnixLink):

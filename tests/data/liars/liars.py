@@ -193,6 +193,29 @@ class HangsInLink(Liar):
         return super().link(traffic, workspace)
 
 
+class AlwaysReady(Liar):
+    name = "always-ready"
+
+    def lie_at_server(self, end: Endpoint) -> None:
+        end.ready = lambda: True
+
+
+class TakesByLooking(Liar):
+    name = "takes-by-looking"
+
+    def lie_at_server(self, end: Endpoint) -> None:
+        assert isinstance(end.shape, StreamShape)
+        reader = end.shape.reader
+
+        def lying_ready() -> bool:
+            if not select.select([reader], [], [], 0)[0]:
+                return False
+            os.read(reader, len(end.incoming))
+            return True
+
+        end.ready = lying_ready
+
+
 class Exits(Liar):
     name = "exits"
 
