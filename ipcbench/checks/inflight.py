@@ -67,6 +67,27 @@ def preflight(cases: Iterable[Case]) -> Preflight:
     return Preflight(refused, tuple(notes))
 
 
+def depths(cases: Iterable[Case]) -> dict[Case, int]:
+    """Most messages in flight of each case, up to the window that its workload has.
+
+    What can't be measured counts as one: its launches tell what is wrong.
+    """
+    asked: dict[_Probe, list[Case]] = {}
+    found = {}
+    for case in cases:
+        if _may_block(case):
+            asked.setdefault(_Probe(case.transport, case.message_size_bytes), []).append(case)
+        else:
+            found[case] = case.flow.window
+    if not asked:
+        return found
+    with scratch() as private:
+        for probe, windowed in asked.items():
+            most = _most(probe, windowed, private)
+            found.update({case: min(case.flow.window, most) for case in windowed})
+    return found
+
+
 def refusal(transport: Transport, traffic: Traffic, found: Room) -> str | None:
     """The reason why so many can't be in flight, by what the mechanism holds; None if they can."""
     size_bytes = traffic.message_size_bytes
@@ -111,6 +132,18 @@ def most_in_flight(found: Room, size_bytes: int, mediums: Sequence[Medium]) -> i
         return 2 * max(0, least) + 1
     in_pieces = mediums[:1] == ("unix-stream",) and size_bytes > _ONE_PIECE_BYTES
     return max(1, 2 * fit + 2 - woken - in_pieces)
+
+
+def _most(probe: _Probe, windowed: Sequence[Case], private: Scratch) -> int:
+    """Most round trips in flight that this mechanism can have, as far as a window is asked for."""
+    traffic = max(map(Traffic.of, windowed), key=lambda one: one.window)
+    transport = get_transport(probe.transport)
+    try:
+        room = _measured(transport, traffic, private)
+    except (LaunchFailed, OSError):
+        return 1
+    most = most_in_flight(room, probe.message_size_bytes, transport.mediums)
+    return traffic.window if most is None else most
 
 
 def _may_block(case: Case) -> bool:

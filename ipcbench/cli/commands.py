@@ -86,6 +86,15 @@ COMMANDS: dict[str, Command] = {
             "LADDER",
         ),
         Command(
+            "load",
+            "response times at a rate, and how far one may go",
+            "Sends messages at a rate, whatever the replies (an open loop): response times from the"
+            " intended time of sending, at shares of each mechanism's own peak or at given rates,"
+            " and the highest rate that keeps an objective.",
+            "load",
+            "LOAD",
+        ),
+        Command(
             "full",
             "what happens when nobody reads",
             "Fills mechanisms that nobody reads from: how much fits, what becomes of the next"

@@ -85,6 +85,7 @@ def measured(args: Namespace, usual: Request, program: str, given: Sequence[str]
     from ipcbench.cli.console import progress
     from ipcbench.results.journal import Journal
     from ipcbench.run import session
+    from ipcbench.run.stages import next_stage
     from ipcbench.system.lock import machine_lock
     from ipcbench.system.objects import objects
     from ipcbench.system.scratch import leftovers, sweep
@@ -116,9 +117,13 @@ def measured(args: Namespace, usual: Request, program: str, given: Sequence[str]
             ):
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
-                session.measure(
-                    plan, results, journal.save, signals.check, observers, is_watched=is_watched
-                )
+                following: Plan | None = plan
+                while following is not None:
+                    plan = following
+                    session.measure(
+                        plan, results, journal.save, signals.check, observers, is_watched=is_watched
+                    )
+                    following = next_stage(plan, results)
         except (Interrupted, ResultsError) as reason:
             stopped = reason
             say(_how_it_stopped(reason, places.output))
@@ -173,7 +178,6 @@ def _begun(
 
     Raises UsageError for whatever can't be done, ResultsError for a bad file to resume.
     """
-    from ipcbench.run.plan import planned
     from ipcbench.run.resume import resumed
     from ipcbench.run.session import nothing_yet
 
@@ -181,8 +185,19 @@ def _begun(
         # A run's interpreters are named again, and are no other request.
         asked = None if replace(request, pythons=usual.pythons) == usual else request
         return resumed(resume, asked, line, request.pythons)
-    plan = planned(request, line, _preflight)
+    plan = _planned(request, line)
     return plan, nothing_yet(plan)
+
+
+def _planned(request: Request, line: "CommandLine") -> "Plan":
+    if not request.rates:
+        from ipcbench.run.plan import planned
+
+        return planned(request, line, _preflight)
+    from ipcbench.checks.inflight import depths
+    from ipcbench.run.load import planned_load
+
+    return planned_load(request, line, depths)
 
 
 def _preflight(cases: "Sequence[Case]") -> "Preflight":

@@ -26,7 +26,7 @@ from ipcbench.run.request import Request
 from ipcbench.rungs import FAMILIES, RUNGS, Family
 from ipcbench.system.cpus import parse_cpus
 from ipcbench.terms import Term
-from ipcbench.workloads import WORKLOADS, Workload
+from ipcbench.workloads import ARRIVALS, RATE, WORK, WORKLOADS, Workload
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -122,6 +122,32 @@ def _parse_rung(text: str) -> str:
     return text
 
 
+def parse_rate_or_share(text: str) -> str:
+    """The one spelling of a rate or of a share of the peak. Raises UsageError."""
+    if not text.endswith("%"):
+        return RATE.kind.canonical(text)
+    share = units.parse_percent(text)
+    if share > _MOST_OF_PEAK:
+        raise UsageError(
+            f"{text!r} is more than any peak; write up to {units.format_percent(_MOST_OF_PEAK)}, or"
+            " a rate like 10k"
+        )
+    return units.format_percent(share)
+
+
+def _parse_arrivals(text: str) -> str:
+    try:
+        return ARRIVALS.kind.canonical(text)
+    except UsageError as error:
+        raise unknown_name("arrivals", text, ("constant", "poisson")) from error
+
+
+def _parse_work(text: str) -> str:
+    return WORK.kind.canonical(text)
+
+
+_MOST_OF_PEAK = 1.5
+"""Beyond it nothing is learnt, and each batch takes the longer."""
 _LIST = {"metavar": "LIST"}
 _FILE = {"type": Path, "metavar": "FILE"}
 _FLAG = {"action": "store_true"}
@@ -182,6 +208,38 @@ OPTIONS: Mapping[str, Option] = {
             "rungs of the ladder, each over the next lower one of them (default: all)",
             _LIST | {"type": listed("rung", "raw,http-std", _parse_rung)},
             ",".join,
+        ),
+        Option(
+            "measured",
+            ("--rates",),
+            "messages a second (10k), or shares of each one's own peak (50%%) (default: {rates})",
+            _LIST | {"type": listed("rate", "10%,50%,90%", parse_rate_or_share)},
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--arrivals",),
+            "when messages are sent: constant, poisson or both (default: {arrivals})",
+            _LIST | {"type": listed("arrivals", "constant,poisson", _parse_arrivals)},
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--in-flight",),
+            "most messages that are unanswered at once (default: up to 64, as many as fit)",
+            _number("--in-flight", 1),
+        ),
+        Option(
+            "measured",
+            ("--work",),
+            "how long the server computes before each reply (default: not)",
+            {"type": _parse_work, "metavar": "TIME"},
+        ),
+        Option(
+            "measured",
+            ("--slo",),
+            "also find the highest rate that keeps this, like 'p99<200us'",
+            {"dest": "objective", "metavar": "OBJECTIVE"},
         ),
         Option(
             "measured",
@@ -370,6 +428,20 @@ def add_ladder(what: "argparse._ActionsContainer", usual: Request) -> None:
         what,
         *("--sizes", "--families", "--rungs", "--placement", "--cpus", "--python"),
         **_typed(usual, "sizes", "families"),
+        usual_placements=",".join(placements),
+    )
+
+
+def add_load(what: "argparse._ActionsContainer", usual: Request) -> None:
+    """Adds the options that choose the cases of an open loop."""
+    placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
+    rates = ",".join(usual.rates).replace("%", "%%")
+    add(
+        what,
+        *("--rates", "--arrivals", "--slo", "--work", "--in-flight", "--sizes", "--loop"),
+        *("--placement", "--cpus"),
+        **_typed(usual, "arrivals", "sizes", "loops"),
+        rates=rates,
         usual_placements=",".join(placements),
     )
 

@@ -166,7 +166,7 @@ class Pair:
 
     @property
     def last_batch(self) -> Batch:
-        """The times of the last batch's messages. Raises LaunchFailed where replies set the pace."""
+        """The times of the last batch's messages, of an open loop. Raises LaunchFailed."""
         timed = self._client.timed if isinstance(self._client, OpenLoopClient) else None
         if timed is None:
             raise LaunchFailed("no batch of messages with times of their own has been run")

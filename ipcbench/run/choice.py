@@ -287,6 +287,11 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
         return (
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
+    if case.arrivals and (cpus[0] == cpus[1] if cpus else len(allowed_cpus()) == 1):
+        return (
+            "the client of an open loop spins until a message is due, on a CPU of its own;"
+            " use --placement cross-core"
+        )
     return (
         drivers.rejects(case)
         or transport.rejects(traffic)

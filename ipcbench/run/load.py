@@ -19,7 +19,7 @@ from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
 from ipcbench.run.choice import Choice, choose
 from ipcbench.run.facts import CommandLine
-from ipcbench.run.plan import SEEDS, Plan, plan_of
+from ipcbench.run.plan import PRESETS, SEEDS, Plan, plan_of
 from ipcbench.run.request import Request
 from ipcbench.run.sizing import expected_calibration_s, expected_launch_s
 from ipcbench.terms import Term
@@ -46,8 +46,6 @@ _PEAK_ROUNDS = 3
 """Launches by which the peak is known well enough to take shares of it."""
 _FEWEST_ROUNDS = 3
 _MOST_ROUNDS = 20
-_VALUES = 3
-_MIN_TIME_S = 0.1
 _MARGIN = 0.93
 """Share of a budget that is planned for: a last round may take longer than it was expected to."""
 
@@ -57,14 +55,15 @@ def planned_load(request: Request, line: CommandLine, depths: Depths) -> Plan:
     started_s = time.monotonic()
     choice = _chosen(request)
     peaks = _peaks(choice.possible, request, depths)
+    usual = PRESETS["load"]
     rounds = request.rounds or _rounds_that_fit(request, peaks)
     intent = Intent(
         cases=tuple(case.id for case in peaks),
         rounds=min(rounds, _PEAK_ROUNDS),
         seed=secrets.randbelow(SEEDS) if request.seed is None else request.seed,
-        values=request.values or _VALUES,
+        values=request.values or usual.values,
         warmups=request.warmups,
-        min_time_s=request.min_time_s or _MIN_TIME_S,
+        min_time_s=request.min_time_s or usual.min_time_s,
         timeout_s=request.timeout_s,
         baseline=choice.baseline,
         cpus=choice.cpus,
@@ -123,7 +122,7 @@ def _peaks(possible: Sequence[Case], request: Request, depths: Depths) -> list[C
     """The closed loops that find the peaks, each with as many in flight as can be."""
     work = dict(_settings_of_work(request))
     plain = {case: case._replace(workload=_term("latency", work)) for case in possible}
-    wanted = {case: request.in_flight or MOST_IN_FLIGHT for case in possible}
+    wanted = dict.fromkeys(possible, request.in_flight or MOST_IN_FLIGHT)
     windowed = {
         case: case._replace(workload=_term("latency", {WINDOW.name: str(count), **work}))
         for case, count in wanted.items()
@@ -186,7 +185,8 @@ def _count_of_cases(request: Request, peaks: Sequence[Case]) -> int:
 
 def _rounds_that_fit(request: Request, peaks: Sequence[Case]) -> int:
     """Rounds that fit the budget. Raises UsageError if fewer fit than say anything."""
-    values, min_time_s = request.values or _VALUES, request.min_time_s or _MIN_TIME_S
+    usual = PRESETS["load"]
+    values, min_time_s = request.values or usual.values, request.min_time_s or usual.min_time_s
     each_s = (expected_launch_s(case, values, request.warmups, min_time_s) for case in peaks)
     round_s = sum(each_s) * (1 + len(request.rates) * len(request.arrivals))
     budget_s = request.budget_s or math.inf

@@ -47,6 +47,7 @@ PRESETS: Mapping[PresetName, Preset] = {
     "rigorous": Preset(20, 10, 0.05),
     "claims": Preset(10, 7, 0.007),  # many cases: rounds narrow intervals, batches don't
     "ladder": Preset(10, 5, 0.01),
+    "load": Preset(10, 3, 0.1),
 }
 
 

@@ -42,7 +42,7 @@ MOST_TOGETHER = 12
 MOST_OF_LADDER = 60
 """The same for the ladder: every rung over three families, and a control."""
 
-PresetName = Literal["quick", "default", "rigorous", "claims", "ladder"]
+PresetName = Literal["quick", "default", "rigorous", "claims", "ladder", "load"]
 
 _TITLES = {
     "question": "another question",

@@ -428,6 +428,8 @@ class Transport(ABC):
     """The package that it comes from; set as a plug-in is loaded, None for what is built in."""
     spins: bool = False
     """Whether the reader spins, which takes whole time slices from a sender on the same CPU."""
+    client_blocks: bool = True
+    """Whether its client is an end whose calls block; else it is one that an event loop drives."""
     holds_in_flight: bool = False
     """Whether a link has room for all that its traffic has in flight, however much that is."""
 

@@ -95,6 +95,7 @@ class Delayed(Transport):
         self.replies, self.streams = transport.replies, transport.streams
         self.overlaps = transport.overlaps
         self.holds_in_flight = transport.holds_in_flight
+        self.client_blocks = transport.client_blocks
         self.spins = transport.spins
 
     def unavailable(self) -> str | None:

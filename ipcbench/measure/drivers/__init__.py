@@ -38,7 +38,8 @@ def rejects(case: Case) -> str | None:
         case _:
             assert_never(case.loop)
     transport = get_transport(case.transport)
-    return reason or transport.rejects_driver(case.loop) or vectors.rejects(case)
+    refusals = (transport.rejects_driver(case.loop), vectors.rejects(case), open_loop.rejects(case))
+    return reason or next(filter(None, refusals), None)
 
 
 def load(loop: Loop) -> None:

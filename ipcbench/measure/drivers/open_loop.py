@@ -167,6 +167,20 @@ class NativeClient(Client):
         return Batch(intended_ns, sent_ns, answered_ns, held_back)
 
 
+def rejects(case: Case) -> str | None:
+    """The reason why the case's messages can't be sent by a schedule; None if they can, or aren't.
+
+    A generator beside an event loop would wait for it, and in one it would wait for the other end.
+    """
+    transport = get_transport(case.transport)
+    if case.arrivals is None or transport.client_blocks:
+        return None
+    return (
+        f"the client of {transport.name} is in an event loop, which can't send by a schedule;"
+        " write client=lean behind it"
+    )
+
+
 def client(endpoint: Endpoint, case: Case, seed: str) -> Client:
     """The generator of a case over this end; closes the end if there is none for it.
 

@@ -57,6 +57,12 @@ class LayeredEnds(Ends):
 class OnMessages(Stacked):
     """A layer on the messages of the bare socket, so that a client without it will do, too."""
 
+    client_blocks = False
+
+    def settle(self) -> None:
+        super().settle()
+        self.client_blocks = self.client_blocks or self.setting("client") == "lean"
+
     def ends(self) -> Ends:
         return LayeredEnds(self.layered(), has_lean_client=self.setting("client") == "lean")
 
@@ -69,6 +75,7 @@ class Epoll(OnMessages):
     """Non-blocking sockets, and a selector that waits for them."""
 
     rung = "epoll"
+    client_blocks = True
     layer = "non-blocking, with a selector"
     waits = "blocks in epoll_wait, before each read"
     source = "epoll(7), Python's selectors"

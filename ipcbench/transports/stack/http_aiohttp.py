@@ -26,6 +26,11 @@ class HttpAiohttp(Stacked):
     package = "aiohttp"
     streams = False
     overlaps = False
+    client_blocks = False
+
+    def settle(self) -> None:
+        super().settle()
+        self.client_blocks = self.setting("client") == "lean"
 
     def ends(self) -> Ends:
         from ipcbench.transports.stack.aiohttp_ends import AiohttpEnds
