@@ -16,9 +16,9 @@ from itertools import pairwise
 from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.stats import fewest_launches, median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
-from ipcbench.checks import truths
+from ipcbench.checks import truths, truths_of_load
 from ipcbench.checks.selftest_report import DELAYS_NS, Delay, Report
-from ipcbench.errors import UsageError
+from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.events import Observer
 from ipcbench.results.launches import by_case
 from ipcbench.results.store import Metadata, Results
@@ -49,12 +49,17 @@ class Thoroughness:
     bases: int
     delay_rounds: int
     paced_rounds: int
+    load_rounds: int
     equal_rounds: int = fewest_launches(_COMPARISONS_A_TABLE)
     """With fewer no single difference of a table could get a verdict, and none would be false."""
 
 
-FULL = Thoroughness(repeats=2, placements=2, bases=5, delay_rounds=40, paced_rounds=16)
-QUICK = Thoroughness(repeats=1, placements=1, bases=3, delay_rounds=16, paced_rounds=8)
+FULL = Thoroughness(
+    repeats=2, placements=2, bases=5, delay_rounds=40, paced_rounds=16, load_rounds=16
+)
+QUICK = Thoroughness(
+    repeats=1, placements=1, bases=3, delay_rounds=16, paced_rounds=8, load_rounds=6
+)
 
 
 class Bench:
@@ -118,6 +123,7 @@ def examine(
     delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
     paced = bench.run(truths.cases(), thoroughness.paced_rounds, truths.EFFORT)
+    known = [*truths.truths(paced), *_truths_of_load(bench, thoroughness.load_rounds, scratch)]
     null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
         comparisons=len(judged),
@@ -132,8 +138,24 @@ def examine(
         clock_s=_clock_cost_s(delayed, statistics.median(null.values())),
         pipe_round_trip_s=statistics.median(pipe.values()),
         took_s=time.monotonic() - began_s,
-        truths=truths.truths(paced),
+        truths=known,
     )
+
+
+def _truths_of_load(bench: Bench, rounds: int, scratch: Scratch) -> list[truths.Truth]:
+    """What is known of an open loop; nothing where its ends can't have a CPU each.
+
+    Raises UsageError.
+    """
+    cases = truths_of_load.cases()
+    if not cases:
+        return []
+    loaded = bench.run(cases, rounds, truths_of_load.EFFORT)
+    try:
+        paused = truths_of_load.pause_truths(scratch, truths_of_load.service_of(loaded))
+    except LaunchFailed as error:
+        raise UsageError(f"the selftest can't go on: {error}") from error
+    return [*truths_of_load.truths(loaded), *paused]
 
 
 def _equal_cases(thoroughness: Thoroughness) -> Iterator[list[Case]]:

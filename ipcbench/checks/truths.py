@@ -62,9 +62,9 @@ class Truth:
     """The most that both may differ by."""
     is_bound: bool = False
     """Whether the known time is the least that it can be: it may be any longer."""
-    of_sleepers: bool = False
-    """Whether it is of ends that were asleep. What a wake-up takes is luck, and the interval has
-    it: the known time may be anywhere in that, if it is narrow enough to tell anything."""
+    by_interval: bool = False
+    """Whether it is of chance, as what a wake-up takes, or when random messages come. The interval
+    has that: the known time may be anywhere in it, if it is narrow enough to tell anything."""
 
     @property
     def holds(self) -> bool:
@@ -72,7 +72,7 @@ class Truth:
         if self.is_bound:
             return self.found_s >= self.known_s - self.allowed_s
         is_precise = self.high_s - self.low_s <= _PRECISE * self.allowed_s
-        if self.of_sleepers and is_precise and self.low_s <= self.known_s <= self.high_s:
+        if self.by_interval and is_precise and self.low_s <= self.known_s <= self.high_s:
             return True
         return abs(self.found_s - self.known_s) <= self.allowed_s
 
@@ -105,7 +105,7 @@ def truths(results: Results) -> list[Truth]:
     }
     work_s, step_s = WORK_NS * 1e-9, STEP_NS * 1e-9
     found = [
-        _truth(
+        measured_truth(
             f"work of {display_time(work_s)}",
             work_s,
             (times[_WORKED, "pipe"], times["latency", "pipe"]),
@@ -115,18 +115,18 @@ def truths(results: Results) -> list[Truth]:
     for gap, known_s in zip(_GAPS, (0.0, step_s), strict=True):
         workload = f"latency:gap={gap}"
         found.append(
-            _truth(
+            measured_truth(
                 f"{display_time(step_s)} more after 3 ms of idleness, with gaps of {gap}",
                 known_s,
                 (times[workload, _SLOWED], times[workload, _UNSLOWED]),
                 TOLERANCE * step_s,
-                of_sleepers=True,
+                by_interval=True,
             )
         )
     if (_SPUN[0], _SPINS) in times:
         plain, gapped = (times[workload, _SPINS] for workload in _SPUN)
         what = f"a pair that spins through gaps of {_GAPS[-1]}, against none"
-        found.append(_truth(what, 0.0, (gapped, plain), _FLAT * step_s))
+        found.append(measured_truth(what, 0.0, (gapped, plain), _FLAT * step_s))
     responses = {window: list(times[_windowed(window), "pipe"].values()) for window in WINDOWS}
     return [*found, *in_flight(list(times[_SERVED, "pipe"].values()), responses)]
 
@@ -156,18 +156,18 @@ def in_flight(alone_s: Sequence[float], responses_s: Mapping[int, Sequence[float
     return found
 
 
-def _truth(
+def measured_truth(
     what: str,
     known_s: float,
     sides: tuple[Mapping[object, float], Mapping[object, float]],
     allowed_s: float,
     *,
-    of_sleepers: bool = False,
+    by_interval: bool = False,
 ) -> Truth:
     """A known difference beside the measured one, of launches paired by round."""
     more, less = sides
     differences = [more[key] - less[key] for key in more.keys() & less.keys()]
-    return Truth(what, known_s, *_measured(differences), allowed_s, of_sleepers=of_sleepers)
+    return Truth(what, known_s, *_measured(differences), allowed_s, by_interval=by_interval)
 
 
 def _measured(values_s: Sequence[float]) -> tuple[float, float, float]:

@@ -112,6 +112,8 @@ class Pair:
         self._note_phase = note_phase
         self._phase = "set-up"
         self._messages = 0
+        self._before_batch = 0
+        self._delivered: int | None = None
         self._messages_checked = 0
         self._messages_timed = 0
         self._gaps_s = 0.0
@@ -165,12 +167,25 @@ class Pair:
         return self._guarded(lambda: self._run(messages))
 
     @property
+    def server_pid(self) -> int:
+        """The server's process id. Raises LaunchFailed without a server."""
+        pid = None if self._peer is None else self._peer.pid
+        if pid is None:
+            raise LaunchFailed("there is no server: start the pair first")
+        return pid
+
+    @property
     def last_batch(self) -> Batch:
         """The times of the last batch's messages, of an open loop. Raises LaunchFailed."""
         timed = self._client.timed if isinstance(self._client, OpenLoopClient) else None
         if timed is None:
             raise LaunchFailed("no batch of messages with times of their own has been run")
         return timed
+
+    @property
+    def delivered_count(self) -> int | None:
+        """Messages of the last batch by the server's own count; None of a control, without one."""
+        return self._delivered
 
     def sample(self, messages: int) -> Samples:
         """Times this many single round trips, in nanoseconds. Raises as `run`.
@@ -339,6 +354,7 @@ class Pair:
         self._payloads.fill(client.outgoing)
         if messages <= _FEW_MESSAGES:
             self._end_the_pause(client, channel)
+        self._before_batch = self._messages
         stopped_before = throttling(self._quotas)  # of no quota: nothing is read
         idled_before = self._idling()
         before = usage()
@@ -427,6 +443,7 @@ class Pair:
                 f"the client sent {self._messages} messages"
                 f" and the server received {report['messages']}"
             )
+        self._delivered = report["messages"] - self._before_batch
         self._compare(report["digest"], "the batch's last message")
         client, _ = self._ends()
         if report["sent"] and report["sent"] != digest(client.incoming):

@@ -46,6 +46,10 @@ class Peer(Protocol):
         """
 
     @property
+    def pid(self) -> int | None:
+        """The process's id on this machine, from its start until it is waited for."""
+
+    @property
     def is_started(self) -> bool:
         """Whether the process was started and its end not waited for yet."""
 

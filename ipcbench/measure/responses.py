@@ -15,11 +15,19 @@ class Responses:
 
     def __init__(self) -> None:
         self._batches: list[Batch] = []
+        self._delivered = 0
+        """Messages by the server's own count, where there is a server."""
 
-    def add(self, batch: Batch) -> None:
-        """Adds a batch. Raises CheckFailed if the times of its messages can't be."""
+    def add(self, batch: Batch, delivered: int | None) -> None:
+        """Adds a batch, of which the server has received so many messages; None of a control.
+
+        Raises CheckFailed if the times of its messages can't be, or not all were delivered.
+        """
+        if delivered is not None and delivered != len(batch.sent_ns):
+            raise CheckFailed(f"{len(batch.sent_ns)} messages were sent and {delivered} delivered")
         _check_order(batch)
         self._batches.append(batch)
+        self._delivered += delivered or 0
 
     def samples_ns(self) -> Mapping[str, Samples]:
         """The times of all messages, by the name of their file in a launch's directory.
@@ -49,6 +57,7 @@ class Responses:
         facts: dict[str, int | float] = {
             "load_offered_count": sum(len(batch.intended_ns) for batch in self._batches),
             "load_sent_count": sent,
+            "load_delivered_count": self._delivered,
             "load_answered_count": sum(map(_answered, self._batches)),
             "load_window_full_count": sum(batch.held_back_count for batch in self._batches),
         }

@@ -25,7 +25,6 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
-from ipcbench.measure.drivers.open_loop import Batch
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.responses import Responses, mean_response_s
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
@@ -82,18 +81,14 @@ class Measurement:
         self._batches += 1
         elapsed = self._pair.run(messages)
         if self._case.arrivals is not None:
-            return self._responded_s(self._pair.last_batch) * messages
+            if self._batches > self._args.warmups:
+                self._responses.add(self._pair.last_batch, self._pair.delivered_count)
+            return mean_response_s(self._pair.last_batch) * messages
         if self._args.calibrate_loops:
             # The batch is to be that much shorter.
             return elapsed + messages * self._case.rhythm.gap_s
         # Of a window each message takes as long as the whole of it (Little's law).
         return elapsed * self._case.flow.window
-
-    def _responded_s(self, batch: Batch) -> float:
-        """Seconds of a response in the mean of this batch, which counts unless it is a warm-up."""
-        if self._batches > self._args.warmups:
-            self._responses.add(batch)
-        return mean_response_s(batch)
 
     def finish(self) -> dict[str, int | float | str]:
         """Times single round trips, runs the launch's last check, and returns the pair's facts."""

@@ -181,12 +181,12 @@ def test_a_truth_that_is_off_by_no_more_than_it_may_holds() -> None:
     assert not Truth("it", 0.0, -11e-6, -11e-6, 0.0, 10e-6).holds
 
 
-def test_a_step_of_sleepers_may_be_anywhere_in_an_interval_that_is_narrow() -> None:
-    def holds(found_s: float, low_s: float, high_s: float, *, of_sleepers: bool = True) -> bool:
-        return Truth("it", 200e-6, found_s, low_s, high_s, 10e-6, of_sleepers=of_sleepers).holds
+def test_a_step_by_interval_may_be_anywhere_in_an_interval_that_is_narrow() -> None:
+    def holds(found_s: float, low_s: float, high_s: float, *, by_interval: bool = True) -> bool:
+        return Truth("it", 200e-6, found_s, low_s, high_s, 10e-6, by_interval=by_interval).holds
 
     assert holds(188e-6, 174e-6, 204e-6)
-    assert not holds(188e-6, 174e-6, 204e-6, of_sleepers=False)
+    assert not holds(188e-6, 174e-6, 204e-6, by_interval=False)
     assert not holds(170e-6, 150e-6, 199e-6)  # surely another one
     assert not holds(150e-6, 100e-6, 201e-6)  # it could be anything
 
