@@ -105,7 +105,7 @@ def truths(results: Results) -> list[Truth]:
     }
     work_s, step_s = WORK_NS * 1e-9, STEP_NS * 1e-9
     found = [
-        measured_truth(
+        _truth(
             f"work of {display_time(work_s)}",
             work_s,
             (times[_WORKED, "pipe"], times["latency", "pipe"]),
@@ -115,7 +115,7 @@ def truths(results: Results) -> list[Truth]:
     for gap, known_s in zip(_GAPS, (0.0, step_s), strict=True):
         workload = f"latency:gap={gap}"
         found.append(
-            measured_truth(
+            _truth(
                 f"{display_time(step_s)} more after 3 ms of idleness, with gaps of {gap}",
                 known_s,
                 (times[workload, _SLOWED], times[workload, _UNSLOWED]),
@@ -126,7 +126,7 @@ def truths(results: Results) -> list[Truth]:
     if (_SPUN[0], _SPINS) in times:
         plain, gapped = (times[workload, _SPINS] for workload in _SPUN)
         what = f"a pair that spins through gaps of {_GAPS[-1]}, against none"
-        found.append(measured_truth(what, 0.0, (gapped, plain), _FLAT * step_s))
+        found.append(_truth(what, 0.0, (gapped, plain), _FLAT * step_s))
     responses = {window: list(times[_windowed(window), "pipe"].values()) for window in WINDOWS}
     return [*found, *in_flight(list(times[_SERVED, "pipe"].values()), responses)]
 
@@ -156,7 +156,7 @@ def in_flight(alone_s: Sequence[float], responses_s: Mapping[int, Sequence[float
     return found
 
 
-def measured_truth(
+def _truth(
     what: str,
     known_s: float,
     sides: tuple[Mapping[object, float], Mapping[object, float]],

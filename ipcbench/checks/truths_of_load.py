@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ipcbench.analysis.stats import mean_interval
+from ipcbench.analysis.stats import mean_interval, median_interval
 from ipcbench.case import Case, Loop
 from ipcbench.checks.answers import answer_of
-from ipcbench.checks.truths import TOLERANCE, Truth, measured_truth
+from ipcbench.checks.truths import TOLERANCE, Truth
 from ipcbench.measure.pair import Pair
 from ipcbench.results.launches import by_case
 from ipcbench.results.store import Results
@@ -103,7 +103,10 @@ def _even(means: _Means) -> Iterator[Truth]:
     for share in _SHARES:
         what = f"even arrivals, {share:.0%} of the most, work of {display_time(work_s)}"
         with_work, without = (means[_load(share, works=works)] for works in (True, False))
-        yield measured_truth(what, work_s, (with_work, without), TOLERANCE * work_s)
+        differences = [with_work[key] - without[key] for key in with_work.keys() & without.keys()]
+        found = statistics.median(differences)
+        low, high = median_interval(differences) or (found, found)
+        yield Truth(what, work_s, found, low, high, TOLERANCE * work_s)
 
 
 def _random(means: _Means) -> Iterator[Truth]:
