@@ -1,7 +1,7 @@
 """The plan of a run as its results file stores it, to resume the run. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from ipcbench.case import Case
@@ -33,7 +33,7 @@ _TITLES = {
 """A description, for messages, of a difference between two plans, by field."""
 
 
-_LATER = frozenset(("question", "request"))
+_LATER = frozenset(("question", "request", "again"))
 """Fields that plans of earlier versions lack."""
 
 
@@ -56,6 +56,8 @@ class Intent:
     budget_s: float | None
     question: str = "compare"
     """What the run was to answer: `compare`, `claims`, or the name of a bench script."""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Rounds of single cases beyond those of all, by the id: what a search has to see twice."""
     request: Mapping[str, Any] | None = None
     """What was asked for, as `run.request.Request` writes it; None in files of before it."""
 
@@ -99,6 +101,10 @@ _CPUS = ValueRule(
     "an object of pairs of CPUs",
     lambda value: isinstance(value, dict) and all(map(optional(CPU_PAIR).fits, value.values())),
 )
+_ROUNDS = ValueRule(
+    "an object of numbers of rounds",
+    lambda value: isinstance(value, dict) and all(map(whole(1).fits, value.values())),
+)
 _RULES: Mapping[str, ValueRule] = {
     "cases": each(TEXT),
     "rounds": whole(1),
@@ -112,6 +118,7 @@ _RULES: Mapping[str, ValueRule] = {
     "target_ratio": optional(POSITIVE),
     "budget_s": optional(POSITIVE),
     "question": TEXT,
+    "again": _ROUNDS,
     "request": optional(_OBJECT),
 }
 """The requirement on each field of a stored plan."""

@@ -57,6 +57,18 @@ class Run:
     facts_of: Mapping[str, Metadata] = field(default_factory=dict)
     """Facts of single interpreters, by label; they take the place of common ones."""
 
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Rounds of single cases beyond those of all, by their ids."""
+
+    def rounds_of(self, case: Case) -> int:
+        """The rounds in which this case is launched."""
+        return self.rounds + self.again.get(case.id, 0)
+
+    @property
+    def last_round(self) -> int:
+        """The number of the last round."""
+        return self.rounds + max(self.again.values(), default=0)
+
     def knows_enough(self, results: Results) -> bool:
         """Whether the results suffice, so that no more rounds are needed."""
         return self.enough is not None and self.enough(results)
@@ -122,7 +134,7 @@ class Driver:
     def _missing(self) -> dict[Case, int]:
         """The number of launches still to make, by case."""
         missing = {
-            case: self._run.rounds - len(self._finished.get(case, ()))
+            case: self._run.rounds_of(case) - len(self._finished.get(case, ()))
             for case in self._run.cases
             if case.id not in self._results.unmeasured
         }
@@ -132,7 +144,7 @@ class Driver:
         run = self._run
         return Began(
             self._to_come,
-            run.rounds,
+            run.last_round,
             run.expected_launch_s,
             to_calibrate=sum(case not in self._finished for case in self._to_come),
             deadline_left_s=None if run.deadline_s is None else run.deadline_s - time.monotonic(),
@@ -149,7 +161,7 @@ class Driver:
         if self._is_late(time.monotonic()):
             return "budget"
         self._calibrate()
-        for round_number in range(1, run.rounds + 1):
+        for round_number in range(1, run.last_round + 1):
             began_s = time.monotonic()
             if self._is_late(began_s):
                 return "budget"
@@ -190,7 +202,9 @@ class Driver:
         return [
             case
             for case in self._run.cases
-            if case in self._messages and round_number not in self._finished.get(case, ())
+            if case in self._messages
+            and round_number <= self._run.rounds_of(case)
+            and round_number not in self._finished.get(case, ())
         ]
 
     def _run_round(self, round_number: int, cases: Sequence[Case]) -> None:

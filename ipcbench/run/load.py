@@ -16,6 +16,7 @@ from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
 from ipcbench.results.intent import Intent
+from ipcbench.results.load import OBJECTIVE_KEY
 from ipcbench.results.store import Results
 from ipcbench.run.choice import Choice, choose
 from ipcbench.run.facts import CommandLine
@@ -46,6 +47,8 @@ _PEAK_ROUNDS = 3
 """Launches by which the peak is known well enough to take shares of it."""
 _FEWEST_ROUNDS = 3
 _MOST_ROUNDS = 20
+_OF_SEARCHES = 0.5
+"""Share of a budget that the rates which are asked for may take, where more are searched for."""
 _MARGIN = 0.93
 """Share of a budget that is planned for: a last round may take longer than it was expected to."""
 
@@ -73,6 +76,8 @@ def planned_load(request: Request, line: CommandLine, depths: Depths) -> Plan:
         request=replace(request, rounds=rounds).as_json(),
     )
     plan = plan_of(intent, line, started_s)
+    if request.objective is not None:
+        plan.run.metadata[OBJECTIVE_KEY] = request.objective
     extent = f"{counted(_count_of_cases(request, peaks), 'case')}, {counted(rounds, 'round')}"
     return replace(plan, impossible=choice.impossible, notes=[*choice.notes, extent, *plan.notes])
 
@@ -83,13 +88,56 @@ def next_stage(plan: Plan, results: Results) -> Plan | None:
         return None
     request = Request.parse(plan.intent.request)
     cases = [Case.parse(case) for case in plan.intent.cases]
-    if any(case.arrivals is not None for case in cases):
-        return None
     peaks = peaks_per_s(results)
+    if any(case.arrivals is not None for case in cases):
+        return _searching(plan, results, peaks, request) if request.objective else None
     rated = [
-        case for peak in cases if peak in peaks for case in _at_rates(peak, peaks[peak], request)
+        _at_rate(peak, arrivals, rate)
+        for peak in cases
+        if peak in peaks
+        for arrivals in request.arrivals
+        for rate in sorted({rate_of(text, peaks[peak]) for text in request.rates})
     ]
     return _extended(plan, rated, request.rounds or plan.intent.rounds) if rated else None
+
+
+def _searching(
+    plan: Plan, results: Results, peaks: Mapping[Case, float], request: Request
+) -> Plan | None:
+    """The plan with the next rate of each search; None if all are at their ends."""
+    from ipcbench.run.capacity import next_tries  # loads pandas, for an objective alone
+
+    loads = [case for case in map(Case.parse, plan.intent.cases) if case.arrivals is not None]
+    known, rounds = set(loads), plan.intent.rounds
+    groups = {
+        (peak, arrivals): [case for case in loads if _is_of(case, peak, arrivals)]
+        for peak in peaks
+        for arrivals in request.arrivals
+    }
+    whole = {
+        key: group
+        for key, group in groups.items()
+        if group and not any(case.id in results.unmeasured for case in group)
+    }
+    more, again = [], dict(plan.intent.again)
+    of_groups = {key: peaks[key[0]] for key in whole}
+    for (peak, arrivals), rate in next_tries(
+        whole, of_groups, request.objective or "", rounds, results
+    ):
+        case = _at_rate(peak, arrivals, rate)
+        if case in known:
+            again[case.id] = again.get(case.id, 0) + rounds
+        else:
+            more.append(case)
+    if not more and again == plan.intent.again:
+        return None
+    return _extended(plan, more, rounds, again)
+
+
+def _is_of(case: Case, peak: Case, arrivals: str) -> bool:
+    """Whether a load is at a rate up to this peak, with such arrivals."""
+    rate = 0 if case.arrivals is None else round(case.arrivals.rate_per_s)
+    return case == _at_rate(peak, arrivals, rate)
 
 
 def peaks_per_s(results: Results) -> dict[Case, float]:
@@ -102,11 +150,16 @@ def peaks_per_s(results: Results) -> dict[Case, float]:
     return {case: 1 / statistics.median(each) for case, each in values_s.items()}
 
 
-def _extended(plan: Plan, more: Sequence[Case], rounds: int) -> Plan:
-    """The plan with these cases too, and so many rounds of all."""
-    cases = [*(Case.parse(case) for case in plan.intent.cases), *more]
-    intent = replace(plan.intent, cases=tuple(case.id for case in cases), rounds=rounds)
-    return replace(plan, intent=intent, run=replace(plan.run, cases=cases, rounds=rounds), notes=())
+def _extended(
+    plan: Plan, more: Sequence[Case], rounds: int, again: Mapping[str, int] | None = None
+) -> Plan:
+    """The plan with these cases too, so many rounds of all, and more of those seen again."""
+    cases, again = [*(Case.parse(case) for case in plan.intent.cases), *more], again or {}
+    intent = replace(
+        plan.intent, cases=tuple(case.id for case in cases), rounds=rounds, again=again
+    )
+    run = replace(plan.run, cases=cases, rounds=rounds, again=again)
+    return replace(plan, intent=intent, run=run, notes=())
 
 
 def _chosen(request: Request) -> Choice:
@@ -148,17 +201,10 @@ def _can_overlap(case: Case, count: int) -> bool:
     return True
 
 
-def _at_rates(peak: Case, peak_per_s: float, request: Request) -> list[Case]:
-    """The cases at the rates that are asked for, in rising order, each with each arrivals."""
-    kept = settings_of(peak.workload)
-    rates = sorted({rate_of(text, peak_per_s) for text in request.rates})
-    return [
-        peak._replace(
-            workload=_term("load", {RATE.name: str(rate), ARRIVALS.name: arrivals, **kept})
-        )
-        for arrivals in request.arrivals
-        for rate in rates
-    ]
+def _at_rate(peak: Case, arrivals: str, rate: int) -> Case:
+    """The open loop at a rate, with as many in flight and as much work as its peak was found by."""
+    settings = {RATE.name: str(rate), ARRIVALS.name: arrivals, **settings_of(peak.workload)}
+    return peak._replace(workload=_term("load", settings))
 
 
 def rate_of(text: str, peak_per_s: float) -> int:
@@ -189,7 +235,7 @@ def _rounds_that_fit(request: Request, peaks: Sequence[Case]) -> int:
     values, min_time_s = request.values or usual.values, request.min_time_s or usual.min_time_s
     each_s = (expected_launch_s(case, values, request.warmups, min_time_s) for case in peaks)
     round_s = sum(each_s) * (1 + len(request.rates) * len(request.arrivals))
-    budget_s = request.budget_s or math.inf
+    budget_s = (request.budget_s or math.inf) * (_OF_SEARCHES if request.objective else 1)
     rounds = (budget_s * _MARGIN - expected_calibration_s(peaks)) / round_s
     if rounds < _FEWEST_ROUNDS:
         needed_s = math.ceil((round_s * _FEWEST_ROUNDS + expected_calibration_s(peaks)) / _MARGIN)

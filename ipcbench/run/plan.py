@@ -192,6 +192,7 @@ def plan_of(
     run = Run(
         cases=cases,
         rounds=intent.rounds,
+        again=intent.again,
         seed=intent.seed,
         started_s=started_s - elapsed_s,
         expected_launch_s=_typical_launch_s(cases, intent),
@@ -202,6 +203,15 @@ def plan_of(
     )
     notes = [] if floor.note is None else [floor.note]
     return Plan(run, effort, intent, notes=notes, interpreters=interpreters)
+
+
+def is_complete(plan: Plan, results: Results) -> bool:
+    """Whether every launch of the plan is recorded."""
+    finished = results.finished()
+    return all(
+        case.id in results.unmeasured or len(finished.get(case, ())) >= plan.run.rounds_of(case)
+        for case in plan.run.cases
+    )
 
 
 def _typical_launch_s(cases: Sequence[Case], intent: Intent) -> float:

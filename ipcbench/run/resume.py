@@ -13,7 +13,7 @@ from ipcbench.results.metadata import INHERITED, PACKAGE_KEY, PLUGINS_KEY, SAME_
 from ipcbench.results.store import Results
 from ipcbench.run import interpreters
 from ipcbench.run.facts import CommandLine
-from ipcbench.run.plan import Plan, plan_of, planned
+from ipcbench.run.plan import Plan, is_complete, plan_of, planned
 from ipcbench.run.pythons import labels_of
 from ipcbench.run.request import Request
 from ipcbench.system.cpus import checked_cpus
@@ -70,15 +70,6 @@ def _transport_of(case: Case, path: Path, results: Results) -> Transport:
         ]
         of_it = f"{case.transport} was of {packages[0]}; " if packages else ""
         raise UsageError(f"{path} can't be gone on with: {of_it}{error}") from error
-
-
-def is_complete(plan: Plan, results: Results) -> bool:
-    """Whether every launch of the plan is recorded."""
-    finished = results.finished()
-    return all(
-        case.id in results.unmeasured or len(finished.get(case, ())) >= plan.run.rounds
-        for case in plan.run.cases
-    )
 
 
 def _check_asked(path: Path, intent: Intent, asked: Request) -> None:
