@@ -129,8 +129,8 @@ def parse_rate_or_share(text: str) -> str:
     share = units.parse_percent(text)
     if share > _MOST_OF_PEAK:
         raise UsageError(
-            f"{text!r} is more than any peak; write up to {units.format_percent(_MOST_OF_PEAK)}, or"
-            " a rate like 10k"
+            f"{text!r} of what can be answered is far too much; write up to"
+            f" {units.format_percent(_MOST_OF_PEAK)}, or a rate like 10k"
         )
     return units.format_percent(share)
 
@@ -140,6 +140,13 @@ def _parse_arrivals(text: str) -> str:
         return ARRIVALS.kind.canonical(text)
     except UsageError as error:
         raise unknown_name("arrivals", text, ("constant", "poisson")) from error
+
+
+def _parse_objective(text: str) -> str:
+    """The one spelling of an objective. Raises UsageError."""
+    from ipcbench.analysis.objective import Objective  # loads pandas
+
+    return str(Objective.parse(text))
 
 
 def _parse_work(text: str) -> str:
@@ -239,7 +246,7 @@ OPTIONS: Mapping[str, Option] = {
             "measured",
             ("--slo",),
             "also find the highest rate that keeps this, like 'p99<200us'",
-            {"dest": "objective", "metavar": "OBJECTIVE"},
+            {"dest": "objective", "type": _parse_objective, "metavar": "OBJECTIVE"},
         ),
         Option(
             "measured",

@@ -70,9 +70,9 @@ class Intent:
 
         The question and the request are how a plan came about, and no part of it.
         """
-        for field in fields(self):
-            if field.name in _TITLES and getattr(self, field.name) != getattr(other, field.name):
-                return _TITLES[field.name]
+        for one in fields(self):
+            if one.name in _TITLES and getattr(self, one.name) != getattr(other, one.name):
+                return _TITLES[one.name]
         return None
 
     @classmethod

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ipcbench.analysis.capacity import Trial, Try, next_step
 from ipcbench.analysis.launch_frame import launches
-from ipcbench.analysis.load import GENERATOR_LATE, STATE, judged, load_columns
+from ipcbench.analysis.load import GENERATOR_LATE, judged, load_columns
 from ipcbench.analysis.objective import Objective
 from ipcbench.case import Case
 from ipcbench.results.store import Results
