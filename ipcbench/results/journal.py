@@ -24,6 +24,7 @@ import pyperf
 
 from ipcbench.errors import ResultsError, explain_write
 from ipcbench.results.files import journal_path, sync_folder, write_atomically
+from ipcbench.results.intent import Intent
 from ipcbench.results.migration import FORMAT
 from ipcbench.results.store import Results, Unmeasured, dumps, unmeasured_as_json
 
@@ -53,6 +54,8 @@ class Journal:
         self._token = ""
         self._saved = 0
         """Number of additions to the results that file and journal hold."""
+        self._intent: Intent | None = None
+        """The plan that the file holds: a run of several stages has another in each."""
         self._left: _Left | None = None
         """None if the next save must write the whole file."""
 
@@ -81,7 +84,8 @@ class Journal:
         if path is None:
             return
         # Somebody may have moved the file or the journal away while the run goes on: `_seen` tells.
-        if left is None or results is not self._results or _seen(path) != left:
+        is_same = results is self._results and results.intent == self._intent
+        if left is None or not is_same or _seen(path) != left:
             self._fold(path, results, secrets.token_hex(_TOKEN_BYTES))
             return
         lines = "".join(map(_line, results.added[self._saved :])).encode()
@@ -114,6 +118,7 @@ class Journal:
         except OSError as error:
             raise ResultsError(f"{journal_path(path)} is in the way: {error.strerror}") from error
         self._results, self._token, self._saved = results, token or "", len(results.added)
+        self._intent = results.intent
         self._left = _seen(path)
 
     def _append(self, path: Path, left: _Left, lines: bytes) -> None:

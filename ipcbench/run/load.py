@@ -167,7 +167,8 @@ def _chosen(request: Request) -> Choice:
     choice = choose(replace(request, workloads=("load",)))
     possible = [case for case in choice.possible if not get_transport(case.transport).is_control]
     if not possible:
-        raise UsageError(choice.impossible[0][1])
+        reasons = [reason for _, reason in choice.impossible]
+        raise UsageError(reasons[0] if reasons else "a control answers at once; name a mechanism")
     return choice._replace(possible=possible)
 
 
