@@ -90,12 +90,13 @@ def parse_rate(text: str) -> float:
             f"rate {text.strip()!r} is not a number of messages a second above 0; write it like"
             " 500, 10k or 1.5m (k is 1000)"
         )
-    return float(match[1]) * _RATE_FACTORS[match[2]]
+    thousandths = round(float(match[1]) * 1000)  # 1.001 * 1000 is no whole number of floats
+    return thousandths * _RATE_FACTORS[match[2]] / 1000
 
 
 def two_digits(rate_per_s: float) -> int:
-    """A rate of two significant digits, at least 1: 93,456 is 93,000."""
-    return max(1, int(float(f"{rate_per_s:.2g}")))
+    """A whole rate of two significant digits, at least 1: 93,456 is 93,000."""
+    return max(1, round(float(f"{rate_per_s:.2g}")))
 
 
 def format_size(size_bytes: int) -> str:

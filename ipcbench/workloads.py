@@ -84,7 +84,9 @@ WORK_TOUCHES = Knob(
     "and meanwhile reads so much memory, over and over",
 )
 
-RATE = Knob("rate", Rate(10_000_000), "1000", "so many messages a second are sent")
+MOST_PER_S = 10_000_000
+"""Most messages that an open loop is to send a second: no end can send as many."""
+RATE = Knob("rate", Rate(MOST_PER_S), "1000", "so many messages a second are sent")
 ARRIVALS = Knob(
     "arrivals",
     words("constant", "poisson"),
@@ -316,10 +318,17 @@ def rhythm_of(workload: str) -> Rhythm:
 def place_of(workload: str) -> tuple[object, ...]:
     """The place of a canonical term in every table: by its name, then by the values of its knobs.
 
-    A value is placed by what it means; a knob that isn't set comes before every value of it.
+    A value is placed by what it means, and a knob that isn't set by its default, if that is a
+    number; else it comes before every value of it.
     """
     name = name_of(workload)
     asked = settings_of(workload)
     knobs = DEFINITIONS[name].knobs
-    values = (magnitude(asked[one.name]) if one.name in asked else (0.0, "") for one in knobs)
+    values = (magnitude(asked[one.name]) if one.name in asked else _unset(one) for one in knobs)
     return (WORKLOADS.index(name), *values)
+
+
+def _unset(knob: Knob) -> tuple[float, str]:
+    """The place of a knob that isn't set among its values."""
+    number, text = magnitude(knob.default or "0")
+    return (number, text) if number < float("inf") else (0.0, "")

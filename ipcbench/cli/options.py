@@ -60,7 +60,7 @@ def listed(kind: str, example: str, parse: Callable[[str], _Name]) -> Callable[[
         chosen: list[_Name] = []
         for part in text.split(","):
             if not part.strip():
-                raise UsageError(f"the list of {kind}s has an empty name; write {example}")
+                raise UsageError(f"the list of {_several(kind)} has an empty name; write {example}")
             name = parse(part.strip())
             if name in chosen:
                 raise UsageError(f"{kind} {name!r} is named twice; name it once")
@@ -68,6 +68,13 @@ def listed(kind: str, example: str, parse: Callable[[str], _Name]) -> Callable[[
         return tuple(chosen)
 
     return read
+
+
+def _several(kind: str) -> str:
+    """The plural of a kind of names."""
+    if kind.endswith("s"):
+        return kind
+    return f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
 
 
 def whole(option: str, *, at_least: int) -> Callable[[str], int]:
@@ -127,6 +134,11 @@ def parse_rate_or_share(text: str) -> str:
     if not text.endswith("%"):
         return RATE.kind.canonical(text)
     share = units.parse_percent(text)
+    if share < _LEAST_OF_PEAK:
+        raise UsageError(
+            f"{text!r} of what can be answered is far too little; write"
+            f" {units.format_percent(_LEAST_OF_PEAK)} or more, or a rate like 10"
+        )
     if share > _MOST_OF_PEAK:
         raise UsageError(
             f"{text!r} of what can be answered is far too much; write up to"
@@ -153,6 +165,8 @@ def _parse_work(text: str) -> str:
     return WORK.kind.canonical(text)
 
 
+_LEAST_OF_PEAK = 0.0001
+"""Below it a launch would have a few messages, if any."""
 _MOST_OF_PEAK = 1.5
 """Beyond it nothing is learnt, and each batch takes the longer."""
 _LIST = {"metavar": "LIST"}

@@ -31,6 +31,7 @@ from ipcbench.units import parse_percent, parse_rate, two_digits
 from ipcbench.workloads import (
     ARRIVALS,
     DEFINITIONS,
+    MOST_PER_S,
     RATE,
     WINDOW,
     Workload,
@@ -204,14 +205,18 @@ def _can_overlap(case: Case, count: int) -> bool:
 
 def _at_rate(peak: Case, arrivals: str, rate: int) -> Case:
     """The open loop at a rate, with as many in flight and as much work as its peak was found by."""
-    settings = {RATE.name: str(rate), ARRIVALS.name: arrivals, **settings_of(peak.workload)}
+    settings = {
+        RATE.name: str(min(rate, MOST_PER_S)),
+        ARRIVALS.name: arrivals,
+        **settings_of(peak.workload),
+    }
     return peak._replace(workload=_term("load", settings))
 
 
 def rate_of(text: str, peak_per_s: float) -> int:
     """Messages a second meant by a share of the peak, of two digits, or by a rate as it is."""
     if text.endswith("%"):
-        return two_digits(parse_percent(text) * peak_per_s)
+        return min(two_digits(parse_percent(text) * peak_per_s), MOST_PER_S)
     return round(parse_rate(text))
 
 

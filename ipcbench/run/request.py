@@ -244,7 +244,7 @@ def _is_only(value: object) -> bool:
 
 
 _LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
-_RATE_PATTERN = re.compile(r"[0-9]{1,9}|[0-9]{1,4}(\.[0-9]{1,6})?%", re.ASCII)
+_RATE_PATTERN = re.compile(r"[0-9]{1,9}|[0-9]{1,4}(\.[0-9]{1,14})?%", re.ASCII)
 _WORKLOADS = each(ValueRule("a workload", _is_workload))
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {

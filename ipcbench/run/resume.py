@@ -90,6 +90,8 @@ def _difference_of_requests(path: Path, intent: Intent, asked: Request) -> str |
     begun = _request(path, intent)
     # The question names the program, which may be another that asks for the same.
     begun = replace(begun, seed=intent.seed, question=asked.question)
+    if intent.question == "load" and asked.rounds is None:
+        asked = replace(asked, rounds=begun.rounds)  # as many as fitted then
     return begun.difference(asked)
 
 

@@ -14,6 +14,7 @@ from ipcbench.case import Case
 from ipcbench.errors import ResultsError
 from ipcbench.results import bounded_json, journal, store
 from ipcbench.results.files import journal_path, read_text, write_atomically
+from ipcbench.results.intent import Intent
 from ipcbench.results.journal import Journal
 from ipcbench.results.store import Metadata, Results
 from tests.replay import RUN_METADATA, launch, replayed
@@ -30,6 +31,23 @@ def path(tmp_path: Path) -> Path:
 def _add(results: Results, round_number: int, case: Case = UNIX, run_id: str = "feed") -> None:
     facts: Metadata = {"round": round_number, "run_elapsed_s": 1.0, "run_id": run_id}
     results.add_launch(case, launch(case, [1e-5 * round_number]), RUN_METADATA | facts)
+
+
+def _intent(*cases: str) -> Intent:
+    """A plan of these cases."""
+    return Intent(
+        cases=tuple(Case.parse(case).id for case in cases),
+        rounds=4,
+        seed=7,
+        values=1,
+        warmups=0,
+        min_time_s=0.01,
+        timeout_s=30.0,
+        baseline="unix",
+        cpus={"cross-core": None},
+        target_ratio=None,
+        budget_s=None,
+    )
 
 
 def _saved(path: Path, count: int, results: Results | None = None) -> tuple[Journal, Results]:
@@ -68,6 +86,19 @@ def test_what_is_read_of_file_and_journal_is_what_was_saved(path: Path) -> None:
     saver.close(results)
     assert store.dumps(results) == path.read_text()
     assert not journal_path(path).exists()
+
+
+def test_another_plan_is_in_the_file_with_the_first_launch_of_it(path: Path) -> None:
+    saver, results = _saved(path, 2, Results(intent=_intent("latency/unix/64")))
+    results.intent = _intent("latency/unix/64", "load:rate=2000/unix/64")
+    _add(results, 3)
+    saver.save(results)
+    assert store.load(path).intent == results.intent
+    assert _rounds(path) == [1, 2, 3]
+    _add(results, 4)
+    saver.save(results)
+    assert journal_path(path).read_text().count("\n") == 2
+    assert _rounds(path) == [1, 2, 3, 4]
 
 
 def test_the_journal_is_folded_when_it_has_outgrown_the_file(

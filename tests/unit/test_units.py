@@ -166,6 +166,58 @@ def test_a_rate_for_people(rate: float, text: str) -> None:
     assert units.display_rate(rate) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        *(("1", 1), ("500", 500), ("10k", 10_000), ("10K", 10_000), ("1.5m", 1_500_000)),
+        *((" 2k ", 2_000), ("0.5", 0.5), ("0.25k", 250), ("1.001k", 1_001), ("1.005m", 1_005_000)),
+    ],
+)
+def test_a_rate_is_read_with_k_as_1000(text: str, rate: float) -> None:
+    assert units.parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0", "0k", "0.000", "-1k", "-5", "abc", "", "k", "1g", "10 k", "1e3", "10k/s", "1.2.3"),
+        *("1.", ".5", "1,000", "nan", "inf", "٣", "1.0001", "9" * 10),
+    ],
+)
+def test_anything_else_is_no_rate_and_the_error_quotes_it(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        units.parse_rate(text)
+    assert str(refused.value).startswith(f"rate {text.strip()!r} is not a number of messages")
+    assert "write it like 500, 10k or 1.5m" in str(refused.value)
+
+
+@given(st.integers(1, 999_999), st.sampled_from([("k", 1), ("m", 1000)]))
+def test_a_rate_of_whole_messages_is_whole_however_it_is_written(
+    thousandths: int, unit: tuple[str, int]
+) -> None:
+    letter, factor = unit
+    assert units.parse_rate(f"{thousandths / 1000:.3f}{letter}") == thousandths * factor
+
+
+@pytest.mark.parametrize(
+    ("rate", "rounded"),
+    [
+        *((93_456, 93_000), (93_500.1, 94_000), (99_600, 100_000), (100, 100), (12.4, 12)),
+        *((5.7, 6), (9.96, 10), (1.2, 1), (0.3, 1), (0.0, 1), (1_234_567, 1_200_000)),
+    ],
+)
+def test_a_rate_of_two_digits_is_whole_and_at_least_1(rate: float, rounded: int) -> None:
+    assert units.two_digits(rate) == rounded
+    assert isinstance(units.two_digits(rate), int)
+
+
+@given(st.floats(10, 1e9))
+def test_two_digits_are_off_by_no_more_than_5_percent(rate: float) -> None:
+    rounded = units.two_digits(rate)
+    assert rounded == pytest.approx(rate, rel=0.051)
+    assert len(str(rounded).rstrip("0")) <= 2
+
+
 @pytest.mark.parametrize(("share", "text"), [(0.034, "3.4%"), (0.34, "34%"), (0.0, "0.0%")])
 def test_a_share_for_people(share: float, text: str) -> None:
     assert units.display_percent(share) == text

@@ -20,8 +20,10 @@ from ipcbench.transports.registry import transports
 from ipcbench.workloads import (
     DEFINITIONS,
     WORKLOADS,
+    Arrivals,
     Flow,
     Rhythm,
+    arrivals_of,
     flow_of,
     place_of,
     rhythm_of,
@@ -105,6 +107,64 @@ def test_a_case_with_knobs_survives_its_id(gap_us: int, spins: bool) -> None:
     case = Case.parse(f"latency:gap={gap_us}us:gap-by={how}/unix:sndbuf=4k/64")
     assert Case.parse(case.id) == case
     assert case.rhythm == Rhythm(gap_us / 10**6, spins)
+
+
+@pytest.mark.parametrize(
+    ("typed", "term"),
+    [
+        ("load:rate=1k", "load"),
+        ("load:rate=10k", "load:rate=10000"),
+        ("load:rate=10000.0", "load:rate=10000"),
+        ("load:rate=1.001k", "load:rate=1001"),
+        ("load:rate=1.5m:arrivals=constant", "load:rate=1500000"),
+        (
+            "load:work=0.1ms:window=8:arrivals=poisson:rate=2K",
+            "load:rate=2000:arrivals=poisson:window=8:work=100us",
+        ),
+        ("load:window=1:work-touches=64k", "load"),
+    ],
+)
+def test_a_load_has_one_spelling_and_its_rate_all_its_digits(typed: str, term: str) -> None:
+    assert parse_workload(typed) == term
+    assert parse_workload(term) == term
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("load:rate=0", "rate '0' is not a number of messages a second above 0"),
+        ("load:rate=abc", "rate takes messages a second, 1 to 10000000, written like 10k (10000)"),
+        ("load:rate=0.5", "0.5 isn't a whole number a second"),
+        ("load:rate=1.5", "1.5 isn't a whole number a second"),
+        ("load:rate=10.001m", "10.001m is more than 10000000 a second"),
+        ("load:arrivals=bursts", "arrivals takes constant or poisson"),
+        ("load:window=0", "window takes a whole number, 1 to 1024"),
+        ("load:gap=1ms", "unknown knob of load 'gap'"),
+        ("latency:rate=10k", "unknown knob of latency 'rate'"),
+    ],
+)
+def test_a_knob_that_a_load_cannot_have_is_refused(typed: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_workload(typed)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_when_messages_are_sent_is_read_from_a_term() -> None:
+    assert arrivals_of("load") == Arrivals(1000)
+    assert arrivals_of("load:rate=2500:arrivals=poisson") == Arrivals(2500, is_random=True)
+    assert [arrivals_of(name) for name in ("latency:window=8", "throughput", "connect")] == [
+        None
+    ] * 3
+    assert Traffic.of(Case.parse("load:rate=2k:window=8/unix/64")) == Traffic(
+        64, "load", window=8, settings=(("rate", "2000"),)
+    )
+
+
+def test_loads_are_placed_by_their_rates() -> None:
+    rates = ["load:rate=10000", "load:rate=5000", "load", "load:rate=900"]
+    assert sorted(rates, key=place_of) == rates[::-1]
+    assert sorted(["throughput:duplex=on", "throughput"], key=place_of)[0] == "throughput"
 
 
 def test_work_is_read_from_a_term() -> None:
