@@ -3,12 +3,18 @@
 from ipcbench.cli.commands import parser
 from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
 from ipcbench.cli.ladder import USUAL_LADDER
+from ipcbench.cli.load import USUAL_LOAD
 from ipcbench.cli.requests import request_of
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import Plan, planned
 from ipcbench.run.request import Request
 
-_USUAL = {"compare": USUAL, "claims": USUAL_CLAIMS, "ladder": USUAL_LADDER}
+_USUAL = {
+    "compare": USUAL,
+    "claims": USUAL_CLAIMS,
+    "ladder": USUAL_LADDER,
+    "load": USUAL_LOAD,
+}
 
 
 def requested(command: str, *arguments: str) -> Request:

@@ -241,10 +241,11 @@ def _rounds_that_fit(request: Request, peaks: Sequence[Case]) -> int:
     values, min_time_s = request.values or usual.values, request.min_time_s or usual.min_time_s
     each_s = (expected_launch_s(case, values, request.warmups, min_time_s) for case in peaks)
     round_s = sum(each_s) * (1 + len(request.rates) * len(request.arrivals))
-    budget_s = (request.budget_s or math.inf) * (_OF_SEARCHES if request.objective else 1)
-    rounds = (budget_s * _MARGIN - expected_calibration_s(peaks)) / round_s
+    budget_s, calibration_s = request.budget_s or math.inf, expected_calibration_s(peaks)
+    share = _MARGIN * (_OF_SEARCHES if request.objective else 1)
+    rounds = (budget_s * share - calibration_s) / round_s
     if rounds < _FEWEST_ROUNDS:
-        needed_s = math.ceil((round_s * _FEWEST_ROUNDS + expected_calibration_s(peaks)) / _MARGIN)
+        needed_s = math.ceil((round_s * _FEWEST_ROUNDS + calibration_s) / share)
         raise UsageError(
             f"a budget of {budget_s:g} s doesn't fit {_FEWEST_ROUNDS} rounds of"
             f" {counted(_count_of_cases(request, peaks), 'case')}; give at least {needed_s}s, or"
