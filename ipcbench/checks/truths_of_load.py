@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ipcbench.analysis.stats import mean_interval, median_interval
-from ipcbench.case import Case, Loop
+from ipcbench.case import Case, Loop, parse_workload
 from ipcbench.checks.answers import answer_of
 from ipcbench.checks.truths import TOLERANCE, Truth
 from ipcbench.measure.pair import Pair
@@ -78,7 +78,7 @@ def _load(share: float, *, works: bool = True, is_random: bool = False) -> str:
     settings += ["arrivals=poisson"] if is_random else []
     settings += [f"window={_AT_A_TIME * 8}"]
     settings += [f"work={_WORK}"] if works else []
-    return ":".join(["load", *settings])
+    return parse_workload(":".join(["load", *settings]))
 
 
 _Means = Mapping[str, Mapping[int, float]]
