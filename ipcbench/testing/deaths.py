@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ipcbench.case import LOOPS, Loop
+from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import PeerDied
 from ipcbench.measure.pair import Pair
 from ipcbench.measure.peer import ForkedPeer
@@ -31,6 +31,17 @@ NOTICED_S = 5.0
 """No speed that is promised: a bound that a wait for something else than the death would break."""
 ENDLESS = 50_000_000_000
 """More messages than any mechanism moves in the time that a kill takes."""
+
+
+_SCHEDULED_S = 4 * NOTICED_S
+"""Seconds of a schedule that lasts longer than a kill takes: it is made before it begins."""
+
+
+def endless(case: Case) -> int:
+    """More messages of the case than are moved in the time that a kill takes."""
+    if case.arrivals is None:
+        return ENDLESS
+    return round(case.arrivals.rate_per_s * _SCHEDULED_S)
 
 
 def server_pid(pair: Pair) -> int:
@@ -58,7 +69,7 @@ def _servers_death(subject: Subject, loop: Loop, workload: str, stop: signal.Sig
         server = server_pid(pair)
         killing = beside(lambda: _kill_as_a_driver_sees_it(server, stop, in_batch, noticed))
         try:
-            pair.run(ENDLESS)
+            pair.run(endless(case))
         except PeerDied as error:
             sentence = str(error)
         finally:

@@ -17,6 +17,7 @@ from ipcbench.case import LOOPS, Case, Loop
 from ipcbench.errors import Interrupted
 from ipcbench.measure import drivers
 from ipcbench.measure.pair import Pair
+from ipcbench.testing.deaths import endless
 from ipcbench.transports.base import Workspace
 from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, name_of
@@ -27,10 +28,10 @@ EVENT_LOOPS = (
     *("uvloop-protocol-unix", "uvloop-streams-unix"),
 )
 """A rung of each kind of end that has an event loop."""
-ENDLESS = 50_000_000_000
-"""More messages than any mechanism moves while a test runs."""
 GAPPED = ("latency:gap=20ms", "latency:gap=20ms:gap-by=spin")
 WORKING = ("latency:work=5ms", "latency:work=5ms:work-touches=64k")
+LOADED = ("load:rate=20", "load:rate=2000:arrivals=poisson:window=8")
+"""A generator that waits for a time, and one that is busy."""
 PACED = (*GAPPED, *WORKING, "latency:gap=5ms:work=5ms")
 
 
@@ -73,6 +74,7 @@ def _runnable(case: Case) -> Case:
             "connect", marks=pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
         ),
         *PACED,
+        *LOADED,
     ],
 )
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_a_batch_ends_with_what_a_signal_handler_raised_and_the_pair_can_be_clos
     case = Case(workload, name, transport.size_of(plain, 64), loop, "free")
     if reason := transport.unavailable():
         pytest.skip(reason)
-    if not transport.has(plain) or (reason := drivers.rejects(case)):
+    if not transport.has(workload) or (reason := drivers.rejects(case)):
         pytest.skip(f"{name} has no {workload} with the {loop} loop")
     over = threading.Event()
 
@@ -105,7 +107,7 @@ def test_a_batch_ends_with_what_a_signal_handler_raised_and_the_pair_can_be_clos
         asking.start()
         try:
             with pytest.raises(Interrupted, match="by SIGTERM"):
-                pair.run(ENDLESS)
+                pair.run(endless(case))
         finally:
             over.set()
             asking.join()
@@ -134,7 +136,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-@pytest.mark.parametrize("workload", ["latency", *PACED])
+@pytest.mark.parametrize("workload", ["latency", *PACED, "load"])
 @pytest.mark.parametrize("name", ["socketpair", *EVENT_LOOPS])
 def test_whatever_an_end_imports_is_loaded_before_the_fork(
     name: str, workload: str, loop: Loop, tmp_path: Path

@@ -31,7 +31,12 @@ janitor too; the terminal is closed. A stopped driver or run is continued after 
 VICTIMS = tuple(FAULTS)
 
 
-DRAWN = (*WORKLOADS, *FLOWS, "latency:gap=1ms", "latency:work=100us")
+LOADS = ("load:rate=20000", "load:rate=20000:arrivals=poisson:window=8")
+"""Open loops at rates at which a launch is short."""
+DRAWN = (
+    *(one for one in WORKLOADS if definition_of(one).sizing == "calibrated"),
+    *(*FLOWS, "latency:gap=1ms", "latency:work=100us", *LOADS),
+)
 """Workloads to draw from, with and without their knobs."""
 
 
@@ -87,8 +92,14 @@ def plan(count: int, seed: int) -> list[Injection]:
 
 
 def _workloads(phase: str) -> list[str]:
-    """Workloads that have the phase: a sampled burst exists only in some of them."""
-    return [one for one in DRAWN if phase != "sampled burst" or definition_of(one).samples]
+    """Workloads that have the phase: some have no sampled burst, or need no calibration."""
+    match phase:
+        case "sampled burst":
+            return [one for one in DRAWN if definition_of(one).samples]
+        case "calibration":
+            return [one for one in DRAWN if definition_of(one).sizing == "calibrated"]
+        case _:
+            return list(DRAWN)
 
 
 def _loops(workload: str, mechanisms: Sequence[str]) -> list[Loop]:

@@ -4,11 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from ipcbench.case import Case
+from ipcbench.case import LOOPS, Case
 from ipcbench.measure import drivers
 from ipcbench.transports.registry import get_transport
 from tests.faults.chaos import ENDS, FOLLOWING, Outcome, Run, misnamed, table
-from tests.faults.injections import DRAWN, FAULTS, PAIR_PHASES, PHASES, VICTIMS, Injection, plan
+from tests.faults.injections import (
+    DRAWN,
+    FAULTS,
+    LOADS,
+    PAIR_PHASES,
+    PHASES,
+    VICTIMS,
+    Injection,
+    plan,
+)
 
 SEED = 20261124
 FEW = 10
@@ -26,6 +35,15 @@ def test_a_long_plan_holds_every_victim_signal_and_phase() -> None:
         (victim, name) for victim, names in FAULTS.items() for name in names
     }
     assert {phase for _, _, phase in planned} == set(PHASES)
+
+
+def test_a_plan_draws_loads_and_waits_for_no_phase_that_they_lack() -> None:
+    loads = [one for one in plan(400, SEED) if one.workload in LOADS]
+    assert {one.workload for one in loads} == set(LOADS)
+    assert not {one.phase for one in loads} & {"calibration", "sampled burst"}
+    assert {one.loop for one in loads} == {
+        loop for loop in LOOPS if drivers.unavailable(loop) is None
+    }
 
 
 def test_a_plan_asks_of_both_transports_what_both_can() -> None:

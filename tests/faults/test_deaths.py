@@ -326,6 +326,10 @@ PACED = ("latency:gap=100ms", "latency:gap=100ms:gap-by=spin", "latency:work=10m
 FLOWING = ("latency:window=8", "throughput:batch=16", "throughput:duplex=on")
 
 
+LOADED = ("load:rate=50", "load:rate=5000:arrivals=poisson:window=8")
+"""A generator that waits for a time, and one that is busy."""
+
+
 def _server_in_a_batch(driver: int, case: str) -> tuple[psutil.Process, psutil.Process] | None:
     """A worker that is past the hand-shake, inside a batch, and its server."""
     worker, server = _worker(driver, case), _server(driver, case)
@@ -337,7 +341,7 @@ def _server_in_a_batch(driver: int, case: str) -> tuple[psutil.Process, psutil.P
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("workload", [*PACED, *FLOWING])
+@pytest.mark.parametrize("workload", [*PACED, *FLOWING, *LOADED])
 def test_a_server_killed_with_a_knob_of_its_workload_fails_its_case_with_the_reason(
     workload: str, loop: Loop, tmp_path: Path
 ) -> None:
@@ -351,7 +355,23 @@ def test_a_server_killed_with_a_knob_of_its_workload_fails_its_case_with_the_rea
     assert re.search(f"the server was killed by SIGKILL in the {PHASE}", failure)
 
 
-@pytest.mark.parametrize("workload", [*PACED, *FLOWING])
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("workload", LOADED)
+def test_a_generator_that_is_killed_fails_its_case_and_takes_its_server_along(
+    workload: str, loop: Loop, tmp_path: Path
+) -> None:
+    if reason := drivers.unavailable(loop):
+        pytest.skip(reason)
+    options = ("pipe", "--sizes=64", f"--workloads={workload}", f"--loop={loop}")
+    with _comparing(*options, *SLOW, cwd=tmp_path) as driver:
+        worker, server = _eventually(lambda: _server_in_a_batch(driver.pid, "/pipe/"))
+        worker.kill()
+        failure = _failure_told(driver)
+        assert psutil.wait_procs([server], LIMIT_S)[1] == []
+    assert re.search(f"the worker was killed by SIGKILL in the {PHASE}$", failure)
+
+
+@pytest.mark.parametrize("workload", [*PACED, *FLOWING, *LOADED])
 def test_a_driver_killed_with_a_knob_of_its_workload_takes_all_along(
     workload: str, tmp_path: Path
 ) -> None:
