@@ -1,5 +1,6 @@
 """One clear line on stderr, exit code 2, nothing measured and nothing left behind."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,77 @@ def test_compare_refuses(
     assert line.startswith("ipcbench: ")
     assert says in line
     assert list(tmp_path.rglob("*")) == [tmp_path / "there.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["unix", "--rates", "0"], "rate '0' is not a number of messages a second above 0"),
+        (["unix", "--rates=-1k"], "rate '-1k' is not a number of messages a second above 0"),
+        (["unix", "--rates", "abc"], "write it like 500, 10k or 1.5m (k is 1000)"),
+        (["unix", "--rates", "0.5"], "0.5 isn't a whole number a second"),
+        (["unix", "--rates", "20m"], "20m is more than 10000000 a second"),
+        (["unix", "--rates", "200%"], "'200%' of what can be answered is far too much"),
+        (["unix", "--rates", "0%"], "'0%' is not a share above 0; write it like 2%"),
+        (["unix", "--rates", "0.00000001%"], "far too little; write 0.01% or more"),
+        (["unix", "--rates=-5%"], "'-5%' is not a share above 0"),
+        (["unix", "--rates", ""], "the list of rates has an empty name; write 10%,50%,90%"),
+        (["unix", "--rates", "10%,"], "the list of rates has an empty name"),
+        (["unix", "--rates", "10%,10%"], "rate '10%' is named twice; name it once"),
+        (["unix", "--rates", "10k,10000"], "rate '10000' is named twice; name it once"),
+        (["unix", "--rates", "10%,10.0%"], "rate '10%' is named twice; name it once"),
+        (["unix", "--arrivals", "x"], "unknown arrivals 'x'; known are: constant, poisson"),
+        (["unix", "--arrivals", "posson"], "did you mean 'poisson'?"),
+        (["unix", "--arrivals", ""], "the list of arrivals has an empty name"),
+        (["unix", "--in-flight", "0"], "--in-flight '0' is not a whole number of at least 1"),
+        (["unix", "--in-flight", "1025"], "window takes a whole number, 1 to 1024"),
+        (["unix", "--work", "1h"], "'1h' is not a time above 0; write it like 50ms, 30s or 2m"),
+        (["unix", "--work", "11ms"], "11ms is more than 10ms"),
+        (["unix", "--slo", "fast"], "objective 'fast' can't be read; write it like 'p99<200us'"),
+        (["unix", "--slo", "p99<0"], "objective 'p99<0' can't be read"),
+        (["unix", "--placement", "same-core"], "spins until a message is due, on a CPU of its own"),
+        (["unix", "--cpus", "0,0"], "spins until a message is due, on a CPU of its own"),
+        (["unix", "--budget", "1s"], "a budget of 1 s doesn't fit 3 rounds of 8 cases; give at"),
+        (["null"], "a control answers at once; name a mechanism"),
+        (["memcpy"], "memcpy sends nothing back"),
+        (
+            ["asyncio-streams-unix"],
+            "in an event loop, which can't send by a schedule; write client",
+        ),
+        (["unxi"], "unknown transport 'unxi'; did you mean 'unix'?"),
+        (["unix", "--resume", "none.json"], "none.json isn't there"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_load_refuses(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = _exit_code("load", *arguments, "--no-lock")
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), err
+    (line,) = err.splitlines()
+    assert line.startswith("ipcbench: ")
+    assert says in line
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU can be taken away here")
+def test_a_load_on_one_cpu_is_refused(tmp_path: Path) -> None:
+    """The generator spins on a CPU of its own, and the server needs another."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        usual = _refused("load", "unix", "--no-lock", cwd=tmp_path)
+        anywhere = _refused("load", "unix", "--placement=free", "--no-lock", cwd=tmp_path)
+    finally:
+        os.sched_setaffinity(0, before)
+    assert "are cross-core" in usual
+    assert "spins until a message is due, on a CPU of its own" in anywhere
 
 
 def _exit_code(*arguments: str) -> int:
