@@ -1115,9 +1115,10 @@ static int send_at_times(endpoint *self, uint64_t messages)
     (void)messages;
     open_loop *load = self->load;
     size_t sent = 0;
-    bool was_full = false;
+    bool was_full = false, was_held_back = false;
     int outcome;
     int64_t start = now_ns() + load->lead_ns, due = start + load->intended_ns[0], look = start;
+    int64_t filled = start;
     while (load->answered < load->count) {
         int64_t now = now_ns();
         size_t in_flight = sent - load->answered;
@@ -1128,7 +1129,10 @@ static int send_at_times(endpoint *self, uint64_t messages)
             if ((outcome = self->send(self)) != DONE)
                 return outcome;
             load->held_back += was_full;
+            was_held_back = was_full;
             was_full = false;
+            if (in_flight + 1 == load->window)
+                filled = now_ns();
             if (++sent < load->count)
                 due = start + load->intended_ns[sent];
         } else if (in_flight && (ready = endpoint_ready(self)) != 0) {
@@ -1139,7 +1143,7 @@ static int send_at_times(endpoint *self, uint64_t messages)
             now = now_ns();
             load->answered_ns[load->answered] = now - start;
             if (in_flight == load->window && sent < load->count)
-                was_full = now >= due;
+                was_full = now >= due && (filled <= due || was_held_back);
             if ((load->is_out_of_order = !is_next(self)))
                 return DONE;
             load->answered++;

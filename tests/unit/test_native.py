@@ -341,6 +341,8 @@ sys.modules["ipcbench.measure._native"] = _native
 
 from ipcbench.measure.control import NoAcknowledgement
 from ipcbench.measure.drivers.native import Client, NativeEndpoint, Server
+from ipcbench.measure.drivers.open_loop import Load, NativeClient
+from ipcbench.workloads import Arrivals
 from ipcbench.measure.drivers import rejects
 from ipcbench.case import Case
 from ipcbench.transports.registry import get_transport
@@ -363,7 +365,11 @@ def exchange(transport, traffic, directory):
     opening = there(lambda: ends.update(server=NativeEndpoint(link.server())))
     near = NativeEndpoint(link.client())
     assert type(near.core) is _native.Endpoint
-    client = Client(near, traffic.workload)
+    if traffic.workload == "load":
+        stamp = 8 * transport.numbers_messages if traffic.message_size_bytes >= 24 else None
+        client = NativeClient(near, "load", Load(Arrivals(50_000), 1, "", stamp))
+    else:
+        client = Client(near, traffic.workload)
     opening.join()
     assert ends["server"].ready() == transport.is_control
     server = Server(ends["server"], traffic.workload)

@@ -112,12 +112,13 @@ def test_messages_go_in_order_at_their_times_or_later_and_are_answered(window: i
 
 
 def test_no_more_than_a_window_is_in_flight_and_what_waits_for_it_is_counted() -> None:
-    window, messages = 4, 12
+    window, messages, due_ns = 4, 12, 200_000_000
 
     def serve(far: socket.socket) -> list[int]:
         """Answers a message only once the window is full and nothing more comes."""
         held: list[bytes] = [_received(far) for _ in range(window)]
         early: list[int] = []
+        assert select.select([far], [], [], 2 * due_ns * 1e-9)[0] == []
         for number in range(messages):
             early += [number for _ in select.select([far], [], [], 0.005)[0]]
             far.sendall(held.pop(0))
@@ -125,7 +126,8 @@ def test_no_more_than_a_window_is_in_flight_and_what_waits_for_it_is_counted() -
                 held.append(_received(far))
         return early
 
-    outcome, served = _loaded([0] * messages, window, serve)
+    times = [0] * window + [due_ns] * (messages - window)
+    outcome, served = _loaded(times, window, serve)
     assert served.result() == []
     assert outcome.held_back == messages - window
     for number in range(window, messages):
@@ -136,6 +138,25 @@ def test_a_message_that_is_late_while_the_window_has_room_is_not_counted() -> No
     outcome, _ = _loaded([0] * 20, 64, lambda far: _echo(far, 20))
     assert outcome.sent[-1] > 0
     assert outcome.held_back == 0
+
+
+def test_what_waits_for_a_window_that_was_filled_late_is_not_held_back() -> None:
+    outcome, _ = _loaded([0] * 20, 1, lambda far: _echo(far, 20))
+    assert outcome.sent[-1] > 0
+    assert outcome.held_back == 0
+
+
+def test_messages_behind_one_that_was_held_back_are_so_too() -> None:
+    due_ns = 100_000_000
+
+    def serve(far: socket.socket) -> None:
+        first = _received(far)
+        assert select.select([far], [], [], 2 * due_ns * 1e-9)[0] == []
+        far.sendall(first)
+        _echo(far, 9)
+
+    outcome, _ = _loaded([0] + [due_ns] * 9, 1, serve)
+    assert outcome.held_back == 9
 
 
 def test_a_slow_reply_puts_no_message_off_while_the_window_is_not_full() -> None:

@@ -159,6 +159,22 @@ def test_a_message_that_is_late_for_another_reason_is_not_counted_as_held_back()
     assert batch.held_back_count == 0
 
 
+@pytest.mark.parametrize("window", [1, 4])
+def test_what_waits_for_a_window_that_a_late_generator_filled_is_not_held_back(window: int) -> None:
+    server = Server(service_ns=5_000)
+    server.slow = {3: 200_000}
+    batch = _loaded(server, [number * 10_000 for number in range(30)], window)
+    assert server.most_in_flight == window
+    assert batch.sent_ns[10] - batch.intended_ns[10] > 50_000
+    assert batch.held_back_count == 0
+
+
+def test_messages_behind_one_that_was_held_back_are_so_too() -> None:
+    server = Server(service_ns=15_000)
+    batch = _loaded(server, [number * 10_000 for number in range(30)], window=1)
+    assert batch.held_back_count == 29
+
+
 def test_a_generator_that_was_late_sends_all_that_is_due_at_once() -> None:
     server = Server(service_ns=500)
     server.slow = {3: 200_000}

@@ -58,13 +58,18 @@ def client_load(
     """Sends messages at these times after a start, and receives the replies to all of them.
 
     `ready` tells whether a reply can be received. Raises CheckFailed for one out of its order.
+
+    A message is held back if the window was full when it was due, or since the one before it was
+    held back. One that was due while the window was being filled is late as those in it are, by the
+    generator's own doing.
     """
     send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
     messages = len(intended_ns)
     sent_ns, answered_ns = array("q", bytes(8 * messages)), array("q", bytes(8 * messages))
     number, returned = _stamps(endpoint, load)
-    sent = answered = held_back = 0
-    was_full, is_numbered = False, load.stamp_offset is not None
+    sent = answered = held_back = filled = 0
+    was_full = was_held_back = False
+    is_numbered = load.stamp_offset is not None
     start = clock() + _LEAD_NS
     due = start + intended_ns[0]
     while answered < messages:
@@ -75,7 +80,9 @@ def client_load(
             send()
             sent += 1
             held_back += was_full
-            was_full = False
+            was_held_back, was_full = was_full, False
+            if in_flight + 1 == window:
+                filled = clock()
             if sent < messages:
                 due = start + intended_ns[sent]
         elif in_flight and ready():
@@ -83,7 +90,7 @@ def client_load(
             now = clock()
             answered_ns[answered] = now - start
             if in_flight == window and sent < messages:
-                was_full = now >= due
+                was_full = now >= due and (filled <= due or was_held_back)
             if is_numbered and returned[0] != answered:
                 raise CheckFailed(_out_of_order(answered, returned[0]))
             answered += 1
