@@ -14,7 +14,8 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.analysis import curves, ladder
 from ipcbench.analysis.frame import MEASURED, baseline_of
-from ipcbench.analysis.sweeps import SWEPT, Estimate, Point, Sweep, Swept, sweeps
+from ipcbench.analysis.stats import Estimate
+from ipcbench.analysis.sweeps import SWEPT, Point, Sweep, Swept, sweeps
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import STYLES, Style, highlighted
 from ipcbench.reporters.tables import matrix
@@ -111,7 +112,7 @@ def _part_of(workload: object) -> Literal["times", "throughput"]:
     """The part of the report with a workload's pictures, by the number that people compare."""
     quantity = definition(workload).quantity
     match quantity:
-        case "round_trip" | "connection":
+        case "round_trip" | "connection" | "response":
             return "times"
         case "message":
             return "throughput"
