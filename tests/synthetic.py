@@ -14,12 +14,10 @@ from typing import NamedTuple
 from ipcbench.analysis.load import asked_rate
 from ipcbench.case import Case
 from ipcbench.results import store
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY, Histogram
 from ipcbench.results.load import (
     ACHIEVED_RATE_KEY,
     COUNT_KEYS,
-    FROM_SEND_KEY,
-    LATENESS_KEY,
     OFFERED_RATE_KEY,
     SLOPE_KEY,
     WINDOW_FULL_KEY,
@@ -107,7 +105,7 @@ def open_loop(
             rate = asked_rate(case.workload)
             metadata: Metadata = {
                 HISTOGRAM_KEY: _histogram(responses),
-                FROM_SEND_KEY: _histogram(tuple(one.from_send_ns) or responses),
+                FROM_SENDING_KEY: _histogram(tuple(one.from_send_ns) or responses),
                 LATENESS_KEY: _histogram(tuple(one.lateness_ns)),
                 OFFERED_RATE_KEY: rate,
                 ACHIEVED_RATE_KEY: rate * one.answered_share,

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Literal, NamedTuple
 
+from ipcbench.units import two_digits
+from ipcbench.workloads import MOST_PER_S
+
 Outcome = Literal["held", "failed", "unjudged"]
 """Whether an objective held at a rate; `unjudged`: the measurement can't tell, as where the
 generator was late itself. The search doesn't go above such a rate, and takes it for no ceiling."""
@@ -70,11 +73,6 @@ class NotFound(NamedTuple):
 Step = Try | Bracket | NotFound
 
 
-def two_digits(rate_per_s: float) -> float:
-    """The rate with two significant digits, like every rate that is tried."""
-    return float(f"{rate_per_s:.1e}")
-
-
 def next_step(peak_per_s: float, trials: Sequence[Trial]) -> Step:
     """The next rate to try after these trials, or the answer.
 
@@ -98,10 +96,11 @@ def next_step(peak_per_s: float, trials: Sequence[Trial]) -> Step:
 
 def _wanted(peak_per_s: float, held: float | None, beyond: float | None) -> float | None:
     """A rate that wasn't tried yet and narrows what is known; None if none is needed."""
-    lowest, highest = (two_digits(peak_per_s * share) for share in (LOWEST_SHARE, HIGHEST_SHARE))
+    lowest = two_digits(peak_per_s * LOWEST_SHARE)
+    highest = min(two_digits(peak_per_s * HIGHEST_SHARE), MOST_PER_S)
     if held is None:
         if beyond is None:
-            return two_digits(peak_per_s * FIRST_SHARE)
+            return min(two_digits(peak_per_s * FIRST_SHARE), highest)
         return max(two_digits(beyond / _FACTOR), lowest) if beyond > lowest else None
     if beyond is None:
         return min(two_digits(held * _FACTOR), highest) if held < highest else None

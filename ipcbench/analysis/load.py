@@ -15,19 +15,16 @@ from ipcbench.analysis.launch_frame import Measurements, pooled
 from ipcbench.analysis.measures import KEPT_UP
 from ipcbench.analysis.stats import Estimate, estimated
 from ipcbench.case import Case, is_on_one_cpu
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY, Histogram
 from ipcbench.results.load import (
     ACHIEVED_RATE_KEY,
     COUNT_KEYS,
-    FROM_SEND_KEY,
-    LATENESS_KEY,
     OFFERED_RATE_KEY,
     SLOPE_KEY,
     WINDOW_FULL_KEY,
 )
 from ipcbench.results.metadata import MECHANISM, QUESTION_KEY
-from ipcbench.units import parse_rate
-from ipcbench.workloads import ARRIVALS, RATE, definition_of, flow_of, settings_of
+from ipcbench.workloads import ARRIVALS, arrivals_of, definition_of, flow_of, settings_of
 
 QUESTION = "load"
 """The question that a run of `ipcbench load` is made for."""
@@ -112,8 +109,9 @@ def asked_for(results: Measurements) -> bool:
 
 
 def asked_rate(workload: object) -> float:
-    """Messages a second that a term of the open loop asks for."""
-    return parse_rate(settings_of(str(workload)).get(RATE.name) or RATE.default or "")
+    """Messages a second that a term of the open loop asks for; 0 for another one."""
+    arrivals = arrivals_of(str(workload))
+    return 0.0 if arrivals is None else arrivals.rate_per_s
 
 
 def asked_columns(case: Case) -> dict[str, Any]:
@@ -144,7 +142,7 @@ def load_columns(group: pd.DataFrame) -> dict[str, Any]:
         return row
     for name, estimate in _percentiles(group, HISTOGRAM_KEY):
         row |= _with_bounds(f"response_{name}", "_s", estimate)
-    for name, estimate in _percentiles(group, FROM_SEND_KEY):
+    for name, estimate in _percentiles(group, FROM_SENDING_KEY):
         row[f"from_send_{name}_s"] = estimate.value
     return row
 

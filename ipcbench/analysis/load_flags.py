@@ -7,7 +7,8 @@ import pandas as pd
 
 from ipcbench.analysis.launch_frame import pooled
 from ipcbench.analysis.load import Judged, judged
-from ipcbench.results.load import ACHIEVED_RATE_KEY, LATENESS_KEY, OFFERED_RATE_KEY
+from ipcbench.results.histogram import LATENESS_KEY
+from ipcbench.results.load import ACHIEVED_RATE_KEY, OFFERED_RATE_KEY
 from ipcbench.units import display_growth, display_rate, display_time
 
 _NO_PERCENTILES = "so its response times say how long was measured, and are not shown"

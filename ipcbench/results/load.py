@@ -5,16 +5,13 @@ All are of a launch's timed batches together. Pure.
 
 import re
 
+from ipcbench.results.histogram import FROM_SENDING_KEY, LATENESS_KEY
 from ipcbench.results.keys import Key
 from ipcbench.results.rules import histogram, like, number, whole
 
 OBJECTIVE_KEY = "objective"
 """Metadata of the objective that rates are judged by: `p99<200us`."""
 
-FROM_SEND_KEY = "histogram_from_send_ns"
-"""Metadata of the response times from the actual time of sending, as a histogram's text."""
-LATENESS_KEY = "histogram_lateness_ns"
-"""Metadata of the actual times of sending less the intended ones, in the same form."""
 OFFERED_RATE_KEY = "load_offered_per_s"
 ACHIEVED_RATE_KEY = "load_achieved_per_s"
 SLOPE_KEY = "load_delay_slope_ratio"
@@ -52,7 +49,7 @@ OF_RUNS = (
 )
 
 OF_LAUNCHES = (
-    Key(FROM_SEND_KEY, "launch", None, histogram("response times from the actual sending")),
+    Key(FROM_SENDING_KEY, "launch", None, histogram("response times from the actual sending")),
     Key(LATENESS_KEY, "launch", None, histogram("the sender's lateness")),
     Key(OFFERED_RATE_KEY, "launch", None, _RATE, said="messages offered a second"),
     Key(ACHIEVED_RATE_KEY, "launch", None, _RATE, said="messages answered a second"),

@@ -31,9 +31,9 @@ from ipcbench.case import Case
 from ipcbench.cli.commands import parser
 from ipcbench.cli.main import main as ipcbench
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_NOT_JUDGED, EXIT_OK, EXIT_USAGE
-from ipcbench.results.histogram import HISTOGRAM_KEY
+from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY
 from ipcbench.results.intent import Intent
-from ipcbench.results.load import FROM_SEND_KEY, LATENESS_KEY, OBJECTIVE_KEY
+from ipcbench.results.load import OBJECTIVE_KEY
 from ipcbench.results.store import Metadata, dumps
 from tests.synthetic import Answers, open_loop
 
@@ -42,7 +42,7 @@ DATA = ROOT / "tests/data"
 RESULTS = ROOT / "results/amd-epyc-2cpu-kvm"
 _A_PAGE_IN = 40
 """A page is made of one in this many files, since its pictures take a second or more."""
-HISTOGRAM_KEYS = (HISTOGRAM_KEY, FROM_SEND_KEY, LATENESS_KEY)
+HISTOGRAM_KEYS = (HISTOGRAM_KEY, FROM_SENDING_KEY, LATENESS_KEY)
 _MARKUP = re.compile("<script(>|&gt;)alert")
 """The markup of TEXTS, which no page and no Markdown may contain."""
 FORMULA_STARTS = tuple("=+-@\t\r")
@@ -151,9 +151,9 @@ CASES = (
     "latency/unix/64/python/cpus-007-1",
     "throughput/memcpy/64/python/cross-core",
     "connect/unix/1/python/cross-core",
-    "load:rate=20k/unix/64/python/cross-core",
-    "load:rate=0/unix/64/python/cross-core",
     "load:rate=20000/unix/64/python/cross-core",
+    "load:rate=0/unix/64/python/cross-core",
+    "load:rate=20k/unix/64/python/cross-core",
     "latency/inet/64/native/same-core",
     "latency/unix/64/python/cross-core/head",
     "latency/unix/64/python/cross-core/=1+1",
@@ -241,9 +241,9 @@ def _open_loop() -> Json:
     steady = Answers(range(1_000, 101_000, 100))
     answers = {
         "load": steady,
-        "load:rate=10k": steady._replace(lateness_ns=range(1_000, 101_000, 100)),
-        "load:rate=20k": steady._replace(slopes=(0.01,)),
-        "load:rate=50k": steady._replace(answered_share=0.5, slopes=(0.5,)),
+        "load:rate=10000": steady._replace(lateness_ns=range(1_000, 101_000, 100)),
+        "load:rate=20000": steady._replace(slopes=(0.01,)),
+        "load:rate=50000": steady._replace(answered_share=0.5, slopes=(0.5,)),
     }
     cases = {Case(workload, "unix", 64): one for workload, one in answers.items()}
     peaks = {Case("latency:window=4", "unix", 64): 1e-4}

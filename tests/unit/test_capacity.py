@@ -20,14 +20,15 @@ from ipcbench.analysis.capacity import (
     Trial,
     Try,
     next_step,
-    two_digits,
 )
+from ipcbench.units import two_digits
+from ipcbench.workloads import MOST_PER_S
 
 System = Callable[[float], Outcome]
 """A simulated system: whether the objective holds at a rate, when it is tried now."""
 
 PEAK = 100e3
-PEAKS = st.floats(1.0, 1e8)
+PEAKS = st.floats(0.5, 1e8)
 _MOST_STEADY_STEPS = 11
 """Trials that the search takes at most where nothing contradicts itself."""
 
@@ -48,7 +49,10 @@ def _counts(trials: Sequence[Trial], rate: float) -> list[Outcome]:
     return [trial.outcome for trial in trials if trial.rate_per_s == rate]
 
 
-@given(peak=PEAKS, share=st.floats(LOWEST_SHARE * 1.06, HIGHEST_SHARE / 1.06))
+@given(
+    peak=st.floats(640.0, MOST_PER_S / HIGHEST_SHARE),
+    share=st.floats(LOWEST_SHARE * 1.06, HIGHEST_SHARE / 1.06),
+)
 def test_the_bracket_of_a_sharp_system_contains_the_truth(peak: float, share: float) -> None:
     capacity = peak * share
     answer, trials = _searched(peak, _sharp(capacity))
@@ -156,6 +160,19 @@ def test_a_system_that_never_saturates_has_no_bound() -> None:
     answer, trials = _searched(PEAK, lambda _: "held")
     assert answer == NotFound("held at the highest", HIGHEST_SHARE * PEAK, None)
     assert _counts(trials, HIGHEST_SHARE * PEAK) == ["held", "held"]
+
+
+def test_no_rate_is_tried_that_cannot_be_asked_for() -> None:
+    answer, trials = _searched(MOST_PER_S * 10.0, lambda _: "held")
+    assert answer == NotFound("held at the highest", MOST_PER_S, None)
+    assert max(trial.rate_per_s for trial in trials) == MOST_PER_S
+    answer, trials = _searched(0.5, lambda _: "failed")
+    assert answer == NotFound("failed at the lowest", None, 1)
+
+
+def test_whole_rates_are_no_nearer_than_one() -> None:
+    answer, _ = _searched(8.0, _sharp(3.0))
+    assert answer == Bracket(3, 4)
 
 
 def test_a_system_that_is_broken_at_the_lowest_rate_has_no_capacity() -> None:

@@ -15,10 +15,11 @@ from ipcbench.analysis.load_lines import LoadLine, RatePoint, loads
 from ipcbench.analysis.objective import Objective
 from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.sweeps import sweeps
-from ipcbench.case import Case
+from ipcbench.case import Case, parse_workload
 from ipcbench.errors import ResultsError
 from ipcbench.reporters import csv_file
-from ipcbench.results.load import LATENESS_KEY, OBJECTIVE_KEY, OFFERED_RATE_KEY, SLOPE_KEY
+from ipcbench.results.histogram import LATENESS_KEY
+from ipcbench.results.load import OBJECTIVE_KEY, OFFERED_RATE_KEY, SLOPE_KEY
 from ipcbench.results.metadata import rule_of
 from ipcbench.results.store import Metadata, Results
 from tests.synthetic import Answers, open_loop
@@ -46,7 +47,7 @@ Rates = Mapping[str, Answers]
 
 
 def _case(rate: str, transport: str = "unix", more: str = "") -> Case:
-    return Case(f"load:rate={rate}{more}", transport, 64)
+    return Case(parse_workload(f"load:rate={rate}{more}"), transport, 64)
 
 
 def _analysis(answers: Rates, *, rounds: int = 6, slo: str | None = None, **more: Any) -> Analysis:
@@ -215,13 +216,13 @@ def test_the_peak_is_the_most_that_a_closed_loop_of_the_same_answers() -> None:
         Case("latency:window=64", "inet", 64): 64e-6,
     }
     cases = _analysis({"10k": STEADY}, peaks=peaks).cases.set_index("workload")
-    row = cases.loc["load:rate=10k"]
+    row = cases.loc["load:rate=10000"]
     assert row["peak_per_s"] == pytest.approx(40e3)
     assert row["rate_to_peak_ratio"] == pytest.approx(0.25)
-    assert cases.drop("load:rate=10k")["peak_per_s"].isna().all()
+    assert cases.drop("load:rate=10000")["peak_per_s"].isna().all()
     worked = {_case("10k", more=":work=10us"): STEADY}
     rows = frame.analyse(open_loop(worked, 2, peaks)).cases.set_index("workload")
-    assert rows.loc["load:rate=10k:work=10us", "peak_per_s"] == pytest.approx(1e6)
+    assert rows.loc["load:rate=10000:work=10us", "peak_per_s"] == pytest.approx(1e6)
 
 
 def test_without_a_closed_loop_there_is_no_peak() -> None:
@@ -379,7 +380,7 @@ def test_the_csv_has_what_a_picture_takes() -> None:
     analysis = _analysis({"10k": STEADY, "50k": DROWNED})
     text = csv_file.csv_text(analysis.cases)
     read = pd.read_csv(io.StringIO(text)).set_index("workload")
-    kept_up, drowned = (read.loc[f"load:rate={rate}"] for rate in ("10k", "50k"))
+    kept_up, drowned = (read.loc[f"load:rate={rate}"] for rate in ("10000", "50000"))
     columns = list(frame.CASE_COLUMNS)
     assert text.splitlines()[0].split(",") == columns
     assert columns.index("rate_per_s") > columns.index("messages_per_s")

@@ -12,7 +12,7 @@ from ipcbench.analysis import frame
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.load_lines import loads
 from ipcbench.analysis.objective import Objective
-from ipcbench.case import Case
+from ipcbench.case import Case, parse_workload
 from ipcbench.cli import console
 from ipcbench.errors import UsageError
 from ipcbench.reporters.hgrm import hgrm_texts
@@ -46,10 +46,14 @@ THROTTLED = LATE._replace(answered_share=0.5, slopes=(0.5,))
 PEAK = {Case("latency:window=16", "unix", 64): 16 / 40e3}
 
 
+def _case(rate: str, transport: str = "unix") -> Case:
+    return Case(parse_workload(f"load:rate={rate}"), transport, 64)
+
+
 def _analysis(
     answers: dict[str, Answers], slo: str | None = None, *, transport: str = "unix"
 ) -> Analysis:
-    cases = {Case(f"load:rate={rate}", transport, 64): one for rate, one in answers.items()}
+    cases = {_case(rate, transport): one for rate, one in answers.items()}
     results = open_loop(cases, 6, PEAK)
     return frame.analyse(results, objective=None if slo is None else Objective.parse(slo))
 
@@ -109,8 +113,8 @@ def test_a_late_generator_is_told_in_the_state_of_its_row() -> None:
 
 
 def test_a_case_without_a_number_has_its_status_as_its_state() -> None:
-    results = open_loop({Case("load:rate=10k", "unix", 64): STEADY}, 2)
-    results.add_unmeasured(Case("load:rate=1k", "unix", 64), "failed", "it broke")
+    results = open_loop({_case("10k"): STEADY}, 2)
+    results.add_unmeasured(_case("1k"), "failed", "it broke")
     grid = _grid(frame.analyse(results, objective=Objective.parse("p99<1ms")))
     failed, measured = (_texts(grid, row) for row in grid.rows)
     assert (failed["transport, rate"], failed["state"]) == ("unix 1k/s", "failed")
@@ -126,7 +130,7 @@ def test_with_an_objective_each_row_says_whether_it_holds() -> None:
 
 
 def test_controls_are_told_apart_and_have_no_sentence() -> None:
-    cases = {Case("load:rate=10k", name, 64): STEADY for name in ("null", "unix")}
+    cases = {_case("10k", name): STEADY for name in ("null", "unix")}
     analysis = frame.analyse(open_loop(cases, 6))
     assert [row.cells[0].text for row in _grid(analysis).rows] == [
         *("unix 10k/s", "null (floor) 10k/s")
@@ -317,7 +321,7 @@ def test_the_chart_has_a_line_at_the_knee_and_no_point_past_it() -> None:
 
 def test_rates_are_in_no_other_picture() -> None:
     cases = {
-        Case(f"load:rate={rate}", name, size): one
+        _case(rate, name)._replace(message_size_bytes=size): one
         for rate, one in MANY.items()
         for name in ("unix", "inet")
         for size in (64, 1024)
@@ -371,7 +375,7 @@ def test_histograms_for_plotters_are_of_rates_that_are_steady() -> None:
     launches = _analysis(MANY).launches
     names = {path.name for path in hgrm_texts(launches, Path("run.hgrm"))}
     assert names == {
-        f"run-load:rate={rate}-unix-64-python-cross-core.hgrm" for rate in ("10k", "20k")
+        f"run-load:rate={rate}-unix-64-python-cross-core.hgrm" for rate in (10_000, 20_000)
     } | {"run-load-unix-64-python-cross-core.hgrm"}
     with pytest.raises(UsageError, match="steady"):
         hgrm_texts(_analysis({"10k": DROWNED}).launches, Path("run.hgrm"))
@@ -389,9 +393,7 @@ def test_many_transports_are_drawn_in_grey_but_for_as_many_as_have_styles() -> N
         "sysv-msg",
         "pipe-1m",
     )
-    cases = {
-        Case(f"load:rate={rate}", name, 64): STEADY for rate in ("1k", "10k") for name in names
-    }
+    cases = {_case(rate, name): STEADY for rate in ("1k", "10k") for name in names}
     analysis = frame.analyse(open_loop(cases, 2))
     (picture,) = _pictures(analysis)
     assert picture.note.endswith("Grey: the p99 of 1 other, named below.")
