@@ -209,6 +209,15 @@ def display_percent(share: float) -> str:
     return f"{percent:.1f}%" if percent < 9.95 else f"{percent:.0f}%"
 
 
+def display_growth(slope: float) -> str:
+    """The growth of a delay for people, by the seconds that it gains each second.
+
+    `delay grows 0.30 s a second`; empty where it doesn't grow.
+    """
+    text = f"{slope:,.{2 if slope >= 0.1 else 3}f}"
+    return f"delay grows {text} s a second" if float(f"{slope:.3f}") > 0 else ""
+
+
 def display_change(share: float) -> str:
     """A change for people, with its sign: 0.034 is `+3.4%`, -0.34 is `-34%`."""
     percent = share * 100

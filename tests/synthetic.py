@@ -1,12 +1,27 @@
-"""Makes a large synthetic run, to measure the size of its page: `python -m tests.synthetic`."""
+"""Synthetic results: of an open loop, and a large run to measure the size of its page.
+
+`python -m tests.synthetic FILE` makes the latter.
+"""
 
 import random
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+from ipcbench.analysis.load import asked_rate
+from ipcbench.case import Case
 from ipcbench.results import store
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY, Histogram
+from ipcbench.results.load import (
+    ACHIEVED_RATE_KEY,
+    COUNT_KEYS,
+    OFFERED_RATE_KEY,
+    SLOPE_KEY,
+    WINDOW_FULL_KEY,
+)
 from ipcbench.results.store import Metadata, Results
 from ipcbench.run.choice import plan
 from tests.command import ipcbench
@@ -15,6 +30,7 @@ from tests.replay import RUN_METADATA, launch
 _SIZES = tuple(2**power for power in range(6, 26, 2))
 _TRANSPORTS = ("unix", "inet", "inet6", "pipe", "sysv-shm")
 _SAMPLES = 400
+_ENDS = ("client", "server")
 
 
 def large(cases: int, rounds: int, facts: Metadata | None = None) -> Results:
@@ -40,6 +56,69 @@ def large(cases: int, rounds: int, facts: Metadata | None = None) -> Results:
             if case.workload == "latency":
                 metadata[HISTOGRAM_KEY] = str(Histogram.of(sampled))
             results.add_launch(case, measured, RUN_METADATA | (facts or {}) | metadata)
+    return results
+
+
+@cache
+def _histogram(samples_ns: tuple[int, ...]) -> str:
+    """The text of a histogram; most launches of a test have the same samples."""
+    return str(Histogram.of(samples_ns))
+
+
+class Answers(NamedTuple):
+    """The responses of each launch of a case of the open loop, and what its schedule came to."""
+
+    responses_ns: Sequence[int]
+    from_send_ns: Sequence[int] = ()
+    """Empty: the same."""
+    lateness_ns: Sequence[int] = (100,)
+    answered_share: float = 1.0
+    """Of the rate that was offered."""
+    slopes: Sequence[float] = (0.0,)
+    """The growth of the response time in each round, over and over."""
+    window_full_share: float = 0.0
+    server_busy_ratio: float = 0.5
+    factors: Sequence[float] = (1.0,)
+    """By how much the responses of each round are longer, over and over."""
+
+
+def open_loop(
+    answers: Mapping[Case, Answers],
+    rounds: int = 6,
+    peaks: Mapping[Case, float] | None = None,
+    facts: Metadata | None = None,
+) -> Results:
+    """Results of an open loop, with the closed loops `peaks`, each with its seconds a value.
+
+    `facts` are metadata of every launch.
+    """
+    results = Results()
+    for round_number in range(1, rounds + 1):
+        common: Metadata = RUN_METADATA | (facts or {})
+        common = common | {"round": round_number, "run_elapsed_s": round_number * 10.0}
+        for case, time_s in (peaks or {}).items():
+            results.add_launch(case, launch(case, [time_s]), common)
+        for case, one in answers.items():
+            count = len(one.responses_ns)
+            factor = one.factors[(round_number - 1) % len(one.factors)]
+            responses = tuple(round(time_ns * factor) for time_ns in one.responses_ns)
+            rate = asked_rate(case.workload)
+            metadata: Metadata = {
+                HISTOGRAM_KEY: _histogram(responses),
+                FROM_SENDING_KEY: _histogram(tuple(one.from_send_ns) or responses),
+                LATENESS_KEY: _histogram(tuple(one.lateness_ns)),
+                OFFERED_RATE_KEY: rate,
+                ACHIEVED_RATE_KEY: rate * one.answered_share,
+                SLOPE_KEY: one.slopes[(round_number - 1) % len(one.slopes)],
+                **dict.fromkeys(COUNT_KEYS, count),
+                WINDOW_FULL_KEY: round(count * one.window_full_share),
+                "cpu_busy_client_ratio": 1.0,
+                "cpu_busy_server_ratio": one.server_busy_ratio,
+                **dict.fromkeys((f"cpu_user_{end}_s_per_message" for end in _ENDS), 2e-6),
+                **dict.fromkeys((f"cpu_system_{end}_s_per_message" for end in _ENDS), 3e-6),
+            }
+            mean_s = sum(responses) / count * 1e-9
+            results.add_launch(case, launch(case, [mean_s], count), common | metadata)
     return results
 
 

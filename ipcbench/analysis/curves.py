@@ -11,6 +11,7 @@ import pandas as pd
 
 from ipcbench.analysis.frame import MEASURED
 from ipcbench.analysis.launch_frame import MACHINE, histogram_of
+from ipcbench.analysis.load import is_part
 from ipcbench.case import Case, placement_of_cpus
 from ipcbench.results.histogram import Histogram
 from ipcbench.results.metadata import MECHANISM
@@ -24,8 +25,11 @@ _LABELLED_TAILS = (2.0, 10.0, 100.0, 1_000.0, 10_000.0)
 
 
 def timed(cases: pd.DataFrame) -> pd.DataFrame:
-    """The measured mechanisms, with `low_s` and `high_s`: the interval of the time, or the time."""
-    kept = cases[(cases["status"] == MEASURED) & (cases["role"] == MECHANISM)]
+    """The measured mechanisms, with `low_s` and `high_s`: the interval of the time, or the time.
+
+    Those of the open loop aren't among them.
+    """
+    kept = cases[(cases["status"] == MEASURED) & (cases["role"] == MECHANISM) & ~is_part(cases)]
     kept = kept[(kept["time_median_s"] > 0).astype(bool)]
     return kept.assign(
         low_s=_or(kept, "time_interval_low_s", "time_median_s"),
@@ -100,10 +104,10 @@ def _points(histogram: Histogram) -> Iterator[dict[str, Any]]:
 
 
 def drift(launches: pd.DataFrame) -> pd.DataFrame:
-    """Each launch's time over the median of its case in its run: `ratio`."""
+    """Each launch's time over the median of its case in its run: `ratio`; without open loops."""
     if launches.empty:
         return pd.DataFrame(columns=["run_id", "case", "round", "run_elapsed_s", "ratio"])
-    kept = launches[launches["time_s"] > 0]
+    kept = launches[(launches["time_s"] > 0) & ~is_part(launches)]
     medians = kept.groupby(["run_id", "case"])["time_s"].transform("median")
     kept = kept.assign(ratio=kept["time_s"] / medians)
     return kept[["run_id", "case", "round", "run_elapsed_s", "ratio"]]

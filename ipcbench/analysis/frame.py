@@ -1,10 +1,12 @@
 """The frame of cases that every reporter reads: one row each, with ratios and flags."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis import load
 from ipcbench.analysis.bounds import Bound, Need, bound
 from ipcbench.analysis.ladder import LADDER_COLUMNS, columns_of_place, ladder_columns
 from ipcbench.analysis.launch_frame import (
@@ -16,6 +18,7 @@ from ipcbench.analysis.launch_frame import (
     launches,
     noise_floor_of,
 )
+from ipcbench.analysis.objective import Objective, objective_of
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case, is_on_one_cpu
@@ -86,6 +89,21 @@ NEEDS = tuple(
 )
 """Columns of the share of its batches' time that an end ran, or waited for a CPU; medians."""
 
+TIMES = (
+    "time_median_s",
+    "time_min_s",
+    "time_lower_quartile_s",
+    "time_upper_quartile_s",
+    "time_max_s",
+    "time_interval_low_s",
+    "time_interval_high_s",
+    "spread_ratio",
+)
+"""Columns of the times of launches.
+
+Empty for a case of the open loop that isn't steady: its times say how long was measured.
+"""
+
 CASE_COLUMNS = (
     "case",
     *(name for name in Case._fields if name != "interpreter"),
@@ -97,14 +115,7 @@ CASE_COLUMNS = (
     "values_count",
     "messages_count",
     "messages_checked_count",
-    "time_median_s",
-    "time_min_s",
-    "time_lower_quartile_s",
-    "time_upper_quartile_s",
-    "time_max_s",
-    "time_interval_low_s",
-    "time_interval_high_s",
-    "spread_ratio",
+    *TIMES,
     "baseline",
     "time_to_baseline_ratio",
     "time_to_baseline_low_ratio",
@@ -133,6 +144,7 @@ CASE_COLUMNS = (
     *NEEDS,
     "ran_out",
     *IN_FLIGHT,
+    *load.LOAD_COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -147,13 +159,21 @@ class Analysis(NamedTuple):
     cases: pd.DataFrame
     launches: pd.DataFrame
     objections: list[Objection]
+    objective: Objective | None = None
+    """The objective that the rates of an open loop are judged by, if there is one."""
 
 
-def analyse(results: Measurements, baseline: str | None = None) -> Analysis:
-    """Computes the frames of results, with ratios against `baseline`, and the objections."""
+def analyse(
+    results: Measurements, baseline: str | None = None, objective: Objective | None = None
+) -> Analysis:
+    """Computes the frames of results, with ratios against `baseline`, and the objections.
+
+    `objective` is by default the one that the run was made for.
+    """
     table = launches(results)
     found = objections(results, table)
-    return Analysis(results, _cases(results, table, found, baseline), table, found)
+    cases = _cases(results, table, found, baseline)
+    return Analysis(results, cases, table, found, objective or objective_of(table))
 
 
 def baseline_of(cases: pd.DataFrame) -> str | None:
@@ -170,7 +190,8 @@ def cases(results: Measurements, baseline: str | None = None) -> pd.DataFrame:
     number from it, even if some of its launches have one; if another file measured it, `reason`
     tells of that.
     Ratios are against the same case over `baseline`, by default the one the run was made with;
-    without a number for it, there is no ratio.
+    without a number for it, there is no ratio. Cases of the open loop have none: they are compared
+    by the rate that they keep up with.
 
     The verdicts of one table (a workload, size, placement, loop and interpreter) are computed
     together, and against the noise floor that the run was made with. So are those on an interpreter
@@ -193,6 +214,7 @@ def _cases(
         | columns_of_place(item.case)
         | _rhythm(item.case)
         | _in_flight(item.case)
+        | load.asked_columns(item.case)
         for item in results.unmeasured.values()
     ]
     gaps, flags = _gaps(results), flags_by_case(found)
@@ -207,7 +229,8 @@ def _cases(
 def _rows_of_machine(table: pd.DataFrame, baseline: str | None) -> list[dict[str, Any]]:
     """The rows of the cases with a number, from all launches of one machine."""
     counted = table[table["is_counted"]]
-    groups = {str(name): group for name, group in counted.groupby("case")}
+    every = {str(name): group for name, group in counted.groupby("case")}
+    groups = {name: one for name, one in every.items() if not load.is_open_loop(_workload(one))}
     if baseline is None and groups:
         baseline = str(table["baseline"].iloc[-1])
     ratios = _ratios(groups, baseline)
@@ -216,14 +239,27 @@ def _rows_of_machine(table: pd.DataFrame, baseline: str | None) -> list[dict[str
     first = next(iter(interpreters_of(table)), "")
     against_first = _against_first(groups, first, noise_floor_of(table))
     of_rungs = ladder_columns(groups, noise_floor_of(table))
-    return [
+    rows = [
         _measured(Case.parse(name), group)
         | _compared(baseline, ratios.get(name), said.get(name))
         | against_first.get(name, {})
         | of_rungs.get(name, {})
         | _python_tax(Case.parse(name), groups)
-        for name, group in groups.items()
+        for name, group in every.items()
     ]
+    peaks = load.peaks(rows)
+    return [row | _of_peak(row, peaks.get(row["case"])) for row in rows]
+
+
+def _workload(group: pd.DataFrame) -> str:
+    return str(group["workload"].iloc[0])
+
+
+def _of_peak(row: Mapping[str, Any], peak_per_s: float | None) -> dict[str, Any]:
+    """The columns that set the rate of an open loop beside what a closed one answers."""
+    if peak_per_s is None:
+        return {}
+    return {load.PEAK: peak_per_s, load.OF_PEAK: row["rate_per_s"] / peak_per_s}
 
 
 def _gaps(results: Measurements) -> dict[str, str]:
@@ -267,18 +303,27 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     }
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
-    row |= _rhythm(case) | _in_flight(case, across.median)
+    row |= _rhythm(case) | _in_flight(case, across.median) | load.asked_columns(case)
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
-    takes_turns = case.flow.window == 1  # with more, a reply waits for the work of others
+    # With more in flight, or at a rate, a reply waits for the work of others.
+    takes_turns = case.definition.quantity == "round_trip" and case.flow.window == 1
     if case.rhythm.work_s and takes_turns and row["role"] == MECHANISM:  # a control doesn't work
         row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
     row |= {name: group[name].median() for name in (*COSTS, *NEEDS) if name in group}
-    row["ran_out"] = _ran_out(case, row)
+    is_open = load.is_open_loop(case.workload)
+    row["ran_out"] = load.ran_out(case, row, group) if is_open else _ran_out(case, row)
     facts = (*metadata.COLUMNS, *metadata.LATER_COLUMNS)
     row |= {name: group[name].iloc[0] for name in facts if name in group}
-    return row | _percentiles(group)
+    return _of_open_loop(row, group) if is_open else row | _percentiles(group)
+
+
+def _of_open_loop(row: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+    """The row of a case of the open loop; without times, unless it is steady."""
+    found = load.load_columns(group)
+    is_steady = found.get(load.STATE, "ok") == "ok"
+    return {key: value for key, value in row.items() if is_steady or key not in TIMES} | found
 
 
 def _ran_out(case: Case, row: Mapping[str, Any]) -> Bound | None:
@@ -325,7 +370,7 @@ def _rates(case: Case, time_s: float, *, moves_payload: bool) -> dict[str, float
     """
     definition = case.definition
     match definition.quantity:
-        case "round_trip":
+        case "round_trip" | "response":
             return {}
         case "connection":
             return {"connections_per_s": 1 / time_s}
@@ -436,6 +481,8 @@ def _against_first(
 
 def _python_tax(case: Case, groups: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """The columns that compare the loop in Python with the loop in C, if both were run."""
+    if case.id not in groups:
+        return {}
     match case.loop:
         case "python":
             native = groups.get(case._replace(loop="native").id)
@@ -469,5 +516,5 @@ def _table_order(row: Mapping[str, Any], labels: Sequence[str]) -> tuple[Any, ..
         (label != "", place, label),
         row["status"] != MEASURED,
         row["role"] != MECHANISM,
-        row.get("time_median_s", 0.0),
+        row.get("time_median_s", inf),
     )

@@ -41,7 +41,7 @@ def compare_interpreters(
         uncompared = lacking(old, new)
         compared = {change.case for change in changes_of["time"]}
         uncompared += [
-            Uncompared(case, "no launches of both in one round", "time")
+            Uncompared(case, _why_uncompared(case), "time")
             for case in (old.launches.keys() & new.launches.keys()) - compared
         ]
         for measure in MEASURES:
@@ -54,6 +54,12 @@ def compare_interpreters(
             )
         )
     return found
+
+
+def _why_uncompared(case: Case) -> str:
+    if case.definition.quantity == "response":
+        return "no ratio is told of response times at a rate"
+    return "no launches of both in one round"
 
 
 def labels_of(results: Results) -> list[str]:

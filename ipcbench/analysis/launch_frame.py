@@ -10,6 +10,7 @@ from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
 from ipcbench.results.launches import Launch
+from ipcbench.results.load import OFFERED_RATE_KEY
 from ipcbench.results.store import Results
 from ipcbench.terms import parse_settings
 
@@ -45,10 +46,19 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
         "batches_s": values_s,
         "values_count": len(values_s),
         "messages_count": len(values_s) * launch.messages,
-        # Of a window each value is as long as the whole of it.
-        "timed_s": sum(values_s) * launch.messages / launch.case.flow.window,
+        "timed_s": _timed_s(launch),
         "last_to_first_ratio": values_s[-1] / values_s[0],
     }
+
+
+def _timed_s(launch: Launch) -> float:
+    """Seconds for which the clock ran in all batches of a launch."""
+    messages = len(launch.values_s) * launch.messages
+    offered_per_s = launch.facts.get(OFFERED_RATE_KEY)
+    if isinstance(offered_per_s, int | float):  # a response time tells nothing of the time between
+        return messages / offered_per_s
+    # Of a window each value is as long as the whole of it.
+    return sum(launch.values_s) * launch.messages / launch.case.flow.window
 
 
 def noise_floor_of(launches: pd.DataFrame) -> float:
@@ -106,11 +116,16 @@ def by_round(group: pd.DataFrame) -> dict[object, Sequence[float]]:
 
 
 def histogram_of(group: pd.DataFrame) -> Histogram | None:
-    """All sampled round trips of these launches together; None if none were sampled."""
-    if HISTOGRAM_KEY not in group:
+    """All single messages of these launches together; None if none were timed."""
+    return pooled(group, HISTOGRAM_KEY)
+
+
+def pooled(group: pd.DataFrame, key: str) -> Histogram | None:
+    """The histograms that these launches have under a key as one; None without any."""
+    if key not in group:
         return None
     merged: Histogram | None = None
-    for text in group[HISTOGRAM_KEY].dropna():
+    for text in group[key].dropna():
         one = Histogram.parse(text)
         merged = one if merged is None else merged.merged(one)
     return merged

@@ -4,15 +4,19 @@ from typing import Literal, NamedTuple, assert_never, get_args
 
 from ipcbench.results.histogram import HISTOGRAM_KEY
 from ipcbench.results.launches import Launch
+from ipcbench.results.load import ACHIEVED_RATE_KEY, OFFERED_RATE_KEY
 from ipcbench.workloads import DEFINITIONS, Direction, Workload
 
 Measure = Literal["time", "p99", "cpu"]
-"""`time`: the median of a launch's batches; `p99`: that of its sampled round trips; `cpu`: the CPU
-time of a message at both ends. All are seconds."""
+"""`time`: the median of a launch's batches; `p99`: that of its sampled round trips, or of all its
+responses in the open loop; `cpu`: the CPU time of a message at both ends. All are seconds."""
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 FEWEST_SAMPLES = 100
 """With fewer round trips sampled in a launch its p99 is just the longest."""
+
+KEPT_UP = 0.98
+"""Least share of the offered rate that is answered where a system keeps up with the open loop."""
 
 _CPU_FACTS = tuple(
     f"cpu_{mode}_{side}_s_per_message"
@@ -29,6 +33,8 @@ class Missing(NamedTuple):
 
 def number_of(launch: Launch, measure: Measure) -> float | Missing:
     """The number of a launch in seconds, above 0."""
+    if measure != "cpu" and not _kept_up(launch):
+        return Missing("fewer messages were answered than offered")
     match measure:
         case "time":
             return launch.time_s
@@ -42,12 +48,21 @@ def number_of(launch: Launch, measure: Measure) -> float | Missing:
 
 def has_measure(workload: Workload, measure: Measure) -> bool:
     """Whether launches of a workload have such a number, unless something is amiss."""
-    return measure != "p99" or DEFINITIONS[workload].samples
+    row = DEFINITIONS[workload]
+    return measure != "p99" or row.samples or row.quantity == "response"
 
 
 def better_of(workload: Workload, measure: Measure) -> Direction:
     """The better direction of the number that people compare: of the time, its inverse or not."""
     return DEFINITIONS[workload].better if measure == "time" else "less"
+
+
+def _kept_up(launch: Launch) -> bool:
+    """Whether its times don't tell how long was measured; always, but in the open loop."""
+    offered, answered = (launch.facts.get(key) for key in (OFFERED_RATE_KEY, ACHIEVED_RATE_KEY))
+    if not isinstance(offered, int | float) or not isinstance(answered, int | float):
+        return True
+    return answered >= KEPT_UP * offered
 
 
 def _p99(launch: Launch) -> float | Missing:

@@ -36,9 +36,14 @@ def precisions(
 
     The cases of controls are among them where the baseline is a control. A case that another
     interpreter than the first measured has a ratio to that one, too, and the wider of both counts.
+    Cases of the open loop have none: past the knee no launch is as another.
     `machine` is the key of the one to look at; None where all launches are of one.
     """
-    counted = [one for one in results.counted() if machine in (None, one.machine)]
+    counted = [
+        one
+        for one in results.counted()
+        if machine in (None, one.machine) and one.case.definition.quantity != "response"
+    ]
     of_controls = (not one.is_mechanism for one in counted if one.case.transport == baseline)
     wanted = by_case(counted) if any(of_controls) else mechanisms(counted)
     first = _first_interpreter(counted)

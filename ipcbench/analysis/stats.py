@@ -12,7 +12,7 @@ which they, and not the bootstrap or Student's t, had the coverage they claim.
 
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import exp, log
 from typing import Literal, NamedTuple, TypeVar
@@ -49,6 +49,37 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+class Estimate(NamedTuple):
+    """A number and its 95 % interval."""
+
+    value: float
+    interval: Interval | None
+    """None with too few launches."""
+
+    @property
+    def bounds(self) -> Interval:
+        """The interval, or the number itself at both ends."""
+        return self.interval or Interval(self.value, self.value)
+
+    def times(self, factor: float) -> "Estimate":
+        """This number multiplied by a factor above 0."""
+        return self._map(lambda number: number * factor)
+
+    def into(self, amount: float) -> "Estimate":
+        """An amount above 0 divided by this number."""
+        return self._map(lambda number: amount / number)
+
+    def share_left_by(self, amount: float) -> "Estimate":
+        """The share of this number that is left without an amount."""
+        return self._map(lambda number: 1 - amount / number)
+
+    def _map(self, change: Callable[[float], float]) -> "Estimate":
+        """This number changed by a function that only rises, or only falls."""
+        if self.interval is None:
+            return Estimate(change(self.value), None)
+        return Estimate(change(self.value), Interval(*sorted(map(change, self.interval))))
 
 
 class Ratio(NamedTuple):
@@ -98,6 +129,11 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     means = sorted(statistics.fmean(draw(values, k=len(values))) for _ in range(_RESAMPLES))
     beyond = round((1 - CONFIDENCE) / 2 * _RESAMPLES)
     return Interval(means[beyond], means[-1 - beyond])
+
+
+def estimated(values: Sequence[float]) -> Estimate:
+    """The median of at least one value, with its interval."""
+    return Estimate(statistics.median(values), median_interval(values))
 
 
 def paired_ratio(case: Mapping[_Round, float], baseline: Mapping[_Round, float]) -> Ratio | None:

@@ -4,14 +4,16 @@ Pure: the frames of cases and launches in, lines of estimates out. Ratios are th
 one round: cases of different workloads take no turns, batch by batch.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import MACHINE, noise_floor_of
+from ipcbench.analysis.load import is_part
 from ipcbench.analysis.stats import (
+    Estimate,
     Interval,
     Ratio,
     Verdict,
@@ -31,37 +33,6 @@ SWEPT: tuple[Swept, ...] = get_args(Swept)
 _Row = Mapping[Hashable, Any]
 _Times = Mapping[Hashable, float]
 """The time of each launch of a case, by run and round."""
-
-
-class Estimate(NamedTuple):
-    """A number and its 95 % interval."""
-
-    value: float
-    interval: Interval | None
-    """None with too few launches."""
-
-    @property
-    def bounds(self) -> Interval:
-        """The interval, or the number itself at both ends."""
-        return self.interval or Interval(self.value, self.value)
-
-    def times(self, factor: float) -> "Estimate":
-        """This number multiplied by a factor above 0."""
-        return self._map(lambda number: number * factor)
-
-    def into(self, amount: float) -> "Estimate":
-        """An amount above 0 divided by this number."""
-        return self._map(lambda number: amount / number)
-
-    def share_left_by(self, amount: float) -> "Estimate":
-        """The share of this number that is left without an amount."""
-        return self._map(lambda number: 1 - amount / number)
-
-    def _map(self, change: Callable[[float], float]) -> "Estimate":
-        """This number changed by a function that only rises, or only falls."""
-        if self.interval is None:
-            return Estimate(change(self.value), None)
-        return Estimate(change(self.value), Interval(*sorted(map(change, self.interval))))
 
 
 class Point(NamedTuple):
@@ -175,10 +146,10 @@ def sweeps(cases: pd.DataFrame, launches: pd.DataFrame) -> list[Sweep]:
     """The sweeps in a frame of cases, by knob, and then in the order of its rows.
 
     A knob that isn't set has its default as its value. One that says how another is meant
-    (`gap-by` of `gap`) makes lines of their own. The verdicts of one sweep are computed together,
-    and against the noise floor that the run was made with.
+    (`gap-by` of `gap`) makes lines of their own. Cases of the open loop are in none. The verdicts
+    of one sweep are computed together, and against the noise floor that the run was made with.
     """
-    measured = cases[(cases["status"] == MEASURED).astype(bool)]
+    measured = cases[(cases["status"] == MEASURED).astype(bool) & ~is_part(cases)]
     times, floors = _times(launches), _noise_floors(launches)
     found = []
     for knob in SWEPT:

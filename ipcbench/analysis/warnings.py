@@ -5,12 +5,21 @@ user did already and doesn't advise it again.
 """
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, assert_never
 
 import pandas as pd
 
+from ipcbench.analysis import load_flags
 from ipcbench.analysis.launch_frame import MACHINE, Measurements
+from ipcbench.analysis.load import (
+    GENERATOR_LATE,
+    NOT_STEADY,
+    OVERLOADED,
+    is_open_loop,
+    is_part,
+    judged,
+)
 from ipcbench.analysis.precision import precisions
 from ipcbench.analysis.traps import trapped
 from ipcbench.case import Case, is_on_one_cpu
@@ -95,7 +104,7 @@ def _suspect(launches: pd.DataFrame) -> Iterator[Objection]:
 
 def _trapped(launches: pd.DataFrame, machine: str) -> Iterator[Objection]:
     """Mechanisms in a known trap."""
-    is_compared = launches["is_counted"] & (launches["role"] == MECHANISM)
+    is_compared = launches["is_counted"] & (launches["role"] == MECHANISM) & ~is_part(launches)
     for one in trapped(launches[is_compared]):
         yield Objection(one.flag, one.case, one.says, machine)
 
@@ -106,7 +115,7 @@ def _takes_a_copy(workload: Workload) -> bool:
     match quantity:
         case "message":
             return True
-        case "round_trip" | "connection":  # which `memcpy` doesn't measure
+        case "round_trip" | "connection" | "response":  # which `memcpy` doesn't measure
             return False
         case _:
             assert_never(quantity)
@@ -171,7 +180,13 @@ def flags_by_case(found: list[Objection]) -> dict[tuple[str, str], str]:
 
 def _of_case(name: str, group: pd.DataFrame) -> Iterator[Objection]:
     is_mechanism = group["role"].iloc[0] == MECHANISM
-    for rule in RULES:
+    rules: Sequence[FlagRule] = RULES
+    if is_open_loop(group["workload"].iloc[0]):
+        found = judged(group)
+        # Past the knee the times tell how long was measured, and their shape nothing.
+        is_steady = found is None or found.state == "ok"
+        rules = (*OF_OPEN_LOOPS, *(rule for rule in RULES if is_steady or rule not in OF_SHAPES))
+    for rule in rules:
         says = rule.says(group) if is_mechanism else None
         if says is not None:
             yield Objection(rule.flag, name, says, str(group[MACHINE].iloc[0]))
@@ -345,11 +360,23 @@ def _asked_knobs(group: pd.DataFrame) -> dict[str, str]:
     return parse_settings(str(asked[0])) if asked else {}
 
 
-RULES = (
+OF_OPEN_LOOPS = (
+    FlagRule(GENERATOR_LATE, load_flags.generator_late),
+    FlagRule(OVERLOADED, load_flags.overloaded),
+    FlagRule(NOT_STEADY, load_flags.not_steady),
+)
+"""The rules that look at a case of the open loop, beside RULES."""
+
+OF_SHAPES = (
     FlagRule("unstable", _unstable),
     FlagRule("bimodal", _bimodal),
     FlagRule("drift", _drift),
     FlagRule("warming", _warming),
+)
+"""The rules that look at how a case's times are spread."""
+
+RULES = (
+    *OF_SHAPES,
     FlagRule("wrong-cpu", _wrong_cpu),
     FlagRule("page-faults", _faults),
     FlagRule("crowded", _crowded),

@@ -85,14 +85,19 @@ def show_results(
 
     Where a document takes stdout, tables go to stderr.
     """
-    from ipcbench.analysis import frame, judging, ladder
+    from ipcbench.analysis import frame, judging, ladder, load
     from ipcbench.cli import console
     from ipcbench.reporters.tables.summary import summary
     from ipcbench.transports.registry import usual
 
     analysis = frame.analyse(results, baseline)
-    of_ladder = ladder.asked_for(results)
-    tables = (args.tables and not of_ladder) or args.percentiles or args.details or args.overview
+    of_ladder, of_load = ladder.asked_for(results), load.asked_for(results)
+    tables = (
+        (args.tables and not of_ladder and not of_load)
+        or args.percentiles
+        or args.details
+        or args.overview
+    )
     parts = list(
         summary(
             analysis,
@@ -101,6 +106,7 @@ def show_results(
             overview=args.overview,
             claims=args.claims or judging.asked_for(results),
             ladder=args.ladder or of_ladder,
+            load=of_load,
             tables=tables,
         )
     )

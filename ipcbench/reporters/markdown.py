@@ -7,6 +7,7 @@ from typing import assert_never
 
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.judging import judged
+from ipcbench.analysis.load_lines import loads
 from ipcbench.analysis.sweeps import sweeps
 from ipcbench.analysis.warnings import summarised
 from ipcbench.reporters.model import Blank, Grid, Heading, Line, Part, padded
@@ -14,6 +15,7 @@ from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import answers
 from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.ladder import ladder_parts
+from ipcbench.reporters.tables.loads import load_parts
 from ipcbench.reporters.tables.sweeps import sweep_parts
 
 _SPECIAL = re.compile(r"[\\`*_\[\]|#]")
@@ -23,14 +25,15 @@ def markdown_text(analysis: Analysis, *, claims: bool = False, ladder: bool = Fa
     """A table for each workload, size, placement, loop and interpreter; then footer and warnings.
 
     With `claims`, the answers to claims come first; with `ladder`, its tables do. Cases pinned to
-    named CPUs have a table for each grid. Several interpreters have tables of each against the
-    first.
+    named CPUs have a table for each grid, and those of the open loop one for all rates. Several
+    interpreters have tables of each against the first.
     """
     parts: list[Part] = [answers(judged(analysis))] if claims else []
     parts += ladder_parts(analysis) if ladder else ()
-    apart = analysis.cases[~matrix.is_part(analysis.cases)]
+    apart = cases.ordinary(analysis.cases)
     parts += cases.tables(apart)
     parts += sweep_parts(sweeps(apart, analysis.launches))
+    parts += load_parts(loads(analysis.cases, analysis.objective), analysis.objective)
     parts += cases.interpreter_tables(analysis.cases)
     parts += matrix.matrices(analysis.cases)
     parts += knob_parts(analysis.launches)

@@ -10,13 +10,15 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from ipcbench.errors import UsageError
-from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
+from ipcbench.results import load
+from ipcbench.results.histogram import HISTOGRAM_KEY
 from ipcbench.results.keys import Key
 from ipcbench.results.rules import (
     NAME_PATTERN,
     SCALAR,
     TEXT,
     ValueRule,
+    histogram,
     like,
     number,
     one_of,
@@ -71,13 +73,6 @@ OUTCOMES = (CONFIRMED, "refuted", "not witnessed")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _LABELS = re.compile(rf"{NAME_PATTERN.pattern}(,{NAME_PATTERN.pattern})*", re.ASCII)
 LOOPS = whole(1, 10**11)
-
-
-def _is_histogram(value: object) -> bool:
-    try:
-        return isinstance(value, str) and Histogram.parse(value).total > 0
-    except ValueError:
-        return False
 
 
 def _are_settings(value: object) -> bool:
@@ -146,6 +141,7 @@ KEYS = (
     Key("aslr", "run", "address layout", cautions=True),
     Key("timer", "run", "clock"),
     *OF_RUNS,
+    *load.OF_RUNS,
     Key("cpu_busy_before_run_ratio", "run", "CPUs busy before the run"),
     Key("noise_floor_ratio", "run", "noise floor of the machine"),
     Key("noise_floor_between_runs_ratio", "run", "noise floor between runs"),
@@ -183,7 +179,7 @@ KEYS = (
     Key(EVIDENCE_KEY, "launch", None, TEXT),
     Key(OUTCOME_KEY, "launch", None, one_of(*OUTCOMES)),
     Key(RETRIED_KEY, "launch", "", TEXT),
-    Key(HISTOGRAM_KEY, "launch", None, ValueRule("a histogram of round trips", _is_histogram)),
+    Key(HISTOGRAM_KEY, "launch", None, histogram("round trips")),
     Key("cpu_client", "launch", None, _CPU, 0, cautions=True, said="client's CPU"),
     Key("cpu_server", "launch", None, _CPU, 1, cautions=True, said="server's CPU"),
     Key("cpus_seen_client", "launch", None, TEXT, 2),
@@ -243,6 +239,7 @@ KEYS = (
     Key(THREADS_CLIENT_KEY, "launch", None, _THREADS, cautions=True, said="client's threads"),
     Key(THREADS_SERVER_KEY, "launch", None, _THREADS, cautions=True, said="server's threads"),
     *OF_LAUNCHES,
+    *load.OF_LAUNCHES,
     Key("load_avg_1min", "launch", None),
     Key("mem_max_rss", "launch", None),
     Key("runnable_threads", "launch", None),

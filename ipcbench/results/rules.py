@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ipcbench.results.histogram import Histogram
+
 _SHOWN = 60
 """Most characters of a wrong value in a message."""
 
@@ -45,6 +47,11 @@ def like(pattern: re.Pattern[str], wanted: str) -> ValueRule:
     )
 
 
+def histogram(of: str) -> ValueRule:
+    """The text of a histogram of at least one sample."""
+    return ValueRule(f"a histogram of {of}", _is_histogram)
+
+
 def each(rule: ValueRule) -> ValueRule:
     """A list of values that all fit a rule."""
     return ValueRule(
@@ -63,6 +70,13 @@ def checked(value: object, rule: ValueRule) -> Any:
     if not rule.fits(value):
         raise ValueError(f"{repr(value)[:_SHOWN]} is not {rule.wanted}")
     return value
+
+
+def _is_histogram(value: object) -> bool:
+    try:
+        return isinstance(value, str) and Histogram.parse(value).total > 0
+    except ValueError:
+        return False
 
 
 def _is_text(value: object) -> bool:

@@ -27,16 +27,22 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
+from ipcbench.case import Case
 from ipcbench.cli.commands import parser
 from ipcbench.cli.main import main as ipcbench
 from ipcbench.errors import EXIT_GATE_TRIPPED, EXIT_NOT_JUDGED, EXIT_OK, EXIT_USAGE
+from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY
 from ipcbench.results.intent import Intent
+from ipcbench.results.load import OBJECTIVE_KEY
+from ipcbench.results.store import Metadata, dumps
+from tests.synthetic import Answers, open_loop
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
 RESULTS = ROOT / "results/amd-epyc-2cpu-kvm"
 _A_PAGE_IN = 40
 """A page is made of one in this many files, since its pictures take a second or more."""
+HISTOGRAM_KEYS = (HISTOGRAM_KEY, FROM_SENDING_KEY, LATENESS_KEY)
 _MARKUP = re.compile("<script(>|&gt;)alert")
 """The markup of TEXTS, which no page and no Markdown may contain."""
 FORMULA_STARTS = tuple("=+-@\t\r")
@@ -145,6 +151,9 @@ CASES = (
     "latency/unix/64/python/cpus-007-1",
     "throughput/memcpy/64/python/cross-core",
     "connect/unix/1/python/cross-core",
+    "load:rate=20000/unix/64/python/cross-core",
+    "load:rate=0/unix/64/python/cross-core",
+    "load:rate=20k/unix/64/python/cross-core",
     "latency/inet/64/native/same-core",
     "latency/unix/64/python/cross-core/head",
     "latency/unix/64/python/cross-core/=1+1",
@@ -222,8 +231,24 @@ def bases() -> tuple[str, ...]:
         _part(RESULTS / "2026-11-24-58cd074/connect.json", "connect/(unix|inet)/"),
         _part(RESULTS / "2026-11-24-d5c599b/target.json", "latency/(unix|inet)/64"),
         _part(RESULTS / "2026-11-24-c08cce5/one-core.json", "latency/(null|inet)/64"),
+        _open_loop(),
     )
     return tuple(json.dumps(part) for part in parts)
+
+
+def _open_loop() -> Json:
+    """A file of the open loop, with every state that a rate can have."""
+    steady = Answers(range(1_000, 101_000, 100))
+    answers = {
+        "load": steady,
+        "load:rate=10000": steady._replace(lateness_ns=range(1_000, 101_000, 100)),
+        "load:rate=20000": steady._replace(slopes=(0.01,)),
+        "load:rate=50000": steady._replace(answered_share=0.5, slopes=(0.5,)),
+    }
+    cases = {Case(workload, "unix", 64): one for workload, one in answers.items()}
+    peaks = {Case("latency:window=4", "unix", 64): 1e-4}
+    facts: Metadata = {OBJECTIVE_KEY: "p99<200us"}
+    return json.loads(dumps(open_loop(cases, 6, peaks, facts)))
 
 
 def _part(path: Path, names: str) -> Json:
@@ -336,6 +361,8 @@ def _extremes(random: Random) -> str:
         elif isinstance(holder[key], int | float) and random.random() < 0.2:
             if str(key).endswith("_per_message"):
                 holder[key] = random.choice((0, 1e12, 1e-300))
+            elif str(key).endswith("_per_s"):
+                holder[key] = random.choice((1e-9, 1e12, 1.0))
             elif str(key).endswith(("_ratio", "_s")):
                 holder[key] = random.choice((1e-9, 1e9, 1.0))
             elif key in {"loops", "messages_checked"}:
@@ -358,7 +385,7 @@ def _names(random: Random) -> str:
 def _histograms(random: Random) -> str:
     data = json.loads(random.choice(bases()))
     for holder, key in list(_places(data)):
-        if key == "round_trip_histogram_ns" and random.random() < 0.5:
+        if str(key) in HISTOGRAM_KEYS and random.random() < 0.5:
             holder[key] = random.choice((*HISTOGRAMS, _flipped(random, holder[key])))
     return _written(data)
 

@@ -27,6 +27,7 @@ GOOD_CASES = {
     "latency/unix/64/python/cpus-0-99999",
     "throughput/memcpy/64/python/cross-core",
     "connect/unix/1/python/cross-core",
+    "load:rate=20000/unix/64/python/cross-core",
     "latency/inet/64/native/same-core",
     "latency/unix/64/python/cross-core/head",
 }

@@ -13,6 +13,7 @@ from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.ladder import LADDER_COLUMNS
 from ipcbench.analysis.launch_frame import Measurements
+from ipcbench.analysis.load import LOAD_COLUMNS
 from ipcbench.analysis.precision import precisions
 from ipcbench.case import Case
 from ipcbench.reporters import csv_file, json_file, markdown
@@ -183,6 +184,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
                     *("interpreter", *frame.AGAINST_FIRST),
                     *(*LADDER_COLUMNS, *LATER_COLUMNS),
                     *(*frame.RHYTHM, *frame.NEEDS, "ran_out", *frame.IN_FLIGHT),
+                    *LOAD_COLUMNS,
                 ]
             )
         )

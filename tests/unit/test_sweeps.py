@@ -10,7 +10,8 @@ import pytest
 
 from ipcbench.analysis import frame
 from ipcbench.analysis.frame import Analysis
-from ipcbench.analysis.sweeps import Estimate, Sweep, rate_to_first, sweeps
+from ipcbench.analysis.stats import Estimate
+from ipcbench.analysis.sweeps import Sweep, rate_to_first, sweeps
 from ipcbench.case import Case
 from ipcbench.cli import console
 from ipcbench.reporters import csv_file

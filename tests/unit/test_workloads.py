@@ -28,6 +28,10 @@ SAMPLED = "round_trip_"
 """How the columns begin that only sampled launches fill."""
 
 every_workload = pytest.mark.parametrize("workload", WORKLOADS)
+of_closed_loops = pytest.mark.parametrize(
+    "workload", [name for name in WORKLOADS if DEFINITIONS[name].quantity != "response"]
+)
+"""Workloads whose cases stand beside each other; for the others see test_load_report."""
 
 
 def _size(workload: Workload) -> int:
@@ -75,7 +79,7 @@ def test_a_workload_has_a_rate_if_and_only_if_more_of_it_is_better(workload: Wor
     assert row["quantity"] == DEFINITIONS[workload].quantity
 
 
-@every_workload
+@of_closed_loops
 def test_every_column_of_the_table_of_a_workload_is_filled(workload: Workload) -> None:
     (grid,) = case_tables.tables(_analysis(workload).cases)
     shown = [column.keys[0] for column in columns.table_columns(workload, "inet")]
@@ -86,13 +90,13 @@ def test_every_column_of_the_table_of_a_workload_is_filled(workload: Workload) -
     assert all(_text(grid, key) for key in shown if key not in of_samples)
 
 
-@every_workload
+@of_closed_loops
 def test_the_overview_has_the_number_of_a_workload_that_people_compare(workload: Workload) -> None:
     (grid,) = overview.overviews(_analysis(workload).cases)
     assert _text(grid, grid.columns[1].key)
 
 
-@every_workload
+@of_closed_loops
 def test_a_workload_has_a_picture_of_its_numbers(workload: Workload) -> None:
     analysis = _analysis(workload)
     found = {picture.part for picture in pictures(Subject(analysis.cases, analysis.launches, ()))}

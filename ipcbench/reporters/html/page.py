@@ -20,12 +20,14 @@ from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, Analysis
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.ladder import has_rungs
+from ipcbench.analysis.load import is_part
+from ipcbench.analysis.load_lines import loads as loads_of
 from ipcbench.analysis.sweeps import SWEPT, Sweep, Swept, sweeps
 from ipcbench.reporters.html.elements import Html, element, together
 from ipcbench.reporters.html.provenance import provenances
 from ipcbench.reporters.model import Blank, Cell, Grid, GridColumn, Heading, Line, Part, padded
 from ipcbench.reporters.pictures.styles import DARK, GROUND
-from ipcbench.reporters.tables import cases, matrix
+from ipcbench.reporters.tables import cases, loads
 from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
 from ipcbench.reporters.tables.ladder import ladder_parts
@@ -65,7 +67,7 @@ class Report:
     @property
     def sweeps(self) -> list[Sweep]:
         """The sweeps of the knobs of workloads, but for the cells of a matrix."""
-        return sweeps(self.cases[~matrix.is_part(self.cases)], self.launches)
+        return sweeps(cases.ordinary(self.cases), self.launches)
 
 
 class Section(NamedTuple):
@@ -131,13 +133,13 @@ def _footer() -> Html:
 
 
 def _summary(report: Report) -> Section | None:
-    apart = report.cases[~matrix.is_part(report.cases)]
+    apart = cases.ordinary(report.cases)
     tables = [
         together([element("h3", grid.title), _table(grid)]) for grid in cases.joined_tables(apart)
     ]
     details = [
         element("details", element("summary", grid.title), _table(grid))
-        for grid in cases.joined_details(report.cases)
+        for grid in cases.joined_details(report.cases[~is_part(report.cases)])
     ]
     return Section("results", "Results", together([*tables, *details])) if tables else None
 
@@ -270,6 +272,19 @@ def _ladder(report: Report) -> Section | None:
     return Section("ladder", "The ladder", together([tables, figures]))
 
 
+def _load(report: Report) -> Section | None:
+    """The open loop: its pictures, sentences on knees and capacities, and tables."""
+    objective = report.analysis.objective
+    found = loads_of(report.cases, objective)
+    if not found:
+        return None
+    drawings = [drawing for drawing in report.drawings if drawing.part == "load"]
+    figures = element("div", *map(_figure, drawings), class_="pictures")
+    parts = loads.section_parts(found, objective)
+    told = (_table(part) if isinstance(part, Grid) else _part(part) for part in parts)
+    return Section("load", "Response times at a rate", together([figures, *told]))
+
+
 def _sweeps(knob: Swept) -> Callable[[Report], Section | None]:
     """A function that makes the section of the sweeps of one knob: pictures, sentences, tables."""
 
@@ -342,6 +357,7 @@ def _fact(title: str, text: str) -> tuple[Html, Html]:
 
 SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     _ladder,
+    _load,
     *map(_sweeps, SWEPT),
     _summary,
     _knobs,

@@ -100,6 +100,44 @@ def over_knob(points: pd.DataFrame, x: Side, y: Side, styles: Mapping[str, Style
     return _layered(*_greys(others, at, value), band, line, marks)
 
 
+def over_rate(
+    points: pd.DataFrame, knees: pd.DataFrame, x: Side, y: Side, styles: Mapping[str, Style]
+) -> Drawn:
+    """Draws two percentiles of responses over the rate of messages, both on logarithmic axes.
+
+    Takes columns `transport`, `percentile`, `is_tail`, `at` (the rate), `value` and its interval
+    `low`, `high`; a tail has filled marks and bands. `knees` has columns `transport` and `at`: each
+    is a vertical line in the colour of its transport.
+    """
+    x_span = log_span([*points["at"].tolist(), *knees["at"].tolist()], 1.15)
+    y_span = log_span([*points["low"].tolist(), *points["high"].tolist()])
+    at = alt.X("at:Q", scale=_log(x_span), axis=_axis(x.title, log_ticks(x_span), x.text))
+    value = alt.Y("value:Q", scale=_log(y_span), axis=_axis(y.title, log_ticks(y_span), y.text))
+    coloured, others = _parted(points, styles)
+    tails, medians = (
+        coloured[coloured["is_tail"].astype(bool) == is_it] for is_it in (True, False)
+    )
+    layers = _greys(others[others["is_tail"].astype(bool)], at, value)
+    marked, _ = _parted(knees, styles)
+    if len(marked):
+        rule = alt.Chart(_data(marked)).mark_rule(strokeDash=[2, 3], strokeWidth=1.5)
+        layers.append(
+            rule.encode(x=alt.X("at:Q", scale=_log(x_span)), color=_colour(styles, points))
+        )
+    for rows, is_tail in ((medians, False), (tails, True)):
+        base = alt.Chart(_data(rows)).encode(x=at, y=value, color=_colour(styles, points))
+        layers.append(
+            base.mark_area(opacity=_BAND_OPACITY, clip=True).encode(
+                y=alt.Y("low:Q", scale=_log(y_span)), y2="high:Q"
+            )
+        )
+        line = base.mark_line(strokeWidth=2 if is_tail else 1.2)
+        layers.append(line.encode(strokeDash=_dash(styles, points)))
+        marks = base.mark_point(filled=is_tail, size=48 if is_tail else 36, opacity=1)
+        layers.append(marks.encode(shape=_shape(styles, points)))
+    return _layered(*layers)
+
+
 def percentiles(points: pd.DataFrame, styles: Mapping[str, Style]) -> Drawn:
     """Draws the percentiles of single round trips: time over share."""
     kept = points[["transport", "inverse_tail", "time_s", "is_labelled"]]

@@ -14,12 +14,16 @@ import pandas as pd
 from ipcbench import units
 from ipcbench.analysis import curves, ladder
 from ipcbench.analysis.frame import MEASURED, baseline_of
-from ipcbench.analysis.sweeps import SWEPT, Estimate, Point, Sweep, Swept, sweeps
+from ipcbench.analysis.load_lines import Load, RatePoint, loads
+from ipcbench.analysis.stats import Estimate
+from ipcbench.analysis.sweeps import SWEPT, Point, Sweep, Swept, sweeps
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import STYLES, Style, highlighted
 from ipcbench.reporters.tables import matrix
+from ipcbench.reporters.tables.cases import ordinary
 from ipcbench.reporters.tables.columns import by_whom, definition, with_knobs
 from ipcbench.reporters.tables.ladder import FAMILY_NAMES
+from ipcbench.reporters.tables.load_words import with_settings
 from ipcbench.reporters.tables.sweep_words import WORDS, value_text, where_of
 from ipcbench.text import counted
 from ipcbench.units import display_size, display_time, format_size
@@ -111,7 +115,7 @@ def _part_of(workload: object) -> Literal["times", "throughput"]:
     """The part of the report with a workload's pictures, by the number that people compare."""
     quantity = definition(workload).quantity
     match quantity:
-        case "round_trip" | "connection":
+        case "round_trip" | "connection" | "response":
             return "times"
         case "message":
             return "throughput"
@@ -418,6 +422,71 @@ def _of_sweep(subject: Subject, sweep: Sweep, quantity: _OverKnob) -> Iterator[P
     )
 
 
+def _loads(subject: Subject) -> Iterator[Picture]:
+    """The responses of each load of the open loop, against the rate of messages answered."""
+    for load in loads(subject.cases):
+        rows = [
+            {
+                "transport": line.transport,
+                "percentile": name,
+                "is_tail": name == "p99",
+                "at": point.achieved_per_s,
+                "value": estimate.value,
+                "low": estimate.bounds.low,
+                "high": estimate.bounds.high,
+            }
+            for line in load.mechanisms
+            for point in line.points
+            for name, estimate in (("p50", point.p50), ("p99", point.p99))
+            if estimate is not None and estimate.bounds.low > 0
+        ]
+        if rows:
+            yield _of_load(subject, load, pd.DataFrame(rows))
+
+
+def _of_load(subject: Subject, load: Load, points: pd.DataFrame) -> Picture:
+    knees = [
+        {"transport": line.transport, "at": line.knee.failed.achieved_per_s}
+        for line in load.mechanisms
+        if line.knee.failed is not None
+    ]
+    labels = list(dict.fromkeys(points["transport"]))
+    styles = subject.styles
+    if not styles.keys() & set(labels):  # nothing else was measured that could give them one
+        styles = highlighted(labels, subject.first)
+    others = len(set(labels) - set(styles))
+    title = f"Response time against rate, {with_settings(load.place)}"
+    said = [f"{title}."]
+    for line in load.mechanisms:
+        steady = [point for point in line.points if point.p50 is not None]
+        ends = dict.fromkeys((*steady[:1], *steady[-1:]))
+        said += [_at_rate(line.transport, point) for point in ends]
+    notes = ["Filled: p99; hollow: p50. Bands: 95 % intervals."]
+    notes += ["Dotted: the first rate that is not steady."] if knees else []
+    notes += [f"Grey: the p99 of {counted(others, 'other')}, named below."] if others else []
+    return Picture(
+        name=title,
+        part="load",
+        title=title,
+        says=" ".join(said),
+        chart=charts.over_rate(
+            points,
+            pd.DataFrame(knees, columns=["transport", "at"]),
+            charts.Side("messages answered a second", units.tick_rate),
+            charts.Side("response time", units.tick_time),
+            styles,
+        ),
+        note=" ".join(notes),
+    )
+
+
+def _at_rate(transport: str, point: RatePoint) -> str:
+    """The percentiles of a transport at a rate, in a sentence."""
+    both = (("p50", point.p50), ("p99", point.p99))
+    texts = [f"{name} {display_time(one.value)}" for name, one in both if one is not None]
+    return f"At {units.tick_rate(point.rate_per_s)} over {transport}: {', '.join(texts)}."
+
+
 def _at_value(knob: Swept, value: float) -> str:
     """A value of a knob in front of what is told of it: `no gap`, `gap 1 ms`, `8 in flight`."""
     text = value_text(knob, value)
@@ -559,6 +628,7 @@ PARTS: dict[str, Callable[[Subject], Iterator[Picture]]] = {
     "times": _times,
     "throughput": _streams,
     "ladder": _ladder,
+    "load": _loads,
     **{knob: _over_knob(knob) for knob in SWEPT},
     "percentiles": _percentiles,
     "drift": _drift,
@@ -576,8 +646,8 @@ def _unique(name: str, taken: dict[str, Picture]) -> str:
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Leaves out the cells of a matrix, which have a picture of their own."""
-    return frame[~matrix.is_part(frame)]
+    """Leaves out the cells of a matrix and open loops, which have pictures of their own."""
+    return ordinary(frame)
 
 
 def _of_size(frame: pd.DataFrame, size: int) -> pd.DataFrame:

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pandas as pd
 
 from ipcbench import units
+from ipcbench.analysis import load
 from ipcbench.analysis.floors import within_run
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import confirmed, interpreters_of
 from ipcbench.case import Case
 from ipcbench.reporters.model import Cell, Grid, GridColumn, GridRow, Line, RowKind
+from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.columns import (
     BOUND_COLUMN,
     COST_COLUMNS,
@@ -35,6 +37,15 @@ from ipcbench.reporters.tables.knobs import congestion_text
 from ipcbench.results.metadata import MECHANISM, PACKAGE_KEY
 from ipcbench.text import counted
 from ipcbench.workloads import name_of
+
+
+def ordinary(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases that stand in tables beside each other.
+
+    Cells of a matrix have a table of their own, and so have the rates of an open loop.
+    """
+    return cases[~matrix.is_part(cases) & ~load.is_part(cases)]
+
 
 TABLE_KEYS = ["workload", "message_size_bytes", "placement", "loop", "interpreter"]
 

@@ -161,6 +161,8 @@ def _quantity_columns(quantity: Quantity) -> tuple[Column, ...]:
     match quantity:
         case "round_trip":
             return (Column("p99", ("round_trip_p99_s",), units.display_time),)
+        case "response":  # whose tables are `loads`
+            return ()
         case "message":
             return (
                 Column("messages", ("throughput_messages_per_s",), units.display_rate),

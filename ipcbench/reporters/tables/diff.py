@@ -79,6 +79,8 @@ def _compared(quantity: Quantity) -> str:
     match quantity:
         case "round_trip":
             return "the round trip"
+        case "response":
+            return "the response at a rate"
         case "message":
             return "messages a second"
         case "connection":

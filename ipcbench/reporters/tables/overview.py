@@ -76,7 +76,7 @@ def _main_column(quantity: Quantity) -> Column:
     match quantity:
         case "message":
             return Column("MiB/s", ("throughput_bytes_per_s",), units.display_bandwidth)
-        case "round_trip" | "connection":
+        case "round_trip" | "connection" | "response":
             return Column("time", ("time_median_s",), units.display_time)
         case _:
             assert_never(quantity)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, assert_never
 
 from ipcbench import units
-from ipcbench.analysis.stats import Verdict
-from ipcbench.analysis.sweeps import Estimate, Point, Sweep, SweepLine, Swept, rate_to_first
+from ipcbench.analysis.stats import Estimate, Verdict
+from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, Swept, rate_to_first
 from ipcbench.reporters.tables.columns import knobs_text
 from ipcbench.text import counted
 

@@ -5,8 +5,8 @@ from typing import assert_never
 
 from ipcbench import units
 from ipcbench.analysis.frame import MEASURED
-from ipcbench.analysis.stats import Verdict
-from ipcbench.analysis.sweeps import Estimate, Point, Sweep, SweepLine, Swept, rate_to_first
+from ipcbench.analysis.stats import Estimate, Verdict
+from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, Swept, rate_to_first
 from ipcbench.reporters.model import (
     EMPTY,
     Blank,
