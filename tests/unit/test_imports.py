@@ -31,6 +31,8 @@ ROOMS = {
     "fleet": {"run", "results", "system"},
     "run": {
         *("measure.tether", "measure.drivers", "progress.warnings", "analysis.precision"),
+        # A search has to judge what it tried before it knows what to try next.
+        *("analysis.capacity", "analysis.launch_frame", "analysis.load", "analysis.objective"),
         *("results", "system", "transports"),
     },
     "progress": {"analysis"},
