@@ -1,7 +1,9 @@
 """Fixtures for all tests: nothing may be left behind, and the hypothesis profile."""
 
 import gc
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,10 @@ from hypothesis import settings
 from tests.leaks import MARK, TEMPORARY_PREFIX, new_mark, nothing_left
 
 collect_ignore = ["data"]  # its packages have tests of their own
+
+# Where Python may not write bytecode, each of a thousand processes would compile the whole package.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The tests share two cores with what they measure: a slow example says nothing about the code.
 settings.register_profile("ipcbench", deadline=None)
