@@ -24,6 +24,16 @@ settings.register_profile("ipcbench", deadline=None)
 settings.load_profile("ipcbench")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts what takes long first, a module after the other.
+
+    At the end one process would be left with it while the others have nothing to do. And they take
+    the last tests of a queue that is longer than theirs: those of one module, which share a run,
+    would be split among them, and each would make the run anew.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes what the user's own selftest kept, or waits for another's lock."""

@@ -12,6 +12,8 @@ from ipcbench.analysis.claims import CLAIMS, NEEDED
 from ipcbench.case import Case
 from tests.command import QUICK, environment, ipcbench
 
+pytestmark = pytest.mark.early
+
 LITTLE = (
     *("--sizes=64", "--workloads=latency,connect,latency:work=1ms", "--placement=same-core"),
     *QUICK,
