@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 QUICK = ("--rounds=1", "--values=1", "--warmups=0", "--min-time=2ms")
 """Arguments of the shortest possible run."""
+_LOOK_EVERY_S = 0.01
+"""Looking without a pause would take a core from what is looked for."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -36,3 +40,10 @@ def ipcbench(
 ) -> "subprocess.CompletedProcess[str]":
     """The finished `ipcbench ARGUMENTS`."""
     return run("-m", "ipcbench", *arguments, cwd=cwd, extra=extra)
+
+
+def until(process: "subprocess.Popen[Any]", is_so: Callable[[], object]) -> None:
+    """Returns as soon as it is so; fails if the process ends before."""
+    while not is_so():
+        assert process.poll() is None
+        time.sleep(_LOOK_EVERY_S)

@@ -1,6 +1,9 @@
 """Fixtures for all tests: nothing may be left behind, and the hypothesis profile."""
 
+import gc
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +15,23 @@ from tests.leaks import MARK, TEMPORARY_PREFIX, new_mark, nothing_left
 
 collect_ignore = ["data"]  # its packages have tests of their own
 
+# Where Python may not write bytecode, each of a thousand processes would compile the whole package.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The tests share two cores with what they measure: a slow example says nothing about the code.
 settings.register_profile("ipcbench", deadline=None)
 settings.load_profile("ipcbench")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts what takes long first, a module after the other.
+
+    At the end one process would be left with it while the others have nothing to do. And they take
+    the last tests of a queue that is longer than theirs: those of one module, which share a run,
+    would be split among them, and each would make the run anew.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,6 +42,22 @@ def _state_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_STATE_HOME", str(base / "state"))
         patch.setenv("XDG_RUNTIME_DIR", str(base))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collected_tests_are_no_garbage() -> Iterator[None]:
+    """The collector looks at what a test has made, not at the million objects of all tests.
+
+    A full collection of those takes 0.1 s, and the contract asks for thousands. A pair freezes
+    what there is, and lets go of all of it when it is closed: in this process it would undo this.
+    """
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "freeze", lambda: None)
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

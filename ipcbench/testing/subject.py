@@ -1,5 +1,6 @@
 """What the rules are made of: the transport they are tried on, its links, and their outcomes."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,6 +21,11 @@ _T = TypeVar("_T")
 
 PATIENCE_S = 20.0
 """Seconds to wait for what takes milliseconds, before it is said to hang."""
+_SWITCH_S = 1e-4
+"""Seconds for which a thread may keep the interpreter where both ends are threads of a process.
+
+One that polls shared memory would keep it for 5 ms, Python's default, with each message.
+"""
 
 
 class Broken(Exception):
@@ -130,7 +136,9 @@ def joined(
     directory = subject.directory / folder
     directory.mkdir(exist_ok=True)
     link = transport.link(Traffic.of(case), Workspace(directory))
+    usual_s = sys.getswitchinterval()
     try:
+        sys.setswitchinterval(_SWITCH_S)
         accepting = beside(link.server)
         client = driven_by(loop, link.client())
         server = driven_by(loop, within(subject, accepting, "the server's side to open"))
@@ -143,6 +151,7 @@ def joined(
         client.close()
         server.close()
     finally:
+        sys.setswitchinterval(usual_s)
         link.close()
 
 

@@ -20,7 +20,7 @@ from ipcbench.measure.tether import noted_phase
 from ipcbench.results import store
 from ipcbench.run.driver import shuffled_groups
 from ipcbench.transports.registry import get_transport, transports
-from tests.command import environment
+from tests.command import environment, until
 
 _T = TypeVar("_T")
 
@@ -87,9 +87,18 @@ def _eventually(what: Callable[[], _T | None], patience_s: float = 60) -> _T:
     raise AssertionError("never appeared")
 
 
+def _children(pid: int) -> list[psutil.Process]:
+    """A process's children, without a look at all processes where Linux has a list of them."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:  # it ended, or there is no such list
+        return psutil.Process(pid).children()
+    return [psutil.Process(int(child)) for child in listed.split()]
+
+
 def _worker(driver: int, case: str) -> psutil.Process | None:
     """The worker that measures a case whose id holds this."""
-    for child in psutil.Process(driver).children():
+    for child in _children(driver):
         command = child.cmdline()
         if "ipcbench.measure.worker" in command and any(case in word for word in command):
             return child
@@ -98,7 +107,7 @@ def _worker(driver: int, case: str) -> psutil.Process | None:
 
 def _server(driver: int, case: str) -> psutil.Process | None:
     worker = _worker(driver, case)
-    children = worker.children() if worker else []
+    children = _children(worker.pid) if worker else []
     return children[0] if children else None
 
 
@@ -190,7 +199,7 @@ def _waiting(driver: int) -> tuple[psutil.Process, psutil.Process] | None:
         if worker is None or server is None or not _waits(worker):
             continue
         server.suspend()
-        if _waits(worker) and (children := worker.children()):
+        if _waits(worker) and (children := _children(worker.pid)):
             return children[0], server
         server.resume()
     return None
@@ -233,8 +242,7 @@ def test_an_interrupted_run_saves_and_shows_what_was_measured(
 ) -> None:
     path = tmp_path / "run.json"
     with _comparing("pipe", "--sizes=64", *SEVERAL, "--save=good", cwd=tmp_path) as driver:
-        while _finished_launches(path) < 8:
-            assert driver.poll() is None
+        until(driver, lambda: _finished_launches(path) >= 8)
         driver.send_signal(stop)
         out, err = driver.communicate(timeout=LIMIT_S)
     assert driver.returncode == 130
@@ -249,8 +257,8 @@ def test_an_interrupted_run_saves_and_shows_what_was_measured(
 def test_a_driver_killed_at_any_moment_leaves_a_readable_file(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with _comparing("pipe", "--sizes=64", *SEVERAL, cwd=tmp_path) as driver:
-        while (before := _finished_launches(path)) < 5:
-            assert driver.poll() is None
+        until(driver, lambda: _finished_launches(path) >= 5)
+        before = _finished_launches(path)
         driver.kill()
         driver.wait()
     assert _finished_launches(path) >= before
@@ -264,8 +272,7 @@ LATER = ("pipe", "--sizes=64", "--workloads=latency", "--values=4", "--min-time=
 
 
 def _kill_a_server_after_the_first_launch(driver: "subprocess.Popen[str]", path: Path) -> None:
-    while not _finished_launches(path, "latency/pipe"):
-        assert driver.poll() is None
+    until(driver, lambda: _finished_launches(path, "latency/pipe"))
     victim = _eventually(lambda: _server(driver.pid, "latency/pipe/"))
     os.kill(victim.pid, signal.SIGKILL)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ipcbench.results import store
-from tests.command import QUICK, environment
+from tests.command import QUICK, environment, until
 from tests.faults.scarce import (
     LATENCY,
     OPTIONS,
@@ -214,9 +214,7 @@ def test_a_permission_that_is_revoked_keeps_the_last_good_file_and_shows_all(
         text=True,
     )
     try:
-        while not (folder / "run.json.journal").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
+        until(process, (folder / "run.json.journal").exists)
         folder.chmod(0o500)
         (folder / "run.json.journal").chmod(0o400)
         out, err = process.communicate(timeout=_WAIT_S)

@@ -18,7 +18,10 @@ from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import transports
 from tests.integration.test_windows import limit_told
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+pytestmark = [
+    pytest.mark.early,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc"),
+]
 
 SEED = 20
 COMBINATIONS = 100

@@ -10,7 +10,9 @@ import pytest
 
 from ipcbench.analysis.claims import CLAIMS, NEEDED
 from ipcbench.case import Case
-from tests.command import QUICK, environment, ipcbench
+from tests.command import QUICK, environment, ipcbench, until
+
+pytestmark = pytest.mark.early
 
 LITTLE = (
     *("--sizes=64", "--workloads=latency,connect,latency:work=1ms", "--placement=same-core"),
@@ -99,8 +101,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not path.exists():
-            assert process.poll() is None
+        until(process, path.exists)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -9,6 +9,8 @@ import pytest
 from ipcbench.analysis.ladder import LADDER_COLUMNS
 from tests.command import QUICK, ROOT, ipcbench, run
 
+pytestmark = pytest.mark.early
+
 _RUNGS = "raw,raw:delay=0,raw:delay=5ms,mp-connection"
 # A verdict of one rung alone among these takes seven rounds, or twelve if one is disturbed.
 _LITTLE = ("--sizes=64", "--values=2", "--warmups=0", "--min-time=2ms", "--rounds=12")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ipcbench.results import store
-from tests.command import ROOT, environment, ipcbench
+from tests.command import ROOT, environment, ipcbench, until
 
 LITTLE = ("--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
 POOR = """
@@ -230,8 +230,7 @@ def test_how_to_go_on_names_the_interpreters(pythons: dict[str, str], tmp_path: 
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not (tmp_path / "run.json").exists():
-            assert process.poll() is None
+        until(process, (tmp_path / "run.json").exists)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130

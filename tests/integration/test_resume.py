@@ -11,7 +11,7 @@ import pytest
 
 from ipcbench.results import store
 from ipcbench.results.files import journal_path, read_text
-from tests.command import environment, ipcbench
+from tests.command import environment, ipcbench, until
 
 RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
 ROUNDS = 15
@@ -35,8 +35,7 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while len(_launches(path)) < 6:
-            assert process.poll() is None
+        until(process, lambda: len(_launches(path)) >= 6)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -56,8 +55,7 @@ def test_a_run_that_was_killed_goes_on_from_file_and_journal(tmp_path: Path, nam
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        while len(_launches(path)) < 6:
-            assert process.poll() is None
+        until(process, lambda: len(_launches(path)) >= 6)
         process.kill()
     before = _launches(path)
     assert journal_path(path).exists()
@@ -195,8 +193,7 @@ def test_a_run_with_knobs_of_workloads_goes_on_with_them_and_with_no_others(tmp_
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        while len(_launches(path)) < 9:
-            assert process.poll() is None
+        until(process, lambda: len(_launches(path)) >= 9)
         process.kill()
     before = _launches(path)
     other = (named, "--vary=latency:gap=2ms,6ms", "--vary=latency:work=1ms", "--rounds=3")

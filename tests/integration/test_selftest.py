@@ -10,6 +10,8 @@ from ipcbench.checks.truths import WINDOWS
 from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
+pytestmark = pytest.mark.early
+
 SMALL = selftest.Thoroughness(
     repeats=1,
     placements=1,

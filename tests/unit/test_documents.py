@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -12,11 +13,12 @@ import pytest
 
 from ipcbench import errors
 from ipcbench.analysis import frame
+from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.ladder import asked_for
 from ipcbench.results import store
 from ipcbench.transports.catalogue import catalogue
 from ipcbench.transports.registry import STACK, transports
-from tests.unit.test_reporters import text_of
+from tests.unit.test_reporters import shown_text
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,19 +70,24 @@ def test_the_readme_lists_every_exit_code() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)} == codes
 
 
+@cache
+def _analysed(path: str) -> Analysis:
+    return frame.analyse(store.load(ROOT / path))
+
+
 @pytest.mark.parametrize(("path", "document"), QUOTED)
 def test_tables_come_from_committed_results(
     path: str, document: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text, columns = DOCUMENTS[document]
     monkeypatch.setenv("COLUMNS", str(columns))
-    results = store.load(ROOT / path)
-    shown = text_of(results, ladder=asked_for(results))
-    parts, (overview, *_) = _parts(shown), _parts(text_of(results, overview=True))
+    analysis = _analysed(path)
+    parts = _parts(shown_text(analysis, ladder=asked_for(analysis.results)))
     quotes = re.findall(rf"<!-- from {re.escape(path)}: ([0-9 ]+) -->", text)
     for number in " ".join(quotes).split():
         assert parts[int(number) - 1].strip() in text
     if f"<!-- from {path}: overview -->" in text:
+        overview, *_ = _parts(shown_text(analysis, overview=True))
         assert overview.strip() in text
 
 
@@ -136,12 +143,13 @@ def test_every_promise_of_reliability_names_tests_that_exist() -> None:
 _CLIPS = re.compile(r"\bclip[0-9]+\b")
 
 
-@pytest.fixture
-def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module that makes the pictures, which is no part of the package."""
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    yield importlib.import_module("pictures")
-    sys.modules.pop("pictures")
+@pytest.fixture(scope="module")
+def drawer() -> Iterator[ModuleType]:
+    """The module that makes the pictures, each once; it is no part of the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        yield importlib.import_module("pictures")
+        sys.modules.pop("pictures")
 
 
 def test_the_documents_show_a_table_and_plots() -> None:

@@ -105,6 +105,25 @@ def test_a_driver_says_whether_garbage_is_collected(
     assert gc.isenabled()
 
 
+def test_what_both_ends_share_is_frozen_from_the_fork_to_the_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    monkeypatch.setattr(gc, "unfreeze", lambda: calls.append("unfreeze"))
+    fork = ForkedPeer.start
+
+    def start(peer: ForkedPeer) -> Channel:
+        calls.append("fork")
+        return fork(peer)
+
+    monkeypatch.setattr(ForkedPeer, "start", start)
+    with Pair(Case("latency", "pipe", 8, "python", "free"), None, Workspace(tmp_path)) as pair:
+        pair.run(1)
+        assert calls == ["freeze", "fork"]
+    assert calls == ["freeze", "fork", "unfreeze"]
+
+
 def test_a_number_that_was_closed_and_is_the_links_now_is_not_taken_from_the_server() -> None:
     closed, kept = os.pipe()
     peer = ForkedPeer(_serve, _tell)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from ipcbench.analysis import frame, launch_frame
+from ipcbench.analysis.frame import Analysis
 from ipcbench.case import Case
 from ipcbench.cli import console
 from ipcbench.events import Began, Ended, Failed, Launched, Launching, TryingAgain, Warned
@@ -38,9 +39,13 @@ def stored() -> Results:
     return store.load(DATA / "run.json")
 
 
-def text_of(results: Results, *, overview: bool = False, ladder: bool = False) -> str:
+def text_of(results: Results) -> str:
+    return shown_text(frame.analyse(results))
+
+
+def shown_text(analysis: Analysis, *, overview: bool = False, ladder: bool = False) -> str:
     stream = io.StringIO()
-    console.show(summary(frame.analyse(results), overview=overview, ladder=ladder), stream)
+    console.show(summary(analysis, overview=overview, ladder=ladder), stream)
     return stream.getvalue()
 
 
@@ -124,7 +129,8 @@ def test_the_overview_leaves_the_cells_of_a_matrix_to_its_table() -> None:
     cells = {
         Case("latency", "pipe", 64, "python", f"cpus-{pair}"): [[1e-5]] for pair in ("0-0", "0-1")
     }
-    text = text_of(replayed({**cells, UNIX: [[1e-5]]}, rounds=1)[0], overview=True)
+    results, _, _ = replayed({**cells, UNIX: [[1e-5]]}, rounds=1)
+    text = shown_text(frame.analyse(results), overview=True)
     assert text.count("All mechanisms") == 1
     assert "All mechanisms, cross-core" in text
     assert "Round trip by CPU, pipe, 64 B, python loop" in text
