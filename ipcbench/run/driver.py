@@ -146,7 +146,9 @@ class Driver:
             self._to_come,
             run.last_round,
             run.expected_launch_s,
-            to_calibrate=sum(case not in self._finished for case in self._to_come),
+            to_calibrate=sum(
+                case not in self._finished and case.arrivals is None for case in self._to_come
+            ),
             deadline_left_s=None if run.deadline_s is None else run.deadline_s - time.monotonic(),
             has_target=run.enough is not None,
         )

@@ -12,7 +12,7 @@ import pytest
 from ipcbench.case import Case
 from ipcbench.checks import inflight
 from ipcbench.checks.answers import answer_of
-from ipcbench.checks.inflight import preflight
+from ipcbench.checks.inflight import depths, preflight
 from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.measure.full.room import Room, room
 from ipcbench.measure.pair import refused
@@ -144,6 +144,38 @@ def test_a_transport_and_size_is_measured_once_with_its_largest_window(
         ("unix", 128, 21),
     ]
     assert set(found.refused) == {case for case in cases if Traffic.of(case).window > 21}
+
+
+def test_as_many_are_in_flight_as_the_room_has_and_no_more_than_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = _counted(monkeypatch)
+    cases = [_case(name, window, 64) for name in ("unix", "sysv-msg") for window in (64, 9)]
+    roomy, alone = _case("sysv-shm", 64, 64), _case("unix", 1, 64)
+    found = depths([*cases, roomy, alone])
+    # Ten unread messages each way, and one in the server's hands.
+    assert [found[case] for case in cases] == [21, 9, 21, 9]
+    assert (found[roomy], found[alone]) == (64, 1)
+    assert [(name, one.window) for name, one in measured] == [("unix", 64), ("sysv-msg", 64)]
+
+
+def test_what_cant_be_measured_has_one_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Room:
+        raise LaunchFailed("the writer was killed by SIGKILL in the filling")
+
+    monkeypatch.setattr(inflight, "_measured", fail)
+    case, roomy = _case("unix", 64, 64), _case("sysv-shm", 64, 64)
+    assert depths([case, roomy]) == {case: 1, roomy: 64}
+    assert depths([]) == {}
+
+
+@pytest.mark.parametrize("name", ["unix", "pipe", "sysv-msg", "inet"])
+def test_what_is_found_to_fit_is_not_refused(name: str) -> None:
+    _needed(name)
+    case = _case(name, _MANY, SIZES.get(name, 65536))
+    depth = depths([case])[case]
+    assert 1 <= depth < _MANY
+    assert _refused(_case(name, depth, case.message_size_bytes)) is None
 
 
 def test_without_a_window_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,13 @@ def test_every_launch_records_its_round_and_the_runs_facts() -> None:
     assert all(launch.facts["seed"] == 7 for launch in launches)
 
 
+def test_a_case_whose_rate_says_how_long_it_takes_is_not_announced_as_calibrated() -> None:
+    load = Case("load:rate=5000", "unix", 64)
+    _, _, observer = replayed({UNIX: [[1e-5]], load: [[1e-5]]}, rounds=1)
+    (began,) = observer.all(Began)
+    assert began.to_calibrate == 1
+
+
 def test_a_run_that_was_cut_short_makes_only_the_launches_that_are_missing() -> None:
     cut_short, _, _ = replayed({UNIX: [[1e-5]] * 2, PIPE: [[1e-5]] * 2}, rounds=2)
     launcher = Replay({UNIX: [[3e-5]] * 3, PIPE: [[3e-5]] * 3, INET: [[3e-5]] * 3})

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from ipcbench.cli.load import USUAL_LOAD
 from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
 from ipcbench.results.store import Results
+from ipcbench.run import resume
 from ipcbench.run.driver import execute
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.load import Depths, peaks_per_s, planned_load, rate_of
@@ -285,6 +287,17 @@ def test_a_run_that_goes_on_in_either_stage_has_the_same_rates() -> None:
     _measured(first, results, unix=1 / 33_333)
     assert len(list(results.launches())) == 5 * 3
     assert launches == 3
+
+
+@apart
+def test_options_typed_again_ask_for_the_rounds_that_fitted_then() -> None:
+    asked = ("unix", "--rates", "20%", "--budget", "9s")
+    intent = _planned(*asked).intent
+    few = ("--sizes", "64", "--values", "1")
+    resume._check_asked(Path("run.json"), intent, requested("load", *few, *asked))
+    other = requested("load", *few, *asked, "--rounds", "19")
+    with pytest.raises(UsageError, match="was begun with another number of rounds"):
+        resume._check_asked(Path("run.json"), intent, other)
 
 
 def test_a_peak_is_of_the_median_launch_and_its_mean_value() -> None:

@@ -366,8 +366,8 @@ def exchange(transport, traffic, directory):
     near = NativeEndpoint(link.client())
     assert type(near.core) is _native.Endpoint
     if traffic.workload == "load":
-        is_numbered = traffic.message_size_bytes >= 24 and not transport.is_control
-        stamp = 8 * transport.numbers_messages if is_numbered else None
+        has_room = traffic.message_size_bytes >= 24 and not transport.is_control
+        stamp = 8 * transport.numbers_messages if has_room else None
         client = NativeClient(near, "load", Load(Arrivals(50_000), 1, "", stamp))
     else:
         client = Client(near, traffic.workload)

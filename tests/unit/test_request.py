@@ -22,8 +22,8 @@ LARGE = Request(
     last_placement=("latency:gap=10ms",),
     only={"latency": ("unix", "pipe"), "latency:gap=10ms": ("inet",), "connect": ()},
     workloads=("connect", "latency"),
-    rates=("10%", "0.5%", "20000"),
-    arrivals=("poisson", "constant"),
+    rates=("10%", "0.0125%", "10000"),
+    arrivals=("constant", "poisson"),
     in_flight=8,
     work="100us",
     objective="p99<200us",
@@ -71,6 +71,25 @@ def test_where_an_interpreter_is_makes_no_difference_but_which_it_is_does() -> N
     assert moved.difference(LARGE) is None
     turned = replace(LARGE, pythons=tuple(reversed(LARGE.pythons)))
     assert turned.difference(LARGE) == "other interpreters"
+
+
+def test_a_request_of_before_loads_is_read() -> None:
+    data = Request().as_json()
+    for later in ("rates", "arrivals", "in_flight", "work", "objective"):
+        del data[later]
+    assert Request.parse(data) == Request()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"rates": ["10k"]}, {"rates": ["-5%"]}, {"rates": "10%"}, {"arrivals": ["bursts"]}),
+        *({"in_flight": 0}, {"work": 5}, {"objective": 7}),
+    ],
+)
+def test_what_no_load_can_be_asked_for_is_not_read(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ResultsError, match="its request can't be read"):
+        Request.parse(Request().as_json() | wrong)
 
 
 def test_a_request_of_before_interpreters_is_read() -> None:
