@@ -24,6 +24,8 @@ class Report(NamedTuple):
     threads: int | None = None
     facts: Mapping[str, int] = {}
     effective: Mapping[str, str] = {}
+    marks_ns: Sequence[int] = ()
+    """When it had received each share of the last batch, where that was asked for."""
 
 
 class Conversation:
@@ -53,9 +55,12 @@ class Conversation:
         """Puts a new payload into the message that is sent next."""
         self._payloads.fill(self._client.outgoing)
 
-    def begin(self, messages: int) -> Acknowledgement:
-        """Has the server receive so many messages; returns once it is ready for them."""
-        self._channel.send("run", messages=messages)
+    def begin(self, messages: int, marks: int = 0) -> Acknowledgement:
+        """Has the server receive so many messages; returns once it is ready for them.
+
+        It notes when it has received each of so many equal shares of them.
+        """
+        self._channel.send("run", messages=messages, marks=marks)
         self._channel.expect_line(READY)
         return Acknowledgement(self._channel)
 
@@ -82,7 +87,12 @@ class Conversation:
         report = self._channel.expect("report")
         usage = Usage(*report["usage"])
         self.report = Report(
-            usage, report["cpus"], report["threads"], report["facts"], report["effective"]
+            usage,
+            report["cpus"],
+            report["threads"],
+            report["facts"],
+            report["effective"],
+            report["marks_ns"],
         )
         if report["messages"] != self.messages:
             raise CheckFailed(

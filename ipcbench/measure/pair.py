@@ -388,7 +388,7 @@ class Pair:
         conversation.end()
         conversation.messages += messages
         window = self._traffic.window
-        if sent_ns is not None and messages > window:
+        if messages > window > 1:
             self._in_flight = messages_in_flight(sent_ns, samples_ns, window)
             _check_in_flight(self._in_flight, window)
         return samples_ns

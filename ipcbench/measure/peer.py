@@ -119,6 +119,11 @@ class ForkedPeer:
         self._pidfd: int | None = None
 
     @property
+    def channel(self) -> Channel:
+        """The end of the control channel that stays here."""
+        return self._ours
+
+    @property
     def pid(self) -> int | None:
         """The server's process id, from its start until it is waited for."""
         return self._pid

@@ -1,0 +1,135 @@
+"""The loops of a server that has many clients and one thread: it waits for all of them at once.
+
+It receives one message of each end that is ready, replies if the workload has replies, and waits
+again (epoll(7), level-triggered): no client is served twice while another one waits.
+"""
+
+import select
+from array import array
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+from typing import Protocol
+
+from ipcbench.case import Case
+from ipcbench.errors import LaunchFailed
+from ipcbench.measure.drivers import base, blocking, paced
+from ipcbench.measure.drivers.base import Samples
+from ipcbench.transports.base import Endpoint, do_nothing
+from ipcbench.transports.registry import get_transport
+from ipcbench.transports.shapes import DatagramShape, Shape, StreamShape
+from ipcbench.workloads import ServerModel
+
+Acknowledge = Callable[[int], object]
+"""Called with the number of a client all of whose messages have been received."""
+
+
+class Server(Protocol):
+    """The server's ends of many links, driven by one thread."""
+
+    @property
+    def ends(self) -> Sequence[base.Server]:
+        """The ends, for what is asked of them one by one."""
+
+    def serve(self, messages: int, marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
+        """Serves so many messages of each client.
+
+        Returns when each of `marks` equal shares of them had been received, of each client.
+        """
+
+
+def model_of(case: Case) -> ServerModel:
+    """The way in which the case's server serves its clients: as asked for, or the usual one."""
+    return case.clients.asked_server or get_transport(case.transport).server_models[0]
+
+
+def rejects(case: Case) -> str | None:
+    """The reason why the case's transport can't have so many clients; None if it can."""
+    return get_transport(case.transport).rejects_clients(case.clients)
+
+
+def descriptor_of(shape: Shape | None) -> int:
+    """The descriptor that gets readable with a message. Raises LaunchFailed if there is none."""
+    match shape:
+        case StreamShape(reader=reader):
+            return reader
+        case DatagramShape(descriptor=descriptor):
+            return descriptor
+        case _:
+            raise LaunchFailed("these ends have no descriptor to wait for; use server=threads")
+
+
+def mark_numbers(messages: int, marks: int) -> list[int]:
+    """Numbers of the messages that end equal shares of a batch; no share is empty."""
+    return sorted({messages * mark // marks for mark in range(1, marks + 1)} - {0}) if marks else []
+
+
+def serve_ready(
+    endpoints: Sequence[Endpoint],
+    descriptors: Sequence[int],
+    messages: int,
+    marks: Sequence[int],
+    reply: Sequence[Callable[[], None]],
+    acknowledge: Acknowledge,
+) -> Sequence[Samples]:
+    """Serves so many messages of each end, whichever is ready; see the module."""
+    left = dict.fromkeys(descriptors, messages)
+    numbers = {descriptor: number for number, descriptor in enumerate(descriptors)}
+    calls = {
+        descriptor: (endpoint.receive, reply[number])
+        for number, (descriptor, endpoint) in enumerate(zip(descriptors, endpoints, strict=True))
+    }
+    noted = frozenset(messages - mark for mark in marks)
+    marks_ns = [array("q") for _ in endpoints]
+    with select.epoll() as waiting:
+        for descriptor in descriptors:
+            waiting.register(descriptor, select.EPOLLIN)
+        wait = waiting.poll
+        while left:
+            for descriptor, _ in wait():
+                receive, answer = calls[descriptor]
+                receive()
+                answer()
+                left[descriptor] = rest = left[descriptor] - 1
+                if rest in noted:
+                    marks_ns[numbers[descriptor]].append(perf_counter_ns())
+                if not rest:
+                    waiting.unregister(descriptor)
+                    del left[descriptor]
+                    acknowledge(numbers[descriptor])
+    return marks_ns
+
+
+class BlockingServer:
+    """The server of the loop in Python over ends whose calls block, and have descriptors."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], case: Case) -> None:
+        self._endpoints = endpoints
+        self._descriptors = [descriptor_of(endpoint.shape) for endpoint in endpoints]
+        self.ends = [blocking.Server(endpoint, case.workload_name) for endpoint in endpoints]
+        work = paced.work(case.rhythm) if case.rhythm.work_s else None
+        replies = blocking.takes_turns(case.workload_name)
+        self._reply = [_reply(endpoint, work) if replies else do_nothing for endpoint in endpoints]
+
+    def serve(self, messages: int, marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
+        """Serves a batch of all clients; see `Server`."""
+        return serve_ready(
+            self._endpoints,
+            self._descriptors,
+            messages,
+            mark_numbers(messages, marks),
+            self._reply,
+            acknowledge,
+        )
+
+
+def _reply(endpoint: Endpoint, work: Callable[[], None] | None) -> Callable[[], None]:
+    """What a server does with a message that it has received: works, and sends it back."""
+    send = endpoint.send
+    if work is None:
+        return send
+
+    def reply() -> None:
+        work()
+        send()
+
+    return reply
