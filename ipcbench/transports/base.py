@@ -115,6 +115,11 @@ The kernel keeps no table of `futex` and `process-vm`.
 CORE = "core"
 """The group that is measured by default."""
 
+BLOCKING: tuple[ServerModel, ...] = ("threads", "fork")
+"""Ways to serve many clients over ends whose calls block."""
+BY_READINESS: tuple[ServerModel, ...] = ("epoll", *BLOCKING)
+"""Ways to serve them where one thread can wait for all of their ends, too."""
+
 DELAY = Knob("delay", Span(0.1), None, "its server busy-waits so long after each message")
 IDLE_DELAY = Knob(
     "idle-delay", Span(0.1), None, "the same, but only after 3 ms or more without a message"
@@ -413,11 +418,12 @@ class Transport(ABC):
     """Loops that can move several of its messages by one system call, by its endpoints' shape."""
     duplexes: bool = False
     """Whether both ends may stream at once, by calls that don't wait, on its endpoints' shape."""
-    server_models: tuple[ServerModel, ...] = ("threads", "fork")
+    server_models: tuple[ServerModel, ...] = BLOCKING
     """Ways in which one server may have many clients, each with a link; the first is the usual one.
 
     `threads`: several of its servers may run in threads of one process. `epoll`: the reading
-    descriptor in their endpoints' shape gets readable with a message. None: it serves only one.
+    descriptor in their endpoints' shape gets readable with a message, or all of them are in one
+    event loop. Empty: a server has one client.
     """
     carries_payload: ClassVar[bool] = True
     """False for a mechanism that only signals; it is measured with messages of 0 bytes."""

@@ -103,8 +103,11 @@ def server_of_many(case: Case, links: Sequence[Link]) -> many.Server:
     Raises LaunchFailed.
     """
     match case.loop:
-        case "python" | "native":
+        case "python":
             return many.BlockingServer([link.server() for link in links], case)
+        case "native":
+            ends = [native.NativeEndpoint(link.server()) for link in links]
+            return many.NativeServer(ends, case)
         case _:
             assert_never(case.loop)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.drivers import base, blocking, paced
+from ipcbench.measure.drivers import base, blocking, native, paced
 from ipcbench.measure.drivers.base import Samples
 from ipcbench.transports.base import Endpoint, do_nothing
 from ipcbench.transports.registry import get_transport
@@ -133,3 +133,28 @@ def _reply(endpoint: Endpoint, work: Callable[[], None] | None) -> Callable[[], 
         send()
 
     return reply
+
+
+class NativeServer:
+    """The server of the loop in C, over byte streams."""
+
+    def __init__(self, endpoints: Sequence[native.NativeEndpoint], case: Case) -> None:
+        for endpoint in endpoints:
+            descriptor_of(endpoint.shape)
+        self.ends = [native.Server(endpoint, case.workload_name) for endpoint in endpoints]
+        self._cores = [endpoint.core for endpoint in endpoints]
+        self._replies = blocking.takes_turns(case.workload_name)
+        self._work = round(case.rhythm.work_s * 1e9), paced.touched_memory(case.rhythm)
+
+    def serve(self, messages: int, marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
+        """Serves a batch of all clients; see `Server`."""
+        from ipcbench.measure import _native
+
+        numbers = array("q", mark_numbers(messages, marks))
+        noted_ns = array("q", bytes(8 * len(numbers) * len(self._cores)))
+        _native.serve_ready(
+            self._cores, messages, self._replies, *self._work, numbers, noted_ns, acknowledge
+        )
+        starts = range(0, len(numbers) * len(self._cores), len(numbers) or 1)
+        each = [noted_ns[start : start + len(numbers)] for start in starts]
+        return each or [array("q") for _ in self._cores]
