@@ -117,6 +117,8 @@ CORE = "core"
 
 BLOCKING: tuple[ServerModel, ...] = ("threads", "fork")
 """Ways to serve many clients over ends whose calls block."""
+IN_ONE_LOOP: tuple[ServerModel, ...] = ("epoll", "fork")
+"""Ways to serve them where an event loop drives the server's ends: one loop has all of them."""
 BY_READINESS: tuple[ServerModel, ...] = ("epoll", *BLOCKING)
 """Ways to serve them where one thread can wait for all of their ends, too."""
 

@@ -104,7 +104,7 @@ def server_of_many(case: Case, links: Sequence[Link]) -> many.Server:
     """
     match case.loop:
         case "python":
-            return many.BlockingServer([link.server() for link in links], case)
+            return many.in_python(links, case)
         case "native":
             ends = [native.NativeEndpoint(link.server()) for link in links]
             return many.NativeServer(ends, case)

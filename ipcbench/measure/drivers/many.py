@@ -1,20 +1,23 @@
 """The loops of a server that has many clients and one thread: it waits for all of them at once.
 
 It receives one message of each end that is ready, replies if the workload has replies, and waits
-again (epoll(7), level-triggered): no client is served twice while another one waits.
+again (epoll(7), level-triggered): no client is served twice while another one waits. Ends that an
+event loop drives are in one loop, which has its own order.
 """
 
 import select
 from array import array
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter_ns
 from typing import Protocol
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.measure.drivers import base, blocking, native, paced
+from ipcbench.measure.drivers import base, blocking, event_loop, native, paced
 from ipcbench.measure.drivers.base import Samples
-from ipcbench.transports.base import Endpoint, do_nothing
+from ipcbench.transports.base import Endpoint, Link, do_nothing
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint, SharedLoop, one_loop
 from ipcbench.transports.registry import get_transport
 from ipcbench.transports.shapes import DatagramShape, Shape, StreamShape
 from ipcbench.workloads import ServerModel
@@ -133,6 +136,141 @@ def _reply(endpoint: Endpoint, work: Callable[[], None] | None) -> Callable[[], 
         send()
 
     return reply
+
+
+class _Counted:
+    """A batch of one client, whose messages are counted as they come."""
+
+    def __init__(self, number: int, messages: int, marks: int, acknowledge: Acknowledge) -> None:
+        self.left = messages
+        self.marks_ns: Samples = array("q")
+        self._noted = frozenset(messages - mark for mark in mark_numbers(messages, marks))
+        self._acknowledge = partial(acknowledge, number)
+
+    def count(self) -> bool:
+        """Counts a message; returns whether another one is to come."""
+        self.left = left = self.left - 1
+        if left in self._noted:
+            self.marks_ns.append(perf_counter_ns())
+        return left > 0
+
+    def end(self) -> None:
+        """Acknowledges the batch."""
+        self._acknowledge()
+
+
+class CoroutineServer:
+    """The server over ends of coroutines, one task each in one loop."""
+
+    def __init__(self, endpoints: Sequence[CoroutineEndpoint], case: Case) -> None:
+        self._endpoints = endpoints
+        self.ends = [_of_loop(endpoint, case) for endpoint in endpoints]
+        self._replies = blocking.takes_turns(case.workload_name)
+
+    def serve(self, messages: int, marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
+        """Serves a batch of all clients; see `Server`."""
+        batches = [
+            _Counted(number, messages, marks, acknowledge) for number in range(len(self._endpoints))
+        ]
+        self._endpoints[0].loop.complete(self._serve_all(batches))
+        return [batch.marks_ns for batch in batches]
+
+    async def _serve_all(self, batches: Sequence[_Counted]) -> None:
+        from asyncio import gather  # imported by the transport: only ends in a loop come here
+
+        serve = _echo if self._replies else _receive
+        await gather(*map(serve, self._endpoints, batches))
+
+
+async def _echo(endpoint: CoroutineEndpoint, batch: _Counted) -> None:
+    """Echoes a batch of one client; the last reply has left then."""
+    send, receive, count = endpoint.sending, endpoint.receiving, batch.count
+    more = True
+    while more:
+        await receive()
+        await send()
+        more = count()
+    await endpoint.flushing()
+    batch.end()
+
+
+async def _receive(endpoint: CoroutineEndpoint, batch: _Counted) -> None:
+    """Receives a batch of one client."""
+    receive, count = endpoint.receiving, batch.count
+    more = True
+    while more:
+        await receive()
+        more = count()
+    batch.end()
+
+
+class CallbackServer:
+    """The server over ends that call back, all of one loop."""
+
+    def __init__(
+        self, endpoints: Sequence[CallbackEndpoint], shared: SharedLoop, case: Case
+    ) -> None:
+        self._endpoints = endpoints
+        self._shared = shared
+        self.ends = [_of_loop(endpoint, case) for endpoint in endpoints]
+        self._replies = blocking.takes_turns(case.workload_name)
+
+    def serve(self, messages: int, marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
+        """Serves a batch of all clients; see `Server`."""
+        batches = []
+        with self._shared.loop.together():
+            for number, endpoint in enumerate(self._endpoints):
+                batch = _Counted(number, messages, marks, acknowledge)
+                batches.append(batch)
+                endpoint.deliver_to(_called(endpoint, batch, replies=self._replies))
+                endpoint.run(do_nothing)
+        if self._replies:  # a reply has left only now
+            for batch in batches:
+                batch.end()
+        return [batch.marks_ns for batch in batches]
+
+
+def _called(endpoint: CallbackEndpoint, batch: _Counted, *, replies: bool) -> Callable[[], None]:
+    """What is called with each message of a client."""
+    post, stop, count = endpoint.post, endpoint.stop, batch.count
+
+    def echo() -> None:
+        post()
+        if not count():
+            stop()
+
+    def receive() -> None:
+        if not count():
+            stop()
+            batch.end()
+
+    return echo if replies else receive
+
+
+def _of_loop(endpoint: Endpoint, case: Case) -> base.Server:
+    """The server of one such end alone, which works, too."""
+    if case.rhythm.work_s:
+        return paced.server(endpoint, case.workload_name, case.rhythm)
+    match endpoint:
+        case CoroutineEndpoint():
+            return event_loop.CoroutineServer(endpoint, case.workload_name)
+        case CallbackEndpoint():
+            return event_loop.CallbackServer(endpoint, case.workload_name)
+        case _:
+            raise LaunchFailed("an end of these is in no event loop")
+
+
+def in_python(links: Sequence[Link], case: Case) -> Server:
+    """Opens the server's sides of links, for the loop in Python that fits them."""
+    with one_loop() as shared:
+        endpoints = [link.server() for link in links]
+    coroutines = [one for one in endpoints if isinstance(one, CoroutineEndpoint)]
+    callbacks = [one for one in endpoints if isinstance(one, CallbackEndpoint)]
+    if len(coroutines) == len(links):
+        return CoroutineServer(coroutines, case)
+    if len(callbacks) == len(links):
+        return CallbackServer(callbacks, shared, case)
+    return BlockingServer(endpoints, case)
 
 
 class NativeServer:
