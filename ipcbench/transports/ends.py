@@ -61,6 +61,10 @@ class Loop(Protocol):
     def watch(self) -> Watch:
         """Has the loop watch a descriptor."""
 
+
+class Gathering(Loop, Protocol):
+    """An event loop that several ends may share."""
+
     def together(self) -> AbstractContextManager[None]:
         """Has the ends whose `run` is called in the block run as it ends, all at once.
 
