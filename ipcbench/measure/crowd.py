@@ -59,6 +59,9 @@ _T = TypeVar("_T")
 _GRACE_S = 0.5
 """Seconds in which the process that was killed is found, once others notice that it is gone."""
 _LOOK_S = 0.002
+_TRIES = 4
+"""Times that a batch is run until all clients are at work together: a busy machine may start one of
+them late."""
 
 
 class Crowd:
@@ -112,7 +115,8 @@ class Crowd:
         self._cpus_seen: set[int] = set()
         self._checked_by_others = 0
         self._finding: Finding | None = None
-        self._window: Window | None = None
+        self._repeated = 0
+        """Batches that had no time common to all, and were run again."""
         self._kept: list[Window] = []
 
     def __enter__(self) -> Self:
@@ -135,34 +139,33 @@ class Crowd:
             self._enter("wait for its turn")
             self._guarded(self._tether.wait_for_turn)
 
-    def run(self, messages: int) -> float:
-        """Runs a batch of so many messages of each client; returns its seconds, the first to last.
+    def calibrate(self, messages: int) -> float:
+        """Runs a batch of so many messages of each client; returns the seconds common to all.
+
+        0.0 if there were none. What makes that long enough makes a batch so. Raises as `run`.
+        """
+        return self._guarded(lambda: self._run(messages)).length_s
+
+    def run(self, messages: int, *, is_kept: bool = True) -> float:
+        """Runs a batch of so many messages of each client.
+
+        Returns the seconds of a round trip, or of a stream's message, in the time that is common to
+        all. A batch without one is run again. `is_kept`: the window is one of the launch's.
 
         Raises CheckFailed, PeerDied if a process ended, LaunchFailed for any other failure.
         """
-        return self._guarded(lambda: self._run(messages))
-
-    @property
-    def value_s(self) -> float:
-        """Seconds of a round trip, or of a stream's message, in the last batch's common window.
-
-        Raises LaunchFailed if no time was common to all clients.
-        """
-        window = self._window
-        found = None
-        if window is not None:
-            found = window.response_s if self._traffic.echoes else window.message_s
-        if found is None:
-            raise LaunchFailed(
-                f"the {self._count} clients were at work at no common time: some were done before"
-                " others began; ask for longer batches (--min-time)"
-            )
-        return found
-
-    def keep_last(self) -> None:
-        """Counts the last batch's window among those of the launch."""
-        if self._window is not None:
-            self._kept.append(self._window)
+        for _ in range(_TRIES):
+            window = self._guarded(lambda: self._run(messages))
+            value_s = window.response_s if self._traffic.echoes else window.message_s
+            if value_s is not None:
+                if is_kept:
+                    self._kept.append(window)
+                return value_s
+            self._repeated += 1
+        raise LaunchFailed(
+            f"the {self._count} clients were at work at no common time: some were done before"
+            f" others began, {_TRIES} times; ask for longer batches (--min-time)"
+        )
 
     def samples_ns(self) -> Samples:
         """The round trips of all clients in the windows that were kept."""
@@ -227,6 +230,7 @@ class Crowd:
         facts: dict[str, int | float | str] = {
             "crowd_messages_per_s": sum(counts) / length_s,
             "crowd_window_s": length_s / len(self._kept),
+            "crowd_batches_repeated_count": self._repeated,
         }
         found = fairness(counts)
         if found is not None:
@@ -432,10 +436,9 @@ class Crowd:
         for channel in self._bidding:
             channel.send(kind, **values)
 
-    def _run(self, messages: int) -> float:
+    def _run(self, messages: int) -> Window:
         member, meeting = self._started_member(), self._meeting
         self._enter("timed batch")
-        self._window = None
         self._bid("run", messages=messages)
         armed = member.arm(messages)
         for _ in self._heard("armed"):
@@ -448,13 +451,13 @@ class Crowd:
         clients = self._clients(ran, messages)
         began_ns = min(client.began_ns for client in clients)
         elapsed_s = (max(client.ended_ns for client in clients) - began_ns) * 1e-9
-        self._window = self._common(clients)
+        window = self._common(clients)
         self._last = ran
         self._messages_timed += messages * self._count
         self._wall_s += elapsed_s
         self._used = self._used + together((one.used for one in ran), elapsed_s)
         self._cpus_seen |= {one.cpu for one in ran if one.cpu is not None}
-        return elapsed_s
+        return window
 
     def _clients(self, ran: Sequence[Ran], messages: int) -> list[RoundTrips] | list[Stream]:
         """The batches of all clients, by their own clock reads or the server's."""

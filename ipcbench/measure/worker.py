@@ -80,9 +80,9 @@ class Measurement:
             self._pair.wait_for_turn()
         self._messages = messages
         self._batches += 1
-        elapsed = self._pair.run(messages)
         if isinstance(self._pair, Crowd):
-            return self._of_crowd(self._pair, messages, elapsed)
+            return self._of_crowd(self._pair, messages)
+        elapsed = self._pair.run(messages)
         if self._case.arrivals is not None:
             if self._batches > self._args.warmups:
                 self._responses.add(self._pair.last_batch, self._pair.delivered_count)
@@ -113,13 +113,12 @@ class Measurement:
                 (args.directory / name).write_bytes(samples_ns.tobytes())
         return self._pair.facts() | self._responses.facts()
 
-    def _of_crowd(self, crowd: Crowd, messages: int, elapsed: float) -> float:
-        """The seconds of a batch: of a calibration all of it, else what its common window tells."""
+    def _of_crowd(self, crowd: Crowd, messages: int) -> float:
+        """Times a batch of many clients, whose messages each take what the common window tells."""
         if self._args.calibrate_loops:
-            return elapsed
-        if self._batches > self._args.warmups:
-            crowd.keep_last()
-        return crowd.value_s * messages
+            return crowd.calibrate(messages)
+        is_kept = self._batches > self._args.warmups
+        return crowd.run(messages, is_kept=is_kept) * messages
 
     def _finish_crowd(self, crowd: Crowd) -> dict[str, int | float | str]:
         """Keeps the times of the common windows, runs the last check, and returns the facts."""

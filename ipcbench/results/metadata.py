@@ -249,6 +249,7 @@ KEYS = (
     ),
     Key("crowd_messages_per_s", "launch", None, number(0, 1e12), said="of all clients together"),
     Key("crowd_window_s", "launch", None, said="the time in which all clients were at work"),
+    Key("crowd_batches_repeated_count", "launch", None, said="batches with no time common to all"),
     Key("fairness_jain_ratio", "launch", None, number(0, 1), said="Jain's index of the clients"),
     Key("fairness_least_ratio", "launch", None, number(0, 1), said="the least served, to the mean"),
     Key("fairness_most_ratio", "launch", None, said="the most served, to the mean"),
