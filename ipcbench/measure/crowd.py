@@ -39,7 +39,16 @@ from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
 from ipcbench.measure.drivers.base import Samples
 from ipcbench.measure.drivers.many import model_of
 from ipcbench.measure.meeting import Meeting
-from ipcbench.measure.member import Broken, Member, Place, Ran, broken, take_part
+from ipcbench.measure.member import (
+    PATIENCE_S,
+    Broken,
+    Member,
+    Place,
+    Ran,
+    broken,
+    reported,
+    take_part,
+)
 from ipcbench.measure.pair import refused
 from ipcbench.measure.peer import ForkedPeer
 from ipcbench.measure.server import serve
@@ -59,9 +68,11 @@ _T = TypeVar("_T")
 _GRACE_S = 0.5
 """Seconds in which the process that was killed is found, once others notice that it is gone."""
 _LOOK_S = 0.002
-_TRIES = 4
-"""Times that a batch is run until all clients are at work together: a busy machine may start one of
-them late."""
+_TRIES = 6
+"""Times that a batch is run until all clients are at work together: on a busy machine one of them
+may begin when others are done."""
+_FEWEST = 8
+"""Messages of a client, in the mean of all, that the time common to all has to hold."""
 
 
 class Crowd:
@@ -150,17 +161,19 @@ class Crowd:
         """Runs a batch of so many messages of each client.
 
         Returns the seconds of a round trip, or of a stream's message, in the time that is common to
-        all. A batch without one is run again. `is_kept`: the window is one of the launch's.
+        all. A batch with hardly any is run again, and is twice as long then. `is_kept`: the window
+        is one of the launch's.
 
         Raises CheckFailed, PeerDied if a process ended, LaunchFailed for any other failure.
         """
         for _ in range(_TRIES):
-            window = self._guarded(lambda: self._run(messages))
+            window = self._guarded(partial(self._run, messages))
             value_s = window.response_s if self._traffic.echoes else window.message_s
-            if value_s is not None:
+            if value_s is not None and sum(window.counts) >= _FEWEST * self._count:
                 if is_kept:
                     self._kept.append(window)
                 return value_s
+            messages *= 2
             self._repeated += 1
         raise LaunchFailed(
             f"the {self._count} clients were at work at no common time: some were done before"
@@ -559,9 +572,11 @@ class Crowd:
             except (ChannelClosed, PeerReported):
                 pass  # it has told all
         for number, server in enumerate(self._servers):
-            words = server.last_words()
-            if words is not None:
-                found.append((number, broken(PeerReported(words))))
+            # This process's own server may be about to tell; the others have told their clients.
+            patience_s = _LOOK_S if number else PATIENCE_S
+            report = reported(server.channel, patience_s)
+            if report is not None:
+                found.append((number, broken(report)))
         found.sort(key=lambda one: (not one[1].is_wrong, one[1].is_of_others))
         return found[0] if found else None
 

@@ -30,6 +30,8 @@ from ipcbench.transports.registry import get_transport
 
 MARKS = 16
 """Times at which a server notes how much of a stream it has received."""
+PATIENCE_S = 0.2
+"""Seconds for a server to report its failure, once a client has met it."""
 _OF_OTHERS = (EOFError, ConnectionError, ChannelClosed)
 """Errors that only tell of the end of somebody else."""
 
@@ -200,9 +202,28 @@ def take_part(place: Place, bidden: Channel, parent: int) -> NoReturn:
         _Obeying(place, bidden).obey()
         code = 0
     except BaseException as error:
-        _tell(bidden, error)
+        _tell(bidden, _first_told(place.channel, error))
     finally:
         os._exit(code)
+
+
+def _first_told(channel: Channel, error: BaseException) -> BaseException:
+    """The error of a client, or the one that its server has told of and that has led to it."""
+    if not isinstance(error, (*_OF_OTHERS, OSError)):
+        return error
+    return reported(channel, PATIENCE_S) or error
+
+
+def reported(channel: Channel, patience_s: float) -> PeerReported | None:
+    """The failure that a server has reported on its channel, or reports in this time."""
+    channel.wait_at_most(patience_s)
+    try:
+        while True:
+            channel.receive()
+    except PeerReported as report:
+        return report
+    except ChannelClosed:
+        return None
 
 
 class _Obeying:
