@@ -10,11 +10,13 @@ from ipcbench.workloads import (
     DEFINITIONS,
     WORKLOADS,
     Arrivals,
+    Clients,
     Definition,
     Flow,
     Rhythm,
     Workload,
     arrivals_of,
+    clients_of,
     flow_of,
     name_of,
     rhythm_of,
@@ -72,6 +74,11 @@ class Case(NamedTuple):
     def flow(self) -> Flow:
         """How many messages are under way."""
         return flow_of(self.workload)
+
+    @property
+    def clients(self) -> Clients:
+        """The clients of its server."""
+        return clients_of(self.workload)
 
     @property
     def arrivals(self) -> Arrivals | None:

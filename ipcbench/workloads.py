@@ -94,7 +94,29 @@ ARRIVALS = Knob(
     "at even times, or at random ones (a Poisson process)",
 )
 
-NEEDS: Mapping[str, str] = {GAP_BY.name: GAP.name, WORK_TOUCHES.name: WORK.name}
+ServerModel = Literal["threads", "epoll", "fork"]
+"""How one server serves many clients: a thread for each, one thread that waits for all of them, or
+a process for each."""
+SERVER_MODELS: tuple[ServerModel, ...] = get_args(ServerModel)
+
+MOST_CLIENTS = 256
+"""Most clients of one server: each is a process."""
+
+CLIENTS = Knob(
+    "clients", Whole(1, MOST_CLIENTS), "1", "so many clients, each a process, have one server"
+)
+SERVER = Knob(
+    "server",
+    words(*SERVER_MODELS),
+    None,
+    "how it serves them: a thread each, one thread that waits for all, or a process each",
+)
+
+NEEDS: Mapping[str, str] = {
+    GAP_BY.name: GAP.name,
+    WORK_TOUCHES.name: WORK.name,
+    SERVER.name: CLIENTS.name,
+}
 """Knobs that say how another one is meant: without it they say nothing, and are left out."""
 
 BETWEEN_MESSAGES = frozenset(
@@ -114,6 +136,10 @@ DUPLEX = Knob("duplex", words("off", "on"), "off", "both ends send, at the same 
 EXCLUDES: Mapping[tuple[str, str], str] = {
     (GAP.name, WINDOW.name): "a gap is before each message, and a window is never empty",
     (BATCH.name, DUPLEX.name): "a call that moves several messages would wait for one direction",
+    (GAP.name, CLIENTS.name): "each of many clients sends as soon as its reply has come",
+    (WINDOW.name, CLIENTS.name): "each of many clients has one message under way",
+    (BATCH.name, CLIENTS.name): "each of many clients sends one message a call",
+    (DUPLEX.name, CLIENTS.name): "many clients stream to one server, which sends nothing",
 }
 """Pairs of knobs that can't be set together, with the reason."""
 
@@ -136,7 +162,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=True,
         fixed_size_bytes=None,
         sizing="calibrated",
-        knobs=(GAP, GAP_BY, WORK, WORK_TOUCHES, WINDOW),
+        knobs=(GAP, GAP_BY, WORK, WORK_TOUCHES, WINDOW, CLIENTS, SERVER),
     ),
     "throughput": Definition(
         words=Words(
@@ -156,7 +182,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=False,
         fixed_size_bytes=None,
         sizing="calibrated",
-        knobs=(BATCH, DUPLEX),
+        knobs=(BATCH, DUPLEX, CLIENTS, SERVER),
     ),
     "connect": Definition(
         words=Words(
@@ -295,6 +321,29 @@ def arrivals_of(workload: str) -> Arrivals | None:
     rate = asked.get(RATE.name, RATE.default)
     return Arrivals(float(rate or 0), is_random=asked.get(ARRIVALS.name) == "poisson")
 
+
+class Clients(NamedTuple):
+    """The clients of one server."""
+
+    number: int = 1
+    asked_server: ServerModel | None = None
+    """How they are to be served; None: as the transport's server does it best."""
+
+    @property
+    def fewest_messages(self) -> int:
+        """Messages of each in a batch, so that most of it has all of them at work."""
+        return 1 if self.number == 1 else 64
+
+
+def clients_of(workload: str) -> Clients:
+    """The clients in the workload of this canonical term."""
+    asked = settings_of(workload)
+    model = next((one for one in SERVER_MODELS if one == asked.get(SERVER.name)), None)
+    return Clients(int(asked.get(CLIENTS.name, 1)), model)
+
+
+OF_CLIENTS = frozenset((CLIENTS.name, SERVER.name))
+"""Knobs that `clients_of` reads: each client has a link of its own, like any other."""
 
 FLOW = frozenset(knob.name for knob in (WINDOW, BATCH, DUPLEX))
 """Knobs that `flow_of` reads."""

@@ -283,6 +283,8 @@ def _faults(group: pd.DataFrame) -> str | None:
 def _crowded(group: pd.DataFrame) -> str | None:
     if is_on_one_cpu(str(group["placement"].iloc[0])):
         return None  # there each end pushes the other off, which is what is measured
+    if "clients_count" in group and group["clients_count"].max() > 1:
+        return None  # and so do many clients of one CPU
     for side in ("client", "server"):
         key = f"involuntary_switches_{side}_per_message"
         if key in group and (share := group[key].median()) > _MOST_INVOLUNTARY:

@@ -39,3 +39,15 @@ class Endpoint:
     def client_duplex(self, messages: int, acknowledged: Callable[[], object], /) -> float: ...
     def duplex(self, messages: int, /) -> None: ...
     def close(self) -> None: ...
+
+def serve_ready(
+    ends: list[Endpoint],
+    messages: int,
+    replies: bool,
+    work_ns: int,
+    touched: bytearray | None,
+    shares: array[int],
+    marks_ns: array[int],
+    acknowledge: Callable[[int], object],
+    /,
+) -> None: ...

@@ -35,6 +35,7 @@
 #ifdef __linux__
 #include <linux/futex.h>
 #include <mqueue.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #endif
 
@@ -1477,6 +1478,183 @@ static PyObject *duplex(endpoint *self, PyObject *count)
     return with_messages(self, count, pump);
 }
 
+/*
+ * ---- A server of many clients; drivers/many.py documents the loop. -----------------------------
+ */
+
+#ifdef __linux__
+
+/* Most ends that one wait tells of. */
+#define MOST_READY 64
+
+typedef struct {
+    endpoint **ends;
+    size_t count;
+    uint64_t *left;              /* messages that each client has still to send */
+    size_t open;                 /* clients that have some left */
+    bool replies;
+    const int64_t *shares;       /* numbers of the messages after which the time is noted */
+    size_t share_count;
+    int64_t *marks_ns;           /* these times, of one client after the other */
+    size_t *noted;
+    uint64_t messages;
+    PyObject *acknowledge;
+    int failed;                  /* the client whose end failed */
+} many;
+
+/* Tells that all messages of a client have come. DONE, or RAISED. */
+static int acknowledge(many *all, int number)
+{
+    endpoint *one = all->ends[0];
+    PyEval_RestoreThread(one->thread);
+    PyObject *answer = PyObject_CallFunction(all->acknowledge, "i", number);
+    Py_XDECREF(answer);
+    one->thread = PyEval_SaveThread();
+    return answer == NULL ? RAISED : DONE;
+}
+
+static int serve_one(many *all, int waiting, int number)
+{
+    endpoint *end = all->ends[number];
+    int outcome = end->receive(end);
+    if (!outcome && all->replies) {
+        if (end->work_ns)
+            work(end);
+        outcome = end->send(end);
+    }
+    if (outcome)
+        return outcome;
+    uint64_t got = all->messages - --all->left[number];
+    size_t *noted = &all->noted[number];
+    if (*noted < all->share_count && got == (uint64_t)all->shares[*noted])
+        all->marks_ns[(size_t)number * all->share_count + (*noted)++] = now_ns();
+    if (all->left[number])
+        return DONE;
+    all->open--;
+    if (epoll_ctl(waiting, EPOLL_CTL_DEL, end->reader, NULL) == -1)
+        return FAILED;
+    return acknowledge(all, number);
+}
+
+static int serve_many(many *all, int waiting)
+{
+    struct epoll_event ready[MOST_READY];
+    for (size_t number = 0; number < all->count; number++) {
+        struct epoll_event asked = {.events = EPOLLIN, .data.u32 = (uint32_t)number};
+        if (epoll_ctl(waiting, EPOLL_CTL_ADD, all->ends[number]->reader, &asked) == -1)
+            return FAILED;
+    }
+    while (all->open) {
+        int found = epoll_wait(waiting, ready, MOST_READY, -1);
+        if (found == -1) {
+            int outcome = after_failure(all->ends[0]);
+            if (outcome != DONE)
+                return outcome;
+        }
+        for (int index = 0; index < found; index++) {
+            all->failed = (int)ready[index].data.u32;
+            int outcome = serve_one(all, waiting, all->failed);
+            if (outcome != DONE)
+                return outcome;
+        }
+    }
+    return DONE;
+}
+
+/* Runs the loop without the GIL; what it needs is borrowed from the caller. */
+static PyObject *run_many(many *all, long long work_ns, const Py_buffer *touched)
+{
+    int waiting = epoll_create1(EPOLL_CLOEXEC);
+    if (waiting == -1)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    PyThreadState *thread = PyEval_SaveThread();
+    for (size_t number = 0; number < all->count; number++) {
+        endpoint *end = all->ends[number];
+        end->thread = thread;
+        end->work_ns = work_ns;
+        end->touched = touched->buf;
+        end->touched_size = (size_t)touched->len;
+        end->touches_at = 0;
+    }
+    int outcome = serve_many(all, waiting);
+    int failure = errno;
+    close(waiting);
+    for (size_t number = 0; number < all->count; number++) {
+        all->ends[number]->work_ns = 0;
+        all->ends[number]->touched = NULL;
+    }
+    PyEval_RestoreThread(thread);
+    errno = failure;
+    if (outcome != DONE)
+        return raised(all->ends[all->failed], outcome);
+    Py_RETURN_NONE;
+}
+
+/* Takes the endpoints of a list, all of them over a stream; -1 with an error raised. */
+static int take_ends(PyObject *module, PyObject *list, many *all)
+{
+    PyObject *type = PyObject_GetAttrString(module, "Endpoint");
+    if (type == NULL)
+        return -1;
+    int outcome = 0;
+    for (size_t number = 0; number < all->count && !outcome; number++) {
+        PyObject *item = PyList_GetItem(list, (Py_ssize_t)number);  /* borrowed */
+        int fits = item == NULL ? -1 : PyObject_IsInstance(item, type);
+        all->ends[number] = (endpoint *)item;
+        all->left[number] = all->messages;
+        if (fits == 1 && is_usable(all->ends[number]) &&
+            all->ends[number]->ready == reader_ready)
+            continue;
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "an end has no descriptor to wait for");
+        outcome = -1;
+    }
+    Py_DECREF(type);
+    return outcome;
+}
+
+static PyObject *serve_ready(PyObject *module, PyObject *arguments)
+{
+    PyObject *list, *memory, *answer = NULL;
+    unsigned long long messages;
+    long long work_ns;
+    int replies;
+    Py_buffer shares = {NULL}, marks = {NULL}, touched = {NULL};
+    many all = {NULL};
+    if (!PyArg_ParseTuple(arguments, "OKpLOy*w*O:serve_ready", &list, &messages, &replies,
+                          &work_ns, &memory, &shares, &marks, &all.acknowledge))
+        return NULL;
+    Py_ssize_t count = PyList_Size(list);
+    if (count < 0 || (memory != Py_None && PyObject_GetBuffer(memory, &touched, PyBUF_SIMPLE)))
+        goto done;
+    all.count = (size_t)count;
+    all.open = messages ? all.count : 0;
+    all.messages = messages;
+    all.replies = replies;
+    all.shares = shares.buf;
+    all.share_count = (size_t)shares.len / sizeof(int64_t);
+    all.marks_ns = marks.buf;
+    all.ends = PyMem_Calloc(all.count, sizeof *all.ends);
+    all.left = PyMem_Calloc(all.count, sizeof *all.left);
+    all.noted = PyMem_Calloc(all.count, sizeof *all.noted);
+    if (all.ends == NULL || all.left == NULL || all.noted == NULL)
+        PyErr_NoMemory();
+    else if (count == 0 || (size_t)marks.len != all.count * (size_t)shares.len)
+        PyErr_SetString(PyExc_ValueError, "there must be ends, and room for the marks of each");
+    else if (take_ends(module, list, &all) == 0)
+        answer = run_many(&all, work_ns, &touched);
+done:
+    PyMem_Free(all.ends);
+    PyMem_Free(all.left);
+    PyMem_Free(all.noted);
+    PyBuffer_Release(&shares);
+    PyBuffer_Release(&marks);
+    PyBuffer_Release(&touched);  /* no harm where there is none */
+    return answer;
+}
+
+#endif
+
 static PyObject *endpoint_close(endpoint *self, PyObject *unused)
 {
     (void)unused;
@@ -1842,10 +2020,18 @@ static PyModuleDef_Slot MODULE_SLOTS[] = {
     {0, NULL},
 };
 
+static PyMethodDef METHODS[] = {
+#ifdef __linux__
+    {"serve_ready", serve_ready, METH_VARARGS, "See many.serve_ready."},
+#endif
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ipcbench.measure._native",
     .m_doc = "The timed loops in C; ipcbench.measure.drivers.native is their Python side.",
+    .m_methods = METHODS,
     .m_slots = MODULE_SLOTS,
 };
 

@@ -6,7 +6,7 @@ measured. `drivers` run the messages; `peer` starts the server and notices its e
 
 import gc
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NoReturn, Self, TypeVar
 
@@ -25,18 +25,15 @@ from ipcbench.evidence.verdict import Expected, Finding
 from ipcbench.evidence.witness import inspect
 from ipcbench.measure import drivers
 from ipcbench.measure.control import (
-    RAN,
-    READY,
-    Acknowledgement,
     Channel,
     ChannelClosed,
     NoAcknowledgement,
     PeerReported,
 )
+from ipcbench.measure.conversation import Conversation
 from ipcbench.measure.drivers.base import Acknowledged, Client, Samples
 from ipcbench.measure.drivers.open_loop import Batch
 from ipcbench.measure.drivers.open_loop import Client as OpenLoopClient
-from ipcbench.measure.payload import Payloads, digest, messages_to_check
 from ipcbench.measure.peer import ForkedPeer, Peer
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
@@ -50,11 +47,9 @@ from ipcbench.terms import format_settings
 from ipcbench.transports.base import (
     SIDES,
     Link,
-    Side,
     Traffic,
     Unavailable,
     Workspace,
-    do_nothing,
 )
 from ipcbench.transports.registry import get_transport
 
@@ -108,13 +103,9 @@ class Pair:
         self._seed = seed
         self._ahead = self._traffic.window - 1 if case.arrivals is None else 0
         """Messages beside those of a batch: a window is filled before it, and emptied after it."""
-        self._payloads = Payloads()
         self._note_phase = note_phase
         self._phase = "set-up"
-        self._messages = 0
-        self._before_batch = 0
         self._delivered: int | None = None
-        self._messages_checked = 0
         self._messages_timed = 0
         self._gaps_s = 0.0
         self._in_flight: float | None = None
@@ -123,20 +114,17 @@ class Pair:
         self._message_s: float | None = None
         """Seconds a round trip of the last batch; None for a stream."""
         self._usage = Usage()
-        self._server_usage = Usage()
         self._quotas: list[Quota] = []
         self._throttling = Throttling()
         self._client_cpus: set[int | None] = set()
-        self._server_cpus: list[int] = []
-        self._threads: dict[Side, int | None] = {}
-        self._server_facts: Mapping[str, int] = {}
-        self._server_effective: Mapping[str, str] = {}
+        self._client_threads: int | None = None
         self._held_before: frozenset[str] = frozenset()
         self._evidence: Finding | None = None
         self._peer: Peer | None = None
         self._channel: Channel | None = None
         self._link: Link | None = None
         self._client: Client | None = None
+        self._conversation: Conversation | None = None
 
     def __enter__(self) -> Self:
         self._enter("set-up")
@@ -218,38 +206,38 @@ class Pair:
 
         Raises OSError if it isn't visible.
         """
-        _, channel = self._ends()
+        _, conversation = self._ends()
         if self._peer is None:
             raise LaunchFailed("there is no server to look at: start the pair first")
-        held = self._peer.holdings()
-        channel.send("sockets")
-        return held.with_nodelay(channel.expect("sockets")["nodelay"])
+        return conversation.told_options(self._peer.holdings())
 
     def _inspect(self) -> Finding:
         transport, traffic = self._transport, self._traffic
+        _, conversation = self._ends()
         expected = Expected(
             transport.mediums,
             transport.is_control,
             replies=traffic.goes_back,
             connects=traffic.connects,
-            sent_bytes=self._messages * traffic.message_size_bytes,
+            sent_bytes=conversation.messages * traffic.message_size_bytes,
         )
         self._evidence = inspect(self.server_holdings, self._held_before, expected)
         return self._evidence
 
     def facts(self) -> dict[str, int | float | str]:
         """Facts about the pair as pyperf metadata, none of them an empty value."""
-        facts: dict[str, int | float | str] = {"messages_checked": self._messages_checked}
+        client, conversation = self._ends()
+        report = conversation.report
+        facts: dict[str, int | float | str] = {"messages_checked": conversation.checked}
         if self._evidence is not None:
             facts["evidence_outcome"] = self._evidence.outcome
             facts["evidence"] = self._evidence.digest
-        client, _ = self._ends()
-        for side, values in (("client", client.facts), ("server", self._server_facts)):
+        for side, values in (("client", client.facts), ("server", report.facts)):
             facts |= {f"{side}_{name}": value for name, value in values.items()}
         told = {
             "knobs_asked": self._transport.settings,
             "knobs_client": client.effective,
-            "knobs_server": self._server_effective,
+            "knobs_server": report.effective,
         }
         order = [knob.name for knob in self._transport.all_knobs]
         for name, knobs in told.items():
@@ -264,7 +252,7 @@ class Pair:
         }
         if self._messages_timed:
             facts |= self._usage.facts("client", self._messages_timed)
-            facts |= self._server_usage.facts("server", self._messages_timed)
+            facts |= report.usage.facts("server", self._messages_timed)
         if self._quotas:
             facts["cgroup_cpu_periods_count"] = self._throttling.periods
             facts["cgroup_cpu_throttled_count"] = self._throttling.throttled
@@ -272,11 +260,10 @@ class Pair:
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
         client_cpus = sorted(cpu for cpu in self._client_cpus if cpu is not None)
-        for side, cpus in (("client", client_cpus), ("server", self._server_cpus)):
+        for side, cpus in (("client", client_cpus), ("server", report.cpus)):
             if cpus:
                 facts[f"cpus_seen_{side}"] = ",".join(map(str, cpus))
-        for end in SIDES:
-            count = self._threads.get(end)
+        for end, count in zip(SIDES, (self._client_threads, report.threads), strict=True):
             if count is not None:
                 facts[f"threads_{end}_count"] = count
         return facts
@@ -337,28 +324,25 @@ class Pair:
         self._client = client = drivers.client(case, link, peer, self._seed)
         if client.collects_garbage:
             gc.enable()
-        hello = channel.expect("hello")
-        if hello["message_size_bytes"] != case.message_size_bytes:
-            raise CheckFailed(f"the server expects messages of {hello['message_size_bytes']} bytes")
-        self._server_facts = hello["facts"]
+        self._conversation = Conversation(client, channel, self._traffic)
+        self._conversation.greet()
 
-    def _ends(self) -> tuple[Client, Channel]:
+    def _ends(self) -> tuple[Client, Conversation]:
         """The client's end of the link and of the control channel. Raises LaunchFailed."""
-        if self._client is None or self._channel is None:
+        if self._client is None or self._conversation is None:
             raise LaunchFailed("the pair isn't started: use it as a context manager")
-        return self._client, self._channel
+        return self._client, self._conversation
 
     def _run(self, messages: int) -> float:
-        client, channel = self._ends()
+        client, conversation = self._ends()
         self._enter("timed batch")
-        self._payloads.fill(client.outgoing)
+        conversation.fill()
         if messages <= _FEW_MESSAGES:
-            self._end_the_pause(client, channel)
-        self._before_batch = self._messages
+            self._end_the_pause(conversation)
         stopped_before = throttling(self._quotas)  # of no quota: nothing is read
         idled_before = self._idling()
         before = usage()
-        elapsed = self._timed(client, channel, messages)
+        elapsed = self._timed(client, conversation, messages)
         self._usage = self._usage + (usage() - before)
         for side, after in self._idling().items():
             self._idled[side] = added(self._idled.get(side, {}), idled_before[side], after)
@@ -367,11 +351,10 @@ class Pair:
         if self._traffic.alternates and self._case.arrivals is None:
             self._message_s = elapsed / messages
         self._client_cpus.add(last_cpu())
-        self._threads["client"] = thread_count()
+        self._client_threads = thread_count()
         if not self._transport.is_control:
             self._enter("payload check")
-            self._messages += messages + self._ahead
-            self._verify_batch()
+            self._delivered = conversation.verify_batch(messages + self._ahead)
         return elapsed
 
     def _idling(self) -> dict[str, Idling]:
@@ -382,7 +365,7 @@ class Pair:
             side: idling(cpu) for side, cpu in zip(("client", "server"), self._cpus, strict=True)
         }
 
-    def _end_the_pause(self, client: Client, channel: Channel) -> None:
+    def _end_the_pause(self, conversation: Conversation) -> None:
         """Exchanges one message, untimed, so that a small batch doesn't begin after a pause.
 
         The first message after one may be far faster than the others or far slower, and the pauses
@@ -391,107 +374,47 @@ class Pair:
         """
         if self._transport.is_control or not self._traffic.alternates or self._traffic.connects:
             return
-        channel.send("check", messages=1)
-        channel.expect_line(READY)
-        client.exchange(do_nothing)
-        channel.expect("checked")
-        self._messages += 1
+        conversation.exchange_one()
 
     def _sample(self, messages: int) -> Samples:
-        client, channel = self._ends()
+        client, conversation = self._ends()
         self._enter("sampled burst")
         samples_ns = array("q", bytes(8 * messages))
         if self._transport.is_control:
             client.sample(samples_ns)
             return samples_ns
-        channel.send("run", messages=messages)
-        channel.expect_line(READY)
+        conversation.begin(messages)
         sent_ns = client.sample(samples_ns)
-        channel.expect_line(RAN)
-        self._messages += messages
+        conversation.end()
+        conversation.messages += messages
         window = self._traffic.window
-        if sent_ns is not None and messages > window:
+        if messages > window > 1:
             self._in_flight = messages_in_flight(sent_ns, samples_ns, window)
             _check_in_flight(self._in_flight, window)
         return samples_ns
 
-    def _timed(self, client: Client, channel: Channel, messages: int) -> float:
+    def _timed(self, client: Client, conversation: Conversation, messages: int) -> float:
         acknowledged: Acknowledged = NoAcknowledgement()
         if not self._transport.is_control:
-            acknowledged = Acknowledgement(channel)
-            channel.send("run", messages=messages + self._ahead)
-            channel.expect_line(READY)
+            acknowledged = conversation.begin(messages + self._ahead)
         began_s = monotonic()
         elapsed = client.batch(messages, acknowledged)
         around_s = monotonic() - began_s
-        _check_clock(elapsed, around_s, messages, self._case.rhythm.gap_s)
+        check_clock(elapsed, around_s, messages, self._case.rhythm.gap_s)
         self._gaps_s += max(0.0, around_s - elapsed)
         return elapsed
 
-    def _verify_batch(self) -> None:
-        """Checks that both ends have the batch's last message intact, and the same count."""
-        _, channel = self._ends()
-        channel.send("report")
-        report = channel.expect("report")
-        self._server_cpus = report["cpus"]
-        self._threads["server"] = report["threads"]
-        self._server_usage = Usage(*report["usage"])
-        self._server_facts = report["facts"]
-        self._server_effective = report["effective"]
-        if report["messages"] != self._messages:
-            raise CheckFailed(
-                f"the client sent {self._messages} messages"
-                f" and the server received {report['messages']}"
-            )
-        self._delivered = report["messages"] - self._before_batch
-        self._compare(report["digest"], "the batch's last message")
-        client, _ = self._ends()
-        if report["sent"] and report["sent"] != digest(client.incoming):
-            raise CheckFailed("the server's last message of the batch reached the client changed")
-        self._messages_checked += 1
-
     def _verify_each(self) -> None:
-        client, channel = self._ends()
+        _, conversation = self._ends()
         self._enter("payload check")
-        messages = messages_to_check(
-            self._traffic.message_size_bytes, self._traffic.in_flight, self._message_s
-        )
-        channel.send("check", messages=messages)
-        channel.expect_line(READY)
-        sent: list[str] = []
-        returned: list[str] = []
-
-        def look() -> None:
-            returned.append(digest(client.incoming))
-
-        for number in range(messages):
-            self._payloads.fill(client.outgoing)
-            client.exchange(look)
-            sent.append(digest(client.outgoing))  # now: some number a message as they send it
-            if self._traffic.alternates:
-                self._compare(sent[-1], f"message {number + 1} of the check")
-        checked = channel.expect("checked")
-        _check_all(sent, checked["digests"], "messages reached the server changed")
-        if self._traffic.goes_back:
-            back = checked["sent"] if self._traffic.duplex else sent
-            _check_all(back, returned, "messages of the server came changed")
-        self._messages += messages
-        self._messages_checked += messages
+        conversation.verify_each(self._message_s)
 
     def _check_evidence(self) -> None:
         evidence = self._inspect()
         if evidence.outcome == "refuted":
-            _, channel = self._ends()
-            channel.send("report")
-            channel.expect("report")  # it is alive: a server that ended holds nothing any more
+            _, conversation = self._ends()
+            conversation.confirm()  # it is alive: a server that ended holds nothing any more
             raise CheckFailed(f"evidence {evidence.digest}")
-
-    def _compare(self, server_digest: str, what: str) -> None:
-        client, _ = self._ends()
-        if server_digest != digest(client.outgoing):
-            raise CheckFailed(f"{what} reached the server changed")
-        if self._traffic.echoes and client.incoming != client.outgoing:
-            raise CheckFailed(f"{what} came back changed")
 
     def _on_end(self, death: Death) -> NoReturn:
         """Breaks into whatever the client does: its server ended."""
@@ -579,15 +502,7 @@ def _check_in_flight(in_flight: float, window: int) -> None:
         )
 
 
-def _check_all(sent: Sequence[str], received: Sequence[str], what: str) -> None:
-    """Compares digests of messages in their order. Raises CheckFailed."""
-    wrong = sum(one != other for one, other in zip(sent, received, strict=False))
-    if wrong or len(sent) != len(received):
-        wrong = wrong or abs(len(sent) - len(received))
-        raise CheckFailed(f"{wrong} of {len(sent)} {what}")
-
-
-def _check_clock(elapsed_s: float, around_s: float, messages: int = 1, gap_s: float = 0.0) -> None:
+def check_clock(elapsed_s: float, around_s: float, messages: int = 1, gap_s: float = 0.0) -> None:
     """Checks a batch's time by another clock, read around it. Raises CheckFailed.
 
     The gaps that the client waits aren't in the time, and none is shorter than it was asked for.

@@ -1,28 +1,20 @@
 """The process at the other end of a pair, as the client sees it: its start, its end, its holdings.
 
-The client notices the end of a forked peer at once: SIGCHLD's handler raises, which breaks any
-blocking call. The client's end ends the peer by PR_SET_PDEATHSIG and by the closed control channel.
-
-The handler may run between any two steps of the client, also while it already looks into an error
-that the same end has caused. So it raises only between `watch` and `unwatch`, and once. Everything
-that tells how the peer ended can be asked again, and answers the same.
-
-It may even run where Python only reports what is raised: as an object is destroyed, or in a
-callback of the collector (`sys.unraisablehook`). What is lost there is raised once more.
+The client notices the end of a forked peer at once; `watch` tells how. The client's end ends the
+peer by PR_SET_PDEATHSIG and by the closed control channel. Everything that tells how the peer ended
+can be asked again, and answers the same.
 """
 
 import os
 import signal
-import sys
-import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Mapping
 from typing import NoReturn, Protocol
 
-from ipcbench.errors import LaunchFailed, PeerDied, explain_start
+from ipcbench.errors import LaunchFailed, explain_start
 from ipcbench.evidence.holdings import Holdings, holdings
 from ipcbench.measure.control import Channel, ChannelClosed, NoAnswer, PeerReported
+from ipcbench.measure.watch import Watch
 from ipcbench.system.cgroups import oom_kills
 from ipcbench.system.deaths import Death, death_of
 from ipcbench.system.process import exit_code, open_files
@@ -32,8 +24,6 @@ _PATIENCE_S = 1.0
 """Seconds for a peer to end by itself, or to report its failure, before it is killed."""
 _LAST_PATIENCE_S = 10.0
 """Seconds for a peer that has closed its channel: it is ending, and only wants for a CPU."""
-_AGAIN_S = 0.002
-"""Seconds between two signals of an end that was told in vain."""
 
 
 class Peer(Protocol):
@@ -98,28 +88,40 @@ class ForkedPeer:
     """A server forked from this process, which therefore shares the link made before."""
 
     def __init__(
-        self, serve: Serve, on_end: Callable[[Death], NoReturn], kept: frozenset[int] = frozenset()
+        self,
+        serve: Serve,
+        on_end: Callable[[Death], NoReturn],
+        kept: frozenset[int] = frozenset(),
+        *,
+        watch: Watch | None = None,
+        open_before: Mapping[int, tuple[int, int]] | None = None,
     ) -> None:
         """Makes the control channel: before the link, so that nobody takes it for a part of it.
 
         `on_end` is called, with how the server ended, wherever a client that watches stands; it
         raises.
-        `kept` are the descriptors of this process that the server keeps.
+        `kept` are the descriptors of this process that the server keeps. `watch` is that of several
+        peers; by default it has one of its own. `open_before` are the files that were open before
+        all that the server needs; by default those that are open now.
         """
         self._serve = serve
         self._on_end = on_end
-        self._open_before = open_files()
+        self._open_before = open_files() if open_before is None else open_before
         self._kept = kept
+        self._all = watch or Watch()
+        self._all.add(self._tell_an_end)
         self._ours, self._theirs = Channel.pair()
         self._kills_before = oom_kills()
         self._pid: int | None = None
-        self._watches = False
-        self._reports: Callable[[sys.UnraisableHookArgs], object] | None = None
-        """The hook that is in place outside of `watch` and `unwatch`; None outside."""
         self._death: Death | None = None
         self._is_ending = False
         """Whether the server was seen to close its channel."""
-        self._watch: int | None = None
+        self._pidfd: int | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """The end of the control channel that stays here."""
+        return self._ours
 
     @property
     def pid(self) -> int | None:
@@ -133,7 +135,7 @@ class ForkedPeer:
 
     def start(self) -> Channel:
         """Forks the server; see `Peer`."""
-        signal.signal(signal.SIGCHLD, self._on_child)
+        self._all.begin()
         client_pid = os.getpid()
         unwanted = self._unwanted()
         try:
@@ -155,6 +157,8 @@ class ForkedPeer:
 
         The number of one that another thread has closed since may be the link's.
         """
+        if not self._open_before:
+            return frozenset()
         same = self._open_before.items() & open_files().items()
         return frozenset(descriptor for descriptor, _ in same) - self._kept
 
@@ -167,26 +171,20 @@ class ForkedPeer:
         return self._death
 
     def watch(self) -> None:
-        """Lets SIGCHLD's handler raise; see `Peer`."""
-        if self._reports is None:
-            self._reports, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
-        self._watches = True
-        # One that came earlier did nothing; between the fork and its return there is no process id.
-        self._tell_an_end()
+        """Has the end of each peer that is watched with this one break in; see `Peer`."""
+        self._all.watch()
 
     def unwatch(self) -> None:
-        """Lets SIGCHLD's handler do nothing; see `Peer`."""
-        self._watches = False
-        if self._reports is not None:
-            sys.unraisablehook, self._reports = self._reports, None
+        """Has none of them break in; see `Peer`."""
+        self._all.unwatch()
 
     def fileno(self) -> int:
         """A pidfd, opened when it is first asked for. pidfd_open(2)."""
-        if self._watch is None:
+        if self._pidfd is None:
             if self._pid is None:
                 raise LaunchFailed("there is no server to watch: start it first")
-            self._watch = os.pidfd_open(self._pid)
-        return self._watch
+            self._pidfd = os.pidfd_open(self._pid)
+        return self._pidfd
 
     def holdings(self) -> Holdings:
         """Reads /proc of the server, which is the same user's."""
@@ -230,43 +228,15 @@ class ForkedPeer:
         """Closes the channel and the watch, once the server has ended. Allowed twice."""
         self._ours.close()
         self._theirs.close()
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            os.close(watch)
-
-    def _on_child(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handles SIGCHLD."""
-        if self._watches:
-            self._tell_an_end()
-
-    def _on_unraisable(self, lost: "sys.UnraisableHookArgs") -> None:
-        """Has the server's end told again, where nobody could be told of it.
-
-        Nobody can be told in here, either: the end isn't watched for again until the last step.
-        From then on its signal is repeated, until nobody watches any more.
-        """
-        reports = self._reports
-        if isinstance(lost.exc_value, PeerDied) and reports is not None:
-            client = threading.get_ident()
-            again = threading.Thread(target=self._repeat_signal, args=(client,), daemon=True)
-            try:
-                again.start()
-            finally:  # without a thread to spare, the driver's signals still come
-                self._watches = True
-        elif reports is not None:
-            reports(lost)
-
-    def _repeat_signal(self, client: int) -> None:
-        """Sends SIGCHLD to the client's thread, time and again until nobody watches any more."""
-        while self._reports is not None:
-            signal.pthread_kill(client, signal.SIGCHLD)
-            time.sleep(_AGAIN_S)
+        pidfd, self._pidfd = self._pidfd, None
+        if pidfd is not None:
+            os.close(pidfd)
 
     def _tell_an_end(self) -> None:
-        """Tells the client that the server has ended, if it has; only once."""
+        """Tells the client that the server has ended, if it has."""
         if self._zombie() is None:
             return
-        self._watches = False
+        self._all.rest()
         death = self.ended()
         if death is not None:
             self._on_end(death)

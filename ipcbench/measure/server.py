@@ -3,7 +3,11 @@
 import gc
 import os
 import signal
-from typing import NoReturn
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from time import perf_counter_ns
+from typing import Any, NoReturn
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed, explain_with_type
@@ -11,6 +15,7 @@ from ipcbench.evidence.holdings import own_nodelay
 from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.drivers import base
+from ipcbench.measure.drivers.base import Samples
 from ipcbench.measure.payload import Payloads, digest
 from ipcbench.measure.usage import Usage, last_cpu, thread_count, usage
 from ipcbench.system import process
@@ -28,7 +33,7 @@ def serve(
     """
     code = 1
     try:
-        _take_leave(parent, unwanted)
+        take_leave(parent, unwanted)
         process.pin(cpu)
         link.keep_only("server")
         end = drivers.server(case, link)
@@ -40,7 +45,7 @@ def serve(
     except ChannelClosed:
         pass  # the client is gone: nobody to report to
     except BaseException as error:
-        _report(channel, error)
+        report_failure(channel, error)
     finally:
         os._exit(code)
 
@@ -49,49 +54,78 @@ class Server:
     """The server's end of the link, and the requests of the control channel that it serves."""
 
     def __init__(
-        self, end: base.Server, channel: Channel, payloads: Payloads | None = None
+        self,
+        end: base.Server,
+        channel: Channel,
+        payloads: Payloads | None = None,
+        used: Callable[[], Usage] = usage,
     ) -> None:
-        """`payloads` are those of its own messages, where it sends some."""
+        """`payloads` are those of its own messages, where it sends some.
+
+        `used` tells what it has used until now: its process, or its thread beside others.
+        """
         self._payloads = payloads
         self._end = end
         self._channel = channel
+        self._used = used
         self._messages = 0
+        self._marks_ns: Samples = array("q")
+        """When it had received each share of the last batch, where somebody asked for that."""
         self._usage = Usage()
         self._cpus: set[int | None] = set()
 
     def obey(self) -> None:
         """Sends the hello, then serves requests until the client sends stop."""
+        self.greet()
+        while self.answer(*self._channel.receive()):
+            pass
+
+    def greet(self) -> None:
+        """Sends the hello."""
         self._channel.send(
             "hello",
             message_size_bytes=len(self._end.incoming),
             facts=dict(self._end.facts),
         )
-        while True:
-            kind, values = self._channel.receive()
-            match kind:
-                case "run":
-                    self._run(values["messages"])
-                case "check":
-                    self._check(values["messages"])
-                case "report":
-                    self._report()
-                case "sockets":
-                    self._channel.send("sockets", nodelay=own_nodelay())
-                case "stop":
-                    return
-                case _:
-                    raise LaunchFailed(f"unknown request {kind!r} on the control channel")
 
-    def _run(self, messages: int) -> None:
-        channel, serve = self._channel, self._end.serve
+    def answer(self, kind: str, values: Mapping[str, Any]) -> bool:
+        """Serves one request; returns whether another may follow."""
+        match kind:
+            case "run":
+                self._run(values["messages"], values.get("marks", 0))
+            case "check":
+                self._check(values["messages"])
+            case "report":
+                self._report()
+            case "sockets":
+                self._channel.send("sockets", nodelay=own_nodelay())
+            case "stop":
+                return False
+            case _:
+                raise LaunchFailed(f"unknown request {kind!r} on the control channel")
+        return True
+
+    def _run(self, messages: int, marks: int) -> None:
+        channel, serve, used = self._channel, self._end.serve, self._used
         if self._payloads is not None:
             self._payloads.fill(self._end.outgoing)
-        before = usage()
+        marks_ns = array("q")
+        before = used()
         channel.send_line(READY)
-        serve(messages)
+        if marks:
+            for share in shares(messages, marks):
+                serve(share)
+                marks_ns.append(perf_counter_ns())
+        else:
+            serve(messages)
         channel.send_line(RAN)
-        self._usage = self._usage + (usage() - before)
+        self.count(messages, used() - before, marks_ns)
+
+    def count(self, messages: int, used: Usage, marks_ns: Samples) -> None:
+        """Counts a batch that was served."""
+        self._usage = self._usage + used
         self._messages += messages
+        self._marks_ns = marks_ns
         self._cpus.add(last_cpu())
 
     def _check(self, messages: int) -> None:
@@ -121,10 +155,18 @@ class Server:
             threads=thread_count(),
             facts=dict(self._end.facts),
             effective=dict(self._end.effective),
+            marks_ns=self._marks_ns.tolist(),
         )
 
 
-def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
+def shares(messages: int, marks: int) -> Sequence[int]:
+    """Parts of a batch of as equal length as can be; none of them is empty."""
+    ends = [messages * mark // marks for mark in range(marks + 1)]
+    parts = (end - begin for begin, end in pairwise(ends))
+    return [part for part in parts if part]
+
+
+def take_leave(parent: int, unwanted: frozenset[int]) -> None:
     """Drops the signal handlers, descriptors and terminal inherited from the client."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -136,7 +178,8 @@ def _take_leave(parent: int, unwanted: frozenset[int]) -> None:
     process.close_quietly(unwanted - {0, 1, 2})
 
 
-def _report(channel: Channel, error: BaseException) -> None:
+def report_failure(channel: Channel, error: BaseException) -> None:
+    """Tells the client why this server fails, if there still is one."""
     try:
         channel.report(explain_with_type(error))
     except ChannelClosed:

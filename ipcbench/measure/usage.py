@@ -1,6 +1,8 @@
 """Resource usage of a process: CPU time, page faults, context switches, threads, the last CPU."""
 
+import mmap
 import resource
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -8,6 +10,7 @@ from typing import NamedTuple
 from ipcbench.system.process import _STAT_PROCESSOR, _stat
 
 _TASKS = Path("/proc/self/task")
+_THREAD = Path("/proc/thread-self")
 
 
 class Usage(NamedTuple):
@@ -69,11 +72,32 @@ def usage() -> Usage:
     return Usage(used.ru_utime, used.ru_stime, faults, *switches, _queued_s(), monotonic())
 
 
-def _queued_s() -> float | None:
-    """Seconds for which the threads there are have waited for a CPU. proc_pid_schedstat(5)."""
+def thread_usage() -> Usage:
+    """Resource usage of the calling thread until now; see `usage`. getrusage(2), RUSAGE_THREAD."""
+    used = resource.getrusage(resource.RUSAGE_THREAD)
+    faults = used.ru_minflt + used.ru_majflt
+    switches = used.ru_nvcsw, used.ru_nivcsw
+    queued_s = _queued_s([_THREAD])
+    return Usage(used.ru_utime, used.ru_stime, faults, *switches, queued_s, monotonic())
+
+
+def together(usages: Iterable[Usage], wall_s: float) -> Usage:
+    """The usage of several processes or threads in the same time, which was so long.
+
+    The sum of what they used, but the mean of how long they waited for a CPU: while one of them
+    waits, another one runs there.
+    """
+    some = [one for one in usages if one.wall_s > 0]
+    total = sum(some, Usage())
+    queued_s = None if total.queued_s is None else total.queued_s / max(1, len(some))
+    return total._replace(queued_s=queued_s, wall_s=wall_s)
+
+
+def _queued_s(tasks: Sequence[Path] | None = None) -> float | None:
+    """Seconds for which threads have waited for a CPU: by default all. proc_pid_schedstat(5)."""
     waited_ns, seen = 0, False
     try:
-        tasks = list(_TASKS.iterdir())
+        tasks = list(_TASKS.iterdir()) if tasks is None else tasks
     except OSError:
         return None
     for task in tasks:
@@ -93,7 +117,18 @@ def thread_count() -> int | None:
         return None
 
 
+def resident_bytes(pid: int) -> int | None:
+    """Memory of a process that is in RAM, shared pages too; None if that can't be read.
+
+    proc_pid_statm(5).
+    """
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * mmap.PAGESIZE
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def last_cpu() -> int | None:
-    """The CPU this process last ran on; None where the kernel doesn't tell."""
-    cpu = _stat("self", _STAT_PROCESSOR)
+    """The CPU this thread last ran on; None where the kernel doesn't tell."""
+    cpu = _stat("thread-self", _STAT_PROCESSOR)
     return None if cpu is None else int(cpu)

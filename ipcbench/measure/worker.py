@@ -25,6 +25,7 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
+from ipcbench.measure.crowd import Crowd
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.responses import Responses, mean_response_s
 from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
@@ -65,7 +66,7 @@ class Measurement:
         self._case = case
         self._args = args
         self._resources = resources
-        self._pair: Pair | None = None
+        self._pair: Pair | Crowd | None = None
         self._note: PhaseNote
         self._messages = 0
         self._batches = 0
@@ -79,6 +80,8 @@ class Measurement:
             self._pair.wait_for_turn()
         self._messages = messages
         self._batches += 1
+        if isinstance(self._pair, Crowd):
+            return self._of_crowd(self._pair, messages)
         elapsed = self._pair.run(messages)
         if self._case.arrivals is not None:
             if self._batches > self._args.warmups:
@@ -94,6 +97,8 @@ class Measurement:
         """Times single round trips, runs the launch's last check, and returns the pair's facts."""
         if self._pair is None:
             return {}
+        if isinstance(self._pair, Crowd):
+            return self._finish_crowd(self._pair)
         args = self._args
         if args.samples and args.directory and self._case.definition.samples:
             wanted = max(args.samples, self._case.flow.fewest_messages)
@@ -108,7 +113,23 @@ class Measurement:
                 (args.directory / name).write_bytes(samples_ns.tobytes())
         return self._pair.facts() | self._responses.facts()
 
-    def _started(self) -> Pair:
+    def _of_crowd(self, crowd: Crowd, messages: int) -> float:
+        """Times a batch of many clients, whose messages each take what the common window tells."""
+        if self._args.calibrate_loops:
+            return crowd.calibrate(messages)
+        is_kept = self._batches > self._args.warmups
+        return crowd.run(messages, is_kept=is_kept) * messages
+
+    def _finish_crowd(self, crowd: Crowd) -> dict[str, int | float | str]:
+        """Keeps the times of the common windows, runs the last check, and returns the facts."""
+        args = self._args
+        if args.samples and args.directory and self._case.definition.samples:
+            (args.directory / SAMPLES).write_bytes(crowd.samples_ns().tobytes())
+        crowd.check()
+        self._note.write("save of its values")
+        return crowd.facts()
+
+    def _started(self) -> Pair | Crowd:
         args, tether = self._args, self._args.tether
         if tether is not None:
             directory = args.directory
@@ -120,9 +141,10 @@ class Measurement:
             directory = self._resources.enter_context(scratch()).directory
         cpus = args.cpus or placement_cpus(self._case.placement)
         self._note = PhaseNote(directory)
-        pair = Pair(
-            self._case, cpus, Workspace(directory), tether, self._note.write, seed=args.seed
-        )
+        workspace, note = Workspace(directory), self._note.write
+        if self._case.clients.number > 1:
+            return self._resources.enter_context(Crowd(self._case, cpus, workspace, tether, note))
+        pair = Pair(self._case, cpus, workspace, tether, note, seed=args.seed)
         return self._resources.enter_context(pair)
 
 

@@ -27,6 +27,7 @@ from ipcbench.results.rules import (
 from ipcbench.results.surroundings import OF_LAUNCHES, OF_RUNS
 from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
 from ipcbench.units import display_age, display_percent, display_size
+from ipcbench.workloads import SERVER_MODELS
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
@@ -233,6 +234,22 @@ KEYS = (
     Key("cpu_queued_server_ratio", "launch", None, said="and waited for a CPU"),
     Key("gap_in_force_s", "launch", None, said="the gap before a message"),
     Key("window_filled_ratio", "launch", None, said="messages in flight, as a share of the window"),
+    Key("clients_count", "launch", None, said="clients of one server"),
+    Key(
+        "server_model",
+        "launch",
+        None,
+        one_of(*SERVER_MODELS),
+        cautions=True,
+        said="how the server serves its clients",
+    ),
+    Key("crowd_messages_per_s", "launch", None, number(0, 1e12), said="of all clients together"),
+    Key("crowd_window_s", "launch", None, said="the time in which all clients were at work"),
+    Key("crowd_batches_repeated_count", "launch", None, said="batches with no time common to all"),
+    Key("fairness_jain_ratio", "launch", None, number(0, 1), said="Jain's index of the clients"),
+    Key("fairness_least_ratio", "launch", None, number(0, 1), said="the least served, to the mean"),
+    Key("fairness_most_ratio", "launch", None, said="the most served, to the mean"),
+    Key("rss_server_bytes", "launch", None, said="memory of the server, shared pages too"),
     Key("cpuidle_client", "launch", None, TEXT, said="idle states of the client's CPU"),
     Key("cpuidle_server", "launch", None, TEXT, said="idle states of the server's CPU"),
     Key(PACKAGE_KEY, "launch", None, TEXT, 22, cautions=True, said="transport's package"),

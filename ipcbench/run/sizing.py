@@ -15,6 +15,8 @@ _LONGEST_FOR_A_P99_S = 2.0
 _FEWEST_SCHEDULED = 2
 """Messages that have a rate."""
 _LAUNCH_OVERHEAD_S = 0.15
+_CLIENT_OVERHEAD_S = 0.02
+"""More seconds of a launch for each client beside the first, which has to be forked and checked."""
 _CALIBRATION_S = 0.2
 
 
@@ -37,20 +39,28 @@ def scheduled_messages(case: Case, values: int, min_time_s: float) -> int | None
 
 def expected_launch_s(case: Case, values: int, warmups: int, min_time_s: float) -> float:
     """Seconds that a launch of the case will take about: its batches, and the sampled burst."""
-    batch_s = max(min_time_s, _fewest(case, values) * case.rhythm.least_s)
+    of_all_s = case.rhythm.least_s * case.clients.number  # one server works for all clients
+    batch_s = max(min_time_s, _fewest(case, values) * of_all_s)
     messages = scheduled_messages(case, values, min_time_s)
     if messages is not None and case.arrivals is not None:
         batch_s = messages / case.arrivals.rate_per_s
         return (values + warmups) * batch_s + _LAUNCH_OVERHEAD_S
-    return (values + warmups + 1) * batch_s + _LAUNCH_OVERHEAD_S
+    overhead_s = _LAUNCH_OVERHEAD_S + (case.clients.number - 1) * _CLIENT_OVERHEAD_S
+    return (values + warmups + 1) * batch_s + overhead_s
 
 
 def expected_calibration_s(cases: Collection[Case]) -> float:
     """Seconds that the calibrations of these cases will take about."""
-    return sum(_CALIBRATION_S + case.rhythm.least_s for case in cases if case.arrivals is None)
+    return sum(
+        _CALIBRATION_S
+        + case.rhythm.least_s
+        + (case.clients.number - 1) * (_CLIENT_OVERHEAD_S + case.rhythm.least_s)
+        for case in cases
+        if case.arrivals is None
+    )
 
 
 def _fewest(case: Case, values: int) -> int:
     """The fewest messages of a batch."""
     paced = math.ceil(FEWEST_PACED / values) if case.rhythm.least_s else 1
-    return max(paced, case.flow.fewest_messages)
+    return max(paced, case.flow.fewest_messages, case.clients.fewest_messages)

@@ -29,6 +29,15 @@ _RESIDENT_PAIR_BYTES = 24 * 1024**2
 _FILES_ONCE = 20
 """Descriptors beside the workers': standard streams, lock, janitor, a save, a start's pipes."""
 _FILES_PER_WORKER = 3
+_RESIDENT_CLIENT_BYTES = 4 * 1024**2
+"""Memory of each client beside the first, without what it shares; measured: 3.2 MB."""
+_FILES_PER_CLIENT = 8
+"""Descriptors of a worker for each client beside the first while it forks them: both ends of two
+control channels, and of a link's pipes."""
+_FILES_OF_CROWD = 40
+"""Descriptors of such a worker beside those."""
+_PROCESSES_PER_CLIENT = 2
+"""A client, and its server's thread or process."""
 _PROCESSES_PER_PAIR = 4
 """Client and server, and the feeder thread of a multiprocessing queue in each."""
 _FEWEST_PROCESSES = 2
@@ -41,12 +50,15 @@ def pairs_at_once(cases: Sequence[Case], most: int) -> int:
     sizes = [case.message_size_bytes for case in cases]
     shared = max(map(_shared_by_ends, cases), default=0)
     largest = max(sizes, default=1) or 1  # a transport that only signals has messages of 0 bytes
-    taken = 2 * largest * _BUFFERS_PER_MESSAGE + shared
+    clients = max((case.clients.number for case in cases), default=1)
+    _check_clients(clients)
+    taken = clients * (2 * largest * _BUFFERS_PER_MESSAGE + shared)
+    resident = _RESIDENT_PAIR_BYTES + (clients - 1) * _RESIDENT_CLIENT_BYTES + taken
     fitting = (
         _memory(sizes) // taken,
-        (_resident(_tightest_group()) - _RESIDENT_TABLES_BYTES) // (_RESIDENT_PAIR_BYTES + taken),
+        (_resident(_tightest_group()) - _RESIDENT_TABLES_BYTES) // resident,
         _pairs_of_files(),
-        _pairs_of_processes(),
+        _pairs_of_processes(clients),
         _pairs_in_shared_memory(cases),
     )
     return max(1, min(most, *fitting))
@@ -121,13 +133,53 @@ def _pairs_of_files() -> int:
     return pairs
 
 
-def _pairs_of_processes() -> int:
-    """Number of pairs that the limit on processes allows. Raises UsageError if there is none."""
+def _check_clients(clients: int) -> None:
+    """Checks that one launch of so many clients fits. Raises UsageError, which says how many do."""
+    if clients == 1:
+        return
+    files = _limit(resource.RLIMIT_NOFILE)
+    fit = (files - _FILES_OF_CROWD) // _FILES_PER_CLIENT + 1
+    if fit < clients:
+        needed = _FILES_OF_CROWD + (clients - 1) * _FILES_PER_CLIENT
+        raise UsageError(
+            f"a process may open {files} files, which fits {max(1, fit)} clients, not {clients};"
+            f" raise the limit with ulimit -n {needed}"
+        )
+    left = _processes_left()
+    fit = (left - _PROCESSES_PER_PAIR - _JANITOR) // _PROCESSES_PER_CLIENT + 1
+    if fit < clients:
+        raise UsageError(
+            f"this user may start {max(0, left)} more processes, which fits {max(1, fit)} clients,"
+            f" not {clients}; end some, or raise the limit with ulimit -u"
+        )
+    free = _resident(_tightest_group()) - _RESIDENT_TABLES_BYTES - _RESIDENT_PAIR_BYTES
+    fit = free // _RESIDENT_CLIENT_BYTES + 1
+    if fit < clients:
+        raise UsageError(
+            f"{display_amount(max(0, free))} of memory is free, which fits {max(1, fit)} clients,"
+            f" not {clients}; ask for fewer"
+        )
+
+
+def _processes_left() -> int:
+    """Processes that this user may still start."""
+    limit = _limit(resource.RLIMIT_NPROC)
+    if os.geteuid() == 0 or limit == _UNLIMITED:
+        return _UNLIMITED  # the kernel exempts root (getrlimit(2))
+    return limit - _processes_of(os.getuid())
+
+
+def _pairs_of_processes(clients: int) -> int:
+    """Number of pairs that the limit on processes allows. Raises UsageError if there is none.
+
+    Each of them may have so many clients.
+    """
     limit = _limit(resource.RLIMIT_NPROC)
     if os.geteuid() == 0 or limit == _UNLIMITED:
         return _UNLIMITED  # the kernel exempts root (getrlimit(2))
     mine = _processes_of(os.getuid())
-    pairs = (limit - mine - _JANITOR) // _PROCESSES_PER_PAIR
+    each = _PROCESSES_PER_PAIR + (clients - 1) * _PROCESSES_PER_CLIENT
+    pairs = (limit - mine - _JANITOR) // each
     if limit - mine < _JANITOR + _FEWEST_PROCESSES:
         raise UsageError(
             f"this user has {mine} processes of at most {limit} and measuring takes"

@@ -61,7 +61,10 @@ from ipcbench.workloads import (
     BETWEEN_MESSAGES,
     DEFINITIONS,
     FLOW,
+    OF_CLIENTS,
     WORKLOADS,
+    Clients,
+    ServerModel,
     Workload,
     settings_of,
 )
@@ -112,6 +115,13 @@ The kernel keeps no table of `futex` and `process-vm`.
 CORE = "core"
 """The group that is measured by default."""
 
+BLOCKING: tuple[ServerModel, ...] = ("threads", "fork")
+"""Ways to serve many clients over ends whose calls block."""
+IN_ONE_LOOP: tuple[ServerModel, ...] = ("epoll", "fork")
+"""Ways to serve them where an event loop drives the server's ends: one loop has all of them."""
+BY_READINESS: tuple[ServerModel, ...] = ("epoll", *BLOCKING)
+"""Ways to serve them where one thread can wait for all of their ends, too."""
+
 DELAY = Knob("delay", Span(0.1), None, "its server busy-waits so long after each message")
 IDLE_DELAY = Knob(
     "idle-delay", Span(0.1), None, "the same, but only after 3 ms or more without a message"
@@ -161,7 +171,7 @@ class Traffic(NamedTuple):
             case.message_size_bytes,
             case.workload_name,
             window=flow.window,
-            settings=tuple(one for one in asked if one[0] not in FLOW),
+            settings=tuple(one for one in asked if one[0] not in FLOW | OF_CLIENTS),
             batch=flow.batch,
             duplex=flow.duplex,
         )
@@ -410,6 +420,13 @@ class Transport(ABC):
     """Loops that can move several of its messages by one system call, by its endpoints' shape."""
     duplexes: bool = False
     """Whether both ends may stream at once, by calls that don't wait, on its endpoints' shape."""
+    server_models: tuple[ServerModel, ...] = BLOCKING
+    """Ways in which one server may have many clients, each with a link; the first is the usual one.
+
+    `threads`: several of its servers may run in threads of one process. `epoll`: the reading
+    descriptor in their endpoints' shape gets readable with a message, or all of them are in one
+    event loop. Empty: a server has one client.
+    """
     carries_payload: ClassVar[bool] = True
     """False for a mechanism that only signals; it is measured with messages of 0 bytes."""
     mediums: tuple[Medium, ...] = ()
@@ -517,6 +534,25 @@ class Transport(ABC):
         unknown = [knob for knob, _ in traffic.settings if knob not in BETWEEN_MESSAGES]
         if unknown:
             return f"{self.name} has no {traffic.workload} with {unknown[0]!r}"
+        return None
+
+    def rejects_clients(self, clients: Clients) -> str | None:
+        """The reason why one server can't have these clients, or not so; None if it can.
+
+        Each of them has a link of its own, which `rejects` is asked of.
+        """
+        if clients.number == 1:
+            return None
+        if self.is_control:
+            return f"{self.name} has no server that could have {clients.number} clients"
+        if self.spins:
+            return "ends that spin share no CPU, and its clients would; choose another wait"
+        if not self.server_models:
+            return f"a server of {self.name} has one client"
+        asked = clients.asked_server
+        if asked is not None and asked not in self.server_models:
+            models = " or ".join(f"server={model}" for model in self.server_models)
+            return f"{self.name} has no server={asked}; it has {models}"
         return None
 
     def is_redundant(self) -> bool:

@@ -97,6 +97,7 @@ class Delayed(Transport):
         self.holds_in_flight = transport.holds_in_flight
         self.client_blocks = transport.client_blocks
         self.spins = transport.spins
+        self.server_models = transport.server_models
 
     def unavailable(self) -> str | None:
         return self._transport.unavailable()

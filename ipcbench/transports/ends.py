@@ -7,7 +7,9 @@ The rules of both:
 
 - An end has what drives it, an event loop of its own, made in `client` or `server`. Nothing else
   runs in it, and its descriptors (epoll, a self-pipe) are this end's alone. Modules that it needs
-  are imported in `Transport.link`, before the fork.
+  are imported in `Transport.link`, before the fork. Ends of a server of many clients share one loop
+  (`one_loop`) where their transport says so (`server_models` has `epoll`): each takes the one that
+  `loop_of` has.
 - A whole batch goes in *one* run of the loop: to start and to stop a loop costs as much as some
   messages (uvloop makes and closes a pair of sockets each time), and isn't what is measured.
 - `send` and `receive` of `base` are there, and run the loop for one message. They are for what
@@ -22,13 +24,15 @@ The rules of both:
 - Such an end has no `shape`: the loop in C can't drive it.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ipcbench.transports.base import Endpoint, do_nothing, lengthened, nothing_set
 
 _T = TypeVar("_T")
+_L = TypeVar("_L")
 
 Step: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """A coroutine function without arguments."""
@@ -56,6 +60,48 @@ class Loop(Protocol):
     @property
     def watch(self) -> Watch:
         """Has the loop watch a descriptor."""
+
+
+class Gathering(Loop, Protocol):
+    """An event loop that several ends may share."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Has the ends whose `run` is called in the block run as it ends, all at once.
+
+        The loop runs until each of them has stopped.
+        """
+
+
+class SharedLoop:
+    """The loop of several ends, once there is one."""
+
+    def __init__(self) -> None:
+        self.loop: Any = None
+
+
+_sharing: SharedLoop | None = None
+"""Where the ends that are made now find their loop; None: each has its own."""
+
+
+@contextmanager
+def one_loop() -> Iterator[SharedLoop]:
+    """Has the ends that are made in the block share one event loop: a server's, of many clients."""
+    global _sharing  # noqa: PLW0603  (the ends are made by links, which know of no other end)
+    _sharing = shared = SharedLoop()
+    try:
+        yield shared
+    finally:
+        _sharing = None
+
+
+def loop_of(make: Callable[[], _L]) -> _L:
+    """The loop of an end that is made now: its own, or within `one_loop` that of all."""
+    if _sharing is None:
+        return make()
+    if _sharing.loop is None:
+        _sharing.loop = make()
+    shared: _L = _sharing.loop
+    return shared
 
 
 class CoroutineEndpoint(Endpoint):

@@ -6,10 +6,20 @@ from typing import ClassVar
 
 from ipcbench.case import LOOPS, Loop
 from ipcbench.terms import Knob
-from ipcbench.transports.base import CORE, Link, Medium, Traffic, Transport, Workspace, known
+from ipcbench.transports.base import (
+    BY_READINESS,
+    CORE,
+    Link,
+    Medium,
+    Traffic,
+    Transport,
+    Workspace,
+    known,
+)
 from ipcbench.transports.parts.options import TcpOptions, congestion_control, tcp_knobs
 from ipcbench.transports.parts.sockets import TcpLink, ip_unavailable
 from ipcbench.transports.parts.traps import tcp_traps
+from ipcbench.workloads import ServerModel
 
 
 class Inet(Transport):
@@ -22,6 +32,7 @@ class Inet(Transport):
     groups: tuple[str, ...] = ("sockets", CORE)
     mediums: tuple[Medium, ...] = ("tcp4", "nodelay")
     overlaps = True
+    server_models: tuple[ServerModel, ...] = BY_READINESS
     batches: tuple[Loop, ...] = LOOPS
     duplexes = True
     connects = True

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ipcbench.case import LOOPS
 from ipcbench.terms import Knob, Size
 from ipcbench.transports.base import (
+    BY_READINESS,
     CORE,
     Endpoint,
     Link,
@@ -34,6 +35,7 @@ from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.parts.traps import FILLS_PIPE
 from ipcbench.transports.shapes import StreamShape
 from ipcbench.units import format_size, parse_size
+from ipcbench.workloads import ServerModel
 
 _USUAL_LARGEST_BYTES = 1024 * 1024
 """The default of fs.pipe-max-size (pipe(7))."""
@@ -139,6 +141,7 @@ class Pipe(Transport):
     groups: tuple[str, ...] = ("pipes", CORE)
     mediums: tuple[Medium, ...] = ("pipe",)
     overlaps = True
+    server_models: tuple[ServerModel, ...] = BY_READINESS
     batches = LOOPS
     duplexes = True
     traps = (FILLS_PIPE,)

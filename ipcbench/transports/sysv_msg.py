@@ -8,6 +8,7 @@ from typing import Any
 from ipcbench.transports.base import Link, Traffic, Transport, Workspace, kernel_setting, known
 from ipcbench.transports.parts import sysv
 from ipcbench.transports.parts.queues import QueueLink
+from ipcbench.workloads import ServerModel
 
 QUEUE_KIND = "sysv-msg"
 """Kind of a System V queue in the ledger; the number beside it is its key."""
@@ -54,6 +55,9 @@ class SysvMsg(Transport):
     groups = ("sysv",)
     mediums = ("sysv-msg",)
     overlaps = True
+    # The kernel notes a waiting thread as the last one to receive, which is no process that a table
+    # shows (pipelined_send of ipc/msg.c): with threads nothing would prove who is joined.
+    server_models: tuple[ServerModel, ...] = ("fork",)
     leftovers = MappingProxyType({QUEUE_KIND: remove_queue})
 
     def unavailable(self) -> str | None:

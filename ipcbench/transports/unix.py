@@ -10,6 +10,7 @@ from typing import ClassVar
 from ipcbench.case import LOOPS, Loop
 from ipcbench.terms import Knob
 from ipcbench.transports.base import (
+    BY_READINESS,
     CORE,
     Endpoint,
     Link,
@@ -31,6 +32,7 @@ from ipcbench.transports.parts.sockets import (
     unix_message_limit,
 )
 from ipcbench.transports.parts.traps import FILLS_SOCKET
+from ipcbench.workloads import ServerModel
 
 
 class UnixLink(SocketLink):
@@ -92,6 +94,7 @@ class Unix(Transport):
     groups: tuple[str, ...] = ("sockets", CORE)
     mediums = ("unix-stream", "socket-file")
     overlaps = True
+    server_models: tuple[ServerModel, ...] = BY_READINESS
     batches: tuple[Loop, ...] = LOOPS
     duplexes = True
     knobs: ClassVar[tuple[Knob, ...]] = BUFFERS
@@ -117,6 +120,7 @@ class UnixSeqpacket(Transport):
     groups = ("sockets",)
     mediums = ("unix-seqpacket", "socket-file")
     overlaps = True
+    server_models: tuple[ServerModel, ...] = BY_READINESS
     batches = ("native",)
     duplexes = True
     knobs = BUFFERS
@@ -147,6 +151,7 @@ class UnixAbstract(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "abstract-name")
     overlaps = True
+    server_models: tuple[ServerModel, ...] = BY_READINESS
     batches = LOOPS
     duplexes = True
     knobs = BUFFERS
@@ -170,6 +175,7 @@ class Socketpair(Transport):
     groups = ("sockets",)
     mediums = ("unix-stream", "no-name")
     overlaps = True
+    server_models: tuple[ServerModel, ...] = BY_READINESS
     batches = LOOPS
     duplexes = True
     knobs = BUFFERS

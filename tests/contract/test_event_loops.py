@@ -389,7 +389,7 @@ def test_an_end_that_a_death_breaks_off_as_it_is_made_leaves_nothing_open(
     link = get_transport(name).link(Traffic(64, "latency"), Workspace(tmp_path))
     opening = beside(link.server)
     with pytest.raises(PeerDied):
-        drivers.client(case, link, gone)  # type: ignore[arg-type]
+        drivers.client(case, link, gone)
     with suppress(EOFError, OSError):  # it may have met the client's end by now
         opening.result(PATIENCE_S).close()
     link.close()

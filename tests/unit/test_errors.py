@@ -58,7 +58,7 @@ def test_a_pair_whose_server_cant_be_started_says_of_what_there_is_too_little(
 def test_a_server_tells_its_client_in_words_what_ran_out(error: Exception, says: str) -> None:
     ours, theirs = Channel.pair()
     try:
-        server._report(theirs, error)
+        server.report_failure(theirs, error)
         with pytest.raises(PeerReported, match=f"^{says}"):
             ours.receive()
     finally:

@@ -159,3 +159,16 @@ def test_a_control_group_without_room_for_one_pair_is_named(
     _group(monkeypatch, 40 * 2**20)
     with pytest.raises(UsageError, match=r"takes 88 MiB of memory and 40 MiB is free under memory"):
         pairs_at_once([Case("latency", "pipe", 64)], 12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "fit"),
+    [(resource.RLIMIT_NOFILE, 40 + 8 * 20, 21), (resource.RLIMIT_NPROC, 100 + 5 + 2 * 20, 21)],
+)
+def test_more_clients_than_fit_are_refused_with_the_number_that_fits(
+    kind: int, limit: int, fit: int, soft_limits: dict[int, int]
+) -> None:
+    soft_limits[kind] = limit
+    assert pairs_at_once([Case("latency:clients=21", "unix", 64)], 1) == 1
+    with pytest.raises(UsageError, match=f"which fits {fit} clients, not 22;"):
+        pairs_at_once([Case("latency:clients=22", "unix", 64)], 1)

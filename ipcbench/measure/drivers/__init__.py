@@ -3,12 +3,21 @@
 The functions here are all that other rooms ask of a driver, each a `match` over the loops.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
-from ipcbench.measure.drivers import blocking, duplex, event_loop, native, open_loop, paced, vectors
-from ipcbench.measure.drivers.base import Client, Server
-from ipcbench.measure.peer import Peer
+from ipcbench.measure.drivers import (
+    blocking,
+    duplex,
+    event_loop,
+    many,
+    native,
+    open_loop,
+    paced,
+    vectors,
+)
+from ipcbench.measure.drivers.base import Client, Server, Watched
 from ipcbench.transports.base import Endpoint, Link
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.registry import get_transport
@@ -38,7 +47,12 @@ def rejects(case: Case) -> str | None:
         case _:
             assert_never(case.loop)
     transport = get_transport(case.transport)
-    refusals = (transport.rejects_driver(case.loop), vectors.rejects(case), open_loop.rejects(case))
+    refusals = (
+        transport.rejects_driver(case.loop),
+        vectors.rejects(case),
+        open_loop.rejects(case),
+        many.rejects(case),
+    )
     return reason or next(filter(None, refusals), None)
 
 
@@ -53,7 +67,7 @@ def load(loop: Loop) -> None:
             assert_never(loop)
 
 
-def client(case: Case, link: Link, peer: Peer, seed: str = "") -> Client:
+def client(case: Case, link: Link, peer: Watched, seed: str = "") -> Client:
     """Opens the client's side of the link, with the driver of the case. Raises LaunchFailed.
 
     `peer` is the process at the other end, for a driver that watches its descriptor; `seed` is that
@@ -83,7 +97,22 @@ def server(case: Case, link: Link) -> Server:
             assert_never(case.loop)
 
 
-def _in_python(endpoint: Endpoint, case: Case, peer: Peer) -> Client:
+def server_of_many(case: Case, links: Sequence[Link]) -> many.Server:
+    """Opens the server's sides of the links of many clients, for one thread to drive.
+
+    Raises LaunchFailed.
+    """
+    match case.loop:
+        case "python":
+            return many.in_python(links, case)
+        case "native":
+            ends = [native.NativeEndpoint(link.server()) for link in links]
+            return many.NativeServer(ends, case)
+        case _:
+            assert_never(case.loop)
+
+
+def _in_python(endpoint: Endpoint, case: Case, peer: Watched) -> Client:
     """The client in Python that this kind of end takes: the link has chosen it."""
     workload, flow = case.workload_name, case.flow
     try:

@@ -95,10 +95,12 @@ class Client(End, Protocol):
         at the end: the time is of a window that is full.
         """
 
-    def sample(self, samples_ns: Samples) -> "Samples | None":
+    def sample(self, samples_ns: Samples) -> Samples:
         """Fills the array with the times of single round trips.
 
-        With a window of several it returns when each of them began, by the same clock.
+        Returns when they began, by the same clock (CLOCK_MONOTONIC, in nanoseconds): with a window
+        of several, when each did; else when the first did, since each ends where the next begins.
+        With a gap between them nobody asks.
         """
 
     def exchange(self, look: Callable[[], None]) -> None:

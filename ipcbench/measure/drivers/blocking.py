@@ -36,20 +36,21 @@ def client_latency(endpoint: Endpoint, messages: int, window: int = 1) -> float:
     return elapsed
 
 
-def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> None:
+def client_latency_sampled(endpoint: Endpoint, samples_ns: Samples) -> int:
     """Fills the array with the times of single round trips: one clock read a message.
 
     A round trip ends where the next begins, so the clock's own cost is in each of them; the
-    `null` transport's samples are that cost and nothing else.
+    `null` transport's samples are that cost and nothing else. Returns when the first began.
     """
     send, receive, clock = endpoint.send, endpoint.receive, perf_counter_ns
-    before = clock()
+    began = before = clock()
     for index in range(len(samples_ns)):
         send()
         receive()
         now = clock()
         samples_ns[index] = now - before
         before = now
+    return began
 
 
 def client_window_sampled(endpoint: Endpoint, samples_ns: Samples, window: int) -> Samples:
@@ -161,12 +162,11 @@ class Client(End):
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> "Samples | None":
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         if self._window > 1:
             return client_window_sampled(self._endpoint, samples_ns, self._window)
-        client_latency_sampled(self._endpoint, samples_ns)
-        return None
+        return array("q", [client_latency_sampled(self._endpoint, samples_ns)])
 
     def exchange(self, look: Callable[[], None]) -> None:
         """Sends one message, and receives the replies once a window of messages waits for them."""

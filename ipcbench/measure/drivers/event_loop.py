@@ -39,16 +39,20 @@ async def client_latency(endpoint: CoroutineEndpoint, messages: int, window: int
     return elapsed
 
 
-async def client_latency_sampled(endpoint: CoroutineEndpoint, samples_ns: Samples) -> None:
-    """Fills the array with the times of single round trips: one clock read a message."""
+async def client_latency_sampled(endpoint: CoroutineEndpoint, samples_ns: Samples) -> int:
+    """Fills the array with the times of single round trips: one clock read a message.
+
+    Returns when the first began.
+    """
     send, receive, clock = endpoint.sending, endpoint.receiving, perf_counter_ns
-    before = clock()
+    began = before = clock()
     for index in range(len(samples_ns)):
         await send()
         await receive()
         now = clock()
         samples_ns[index] = now - before
         before = now
+    return began
 
 
 async def client_window_sampled(
@@ -130,13 +134,12 @@ class CoroutineClient(blocking.Client):
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> "Samples | None":
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         if self._window > 1:
             burst = client_window_sampled(self._end, samples_ns, self._window)
             return self._loop.complete(burst)
-        self._loop.complete(client_latency_sampled(self._end, samples_ns))
-        return None
+        return array("q", [self._loop.complete(client_latency_sampled(self._end, samples_ns))])
 
 
 class CoroutineServer(blocking.Server):
@@ -177,14 +180,17 @@ def called_client_latency(endpoint: CallbackEndpoint, messages: int) -> float:
     return elapsed
 
 
-def called_client_latency_sampled(endpoint: CallbackEndpoint, samples_ns: Samples) -> None:
-    """Fills the array with the times of single round trips: one clock read a message."""
+def called_client_latency_sampled(endpoint: CallbackEndpoint, samples_ns: Samples) -> int:
+    """Fills the array with the times of single round trips: one clock read a message.
+
+    Returns when the first began.
+    """
     post, stop, clock = endpoint.post, endpoint.stop, perf_counter_ns
-    index, last, before = 0, len(samples_ns) - 1, 0
+    index, last, began, before = 0, len(samples_ns) - 1, 0, 0
 
     def begin() -> None:
-        nonlocal before
-        before = clock()
+        nonlocal began, before
+        began = before = clock()
         post()
 
     def on_message() -> None:
@@ -200,6 +206,7 @@ def called_client_latency_sampled(endpoint: CallbackEndpoint, samples_ns: Sample
 
     endpoint.deliver_to(on_message)
     endpoint.run(begin)
+    return began
 
 
 def called_server_latency(endpoint: CallbackEndpoint, messages: int) -> None:
@@ -274,9 +281,9 @@ class CallbackClient(blocking.Client):
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
-        called_client_latency_sampled(self._end, samples_ns)
+        return array("q", [called_client_latency_sampled(self._end, samples_ns)])
 
 
 class CallbackServer(blocking.Server):

@@ -87,11 +87,11 @@ class Client(blocking.Client):
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> "Samples | None":
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         sent_ns = array("q", bytes(8 * len(samples_ns)))
         self._core.client_latency_sampled(samples_ns, sent_ns, self._window)
-        return sent_ns if self._window > 1 else None
+        return sent_ns
 
 
 class Server(blocking.Server):

@@ -23,6 +23,9 @@ _PROBE_NS = 2_000
 """A short work, by which it is found what any overshoots by."""
 _PROBES = 2_000
 
+_NOT_TOLD: Samples = array("q")
+"""When messages with gaps between them were sent, which nobody asks for."""
+
 TOUCHED_AT_ONCE = 4096
 """Bytes that a working server reads between two looks at the clock, as in native.c."""
 
@@ -140,9 +143,10 @@ class Client(blocking.Client):
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         client_latency_with_gaps_sampled(self._endpoint, samples_ns, self._wait)
+        return _NOT_TOLD
 
 
 async def awaited_client_latency_with_gaps(
@@ -200,10 +204,11 @@ class CoroutineClient(event_loop.CoroutineClient):
         """Times a batch; see `drivers.base`."""
         return _summed(self, messages, acknowledged)
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         timing = awaited_client_latency_with_gaps(self._end, samples_ns, self._wait)
         self._loop.complete(timing)
+        return _NOT_TOLD
 
 
 class CallbackClient(event_loop.CallbackClient):
@@ -219,9 +224,10 @@ class CallbackClient(event_loop.CallbackClient):
         """Times a batch; see `drivers.base`."""
         return _summed(self, messages, acknowledged)
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         called_client_latency_with_gaps(self._end, samples_ns, self._wait)
+        return _NOT_TOLD
 
 
 def _summed(
@@ -274,9 +280,10 @@ class NativeClient(native.Client):
         acknowledged.wait()
         return elapsed
 
-    def sample(self, samples_ns: Samples) -> None:
+    def sample(self, samples_ns: Samples) -> Samples:
         """Times single round trips."""
         self._core.client_latency_with_gaps_sampled(samples_ns, *self._gap)
+        return _NOT_TOLD
 
 
 class Server(blocking.Server):

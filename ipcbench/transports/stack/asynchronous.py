@@ -11,7 +11,7 @@ from functools import partial
 from typing import cast
 
 from ipcbench.transports.base import Endpoint, buffer_pair
-from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
+from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint, loop_of
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import socket_facts
 from ipcbench.transports.parts.stream import Tails
@@ -35,7 +35,7 @@ def sock_endpoint(
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     with ExitStack() as opened:
         opened.callback(let_go, connection)
-        loop = OwnLoop(new_loop)
+        loop = loop_of(partial(OwnLoop, new_loop))
         opened.callback(loop.close)
         connection.setblocking(False)
         after, receive_into = Tails(incoming).after, loop.asyncio.sock_recv_into
@@ -75,7 +75,7 @@ def streams_endpoint(
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     with ExitStack() as opened:
         opened.callback(let_go, connection)
-        loop = OwnLoop(new_loop)
+        loop = loop_of(partial(OwnLoop, new_loop))
         opened.callback(loop.close)
         reader, writer = loop.complete(_opened(connection))
         transport = writer.transport
@@ -226,7 +226,7 @@ def protocol_endpoint(
     outgoing, incoming = buffer_pair(size_bytes, echoes=echoes)
     owned = ExitStack()
     owned.callback(let_go, connection)
-    loop = OwnLoop(new_loop)
+    loop = loop_of(partial(OwnLoop, new_loop))
     owned.callback(loop.close)
     protocol = _Protocol(loop, incoming)
     owned.callback(protocol.abort)

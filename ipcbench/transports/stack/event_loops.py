@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar, Protocol
 
 from ipcbench.terms import Knob, words
-from ipcbench.transports.base import Endpoint, Traffic
+from ipcbench.transports.base import IN_ONE_LOOP, Endpoint, Traffic
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
@@ -91,6 +91,7 @@ class AsyncioSock(OnMessages):
 
     rung = "asyncio-sock"
     layer = "asyncio's sock_recv_into, sock_sendall"
+    server_models = IN_ONE_LOOP
     waits = "blocks in epoll_wait, once a read found nothing"
     source = "Python's asyncio: event loop, working with socket objects directly"
 
@@ -105,6 +106,7 @@ class AsyncioSock(OnMessages):
 class OfProtocol(OnMessages):
     """Callbacks of a BufferedProtocol."""
 
+    server_models = IN_ONE_LOOP
     waits = "blocks in epoll_wait, before each read"
     overlaps = False
 
@@ -146,6 +148,7 @@ class UvloopProtocol(OfProtocol):
 class OfStreams(OnMessages):
     """A StreamReader and a StreamWriter."""
 
+    server_models = IN_ONE_LOOP
     waits = "blocks in epoll_wait, before each read"
     copies = "five times: into the kernel, out of it, to the reader, out of it, into the message"
 

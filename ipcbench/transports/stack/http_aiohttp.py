@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ipcbench.terms import Knob, words
+from ipcbench.transports.base import IN_ONE_LOOP
 from ipcbench.transports.parts.options import BUFFERS, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
@@ -26,6 +27,7 @@ class HttpAiohttp(Stacked):
     package = "aiohttp"
     streams = False
     overlaps = False
+    server_models = IN_ONE_LOOP
     client_blocks = False
 
     def settle(self) -> None:

@@ -7,6 +7,7 @@ costs a segment, and without it 40 ms (see docs/traps.md).
 
 from collections.abc import Mapping
 
+from ipcbench.transports.base import IN_ONE_LOOP
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
 
@@ -23,6 +24,7 @@ class HttpUvicorn(Stacked):
     also_needs = ("httptools", "uvloop")
     streams = False
     overlaps = False
+    server_models = IN_ONE_LOOP
 
     def ends(self) -> Ends:
         from ipcbench.transports.stack.uvicorn_ends import UvicornEnds

@@ -42,6 +42,9 @@ class OwnLoop:
         self.asyncio = new_loop()
         self._error: BaseException | None = None
         self._watched: list[int] = []
+        self._running = 0
+        """Ends that run: one, unless they share the loop."""
+        self._gathers = False
         self.asyncio.set_exception_handler(self._keep)
 
     def complete(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -54,11 +57,25 @@ class OwnLoop:
     def run(self, begin: Callable[[], None]) -> None:
         """Runs until `stop`, and calls `begin` first. Raises what was kept meanwhile."""
         self.asyncio.call_soon(begin)
-        self._run(self.asyncio.run_forever)
+        self._running += 1
+        if not self._gathers:
+            self._run(self.asyncio.run_forever)
 
     def stop(self) -> None:
-        """Ends the run, after the callbacks that are due."""
-        self.asyncio.stop()
+        """Ends the run of an end, after the callbacks that are due: the loop, once all stopped."""
+        self._running = max(0, self._running - 1)
+        if not self._running:
+            self.asyncio.stop()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Has several ends run at once; see `ends.Loop`."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+        self._run(self.asyncio.run_forever)
 
     def fail(self, error: BaseException) -> None:
         """Ends the run; it raises this error, unless another one came first."""
@@ -83,6 +100,8 @@ class OwnLoop:
     def close(self, last: Awaitable[object] | None = None) -> None:
         """Lets what was closed in the loop go, and closes it; `last` is run to its end before."""
         loop = self.asyncio
+        if loop.is_closed():
+            return  # by another end that shares it
         loop.set_exception_handler(lambda _loop, _context: None)
         for descriptor in self._watched:
             loop.remove_reader(descriptor)

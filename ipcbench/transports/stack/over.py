@@ -11,11 +11,12 @@ from typing import ClassVar
 
 from ipcbench.case import Loop
 from ipcbench.rungs import Family
-from ipcbench.transports.base import Link, Traffic, Transport, Workspace, no_native_loop
+from ipcbench.transports.base import BLOCKING, Link, Traffic, Transport, Workspace, no_native_loop
 from ipcbench.transports.inet import Inet, Inet6
 from ipcbench.transports.parts.options import SocketOptions, TcpOptions
 from ipcbench.transports.parts.sockets import Ends, TcpLink
 from ipcbench.transports.unix import Unix, UnixLink
+from ipcbench.workloads import ServerModel
 
 GROUP = "stack"
 _TITLES: Mapping[Family, str] = {"unix": "AF_UNIX", "inet": "AF_INET", "inet6": "AF_INET6"}
@@ -38,6 +39,7 @@ class Stacked(Transport):
     """The server as an HTTP client names it."""
     groups: tuple[str, ...] = (GROUP,)
     connects = False
+    server_models: tuple[ServerModel, ...] = BLOCKING
     batches: tuple[Loop, ...] = ()
     duplexes = False
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeAlias
 
 from ipcbench.transports.base import Traffic, buffer_pair
-from ipcbench.transports.ends import CallbackEndpoint
+from ipcbench.transports.ends import CallbackEndpoint, loop_of
 from ipcbench.transports.parts.gate import Gate
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import socket_facts
@@ -36,7 +36,7 @@ class Turns:
     endpoint: CallbackEndpoint
 
     def __init__(self, new_loop: NewLoop, traffic: Traffic, gate: Gate) -> None:
-        self.loop = OwnLoop(new_loop)
+        self.loop = loop_of(partial(OwnLoop, new_loop))
         self.outgoing, self.incoming = buffer_pair(
             traffic.message_size_bytes, echoes=traffic.echoes
         )

@@ -1,0 +1,310 @@
+"""Many clients of one server: every promise of a pair, for each of them."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ipcbench.case import Case, Loop
+from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
+from ipcbench.measure import drivers
+from ipcbench.measure.crowd import Crowd
+from ipcbench.measure.pair import Pair, refused
+from ipcbench.system.scratch import sweep
+from ipcbench.transports import registry
+from ipcbench.transports.base import LEDGER, Endpoint, Link, Side, Traffic, Workspace
+from ipcbench.transports.registry import get_transport
+from ipcbench.transports.unix import Unix
+
+_GONE_S = 20.0
+"""Most seconds that a process may take to end, on a busy machine."""
+_COMMON_S = 0.002
+"""Seconds of a batch that has all clients at work."""
+_SERVED = [
+    (name, model)
+    for name, models in {
+        "unix": ("threads", "epoll", "fork"),
+        "inet": ("threads", "epoll", "fork"),
+        "pipe": ("threads", "epoll", "fork"),
+        "sysv-shm": ("threads", "fork"),
+        "asyncio-protocol-unix": ("epoll", "fork"),
+        "asyncio-streams-unix": ("epoll",),
+        "uvloop-protocol-unix": ("epoll",),
+        "http-aiohttp-unix": ("epoll",),
+        "http-std-unix": ("threads",),
+    }.items()
+    for model in models
+]
+
+
+def _case(name: str, workload: str, loop: Loop = "python", size_bytes: int = 64) -> Case:
+    return Case.parse(f"{workload}/{name}/{size_bytes}/{loop}/free")
+
+
+def _run_one(case: Case, directory: Path, messages: int = 64) -> dict[str, int | float | str]:
+    with Crowd(case, None, Workspace(directory)) as crowd:
+        while crowd.calibrate(messages) < _COMMON_S:
+            messages *= 2
+        crowd.run(messages)
+        crowd.check()
+        return crowd.facts()
+
+
+@pytest.mark.parametrize("clients", [2, 3, 8])
+@pytest.mark.parametrize("workload", ["latency", "throughput"])
+@pytest.mark.parametrize("loop", ["python", "native"])
+@pytest.mark.parametrize(("name", "model"), _SERVED)
+def test_every_message_of_every_client_arrives(
+    name: str, model: str, loop: Loop, workload: str, clients: int, tmp_path: Path
+) -> None:
+    case = _case(name, f"{workload}:clients={clients}:server={model}", loop)
+    reason = get_transport(name).unavailable() or drivers.unavailable(loop) or refused(case)
+    if reason is not None:
+        pytest.skip(reason)
+    facts = _run_one(case, tmp_path, 256)
+    assert facts["clients_count"] == clients
+    assert facts["server_model"] == model
+    assert facts["evidence_outcome"] == "proved"
+    assert int(facts["messages_checked"]) >= 4 * clients  # two batches, and two of a full check
+    assert float(facts["crowd_messages_per_s"]) > 0
+    assert 0 < float(facts["fairness_jain_ratio"]) <= 1
+    left = {path.name for path in tmp_path.rglob("*") if not path.is_dir()}
+    assert left <= {LEDGER}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("unix", "epoll"), ("unix", "threads"), ("pipe", "fork")]
+)
+def test_sixty_four_clients_are_served(name: str, model: str, tmp_path: Path) -> None:
+    facts = _run_one(_case(name, f"latency:clients=64:server={model}"), tmp_path)
+    assert facts["clients_count"] == 64
+    assert facts["evidence_outcome"] == "proved"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("unix", "epoll"),
+        ("pipe", "epoll"),
+        ("sysv-shm", "threads"),
+        ("asyncio-streams-unix", "epoll"),
+    ],
+)
+def test_the_usual_server_is_the_one_that_such_ends_have(
+    name: str, model: str, tmp_path: Path
+) -> None:
+    assert _run_one(_case(name, "latency:clients=2"), tmp_path)["server_model"] == model
+
+
+@pytest.mark.parametrize(
+    ("name", "workload", "reason"),
+    [
+        ("null", "latency:clients=2", "null has no server that could have 2 clients"),
+        ("sysv-shm-spin", "latency:clients=2", "ends that spin share no CPU"),
+        ("sysv-shm", "latency:clients=2:server=epoll", "it has server=threads or server=fork"),
+        ("asyncio-protocol-unix", "latency:clients=2:server=threads", "has no server=threads"),
+    ],
+)
+def test_what_cant_have_many_clients_says_why(
+    name: str, workload: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(LaunchFailed, match=reason):
+        Crowd(_case(name, workload), None, Workspace(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_client_is_the_case_without_the_knob() -> None:
+    assert _case("unix", "latency:clients=1:server=fork") == _case("unix", "latency")
+
+
+class _Numbered(Link):
+    """A link of `unix` that changes its server's end by the number of its client."""
+
+    def __init__(self, link: Link, number: int, change: Callable[[int, Endpoint], None]) -> None:
+        self._link = link
+        self._number = number
+        self._change = change
+
+    def client(self) -> Endpoint:
+        return self._link.client()
+
+    def server(self) -> Endpoint:
+        endpoint = self._link.server()
+        self._change(self._number, endpoint)
+        return endpoint
+
+    def keep_only(self, side: Side) -> None:
+        self._link.keep_only(side)
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class _Changed(Unix):
+    """`unix`, whose servers are changed."""
+
+    def __init__(self, change: Callable[[int, Endpoint], None]) -> None:
+        self._change = change
+        self._made = 0
+
+    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
+        self._made += 1
+        return _Numbered(super().link(traffic, workspace), self._made, self._change)
+
+
+@contextmanager
+def _unix_with(
+    change: Callable[[int, Endpoint], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    get_transport("unix")
+    with monkeypatch.context() as patched:
+        patched.setitem(registry.LOADED, "unix", _Changed(change))
+        yield
+
+
+@pytest.mark.parametrize("model", ["threads", "epoll", "fork"])
+def test_a_payload_that_one_client_gets_changed_is_told_of_it(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(number: int, endpoint: Endpoint) -> None:
+        def spoil() -> None:
+            endpoint.incoming[0] ^= 1
+
+        if number == 3:
+            endpoint.lengthen(spoil)
+
+    case = _case("unix", f"latency:clients=3:server={model}")
+    with (
+        _unix_with(change, monkeypatch),
+        pytest.raises(CheckFailed, match=r"client 3 of 3: .* reached the server changed"),
+    ):
+        _run_one(case, tmp_path)
+
+
+@pytest.mark.parametrize("model", ["threads", "epoll", "fork"])
+def test_a_server_that_fails_for_one_client_tells_its_reason(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(number: int, endpoint: Endpoint) -> None:
+        def fail() -> None:
+            raise OSError("no more of this")
+
+        if number == 2:
+            endpoint.lengthen(fail)
+
+    case = _case("unix", f"latency:clients=3:server={model}")
+    who = "server 2 of 3" if model == "fork" else "the server"
+    with (
+        _unix_with(change, monkeypatch),
+        pytest.raises(LaunchFailed, match=f"{who} failed in the timed batch: OSError: no more"),
+    ):
+        _run_one(case, tmp_path)
+
+
+def test_a_server_that_answers_one_client_twice_as_often_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(number: int, endpoint: Endpoint) -> None:
+        pause_s = 0.002 if number == 1 else 0.004
+        endpoint.lengthen(lambda: time.sleep(pause_s))
+
+    with _unix_with(change, monkeypatch):
+        facts = _run_one(_case("unix", "latency:clients=3:server=threads"), tmp_path, 100)
+    assert 0.8 < float(facts["fairness_jain_ratio"]) < 0.96  # of 2, 1 and 1 it is 0.89
+    assert 1.2 < float(facts["fairness_most_ratio"]) < 1.8  # 1.5
+    assert 0.6 < float(facts["fairness_least_ratio"]) < 0.9  # 0.75
+
+
+def test_throughput_is_bound_by_the_clients_and_by_the_servers_work(tmp_path: Path) -> None:
+    """X <= min(N/R, 1/S), where R is the time of a round trip of one client alone."""
+    with Pair(_case("unix", "latency:work=200us"), None, Workspace(tmp_path)) as pair:
+        alone_s = [pair.run(50) / 50 for _ in range(5)]
+    for clients in (2, 4):
+        case = _case("unix", f"latency:clients={clients}:work=200us")
+        facts = _run_one(case, tmp_path, 100)
+        bound_per_s = min(clients / min(alone_s), 1 / 200e-6)
+        assert float(facts["crowd_messages_per_s"]) <= bound_per_s * 1.05
+
+
+def _killing(pid_of: Callable[[Crowd], int | None]) -> tuple[list[Crowd], Callable[[str], None]]:
+    """Kills a process of the crowd that is put into the list, once it is in its timed batch."""
+    crowds: list[Crowd] = []
+
+    def note(phase: str) -> None:
+        pid = pid_of(crowds[0]) if phase == "timed batch" else None
+        if pid is not None:
+            threading.Thread(target=os.kill, args=(pid, signal.SIGKILL)).start()
+
+    return crowds, note
+
+
+@pytest.mark.parametrize("loop", ["python", "native"])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("unix", "epoll"), ("unix", "threads"), ("pipe", "fork"), ("sysv-shm", "threads")],
+)
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_whoever_is_killed_is_named(
+    who: str, name: str, model: str, loop: Loop, tmp_path: Path
+) -> None:
+    case = _case(name, f"latency:clients=4:server={model}", loop)
+    reason = get_transport(name).unavailable() or drivers.unavailable(loop)
+    if reason is not None:
+        pytest.skip(reason)
+    if who == "client":
+        named = "client 3 of 4"
+        crowds, note = _killing(lambda crowd: crowd._others[1].pid)
+    else:
+        named = "server 1 of 4" if model == "fork" else "the server"
+        crowds, note = _killing(lambda crowd: crowd._servers[0].pid)
+    crowd = Crowd(case, None, Workspace(tmp_path), note_phase=note)
+    crowds.append(crowd)
+    with (
+        pytest.raises(PeerDied, match=f"^{named} was killed by SIGKILL in the timed batch"),
+        crowd,
+    ):
+        crowd.run(10_000_000 if loop == "native" else 1_000_000)
+
+
+_DRIVEN = """
+import pathlib, sys
+from ipcbench.case import Case
+from ipcbench.measure.crowd import Crowd
+from ipcbench.transports.base import Workspace
+with Crowd(Case.parse(sys.argv[1]), None, Workspace(pathlib.Path(sys.argv[2]))) as crowd:
+    print(*(peer.pid for peer in [*crowd._servers, *crowd._others]), flush=True)
+    crowd.run(1_000_000)
+"""
+
+
+@pytest.mark.parametrize("model", ["threads", "fork"])
+def test_nobody_outlives_the_first_client(model: str, tmp_path: Path) -> None:
+    case = _case("sysv-shm", f"latency:clients=3:server={model}")
+    reason = get_transport("sysv-shm").unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    first = subprocess.Popen(
+        [sys.executable, "-c", _DRIVEN, case.id, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert first.stdout is not None
+        ends = [os.pidfd_open(int(pid)) for pid in first.stdout.readline().split()]
+    finally:
+        first.kill()
+        first.communicate()
+    try:
+        assert len(ends) == (5 if model == "fork" else 3)
+        for end in ends:
+            assert select.select([end], [], [], _GONE_S)[0]
+    finally:
+        for end in ends:
+            os.close(end)
+        sweep(tmp_path)
