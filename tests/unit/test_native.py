@@ -164,6 +164,12 @@ class Broken(Exception):
     """What the signal's handler raises."""
 
 
+def _receive_until(signalling: threading.Timer, endpoint: "_native.Endpoint") -> None:
+    """Receives until a signal comes; on a busy machine the wait may not have begun by then."""
+    signalling.start()
+    endpoint.receive()
+
+
 @pytest.mark.parametrize("way", ["read", "spin", "futex", "eventfd", "spin, then sleep"])
 def test_a_handler_that_raises_breaks_a_wait_in_c(way: str) -> None:
     def handle(*_: object) -> None:
@@ -184,9 +190,8 @@ def test_a_handler_that_raises_breaks_a_wait_in_c(way: str) -> None:
     before = signal.signal(signal.SIGUSR1, handle)
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
-        with pytest.raises(Broken):  # on a busy machine the wait may not have begun by then
-            timer.start()
-            endpoint.receive()
+        with pytest.raises(Broken):
+            _receive_until(timer, endpoint)
     finally:
         signal.signal(signal.SIGUSR1, before)
         timer.join()
@@ -205,9 +210,8 @@ def test_a_signal_that_comes_while_a_wait_spins_breaks_the_sleep_that_follows() 
     before = signal.signal(signal.SIGUSR1, handle)
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
-        with pytest.raises(Broken):  # on a busy machine the wait may not have begun by then
-            timer.start()
-            endpoint.receive()
+        with pytest.raises(Broken):
+            _receive_until(timer, endpoint)
     finally:
         signal.signal(signal.SIGUSR1, before)
         timer.join()
