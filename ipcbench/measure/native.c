@@ -1144,7 +1144,7 @@ static int send_at_times(endpoint *self, uint64_t messages)
             now = now_ns();
             load->answered_ns[load->answered] = now - start;
             if (in_flight == load->window && sent < load->count)
-                was_full = now >= due && (filled <= due || was_held_back);
+                was_full = now >= due && (now - filled >= filled - due || was_held_back);
             if ((load->is_out_of_order = !is_next(self)))
                 return DONE;
             load->answered++;

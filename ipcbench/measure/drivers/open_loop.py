@@ -59,9 +59,8 @@ def client_load(
 
     `ready` tells whether a reply can be received. Raises CheckFailed for one out of its order.
 
-    A message is held back if the window was full when it was due, or since the one before it was
-    held back. One that was due while the window was being filled is late as those in it are, by the
-    generator's own doing.
+    A message is held back if it waits for a full window for longer than the generator was late as
+    it filled it, or behind one that was held back. Others are late by the generator's own doing.
     """
     send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
     messages = len(intended_ns)
@@ -90,7 +89,7 @@ def client_load(
             now = clock()
             answered_ns[answered] = now - start
             if in_flight == window and sent < messages:
-                was_full = now >= due and (filled <= due or was_held_back)
+                was_full = now >= due and (now - filled >= filled - due or was_held_back)
             if is_numbered and returned[0] != answered:
                 raise CheckFailed(_out_of_order(answered, returned[0]))
             answered += 1
