@@ -235,12 +235,21 @@ def _count_of_cases(request: Request, peaks: Sequence[Case]) -> int:
     return len(peaks) * (1 + len(request.rates) * len(request.arrivals))
 
 
+def _expected(peak: Case, request: Request) -> list[Case]:
+    """A case for each rate that is asked for, for how long it takes: a share as its peak does."""
+    return [
+        peak if text.endswith("%") else _at_rate(peak, arrivals, round(parse_rate(text)))
+        for text in request.rates
+        for arrivals in request.arrivals
+    ]
+
+
 def _rounds_that_fit(request: Request, peaks: Sequence[Case]) -> int:
     """Rounds that fit the budget. Raises UsageError if fewer fit than say anything."""
     usual = PRESETS["load"]
     values, min_time_s = request.values or usual.values, request.min_time_s or usual.min_time_s
-    each_s = (expected_launch_s(case, values, request.warmups, min_time_s) for case in peaks)
-    round_s = sum(each_s) * (1 + len(request.rates) * len(request.arrivals))
+    expected = [case for peak in peaks for case in (peak, *_expected(peak, request))]
+    round_s = sum(expected_launch_s(case, values, request.warmups, min_time_s) for case in expected)
     budget_s, calibration_s = request.budget_s or math.inf, expected_calibration_s(peaks)
     share = _MARGIN * (_OF_SEARCHES if request.objective else 1)
     rounds = (budget_s * share - calibration_s) / round_s
