@@ -53,7 +53,7 @@ from ipcbench.measure.pair import refused
 from ipcbench.measure.peer import ForkedPeer
 from ipcbench.measure.server import serve
 from ipcbench.measure.servers import Served, serve_by_readiness, serve_by_threads
-from ipcbench.measure.tether import Tether
+from ipcbench.measure.tether import Tether, note_names
 from ipcbench.measure.usage import Usage, resident_bytes, together
 from ipcbench.measure.watch import Watch
 from ipcbench.system import process
@@ -314,6 +314,10 @@ class Crowd:
             self._tether.leave_to_server()
         for other in self._others:
             self._bidding.append(other.start())
+        note_names(
+            self._workspace.directory,
+            {peer.pid: name for name, peer in self._named() if peer.pid is not None},
+        )
         for _, theirs in lines:
             if theirs is not None:
                 theirs.close()
@@ -411,6 +415,12 @@ class Crowd:
         if side == "server" and len(self._servers) == 1:
             return "the server"
         return f"{side} {number + 1} of {self._count}"
+
+    def _named(self) -> list[tuple[str, ForkedPeer]]:
+        """The processes that this one has forked, with their names."""
+        servers = [(self._name("server", number), one) for number, one in enumerate(self._servers)]
+        others = [(self._name("client", number), one) for number, one in enumerate(self._others, 1)]
+        return servers + others
 
     def _make_links(self) -> None:
         """Makes a link for each client."""
@@ -543,8 +553,7 @@ class Crowd:
 
     def _killed(self) -> tuple[str, Death] | None:
         """The process that a signal has ended, if there is one; it may take a moment to end."""
-        named = [(self._name("server", number), one) for number, one in enumerate(self._servers)]
-        named += [(self._name("client", number), one) for number, one in enumerate(self._others, 1)]
+        named = self._named()
         deadline = monotonic() + _GRACE_S
         while True:
             for name, peer in named:
