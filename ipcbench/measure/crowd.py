@@ -7,7 +7,6 @@ were at work. No end of a process is waited for long, and whoever fails is named
 """
 
 import gc
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -27,17 +26,11 @@ from ipcbench.errors import (
 from ipcbench.evidence.kernel import held_now
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure import drivers
-from ipcbench.measure.common_window import (
-    RoundTrips,
-    Stream,
-    Window,
-    fairness,
-    of_round_trips,
-    of_streams,
-)
+from ipcbench.measure.common_window import RoundTrips, Stream, Window, of_round_trips, of_streams
 from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
 from ipcbench.measure.drivers.base import Samples
 from ipcbench.measure.drivers.many import model_of
+from ipcbench.measure.end_facts import Facts, of_ends, of_throttling
 from ipcbench.measure.meeting import Meeting
 from ipcbench.measure.member import (
     PATIENCE_S,
@@ -53,8 +46,9 @@ from ipcbench.measure.pair import refused
 from ipcbench.measure.peer import ForkedPeer
 from ipcbench.measure.server import serve
 from ipcbench.measure.servers import Served, serve_by_readiness, serve_by_threads
-from ipcbench.measure.tether import Tether
-from ipcbench.measure.usage import Usage, resident_bytes, together
+from ipcbench.measure.tally import Tally
+from ipcbench.measure.tether import Tether, note_names
+from ipcbench.measure.usage import resident_bytes
 from ipcbench.measure.watch import Watch
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
@@ -119,16 +113,9 @@ class Crowd:
         self._is_started = self._has_failed = False
         self._quotas: list[Quota] = []
         self._throttling = Throttling()
-        self._messages_timed = 0
-        self._wall_s = 0.0
-        self._used = Usage()
-        self._last: list[Ran] = []
-        self._cpus_seen: set[int] = set()
+        self._tally = Tally()
         self._checked_by_others = 0
         self._finding: Finding | None = None
-        self._repeated = 0
-        """Batches that had no time common to all, and were run again."""
-        self._kept: list[Window] = []
 
     def __enter__(self) -> Self:
         self._enter("set-up")
@@ -171,10 +158,10 @@ class Crowd:
             value_s = window.response_s if self._traffic.echoes else window.message_s
             if value_s is not None and sum(window.counts) >= _FEWEST * self._count:
                 if is_kept:
-                    self._kept.append(window)
+                    self._tally.keep(window)
                 return value_s
             messages *= 2
-            self._repeated += 1
+            self._tally.repeated += 1
         raise LaunchFailed(
             f"the {self._count} clients were at work at no common time: some were done before"
             f" others began, {_TRIES} times; ask for longer batches (--min-time)"
@@ -182,10 +169,7 @@ class Crowd:
 
     def samples_ns(self) -> Samples:
         """The round trips of all clients in the windows that were kept."""
-        pooled = array("q")
-        for window in self._kept:
-            pooled += window.took_ns
-        return pooled
+        return self._tally.samples_ns()
 
     def check(self) -> None:
         """Checks, untimed, each client's payload, and then its link in the kernel's tables.
@@ -195,11 +179,10 @@ class Crowd:
         self._enter("payload check")
         self._guarded(self._check)
 
-    def facts(self) -> dict[str, int | float | str]:
+    def facts(self) -> Facts:
         """Facts about the clients and their server as pyperf metadata, none an empty value."""
-        member, first = self._started_member(), self._last[0] if self._last else None
-        report = member.conversation.report
-        facts: dict[str, int | float | str] = {
+        member = self._started_member()
+        facts: Facts = {
             "messages_checked": member.conversation.checked + self._checked_by_others,
             "clients_count": self._count,
             "server_model": self._model,
@@ -207,49 +190,15 @@ class Crowd:
         if self._finding is not None:
             facts["evidence_outcome"] = self._finding.outcome
             facts["evidence"] = self._finding.digest
-        for side, values in (("client", member.client.facts), ("server", report.facts)):
-            facts |= {f"{side}_{name}": value for name, value in values.items()}
-        facts |= self._of_windows()
-        if self._messages_timed and first is not None:
-            # What one tells of its server is of its part alone, and of all batches.
-            server_used = together((ran.server_used for ran in self._last), self._wall_s)
-            facts |= self._used.facts("client", self._messages_timed)
-            facts |= server_used.facts("server", self._messages_timed)
+        facts |= of_ends(self._transport, member.client, member.conversation.report)
+        facts |= self._tally.facts()
         if self._quotas:
-            facts["cgroup_cpu_periods_count"] = self._throttling.periods
-            facts["cgroup_cpu_throttled_count"] = self._throttling.throttled
-            facts["cgroup_cpu_throttled_s"] = self._throttling.stopped_s
+            facts |= of_throttling(self._throttling)
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
-        server_cpus = {cpu for ran in self._last for cpu in ran.server_cpus}
-        for side, cpus in (("client", self._cpus_seen), ("server", server_cpus)):
-            if cpus:
-                facts[f"cpus_seen_{side}"] = ",".join(map(str, sorted(cpus)))
-        if first is not None and first.threads is not None:
-            facts["threads_client_count"] = first.threads
-        if first is not None and first.server_threads is not None:
-            facts["threads_server_count"] = first.server_threads
         resident = [resident_bytes(peer.pid) for peer in self._servers if peer.pid is not None]
         if resident and None not in resident:
             facts["rss_server_bytes"] = sum(one or 0 for one in resident)
-        return facts
-
-    def _of_windows(self) -> dict[str, int | float | str]:
-        """Facts about the windows that were kept, together."""
-        length_s = sum(window.length_s for window in self._kept)
-        if not length_s:
-            return {}
-        counts = [sum(each) for each in zip(*(one.counts for one in self._kept), strict=True)]
-        facts: dict[str, int | float | str] = {
-            "crowd_messages_per_s": sum(counts) / length_s,
-            "crowd_window_s": length_s / len(self._kept),
-            "crowd_batches_repeated_count": self._repeated,
-        }
-        found = fairness(counts)
-        if found is not None:
-            facts["fairness_jain_ratio"] = found.jain
-            facts["fairness_least_ratio"] = found.least
-            facts["fairness_most_ratio"] = found.most
         return facts
 
     def close(self) -> None:
@@ -314,6 +263,10 @@ class Crowd:
             self._tether.leave_to_server()
         for other in self._others:
             self._bidding.append(other.start())
+        note_names(
+            self._workspace.directory,
+            {peer.pid: name for name, peer in self._named() if peer.pid is not None},
+        )
         for _, theirs in lines:
             if theirs is not None:
                 theirs.close()
@@ -412,6 +365,12 @@ class Crowd:
             return "the server"
         return f"{side} {number + 1} of {self._count}"
 
+    def _named(self) -> list[tuple[str, ForkedPeer]]:
+        """The processes that this one has forked, with their names."""
+        servers = [(self._name("server", number), one) for number, one in enumerate(self._servers)]
+        others = [(self._name("client", number), one) for number, one in enumerate(self._others, 1)]
+        return servers + others
+
     def _make_links(self) -> None:
         """Makes a link for each client."""
         before = process.open_files()  # without the listing's own, whose number is free again
@@ -465,11 +424,7 @@ class Crowd:
         began_ns = min(client.began_ns for client in clients)
         elapsed_s = (max(client.ended_ns for client in clients) - began_ns) * 1e-9
         window = self._common(clients)
-        self._last = ran
-        self._messages_timed += messages * self._count
-        self._wall_s += elapsed_s
-        self._used = self._used + together((one.used for one in ran), elapsed_s)
-        self._cpus_seen |= {one.cpu for one in ran if one.cpu is not None}
+        self._tally.add(ran, messages, elapsed_s)
         return window
 
     def _clients(self, ran: Sequence[Ran], messages: int) -> list[RoundTrips] | list[Stream]:
@@ -543,8 +498,7 @@ class Crowd:
 
     def _killed(self) -> tuple[str, Death] | None:
         """The process that a signal has ended, if there is one; it may take a moment to end."""
-        named = [(self._name("server", number), one) for number, one in enumerate(self._servers)]
-        named += [(self._name("client", number), one) for number, one in enumerate(self._others, 1)]
+        named = self._named()
         deadline = monotonic() + _GRACE_S
         while True:
             for name, peer in named:

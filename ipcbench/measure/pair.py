@@ -34,6 +34,7 @@ from ipcbench.measure.conversation import Conversation
 from ipcbench.measure.drivers.base import Acknowledged, Client, Samples
 from ipcbench.measure.drivers.open_loop import Batch
 from ipcbench.measure.drivers.open_loop import Client as OpenLoopClient
+from ipcbench.measure.end_facts import of_ends, of_throttling
 from ipcbench.measure.peer import ForkedPeer, Peer
 from ipcbench.measure.server import serve
 from ipcbench.measure.tether import Tether
@@ -43,7 +44,6 @@ from ipcbench.system.cpus import Cpus
 from ipcbench.system.deaths import Death
 from ipcbench.system.idle import Idling, added, idle_text, idling
 from ipcbench.system.quota import Quota, Throttling, quotas, throttling
-from ipcbench.terms import format_settings
 from ipcbench.transports.base import (
     SIDES,
     Link,
@@ -232,17 +232,7 @@ class Pair:
         if self._evidence is not None:
             facts["evidence_outcome"] = self._evidence.outcome
             facts["evidence"] = self._evidence.digest
-        for side, values in (("client", client.facts), ("server", report.facts)):
-            facts |= {f"{side}_{name}": value for name, value in values.items()}
-        told = {
-            "knobs_asked": self._transport.settings,
-            "knobs_client": client.effective,
-            "knobs_server": report.effective,
-        }
-        order = [knob.name for knob in self._transport.all_knobs]
-        for name, knobs in told.items():
-            if knobs:
-                facts[name] = format_settings({one: knobs[one] for one in order if one in knobs})
+        facts |= of_ends(self._transport, client, report)
         if self._in_flight is not None:
             facts["window_filled_ratio"] = self._in_flight / self._traffic.window
         if self._messages_timed and self._case.rhythm.gap_s:
@@ -254,9 +244,7 @@ class Pair:
             facts |= self._usage.facts("client", self._messages_timed)
             facts |= report.usage.facts("server", self._messages_timed)
         if self._quotas:
-            facts["cgroup_cpu_periods_count"] = self._throttling.periods
-            facts["cgroup_cpu_throttled_count"] = self._throttling.throttled
-            facts["cgroup_cpu_throttled_s"] = self._throttling.stopped_s
+            facts |= of_throttling(self._throttling)
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
         client_cpus = sorted(cpu for cpu in self._client_cpus if cpu is not None)

@@ -6,6 +6,7 @@ even if the client misses its signal.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -25,6 +26,7 @@ LATENESS = "lateness"
 """Name of the file of how late each of its messages was sent."""
 
 _PHASE = "phase"
+_NAMES = "names"
 _PHASE_WIDTH = 24
 
 WANTS_TURN = b"r"
@@ -51,6 +53,22 @@ def noted_phase(directory: Path) -> str | None:
         return (directory / _PHASE).read_text(encoding="ascii").strip() or None
     except OSError:
         return None
+
+
+def note_names(directory: Path, names: Mapping[int, str]) -> None:
+    """Notes the names of a worker's children, by their process ids, for the driver."""
+    lines = (f"{pid} {name}\n" for pid, name in names.items())
+    (directory / _NAMES).write_text("".join(lines), encoding="ascii")
+
+
+def noted_names(directory: Path) -> dict[int, str]:
+    """The names that the worker of this directory noted; none if its only child is the server."""
+    try:
+        lines = (directory / _NAMES).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    parts = (line.partition(" ") for line in lines)
+    return {int(pid): name for pid, _, name in parts}
 
 
 class Tether(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Self, cast
 
 from ipcbench.errors import EXIT_INTERRUPTED, LaunchFailed, explain_start
-from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_phase
+from ipcbench.measure.tether import GO, WANTS_TURN, Tether, noted_names, noted_phase
 from ipcbench.run.standstill import LOOK_S, STANDSTILL_S, Standstill
 from ipcbench.system.cgroups import oom_kills
 from ipcbench.system.deaths import Death, death_of
@@ -145,9 +145,13 @@ class WorkerProcess:
     def _stopped(self) -> str:
         """The end of a sentence that names the processes stopped by a signal; empty if none is."""
         worker = self._process.pid
-        sides = [("worker", worker), *(("server", child) for child in children(worker))]
+        known = noted_names(self._directory)
+        sides = [
+            ("the worker", worker),
+            *((known.get(child, "the server"), child) for child in children(worker)),
+        ]
         names = [side for side, pid in sides if is_stopped(pid)]
-        return f": the {' and the '.join(names)} stopped by a signal" if names else ""
+        return f": {' and '.join(names)} stopped by a signal" if names else ""
 
     def _listen(self) -> tuple[bool, GivenUp | None]:
         """Waits for a turn's end: whether the worker closed stderr, and why the wait was given up.

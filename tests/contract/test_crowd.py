@@ -76,8 +76,9 @@ def test_every_message_of_every_client_arrives(
     assert int(facts["messages_checked"]) >= 4 * clients  # two batches, and two of a full check
     assert float(facts["crowd_messages_per_s"]) > 0
     assert 0 < float(facts["fairness_jain_ratio"]) <= 1
+    assert ("knobs_client" in facts) == ("knobs_server" in facts)
     left = {path.name for path in tmp_path.rglob("*") if not path.is_dir()}
-    assert left <= {LEDGER}
+    assert left <= {LEDGER, "names"}
 
 
 @pytest.mark.parametrize(
@@ -213,12 +214,12 @@ def test_a_server_that_answers_one_client_twice_as_often_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change(number: int, endpoint: Endpoint) -> None:
-        pause_s = 0.002 if number == 1 else 0.004
+        pause_s = 0.005 if number == 1 else 0.01  # long beside what a busy machine adds
         endpoint.lengthen(lambda: time.sleep(pause_s))
 
     with _unix_with(change, monkeypatch):
-        facts = _run_one(_case("unix", "latency:clients=3:server=threads"), tmp_path, 100)
-    assert 0.8 < float(facts["fairness_jain_ratio"]) < 0.96  # of 2, 1 and 1 it is 0.89
+        facts = _run_one(_case("unix", "latency:clients=3:server=threads"), tmp_path, 40)
+    assert 0.8 < float(facts["fairness_jain_ratio"]) < 0.97  # of 2, 1 and 1 it is 0.89
     assert 1.2 < float(facts["fairness_most_ratio"]) < 1.8  # 1.5
     assert 0.6 < float(facts["fairness_least_ratio"]) < 0.9  # 0.75
 
