@@ -157,12 +157,12 @@ def test_a_check_that_failed_is_told_wherever_a_kills_signal_breaks_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(pair: Pair, pid: int) -> None:
-        def check() -> NoReturn:
+        def check(_messages: int) -> NoReturn:
             os.kill(pid, signal.SIGKILL)
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
             raise CheckFailed("a message came back changed")
 
-        monkeypatch.setattr(pair, "_verify_batch", check)
+        monkeypatch.setattr(pair._ends()[1], "verify_batch", check)
 
     told = _all_told("pipe", tmp_path, failing)
     assert list(told) == ["a message came back changed"], told
