@@ -272,7 +272,9 @@ def _faults(group: pd.DataFrame) -> str | None:
         key = f"page_faults_{side}_count"
         if key not in group:
             continue
-        each = (group[key] / group["values_count"]).median()
+        # Each of many clients has its own, and their server has those of a server of one.
+        ends = group["clients_count"].max() if side == "client" and _has_many(group) else 1
+        each = (group[key] / group["values_count"]).median() / ends
         if each > _MOST_FAULTS_A_VALUE:
             return (
                 f"{each:.0f} page faults a batch in its {side};"
@@ -284,7 +286,7 @@ def _faults(group: pd.DataFrame) -> str | None:
 def _crowded(group: pd.DataFrame) -> str | None:
     if is_on_one_cpu(str(group["placement"].iloc[0])):
         return None  # there each end pushes the other off, which is what is measured
-    if "clients_count" in group and group["clients_count"].max() > 1:
+    if _has_many(group):
         return None  # and so do many clients of one CPU
     for side in ("client", "server"):
         key = f"involuntary_switches_{side}_per_message"
@@ -294,6 +296,11 @@ def _crowded(group: pd.DataFrame) -> str | None:
                 " end other work, or try other --cpus"
             )
     return None
+
+
+def _has_many(group: pd.DataFrame) -> bool:
+    """Whether the server of these launches has many clients."""
+    return "clients_count" in group and bool(group["clients_count"].max() > 1)
 
 
 def _unfair(group: pd.DataFrame) -> str | None:
