@@ -122,6 +122,53 @@ def open_loop(
     return results
 
 
+class Crowd(NamedTuple):
+    """What the launches of a case come to that has many clients, or one."""
+
+    messages_per_s: float
+    """Of all clients together."""
+    jain: float = 1.0
+    least: float = 1.0
+    most: float = 1.0
+    waits: float = 0.3
+    """Share of the time that a client waits for a CPU."""
+    server_busy_ratio: float = 0.5
+    memory_bytes: int = 20 * 1024**2
+    factors: Sequence[float] = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003)
+    """By how much more messages there are in each round, over and over."""
+
+
+def crowds(cases: Mapping[Case, Crowd], rounds: int = 8) -> Results:
+    """Results of one server with many clients: round trips by Little's law, or streams."""
+    results = Results()
+    for round_number in range(1, rounds + 1):
+        for case, one in cases.items():
+            rate = one.messages_per_s * one.factors[(round_number - 1) % len(one.factors)]
+            clients = case.clients.number
+            time_s = (clients if case.definition.replies else 1) / rate
+            metadata: Metadata = {
+                "round": round_number,
+                "run_elapsed_s": round_number * 10.0,
+                "cpu_busy_client_ratio": 0.7,
+                "cpu_busy_server_ratio": one.server_busy_ratio,
+                "cpu_queued_client_ratio": one.waits if clients > 1 else 0.0,
+            }
+            if case.definition.replies:
+                metadata[HISTOGRAM_KEY] = _histogram((round(time_s * 1e9),) * 1000)
+            if clients > 1:
+                metadata |= {
+                    "clients_count": clients,
+                    "server_model": "epoll",
+                    "crowd_messages_per_s": rate,
+                    "fairness_jain_ratio": one.jain,
+                    "fairness_least_ratio": one.least,
+                    "fairness_most_ratio": one.most,
+                    "rss_server_bytes": one.memory_bytes,
+                }
+            results.add_launch(case, launch(case, [time_s]), RUN_METADATA | metadata)
+    return results
+
+
 def main(path: Path) -> None:
     """Writes a run of 200 cases of 20 launches, and prints the time and size of its page."""
     store.save(large(200, 20), path)

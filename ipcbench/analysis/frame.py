@@ -8,6 +8,7 @@ import pandas as pd
 
 from ipcbench.analysis import load
 from ipcbench.analysis.bounds import Bound, Need, bound
+from ipcbench.analysis.crowds import CROWD_COLUMNS, crowd_columns, rates
 from ipcbench.analysis.ladder import LADDER_COLUMNS, columns_of_place, ladder_columns
 from ipcbench.analysis.launch_frame import (
     MACHINE,
@@ -81,7 +82,8 @@ where the workload has no such knob.
 IN_FLIGHT = ("in_flight_count", "messages_per_s")
 """Columns of the round trips that are in flight at once, and of the messages answered a second.
 
-The rate is empty with a gap, which is in no time. Both are where the times aren't of round trips.
+The rate is empty with a gap, which is in no time, and that of many clients is of their common
+window. Both are empty where the times aren't of round trips.
 """
 
 NEEDS = tuple(
@@ -145,6 +147,7 @@ CASE_COLUMNS = (
     "ran_out",
     *IN_FLIGHT,
     *load.LOAD_COLUMNS,
+    *CROWD_COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 
@@ -215,6 +218,7 @@ def _cases(
         | _rhythm(item.case)
         | _in_flight(item.case)
         | load.asked_columns(item.case)
+        | crowd_columns(item.case)
         for item in results.unmeasured.values()
     ]
     gaps, flags = _gaps(results), flags_by_case(found)
@@ -304,10 +308,13 @@ def _measured(case: Case, group: pd.DataFrame) -> dict[str, Any]:
     if interval is not None:
         row["time_interval_low_s"], row["time_interval_high_s"] = interval
     row |= _rhythm(case) | _in_flight(case, across.median) | load.asked_columns(case)
+    row |= crowd_columns(case, group)
+    if case.clients.number > 1 and row.get("messages_per_s") is not None:
+        row["messages_per_s"] = rates(group).median()
     if "gap_in_force_s" in group:
         row["gap_in_force_s"] = group["gap_in_force_s"].median()
     # With more in flight, or at a rate, a reply waits for the work of others.
-    takes_turns = case.definition.quantity == "round_trip" and case.flow.window == 1
+    takes_turns = case.definition.quantity == "round_trip" and row["in_flight_count"] == 1
     if case.rhythm.work_s and takes_turns and row["role"] == MECHANISM:  # a control doesn't work
         row["mechanism_share_ratio"] = 1 - case.rhythm.work_s / across.median
     row |= _rates(case, across.median, moves_payload=row["role"] == MECHANISM)
@@ -333,7 +340,9 @@ def _ran_out(case: Case, row: Mapping[str, Any]) -> Bound | None:
         busy, queued = (row.get(f"cpu_{what}_{side}_ratio") for what in ("busy", "queued"))
         if busy is None or pd.isna(busy):
             return None
-        needs.append(Need(busy, 0.0 if queued is None or pd.isna(queued) else queued))
+        need = Need(busy, 0.0 if queued is None or pd.isna(queued) else queued)
+        # While one of many waits for their CPU, another one is busy there: that is the same time.
+        needs.append(Need(max(need)) if case.clients.number > 1 else need)
     if row["role"] != MECHANISM:
         return None
     return bound(*needs, on_one_cpu=is_on_one_cpu(case.placement))
@@ -357,9 +366,10 @@ def _in_flight(case: Case, time_s: float | None = None) -> dict[str, Any]:
     """The columns IN_FLIGHT of a case, measured or not."""
     if case.definition.quantity != "round_trip":
         return {}
-    row: dict[str, Any] = {"in_flight_count": case.flow.window}
+    in_flight = case.flow.window * case.clients.number  # which exclude each other
+    row: dict[str, Any] = {"in_flight_count": in_flight}
     if time_s and not case.rhythm.gap_s:
-        row["messages_per_s"] = case.flow.window / time_s
+        row["messages_per_s"] = in_flight / time_s
     return row
 
 

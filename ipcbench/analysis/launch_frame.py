@@ -45,7 +45,7 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
         "time_s": launch.time_s,
         "batches_s": values_s,
         "values_count": len(values_s),
-        "messages_count": len(values_s) * launch.messages,
+        "messages_count": len(values_s) * launch.messages * launch.case.clients.number,
         "timed_s": _timed_s(launch),
         "last_to_first_ratio": values_s[-1] / values_s[0],
     }
@@ -57,8 +57,11 @@ def _timed_s(launch: Launch) -> float:
     offered_per_s = launch.facts.get(OFFERED_RATE_KEY)
     if isinstance(offered_per_s, int | float):  # a response time tells nothing of the time between
         return messages / offered_per_s
-    # Of a window each value is as long as the whole of it.
-    return sum(launch.values_s) * launch.messages / launch.case.flow.window
+    case = launch.case
+    # Of a window each value is as long as the whole of it. Of clients that stream it is the time of
+    # one message of all of them, and of those that wait it is as long as a client's own.
+    together = 1 if case.definition.replies else case.clients.number
+    return sum(launch.values_s) * launch.messages * together / case.flow.window
 
 
 def noise_floor_of(launches: pd.DataFrame) -> float:

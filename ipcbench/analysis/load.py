@@ -24,7 +24,14 @@ from ipcbench.results.load import (
     WINDOW_FULL_KEY,
 )
 from ipcbench.results.metadata import MECHANISM, QUESTION_KEY
-from ipcbench.workloads import ARRIVALS, arrivals_of, definition_of, flow_of, settings_of
+from ipcbench.workloads import (
+    ARRIVALS,
+    arrivals_of,
+    clients_of,
+    definition_of,
+    flow_of,
+    settings_of,
+)
 
 QUESTION = "load"
 """The question that a run of `ipcbench load` is made for."""
@@ -238,14 +245,15 @@ def _with_bounds(name: str, unit: str, estimate: Estimate) -> dict[str, float]:
 def peaks(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The peak of each case of the open loop, by its id: the most that a closed loop answers.
 
-    It is the highest rate of a case of round trips without gaps, of any window, that is alike in
-    all else: transport, size, loop, placement, interpreter, machine, and the server's work. `rows`
-    are those of the cases of one machine with a number.
+    It is the highest rate of a case of round trips without gaps, of any window and of one client,
+    that is alike in all else: transport, size, loop, placement, interpreter, machine, and the
+    server's work. `rows` are those of the cases of one machine with a number.
     """
     most: dict[tuple[object, ...], float] = {}
     for row in rows:
         rate = row.get("messages_per_s")
-        if rate is not None and not bool(pd.isna(rate)):
+        is_alone = clients_of(str(row["workload"])).number == 1
+        if is_alone and rate is not None and not bool(pd.isna(rate)):
             key = _alike(row)
             most[key] = max(most.get(key, 0.0), float(rate))
     return {

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
+from ipcbench.analysis.bounds import Bound
+from ipcbench.analysis.crowds import JAIN_KEY, LEAST_KEY, MEMORY_KEY, MOST_KEY, Knee, knees, rates
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import MACHINE, noise_floor_of
 from ipcbench.analysis.load import is_part
@@ -18,6 +20,7 @@ from ipcbench.analysis.stats import (
     Ratio,
     Verdict,
     alternating_difference,
+    estimated,
     paired_ratio,
     verdicts,
 )
@@ -25,7 +28,7 @@ from ipcbench.results.metadata import MECHANISM
 from ipcbench.terms import Term, format_settings, magnitude
 from ipcbench.workloads import NEEDS, definition_of, name_of, settings_of
 
-Swept = Literal["gap", "work", "window"]
+Swept = Literal["gap", "work", "window", "clients"]
 """A knob of a workload whose values are told as a line."""
 SWEPT: tuple[Swept, ...] = get_args(Swept)
 """All of them, in the order of reports."""
@@ -33,6 +36,29 @@ SWEPT: tuple[Swept, ...] = get_args(Swept)
 _Row = Mapping[Hashable, Any]
 _Times = Mapping[Hashable, float]
 """The time of each launch of a case, by run and round."""
+_ByCase = Mapping[Hashable, _Times]
+"""Such times by machine and case."""
+
+
+class Served(NamedTuple):
+    """Facts about the clients of one server, beside how many messages they sent.
+
+    Those that no launch recorded are None, and fairness is so of one client.
+    """
+
+    p50_s: float | None
+    """The median of all single round trips; None of streams."""
+    p99_s: float | None
+    jain: float | None
+    """Jain's index of the messages of each client."""
+    least: float | None
+    """The messages of the client that had the least, over the mean of all."""
+    most: float | None
+    ran_out: Bound | None
+    waited: float | None
+    """Share of the time that a client waited for a CPU, in the mean of all."""
+    server_memory_bytes: float | None
+    """Memory of the server, with pages that its processes share in each."""
 
 
 class Point(NamedTuple):
@@ -41,29 +67,37 @@ class Point(NamedTuple):
     case: str
     """Its id."""
     value: float
-    """Value of the knob: seconds of a gap or of work, or messages in flight."""
+    """Value of the knob: seconds of a gap or of work, messages in flight, or clients."""
     spelled: str
     """The value as a term has it: `1ms`, `0`."""
     time: Estimate
-    """The round trip, in seconds; with a window, from sending a message to its reply."""
+    """The round trip, in seconds; with a window, from sending a message to its reply.
+
+    Of clients that stream it is the time of a message of all of them.
+    """
     share: Estimate | None
     """The share of the round trip that isn't the server's work; only of mechanisms, over work.
 
     None with several in flight: a reply then waits for the work of those before it, too.
     """
     rate: Estimate | None
-    """Messages a second; only over windows."""
+    """Messages a second; only over windows and clients, and there of all of them together."""
     baseline_verdict: Verdict | None
     """The verdict on the time against the baseline's, with the same value of the knob."""
     cost_to_first: Ratio | None = None
     """The cost of a message over its cost at the first value of the line; None at that one.
 
-    The cost is the time; over windows it is the time divided by the messages in flight.
+    The cost is the time; over windows it is the time divided by the messages in flight, and over
+    clients the time from one message to the next, of all of them.
     """
     added: Estimate | None = None
     """The time in seconds less that at the first value; None at that one."""
     verdict: Verdict | None = None
     """The verdict on the ratio; None at the first value, and with too few launches."""
+    longer: Ratio | None = None
+    """The time over that at the first value of a line over clients; None at that one."""
+    served: Served | None = None
+    """Only over clients."""
 
 
 class SweepLine(NamedTuple):
@@ -74,6 +108,8 @@ class SweepLine(NamedTuple):
     """The setting that says how the knob is meant, `gap-by=spin`; empty where there is none."""
     role: str
     points: tuple[Point, ...]
+    knee: Knee | None = None
+    """Only over clients, of mechanisms, with launches enough."""
 
     @property
     def first(self) -> Point:
@@ -86,6 +122,8 @@ class SweepLine(NamedTuple):
 
     def time_to_first(self, point: Point) -> Estimate | None:
         """The time of a point over that of the first."""
+        if point.served is not None:
+            return _estimate(point.longer)
         cost = _estimate(point.cost_to_first)
         if cost is None or point.rate is None:
             return cost
@@ -93,7 +131,7 @@ class SweepLine(NamedTuple):
 
 
 def rate_to_first(point: Point) -> Estimate | None:
-    """The messages a second of a point over windows, over those of the first of its line."""
+    """The messages a second of a point over windows or clients, over those of the line's first."""
     cost = _estimate(point.cost_to_first)
     return None if cost is None or point.rate is None else cost.into(1.0)
 
@@ -151,10 +189,14 @@ def sweeps(cases: pd.DataFrame, launches: pd.DataFrame) -> list[Sweep]:
     """
     measured = cases[(cases["status"] == MEASURED).astype(bool) & ~is_part(cases)]
     times, floors = _times(launches), _noise_floors(launches)
+    between = _between(launches)
     found = []
     for knob in SWEPT:
         for place, rows in _places(knob, measured).items():
-            lines = tuple(_judged(list(_lines(knob, rows, times)), floors[place.machine]))
+            floor = floors[place.machine]
+            lines = tuple(_judged(list(_lines(knob, rows, times, between)), floor))
+            if knob == "clients":
+                lines = tuple(_with_knees(lines, place.machine, between, floor))
             if any(line.role == MECHANISM for line in lines):
                 found.append(Sweep(knob, place, baseline_of(pd.DataFrame(rows)), lines))
     return found
@@ -186,7 +228,7 @@ def _places(knob: Swept, measured: pd.DataFrame) -> dict[Place, list[_Row]]:
 
 
 def _lines(
-    knob: Swept, rows: Sequence[_Row], times: Mapping[Hashable, _Times]
+    knob: Swept, rows: Sequence[_Row], times: _ByCase, between: _ByCase
 ) -> Iterator[SweepLine]:
     """Yields the lines of these rows, in the order in which transports are first among them."""
     of_transport: dict[str, list[_Row]] = {}
@@ -202,13 +244,18 @@ def _lines(
                 by_how.setdefault(how, []).append(row)
         for how, those in by_how.items():
             if len(every := [*unset, *those]) > 1:
-                points = sorted((_point(knob, row) for row in every), key=lambda one: one.value)
                 role, machine = str(own[0]["role"]), own[0][MACHINE]
-                compared = _compared(knob, points, {p.case: times[machine, p.case] for p in points})
+                of_case, costs = (
+                    {str(row["case"]): source[machine, row["case"]] for row in every}
+                    for source in (times, between)
+                )
+                points = [_point(knob, row, costs[str(row["case"])]) for row in every]
+                points.sort(key=lambda one: one.value)
+                compared = _compared(knob, points, of_case, costs)
                 yield SweepLine(transport, how, role, tuple(compared))
 
 
-def _point(knob: Swept, row: _Row) -> Point:
+def _point(knob: Swept, row: _Row, between: _Times) -> Point:
     workload = str(row["workload"])
     spelled = settings_of(workload).get(knob) or _default(knob, workload) or ""
     value = magnitude(spelled)[0]
@@ -217,36 +264,71 @@ def _point(knob: Swept, row: _Row) -> Point:
     interval = Interval(*map(float, bounds)) if is_known else None
     time = Estimate(float(row["time_median_s"]), interval)
     verdict = row["verdict"] if bool(pd.notna(row["verdict"])) else None
-    takes_turns = bool(row["in_flight_count"] == 1)
-    has_share = knob == "work" and takes_turns and row["role"] == MECHANISM
-    has_rate = knob == "window" and bool(pd.notna(row["messages_per_s"]))
+    has_share = knob == "work" and row["role"] == MECHANISM and bool(row["in_flight_count"] == 1)
+    rate = None
+    if knob == "clients":
+        rate = estimated(list(between.values())).into(1.0)
+    elif knob == "window" and bool(pd.notna(row["messages_per_s"])):
+        rate = time.into(value)
     return Point(
         str(row["case"]),
         value,
         spelled,
         time,
         time.share_left_by(value) if has_share else None,
-        time.into(value) if has_rate else None,
+        rate,
         verdict,
+        served=_served(row) if knob == "clients" else None,
     )
 
 
-def _compared(knob: Swept, points: Sequence[Point], times: Mapping[str, _Times]) -> Iterator[Point]:
+def _served(row: _Row) -> Served:
+    keys = ("round_trip_p50_s", "round_trip_p99_s", JAIN_KEY, LEAST_KEY, MOST_KEY, "ran_out")
+    found = (row[key] for key in (*keys, "cpu_queued_client_ratio", MEMORY_KEY))
+    return Served(*(None if bool(pd.isna(value)) else value for value in found))
+
+
+def _compared(
+    knob: Swept, points: Sequence[Point], times: Mapping[str, _Times], between: Mapping[str, _Times]
+) -> Iterator[Point]:
     """Yields the points of a line, compared with the first of them."""
-    costs = {
+    costs = between if knob == "clients" else _costs(knob, points, times)
+    first, *others = points
+    yield first
+    for point in others:
+        longer = paired_ratio(times[point.case], times[first.case])
+        yield point._replace(
+            cost_to_first=paired_ratio(costs[point.case], costs[first.case]),
+            added=_added(times[point.case], times[first.case]),
+            longer=longer if knob == "clients" else None,
+        )
+
+
+def _costs(knob: Swept, points: Sequence[Point], times: Mapping[str, _Times]) -> dict[str, _Times]:
+    """The cost of a message of each launch, by its time."""
+    return {
         point.case: {
             key: time_s / (point.value if knob == "window" else 1)
             for key, time_s in times[point.case].items()
         }
         for point in points
     }
-    first, *others = points
-    yield first
-    for point in others:
-        yield point._replace(
-            cost_to_first=paired_ratio(costs[point.case], costs[first.case]),
-            added=_added(times[point.case], times[first.case]),
-        )
+
+
+def _with_knees(
+    lines: Sequence[SweepLine], machine: str, between: _ByCase, noise_floor: float
+) -> Iterator[SweepLine]:
+    """Yields the lines with the numbers of clients from which on more of them give no more."""
+    costs = {
+        (line.transport, line.how): {
+            point.value: between[machine, point.case] for point in line.points
+        }
+        for line in lines
+        if line.role == MECHANISM
+    }
+    found = knees(costs, noise_floor)
+    for line in lines:
+        yield line._replace(knee=found.get((line.transport, line.how)))
 
 
 def _added(times: _Times, others: _Times) -> Estimate | None:
@@ -292,9 +374,21 @@ def _times(launches: pd.DataFrame) -> dict[Hashable, _Times]:
     if launches.empty:
         return {}
     counted = launches[launches["is_counted"]]
+    return _by_case(counted, counted["time_s"])
+
+
+def _between(launches: pd.DataFrame) -> _ByCase:
+    """The seconds from one message to the next of the same launches, of all clients together."""
+    if launches.empty:
+        return {}
+    counted = launches[launches["is_counted"]]
+    return _by_case(counted, 1 / rates(counted))
+
+
+def _by_case(launches: pd.DataFrame, times_s: pd.Series) -> dict[Hashable, _Times]:
     found: dict[Hashable, dict[Hashable, float]] = {}
-    keys = (MACHINE, "case", "run_id", "round", "time_s")
-    for machine, case, run, number, time_s in zip(*(counted[key] for key in keys), strict=True):
+    keys = [launches[key] for key in (MACHINE, "case", "run_id", "round")]
+    for machine, case, run, number, time_s in zip(*keys, times_s, strict=True):
         found.setdefault((machine, str(case)), {})[run, number] = float(time_s)
     return dict(found)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench.analysis import load_flags
+from ipcbench.analysis.crowds import FAIR, JAIN_KEY, LEAST_KEY, MOST_KEY
 from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.load import (
     GENERATOR_LATE,
@@ -271,7 +272,9 @@ def _faults(group: pd.DataFrame) -> str | None:
         key = f"page_faults_{side}_count"
         if key not in group:
             continue
-        each = (group[key] / group["values_count"]).median()
+        # Each of many clients has its own, and their server has those of a server of one.
+        ends = group["clients_count"].max() if side == "client" and _has_many(group) else 1
+        each = (group[key] / group["values_count"]).median() / ends
         if each > _MOST_FAULTS_A_VALUE:
             return (
                 f"{each:.0f} page faults a batch in its {side};"
@@ -283,7 +286,7 @@ def _faults(group: pd.DataFrame) -> str | None:
 def _crowded(group: pd.DataFrame) -> str | None:
     if is_on_one_cpu(str(group["placement"].iloc[0])):
         return None  # there each end pushes the other off, which is what is measured
-    if "clients_count" in group and group["clients_count"].max() > 1:
+    if _has_many(group):
         return None  # and so do many clients of one CPU
     for side in ("client", "server"):
         key = f"involuntary_switches_{side}_per_message"
@@ -293,6 +296,23 @@ def _crowded(group: pd.DataFrame) -> str | None:
                 " end other work, or try other --cpus"
             )
     return None
+
+
+def _has_many(group: pd.DataFrame) -> bool:
+    """Whether the server of these launches has many clients."""
+    return "clients_count" in group and bool(group["clients_count"].max() > 1)
+
+
+def _unfair(group: pd.DataFrame) -> str | None:
+    """Flags a server that gives some of its clients far less than others."""
+    if JAIN_KEY not in group or not (jain := group[JAIN_KEY].median()) < FAIR:
+        return None
+    least, most = (display_percent(group[key].median()) for key in (LEAST_KEY, MOST_KEY))
+    return (
+        f"of its {group['clients_count'].iloc[0]:.0f} clients the one with the fewest messages had"
+        f" {least} of the mean, and the one with the most {most} (Jain's index {jain:.2f}); its"
+        " times are mostly those of clients with many messages: try another server="
+    )
 
 
 def _loaded(group: pd.DataFrame) -> str | None:
@@ -382,6 +402,7 @@ RULES = (
     FlagRule("wrong-cpu", _wrong_cpu),
     FlagRule("page-faults", _faults),
     FlagRule("crowded", _crowded),
+    FlagRule("unfair", _unfair),
     FlagRule("load", _loaded),
     FlagRule(THROTTLED, _throttled),
     FlagRule(SMALL_PIPE, _small_pipe),

@@ -2,7 +2,8 @@
 
 Everything goes through the whole pipeline (driver, workers, result files, frames, verdicts), on
 transports and workloads with a known answer: one transport under several names, one with a known
-delay, one that is slower by a known time after idleness, and a server with known work.
+delay, one that is slower by a known time after idleness, and a server with known work, for one
+client and for several.
 """
 
 import math
@@ -16,7 +17,7 @@ from itertools import pairwise
 from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.stats import fewest_launches, median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
-from ipcbench.checks import truths, truths_of_load
+from ipcbench.checks import truths, truths_of_crowds, truths_of_load
 from ipcbench.checks.selftest_report import DELAYS_NS, Delay, Report
 from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.events import Observer
@@ -50,15 +51,28 @@ class Thoroughness:
     delay_rounds: int
     paced_rounds: int
     load_rounds: int
+    crowd_rounds: int
     equal_rounds: int = fewest_launches(_COMPARISONS_A_TABLE)
     """With fewer no single difference of a table could get a verdict, and none would be false."""
 
 
 FULL = Thoroughness(
-    repeats=2, placements=2, bases=5, delay_rounds=40, paced_rounds=16, load_rounds=16
+    repeats=2,
+    placements=2,
+    bases=5,
+    delay_rounds=40,
+    paced_rounds=16,
+    load_rounds=16,
+    crowd_rounds=16,
 )
 QUICK = Thoroughness(
-    repeats=1, placements=1, bases=3, delay_rounds=16, paced_rounds=8, load_rounds=6
+    repeats=1,
+    placements=1,
+    bases=3,
+    delay_rounds=16,
+    paced_rounds=8,
+    load_rounds=6,
+    crowd_rounds=6,
 )
 
 
@@ -123,7 +137,11 @@ def examine(
     delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
     times = _times(delayed)
     paced = bench.run(truths.cases(), thoroughness.paced_rounds, truths.EFFORT)
-    known = [*truths.truths(paced), *_truths_of_load(bench, thoroughness.load_rounds, scratch)]
+    known = [
+        *truths.truths(paced),
+        *_truths_of_crowds(bench, thoroughness.crowd_rounds),
+        *_truths_of_load(bench, thoroughness.load_rounds, scratch),
+    ]
     null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
     return Report(
         comparisons=len(judged),
@@ -140,6 +158,17 @@ def examine(
         took_s=time.monotonic() - began_s,
         truths=known,
     )
+
+
+def _truths_of_crowds(bench: Bench, rounds: int) -> list[truths.Truth]:
+    """What is known of many clients; nothing where their transport isn't there.
+
+    Raises UsageError.
+    """
+    cases = truths_of_crowds.cases()
+    if not cases:
+        return []
+    return truths_of_crowds.truths(bench.run(cases, rounds, truths_of_crowds.EFFORT))
 
 
 def _truths_of_load(bench: Bench, rounds: int, scratch: Scratch) -> list[truths.Truth]:

@@ -7,6 +7,7 @@ import pytest
 from ipcbench.checks import selftest
 from ipcbench.checks.selftest_report import DELAYS_NS, Report, as_json, render
 from ipcbench.checks.truths import WINDOWS
+from ipcbench.checks.truths_of_crowds import CLIENTS
 from ipcbench.system.scratch import scratch
 from tests.replay import Silent
 
@@ -19,6 +20,7 @@ SMALL = selftest.Thoroughness(
     delay_rounds=6,
     paced_rounds=2,
     load_rounds=2,
+    crowd_rounds=2,
     equal_rounds=2,
 )
 
@@ -51,7 +53,7 @@ def test_what_is_known_of_gaps_and_work_is_looked_for(report: Report) -> None:
     work = report.truths[0]
     assert work.found_s > work.known_s / 2  # others may use the machine, and then it is longer
     bounds = [truth for truth in report.truths if truth.is_bound]
-    assert len(bounds) == len(WINDOWS)
+    assert len(bounds) == len(WINDOWS) + len(CLIENTS)
     assert all(truth.holds for truth in bounds)  # whatever others do, it is no shorter
     response = next(truth for truth in report.truths if truth.what.startswith("response time"))
     assert response.found_s >= response.known_s - response.allowed_s

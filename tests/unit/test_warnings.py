@@ -70,6 +70,12 @@ def test_what_the_kernel_counted_raises_a_flag(column: str, value: float, flag: 
     assert list(_flags(QUIET, **{column: value})) == [flag]
 
 
+def test_page_faults_of_many_clients_are_counted_for_each_of_them() -> None:
+    faults = {"page_faults_client_count": 100}
+    assert "page-faults" in _flags(QUIET, **faults)
+    assert "page-faults" not in _flags(QUIET, **faults, clients_count=16)
+
+
 def test_a_case_that_a_quota_stopped_is_throttled_and_says_for_how_long() -> None:
     counts = {
         "cgroup_cpu_periods_count": 19,

@@ -17,6 +17,7 @@ from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.load_lines import Load, RatePoint, loads
 from ipcbench.analysis.stats import Estimate
 from ipcbench.analysis.sweeps import SWEPT, Point, Sweep, Swept, sweeps
+from ipcbench.case import Case
 from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import STYLES, Style, highlighted
 from ipcbench.reporters.tables import matrix
@@ -362,6 +363,21 @@ _OVER: dict[Swept, tuple[_OverKnob, ...]] = {
             display_time,
         ),
     ),
+    "clients": (
+        _OverKnob(
+            "Messages a second against clients",
+            lambda point: point.rate,
+            charts.Side("messages a second", units.tick_rate),
+            units.display_rate,
+            most_first=True,
+        ),
+        _OverKnob(
+            "Round trip against clients",
+            lambda point: point.time if Case.parse(point.case).definition.replies else None,
+            charts.Side("round trip", units.tick_time),
+            display_time,
+        ),
+    ),
 }
 """The pictures of each sweep."""
 
@@ -369,6 +385,7 @@ _KNOB_AXES: dict[Swept, charts.Side] = {
     "gap": charts.Side("gap before each message", _tick_or_0),
     "work": charts.Side("the server's work before each reply", _tick_or_0),
     "window": charts.Side("messages in flight", "{:.0f}".format),
+    "clients": charts.Side("clients of one server", "{:.0f}".format),
 }
 
 
@@ -488,13 +505,15 @@ def _at_rate(transport: str, point: RatePoint) -> str:
 
 
 def _at_value(knob: Swept, value: float) -> str:
-    """A value of a knob in front of what is told of it: `no gap`, `gap 1 ms`, `8 in flight`."""
+    """A value of a knob in front of what is told of it: `no gap`, `1 client`, `8 in flight`."""
     text = value_text(knob, value)
     match knob:
         case "gap" | "work":
             return f"{knob} {text}" if value else text
         case "window":
             return f"{text} {WORDS[knob].value}"
+        case "clients":
+            return counted(round(value), "client")
         case _:
             assert_never(knob)
 

@@ -6,11 +6,11 @@ from typing import NamedTuple, assert_never
 from ipcbench import units
 from ipcbench.analysis.stats import Estimate, Verdict
 from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, Swept, rate_to_first
+from ipcbench.reporters.tables.client_words import client_sentences
 from ipcbench.reporters.tables.columns import knobs_text
+from ipcbench.reporters.tables.words import MOST_NAMED, listed, range_text, times_text, told
 from ipcbench.text import counted
-
-_MOST_NAMED = 6
-"""Most mechanisms that a sentence names; the tables have all."""
+from ipcbench.workloads import definition_of
 
 
 class SweepWords(NamedTuple):
@@ -46,6 +46,13 @@ WORDS: Mapping[Swept, SweepWords] = {
         time="response time",
         cell="/s: messages answered a second, of all in flight together",
     ),
+    "clients": SweepWords(
+        title="Messages a second against clients",
+        value="clients",
+        time="round trip",
+        cell="/s: messages a second of all clients together; x: over those of the first column,"
+        " paired by round; ~: chance or noise may be all of it; ?: too few launches to tell",
+    ),
 }
 """The words for each knob that is swept."""
 
@@ -58,12 +65,25 @@ class _Judged(NamedTuple):
 
 
 def where_of(sweep: Sweep) -> str:
-    """The fields that the cases of a sweep share, in words: `64 B, cross-core, python loop`."""
+    """The fields that the cases of a sweep share, in words: `64 B, cross-core, python loop`.
+
+    Over clients they tell the workload, too: several have this knob.
+    """
     place = sweep.place
     size = units.display_size(place.message_size_bytes)
     how = f", {sweep.common_how}" if sweep.common_how else ""
     whom = f", {place.interpreter}" if place.interpreter else ""
-    return f"{size}, {place.placement}, {place.loop} loop{knobs_text(place.workload)}{how}{whom}"
+    plural = definition_of(place.workload).words.plural
+    of = f", {plural}" if sweep.knob == "clients" else ""
+    knobs = knobs_text(place.workload)
+    return f"{size}, {place.placement}, {place.loop} loop{of}{knobs}{how}{whom}"
+
+
+def time_words(sweep: Sweep) -> str:
+    """The words over the times of a sweep."""
+    if sweep.knob == "clients":
+        return definition_of(sweep.place.workload).words.column
+    return WORDS[sweep.knob].time
 
 
 def title_of(sweep: Sweep) -> str:
@@ -76,16 +96,10 @@ def value_text(knob: Swept, value: float) -> str:
     match knob:
         case "gap" | "work":
             return units.tick_time(value) if value else f"no {knob}"
-        case "window":
+        case "window" | "clients":
             return f"{value:.0f}"
         case _:
             assert_never(knob)
-
-
-def range_text(low: float, high: float) -> str:
-    """Both bounds of a ratio: `0.97 to 1.04`; one of them where both read alike."""
-    texts = [units.three_digits(bound) for bound in (low, high)]
-    return " to ".join(dict.fromkeys(texts))
 
 
 def sentences(sweep: Sweep) -> list[str]:
@@ -101,6 +115,8 @@ def sentences(sweep: Sweep) -> list[str]:
             return list(_on_work(sweep))
         case "window":
             return list(_on_windows(sweep))
+        case "clients":
+            return list(client_sentences(sweep))
         case _:
             assert_never(sweep.knob)
 
@@ -112,7 +128,7 @@ def _on_gaps(sweep: Sweep) -> Iterator[str]:
     first, last = _ends(sweep)
     slower, faster, undecided = _by_verdict(judged)
     said = [
-        f"a round trip takes {_extremes(sweep, those, _time_to_first, _times_text)} as long"
+        f"a round trip takes {_extremes(sweep, those, _time_to_first, times_text)} as long"
         f"{_over(sweep, those)}"
         for those in (slower, faster)
         if those
@@ -154,7 +170,7 @@ def _on_windows(sweep: Sweep) -> Iterator[str]:
     said = []
     for those in (more, less):
         if those:
-            rates = _extremes(sweep, those, _rate_to_first, _times_text)
+            rates = _extremes(sweep, those, _rate_to_first, times_text)
             said.append(f"{rates} as many messages a second{_over(sweep, those)}")
     if undecided:
         spread = _range(map(_rate_to_first, undecided))
@@ -163,7 +179,7 @@ def _on_windows(sweep: Sweep) -> Iterator[str]:
     if said:
         yield f"With {last:.0f} in flight, against {first:.0f}: {'; '.join(said)}."
     if more:
-        longer = _extremes(sweep, more, _time_to_first, _times_text)
+        longer = _extremes(sweep, more, _time_to_first, times_text)
         yield f"A message then takes {longer} as long."
 
 
@@ -202,20 +218,15 @@ def _rate_to_first(one: _Judged) -> Estimate | None:
 
 def _names(sweep: Sweep, those: Sequence[_Judged]) -> str:
     """The names of these mechanisms; of many, their number."""
-    if len(those) > _MOST_NAMED:
+    if len(those) > MOST_NAMED:
         every = "all " if len(those) == len(sweep.mechanisms) else ""
         return f"{every}{counted(len(those), 'mechanism')}"
-    *most, last = (sweep.label(one.line) for one in those)
-    return f"{', '.join(most)} and {last}" if most else last
+    return listed([sweep.label(one.line) for one in those])
 
 
 def _over(sweep: Sweep, those: Sequence[_Judged]) -> str:
     """The end of a clause that names its mechanisms, if `_extremes` doesn't name all of them."""
     return f" over {_names(sweep, those)}" if len(those) > 2 else ""
-
-
-def _times_text(ratio: float) -> str:
-    return f"{units.three_digits(ratio)} times"
 
 
 def _extremes(
@@ -227,13 +238,7 @@ def _extremes(
     """The least and the greatest number of these mechanisms, each with its name and interval."""
     found = [(estimate, sweep.label(one.line)) for one in those if (estimate := of(one))]
     ends = dict.fromkeys(pick(found, key=lambda one: one[0].value) for pick in (min, max))
-    return " to ".join(_told(estimate, name, text) for estimate, name in ends)
-
-
-def _told(estimate: Estimate, name: str, text: Callable[[float], str]) -> str:
-    """A number with the mechanism that it is of, and its interval."""
-    bounds = (text(bound).removesuffix(" times") for bound in estimate.bounds)
-    return f"{text(estimate.value)} ({name}; 95%: {' to '.join(dict.fromkeys(bounds))})"
+    return " to ".join(told(estimate, text, name) for estimate, name in ends)
 
 
 def _range(estimates: Iterable[Estimate | None]) -> str:

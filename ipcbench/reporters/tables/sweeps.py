@@ -20,13 +20,16 @@ from ipcbench.reporters.model import (
     RowKind,
     Value,
 )
+from ipcbench.reporters.tables.client_facts import LEGEND, ClientFact, client_facts
 from ipcbench.reporters.tables.sweep_words import (
     WORDS,
-    range_text,
     sentences,
+    time_words,
     title_of,
     value_text,
+    where_of,
 )
+from ipcbench.reporters.tables.words import range_text
 from ipcbench.results.metadata import MECHANISM
 
 _NAME = GridColumn("transport", "transport", is_number=False)
@@ -36,11 +39,15 @@ def sweep_parts(found: Sequence[Sweep]) -> Iterator[Part]:
     """Yields, for each sweep, a table with a column a value, and the sentences on it; a legend."""
     for sweep in found:
         yield _compact(sweep)
+        if sweep.knob == "clients":
+            yield _clients(sweep)
         if said := sentences(sweep):
             yield from map(Line, said)
             yield Blank()
     knobs = dict.fromkeys(sweep.knob for sweep in found)
     yield from (Line(WORDS[knob].cell) for knob in knobs)
+    if "clients" in knobs:
+        yield Line(LEGEND)
     if knobs:
         yield Blank()
 
@@ -51,6 +58,8 @@ def section_parts(found: Sequence[Sweep]) -> Iterator[Part]:
         yield Heading(title_of(sweep))
         yield from map(Line, sentences(sweep))
         yield _full(sweep)
+    if any(sweep.knob == "clients" for sweep in found):
+        yield Line(LEGEND)
 
 
 def ratio_text(ratio: float, verdict: Verdict | None) -> str:
@@ -97,10 +106,12 @@ def _compact_cell(knob: Swept, line: SweepLine, point: Point) -> Cell:
         ("messages_to_first", "ratio", rate_to_first(point)),
     ):
         also |= {} if estimate is None else _values(name, unit, estimate)
-    words = [units.display_time(point.time.value), _beside(knob, line, point)]
+    text = [units.display_time(point.time.value), _beside(knob, line, point)]
+    if knob == "clients":  # the times have a table of their own
+        text = text[1:]
     prefix = f"{knob}_{point.spelled}"
     return Cell(
-        " ".join(filter(None, words)),
+        " ".join(filter(None, text)),
         point.time.value,
         {f"{prefix}_{key}": value for key, value in also.items()},
     )
@@ -116,6 +127,10 @@ def _beside(knob: Swept, line: SweepLine, point: Point) -> str:
             return "" if point.share is None else units.display_percent(point.share.value)
         case "window":
             return "" if point.rate is None else units.display_rate(point.rate.value)
+        case "clients":
+            rate = "" if point.rate is None else units.display_rate(point.rate.value)
+            ratio = rate_to_first(point)
+            return rate if ratio is None else f"{rate} {ratio_text(ratio.value, point.verdict)}"
         case _:
             assert_never(knob)
 
@@ -130,13 +145,37 @@ def _values(name: str, unit: str, estimate: Estimate) -> dict[str, Value]:
     }
 
 
+def _clients(sweep: Sweep) -> Grid:
+    """The table with a row a transport and number of clients: times, fairness, CPU and memory.
+
+    The number is beside the transport, since a narrow terminal repeats the first column.
+    """
+    facts = client_facts(sweep)
+    heads = [
+        GridColumn("transport, clients", "transport", is_number=False),
+        GridColumn(time_words(sweep), "time_median_s"),
+        *(fact.head for fact in facts),
+    ]
+    rows = []
+    for line in sweep.lines:
+        for point in line.points:
+            label = _label(sweep, line)
+            cell = Cell(f"{label.text} {point.value:.0f}", label.value, {"clients": point.value})
+            time = Cell(units.display_time(point.time.value), point.time.value)
+            rows.append(
+                GridRow([cell, time, *(one.cell(point) for one in facts)], _kind(line), MEASURED)
+            )
+    title = f"{time_words(sweep).capitalize()}, fairness and memory against clients"
+    return Grid(f"{title}, {where_of(sweep)}", heads, rows, _about(sweep))
+
+
 def _full(sweep: Sweep) -> Grid:
     """The table with a row a transport and value, and all intervals."""
     words = WORDS[sweep.knob]
     heads = [
         _NAME,
         GridColumn(words.value, sweep.knob),
-        GridColumn(words.time, "time_median_s"),
+        GridColumn(time_words(sweep), "time_median_s"),
         GridColumn("95%", "time_interval"),
     ]
     first = value_text(sweep.knob, min(sweep.values))
@@ -149,7 +188,7 @@ def _full(sweep: Sweep) -> Grid:
             ]
         case "work":
             heads += [GridColumn("share of the request", "mechanism_share_ratio")]
-        case "window":
+        case "window" | "clients":
             heads += [
                 GridColumn("messages", "messages_per_s"),
                 GridColumn("95%", "messages_interval"),
@@ -158,6 +197,8 @@ def _full(sweep: Sweep) -> Grid:
         case _:
             assert_never(sweep.knob)
     heads.append(GridColumn("95%", "last_interval"))
+    facts: tuple[ClientFact, ...] = client_facts(sweep) if sweep.knob == "clients" else ()
+    heads += [fact.head for fact in facts]
     rows = [
         GridRow(
             [
@@ -165,6 +206,7 @@ def _full(sweep: Sweep) -> Grid:
                 Cell(value_text(sweep.knob, point.value), point.value),
                 *_estimate_cells(point.time, units.display_time),
                 *_last_cells(sweep.knob, line, point),
+                *(fact.cell(point) for fact in facts),
             ],
             _kind(line),
             MEASURED,
@@ -183,7 +225,7 @@ def _last_cells(knob: Swept, line: SweepLine, point: Point) -> Iterator[Cell]:
             yield from _ratio_cells(line.time_to_first(point), point.verdict)
         case "work":
             yield from _estimate_cells(point.share, units.display_percent)
-        case "window":
+        case "window" | "clients":
             yield from _estimate_cells(point.rate, units.display_rate)
             yield from _ratio_cells(rate_to_first(point), point.verdict)
         case _:

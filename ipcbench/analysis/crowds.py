@@ -1,0 +1,117 @@
+"""Many clients of one server: columns of their cases, and from how many on more give no more.
+
+Pure: launches in, numbers out.
+"""
+
+import statistics
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple, TypeVar
+
+import pandas as pd
+
+from ipcbench.analysis.stats import Ratio, Verdict, paired_ratio, verdicts
+from ipcbench.case import Case
+from ipcbench.workloads import CLIENTS
+
+RATE_KEY = "crowd_messages_per_s"
+"""Metadata of a launch, and the column, of the messages a second of all clients together."""
+JAIN_KEY, LEAST_KEY, MOST_KEY = (f"fairness_{name}_ratio" for name in ("jain", "least", "most"))
+"""Metadata of a launch: Jain's index of its clients, and the least and the most to the mean."""
+MODEL_KEY = "server_model"
+MEMORY_KEY = "rss_server_bytes"
+
+FAIR = 0.9
+"""Jain's index from which a server is fair to its clients. Of two it is below that where one has
+less than half as much as the other."""
+
+_MEDIANS = (RATE_KEY, JAIN_KEY, LEAST_KEY, MOST_KEY, MEMORY_KEY)
+
+CROWD_COLUMNS = ("clients_count", MODEL_KEY, *_MEDIANS)
+"""Columns of the clients of one server; but for their number, they are empty where it is one.
+
+All but the model are medians over launches. Memory counts pages that processes share in each.
+"""
+
+_Line = TypeVar("_Line", bound=Hashable)
+_Launches = Mapping[Hashable, float]
+
+
+def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, Any]:
+    """The columns CROWD_COLUMNS of a case and its launches, if it has any."""
+    if CLIENTS not in case.definition.knobs:
+        return {}
+    row: dict[str, Any] = {"clients_count": case.clients.number}
+    if group is None or case.clients.number == 1:
+        return row
+    row |= {name: group[name].median() for name in _MEDIANS if name in group}
+    if MODEL_KEY in group:
+        row[MODEL_KEY] = group[MODEL_KEY].iloc[0]
+    return row
+
+
+def rates(launches: pd.DataFrame) -> pd.Series:
+    """The messages a second of each of these launches, of all its clients together.
+
+    Of one as of many they are all messages over the time of all batches: beside the median of the
+    batches of one client, many would look slower where some batches are disturbed.
+    """
+    alone = 1 / launches["batches_s"].map(statistics.fmean)
+    return launches[RATE_KEY].fillna(alone) if RATE_KEY in launches else alone
+
+
+class Beyond(NamedTuple):
+    """A number of clients above the knee, against the knee."""
+
+    clients: float
+    cost: Ratio
+    """The time from one message to the next, of all clients together, over that at the knee."""
+    verdict: Verdict
+    """`slower`: they are surely fewer messages a second. Never `faster`."""
+
+
+class Knee(NamedTuple):
+    """The number of clients from which on more of them give no more messages a second."""
+
+    clients: float
+    beyond: tuple[Beyond, ...]
+    """All greater numbers that were measured. None: more may give more, which wasn't measured."""
+
+
+def knees(
+    costs: Mapping[_Line, Mapping[float, _Launches]], noise_floor: float
+) -> dict[_Line, Knee]:
+    """The knee of each line, by the time from one message to the next of each launch.
+
+    These are by number of clients, and then by run and round. The knee is the least number above
+    which none gives surely more. All numbers are compared with each other, and the verdicts are
+    computed together. A line has none where there are too few launches to tell.
+    """
+    ratios = {
+        (line, less, more): paired_ratio(by_clients[more], by_clients[less])
+        for line, by_clients in costs.items()
+        for less, more in combinations(sorted(by_clients), 2)
+    }
+    said = dict(zip(ratios, verdicts(list(ratios.values()), noise_floor), strict=True))
+    found = {}
+    for line, by_clients in costs.items():
+        numbers = sorted(by_clients)
+        own = {key[1:]: verdict for key, verdict in said.items() if key[0] == line}
+        if None in own.values():
+            continue
+        clients = _knee(numbers, own)
+        beyond = []
+        for more in (number for number in numbers if number > clients):
+            ratio, verdict = ratios[line, clients, more], own[clients, more]
+            if ratio is not None and verdict is not None:
+                beyond.append(Beyond(more, ratio, verdict))
+        found[line] = Knee(clients, tuple(beyond))
+    return found
+
+
+def _knee(numbers: Sequence[float], said: Mapping[tuple[float, float], Verdict | None]) -> float:
+    """The least of these numbers above which none is surely faster."""
+    for place, number in enumerate(numbers):
+        if not any(said[number, more] == "faster" for more in numbers[place + 1 :]):
+            return number
+    return numbers[-1]

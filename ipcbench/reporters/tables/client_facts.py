@@ -1,0 +1,60 @@
+"""The columns on many clients of one server, beside how many messages they send. Pure."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ipcbench import units
+from ipcbench.analysis.crowds import JAIN_KEY, LEAST_KEY, MEMORY_KEY, MOST_KEY
+from ipcbench.analysis.sweeps import Point, Served, Sweep
+from ipcbench.reporters.model import EMPTY, Cell, GridColumn
+from ipcbench.reporters.tables.columns import value_of
+
+LEGEND = (
+    "Jain: index of the messages of each client, 1 if all had the same; least, most: of a client,"
+    " to the mean; waits: for a CPU, a client's share of the time; memory: of the server in RAM,"
+    " with pages that its processes share counted in each"
+)
+
+
+class ClientFact(NamedTuple):
+    """A column, and the number of a point that it has."""
+
+    title: str
+    key: str
+    of: Callable[[Served], Any]
+    text: Callable[[Any], str]
+    is_number: bool = True
+
+    @property
+    def head(self) -> GridColumn:
+        """The column of the model."""
+        return GridColumn(self.title, self.key, self.is_number)
+
+    def value(self, point: Point) -> Any:
+        """The number of a point; None if it isn't known."""
+        return None if point.served is None else self.of(point.served)
+
+    def cell(self, point: Point) -> Cell:
+        """The cell of a point; empty if the number isn't known."""
+        value = self.value(point)
+        return EMPTY if value is None else Cell(self.text(value), value_of(value))
+
+
+_FACTS = (
+    ClientFact("p50", "round_trip_p50_s", lambda one: one.p50_s, units.display_time),
+    ClientFact("p99", "round_trip_p99_s", lambda one: one.p99_s, units.display_time),
+    ClientFact("Jain", JAIN_KEY, lambda one: one.jain, "{:.3f}".format),
+    ClientFact("least", LEAST_KEY, lambda one: one.least, units.display_percent),
+    ClientFact("most", MOST_KEY, lambda one: one.most, units.display_percent),
+    ClientFact(
+        "ran out", "ran_out", lambda one: one.ran_out, lambda who: who.removesuffix("-bound"), False
+    ),
+    ClientFact("waits", "cpu_queued_client_ratio", lambda one: one.waited, units.display_percent),
+    ClientFact("memory", MEMORY_KEY, lambda one: one.server_memory_bytes, units.display_amount),
+)
+
+
+def client_facts(sweep: Sweep) -> tuple[ClientFact, ...]:
+    """The columns that any point of a sweep has a number for."""
+    points = [point for line in sweep.lines for point in line.points]
+    return tuple(fact for fact in _FACTS if any(fact.value(point) is not None for point in points))

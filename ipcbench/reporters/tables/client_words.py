@@ -1,0 +1,111 @@
+"""Sentences on many clients of one server: the knee, waits for a CPU, and memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ipcbench import units
+from ipcbench.analysis.crowds import Beyond, Knee
+from ipcbench.analysis.stats import Estimate
+from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, rate_to_first
+from ipcbench.reporters.tables.words import MOST_NAMED, listed, range_text, times_text, told
+from ipcbench.text import counted
+
+_WAITS = 0.05
+"""Share of the time from which to wait for a CPU is worth a sentence."""
+
+
+def client_sentences(sweep: Sweep) -> Iterator[str]:
+    """Yields the knee of each mechanism, and what a client waits and takes in memory."""
+    known = [(line, line.knee) for line in sweep.mechanisms if line.knee is not None]
+    if len(known) <= MOST_NAMED:
+        yield from (_on_knee(sweep, line, knee) for line, knee in known)
+    else:
+        yield from _on_many(sweep, known)
+    last = max(sweep.values)
+    waits = _numbers(sweep, lambda line: _waited(line.at(last)))
+    if waits and max(waits.values()) >= _WAITS:
+        where = "a CPU" if sweep.place.placement == "free" else "the CPU that all of them share"
+        yield (
+            f"With {last:.0f} clients, one of them waits {_ends(waits, units.display_percent)} of"
+            f" the time for {where}: the scheduler is measured, too."
+        )
+    growths = _numbers(sweep, _memory_per_client)
+    if growths:
+        yield (
+            "With each client more the server has"
+            f" {_ends(growths, units.display_amount)} more in memory."
+        )
+
+
+def _on_knee(sweep: Sweep, line: SweepLine, knee: Knee) -> str:
+    """The knee of a mechanism, with the number that it has there, and those beyond it."""
+    name, first, at = sweep.label(line), line.first.value, line.at(knee.clients)
+    gain = None if at is None else rate_to_first(at)
+    if at is None or gain is None:  # the knee is the first number
+        return f"{name}: in messages a second, {_no_more(knee)}."
+    if at.verdict == "faster":
+        said = f"give {told(gain, times_text)} as many messages a second as {first:.0f}"
+    else:
+        spread = range_text(*gain.bounds)
+        said = f"can't be told from {first:.0f} in messages a second ({spread} times)"
+    more = _no_more(knee) if knee.beyond else "whether more would give more wasn't measured"
+    return f"{name}: {counted(round(knee.clients), 'client')} {said}; {more}."
+
+
+def _no_more(knee: Knee) -> str:
+    """The numbers of clients beyond a knee, against it: `4 and 8 give no more than 2 (...)`."""
+    said = []
+    for verdict, words in (("~", "no more"), ("slower", "fewer")):
+        those = [one for one in knee.beyond if one.verdict == verdict]
+        if those:
+            numbers = listed([f"{one.clients:.0f}" for one in those])
+            said.append(f"{numbers} give {words} than {knee.clients:.0f} ({_spread(those)} times)")
+    return ", ".join(said)
+
+
+def _spread(those: Sequence[Beyond]) -> str:
+    """The range of the intervals of the messages a second beyond a knee, over those at it."""
+    costs = (Estimate(one.cost.estimate, one.cost.interval).into(1.0) for one in those)
+    bounds = [cost.bounds for cost in costs]
+    return range_text(min(low for low, _ in bounds), max(high for _, high in bounds))
+
+
+def _on_many(sweep: Sweep, known: list[tuple[SweepLine, Knee]]) -> Iterator[str]:
+    """Yields the knees of many mechanisms, those with the same number of clients together."""
+    by_knee: dict[tuple[float, bool], list[str]] = {}
+    for line, knee in known:
+        by_knee.setdefault((knee.clients, bool(knee.beyond)), []).append(sweep.label(line))
+    for (clients, has_more), names in sorted(by_knee.items()):
+        over = listed(names)
+        if has_more:
+            yield f"More clients than {clients:.0f} give no more messages a second over {over}."
+        else:
+            yield f"{clients:.0f} clients, the most measured, give the most of them over {over}."
+
+
+def _numbers(sweep: Sweep, of: Callable[[SweepLine], float | None]) -> dict[str, float]:
+    """A number of each mechanism that has it, by its name."""
+    found = ((sweep.label(line), of(line)) for line in sweep.mechanisms)
+    return {name: number for name, number in found if number is not None}
+
+
+def _ends(numbers: dict[str, float], text: Callable[[float], str]) -> str:
+    """The least and the greatest number, each with the mechanism that it is of."""
+    ends = dict.fromkeys(pick(numbers, key=lambda name: numbers[name]) for pick in (min, max))
+    return " to ".join(f"{text(numbers[name])} ({name})" for name in ends)
+
+
+def _waited(point: Point | None) -> float | None:
+    return None if point is None or point.served is None else point.served.waited
+
+
+def _memory_per_client(line: SweepLine) -> float | None:
+    """Bytes that the server has more for each client, from the least number of them to the most."""
+    known = [
+        (point.value, point.served.server_memory_bytes)
+        for point in line.points
+        if point.served is not None and point.served.server_memory_bytes is not None
+    ]
+    if len(known) < 2:
+        return None
+    (fewest, least), (most, greatest) = known[0], known[-1]
+    return max(0.0, greatest - least) / (most - fewest)
