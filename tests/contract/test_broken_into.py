@@ -1,129 +1,40 @@
 """A server's end is told by the same sentence, wherever SIGCHLD breaks into its client.
 
-Each test holds the signal back, ends the server, and lets the signal in at one step after another
+`stepping` holds the signal back, ends the server, and lets the signal in at one step after another
 of what the client then does: each line of the pair, its peer and the control channel.
 """
 
 import gc
+import json
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from ipcbench.case import Case
-from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
-from ipcbench.measure import control, pair, peer, server
+from ipcbench.errors import PeerDied
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import outstanding
 from ipcbench.testing.deaths import server_pid
 from ipcbench.transports.base import LEDGER, Workspace
+from tests.command import run
+from tests.contract.stepping import Held, tracing
 
-STEPPED = {module.__file__ for module in (pair, peer, control)}
-"""The files whose lines are the steps."""
-MOST_STEPS = 1000
 FEWEST_STEPS = 15
 """Fewer would mean that nothing was looked at."""
 
 
-class Held:
-    """SIGCHLD, held back until a step of this process is reached, and its sender has ended.
-
-    It is held back at its handler. A blocked signal goes to another thread, where there is one.
-    """
-
-    def __init__(self, pid: int, step: int) -> None:
-        self._handler = signal.getsignal(signal.SIGCHLD)
-        self._is_open = False
-        signal.signal(signal.SIGCHLD, self._gate)
-        self._pid = pid
-        self._left = step
-        self.is_in = False
-        """Whether it was let in at its step."""
-
-    def trace(self, frame: FrameType, event: str, _argument: object) -> Any:
-        """A trace function that counts the steps; the handler raises in it."""
-        if frame.f_code.co_filename not in STEPPED:
-            return None
-        if event in ("call", "line") and not self.is_in:
-            self._left -= 1
-            if self._left < 0 and _has_ended(self._pid):
-                self.is_in = True
-                self.let_in()
-        return self.trace
-
-    def let_in(self) -> None:
-        """Sends the signal to the handler that was there before, or that was set since."""
-        self._is_open = True
-        signal.raise_signal(signal.SIGCHLD)
-
-    def _gate(self, number: int, frame: FrameType | None) -> None:
-        if self._is_open and callable(self._handler):
-            self._handler(number, frame)
-
-
-def _has_ended(pid: int) -> bool:
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return False  # it was waited for: nothing more is sent
-
-
-@contextmanager
-def _tracing(held: Held) -> Iterator[None]:
-    before = sys.gettrace()
-    sys.settrace(held.trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-def _told(
-    name: str, directory: Path, prepare: Callable[[Pair, int], object], step: int
-) -> tuple[str, bool]:
-    """What is told of an end of the server, and whether the signal was let in at this step."""
-    case = Case("latency", name, 64, "python", "free")
-    with Pair(case, None, Workspace(directory)) as pair:
-        pid = server_pid(pair)
-        prepare(pair, pid)
-        held = Held(pid, step)
-        with pytest.raises(LaunchFailed) as raised, _tracing(held):
-            pair.run(3)
-    return str(raised.value), held.is_in
-
-
-def _all_told(
-    name: str, directory: Path, prepare: Callable[[Pair, int], object]
-) -> dict[str, list[int]]:
-    """The sentences that are told, with the steps at which the signal came."""
-    sentences: dict[str, list[int]] = {}
-    for step in range(MOST_STEPS):
-        told, is_in = _told(name, directory, prepare, step)
-        sentences.setdefault(told, []).append(step)
-        if not is_in:
-            assert step > FEWEST_STEPS
-            return sentences
-    pytest.fail("it never ends")
-
-
-def _killed_in_a_batch(pair: Pair, pid: int) -> None:
-    """Has the server killed as the batch begins: the next thing met is the broken connection."""
-    client, _ = pair._ends()
-    batch = client.batch
-
-    def broken_batch(*given: Any) -> float:
-        os.kill(pid, signal.SIGKILL)
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        return batch(*given)
-
-    vars(client)["batch"] = broken_batch
+def _told(end: str, name: str, directory: Path) -> list[str]:
+    """The sentences that are told of a server's end, whatever the step that its signal comes at."""
+    done = run("-W", "error", "-m", "tests.contract.stepping", end, name, str(directory))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    told: dict[str, list[int]] = json.loads(done.stdout)
+    assert sum(map(len, told.values())) - 1 > FEWEST_STEPS  # after the last, nothing was let in
+    return list(told)
 
 
 @pytest.mark.parametrize(
@@ -136,36 +47,18 @@ def _killed_in_a_batch(pair: Pair, pid: int) -> None:
 def test_a_kill_is_told_by_one_sentence_wherever_its_signal_breaks_in(
     name: str, tmp_path: Path
 ) -> None:
-    told = _all_told(name, tmp_path, _killed_in_a_batch)
-    assert list(told) == ["the server was killed by SIGKILL in the timed batch"], told
+    expected = "the server was killed by SIGKILL in the timed batch"
+    assert _told("kill", name, tmp_path) == [expected]
 
 
 @pytest.mark.parametrize("name", ["unix", "sysv-shm"])
-def test_a_servers_report_is_told_wherever_its_signal_breaks_in(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> NoReturn:
-        raise RuntimeError("no such luck")
-
-    monkeypatch.setattr(server.Server, "_run", fail)
-    told = _all_told(name, tmp_path, lambda _pair, _pid: None)
+def test_a_servers_report_is_told_wherever_its_signal_breaks_in(name: str, tmp_path: Path) -> None:
     expected = "the server failed in the timed batch: RuntimeError: no such luck"
-    assert list(told) == [expected], told
+    assert _told("report", name, tmp_path) == [expected]
 
 
-def test_a_check_that_failed_is_told_wherever_a_kills_signal_breaks_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(pair: Pair, pid: int) -> None:
-        def check(_messages: int) -> NoReturn:
-            os.kill(pid, signal.SIGKILL)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-            raise CheckFailed("a message came back changed")
-
-        monkeypatch.setattr(pair._ends()[1], "verify_batch", check)
-
-    told = _all_told("pipe", tmp_path, failing)
-    assert list(told) == ["a message came back changed"], told
+def test_a_check_that_failed_is_told_wherever_a_kills_signal_breaks_in(tmp_path: Path) -> None:
+    assert _told("failed check", "pipe", tmp_path) == ["a message came back changed"]
 
 
 @pytest.mark.parametrize("once_more", [False, True], ids=["once", "while it is reported, too"])
@@ -216,7 +109,7 @@ def test_an_end_seen_while_a_pair_is_closed_costs_nothing_and_leaves_nothing(
         held = Held(pid, step)
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        with _tracing(held):
+        with tracing(held):
             pair.__exit__(None, None, None)
         is_in, step = held.is_in, step + 1
         assert gc.isenabled()
