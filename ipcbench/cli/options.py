@@ -98,16 +98,14 @@ def _typed_sizes(sizes: Iterable[int]) -> str:
 
 
 def _about(workload: Workload) -> str:
-    """The name of a workload, and its gist."""
+    """The name of a workload, with its gist where the name doesn't tell it."""
     match workload:
         case "latency":
             gist = "round trip"
         case "throughput":
             gist = "one way"
-        case "connect":
-            gist = "connection set-up"
-        case "load":
-            gist = "open loop"
+        case "connect" | "load":
+            return workload
         case _:
             assert_never(workload)
     return f"{workload} ({gist})"

@@ -52,12 +52,18 @@ def test_a_fact_that_differs_is_one_caution(name: str, old: Scalar, new: Scalar,
     assert cautions(_run({name: old}), _run({name: old})) == []
 
 
+_PAIRS: tuple[tuple[Scalar, Scalar], ...] = (
+    *((1, 2), ("on", "off"), ("threads", "fork"), ("a", "b")),
+)
+"""Unequal values of a fact, of each kind that there is."""
+
+
 @pytest.mark.parametrize("key", metadata.CAUTIONED, ids=lambda key: key.name)
 def test_every_row_that_cautions_does(key: Key) -> None:
     values: tuple[Scalar, Scalar] = ("size=4k", "size=8k")
     if key.name not in (metadata.CLIENT_KNOBS_KEY, metadata.SERVER_KNOBS_KEY):
         rule = metadata.rule_of(key.name)
-        values = next(pair for pair in ((1, 2), ("on", "off"), ("a", "b")) if rule.fits(pair[0]))
+        values = next(pair for pair in _PAIRS if rule.fits(pair[0]))
     runs = []
     for value in values:
         run = replayed({UNIX: [[1e-5]]}, 1, facts={key.name: value})[0]
