@@ -10,7 +10,6 @@ shape of the launches but that they are independent; `docs/methodology.md` has t
 which they, and not the bootstrap or Student's t, had the coverage they claim.
 """
 
-import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -26,7 +25,6 @@ FEWEST_LAUNCHES = 6
 """Below this even [least, most] covers a median less often than 95 % (5 launches: 93.75 %)."""
 FALSE_DISCOVERY_RATE = 0.05
 _BISECTIONS = 25
-_RESAMPLES = 2_000
 
 
 class Spread(NamedTuple):
@@ -115,20 +113,6 @@ def median_interval(values: Sequence[float]) -> Interval | None:
     if len(values) < FEWEST_LAUNCHES:
         return None
     return _interval_at(sorted(values), CONFIDENCE)
-
-
-def mean_interval(values: Sequence[float]) -> Interval | None:
-    """The 95 % interval of the mean that the values are drawn around; None for too few of them.
-
-    By the percentiles of means of as many values drawn again with replacement (the bootstrap: Efron
-    1979), always the same ones.
-    """
-    if len(values) < FEWEST_LAUNCHES:
-        return None
-    draw = random.Random(0).choices
-    means = sorted(statistics.fmean(draw(values, k=len(values))) for _ in range(_RESAMPLES))
-    beyond = round((1 - CONFIDENCE) / 2 * _RESAMPLES)
-    return Interval(means[beyond], means[-1 - beyond])
 
 
 def estimated(values: Sequence[float]) -> Estimate:

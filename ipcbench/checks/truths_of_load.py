@@ -10,11 +10,12 @@ import signal
 import statistics
 import time
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ipcbench.analysis.stats import mean_interval, median_interval
+from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case, Loop, parse_workload
 from ipcbench.checks.answers import answer_of
 from ipcbench.checks.truths import TOLERANCE, Truth
@@ -43,6 +44,7 @@ _RANDOM_SHARES = (0.5, 0.8)
 EFFORT = Effort(values=5, warmups=1, min_time_s=0.1, samples=0)
 
 PAUSE_S = 0.05
+_PAUSES = 3
 _PAUSED_RATE_PER_S = 2_500
 """Half of what the server can answer."""
 _PAUSE_AFTER_S = 0.1
@@ -81,52 +83,71 @@ def _load(share: float, *, works: bool = True, is_random: bool = False) -> str:
     return parse_workload(":".join(["load", *settings]))
 
 
-_Means = Mapping[str, Mapping[int, float]]
-"""Seconds of a response in the mean of a launch, by the workload's term and the round."""
+_Launches = Mapping[str, Mapping[int, Sequence[float]]]
+"""Seconds of a response in the mean of each batch, by the workload's term and the round."""
 
 
 def truths(results: Results) -> list[Truth]:
     """What is known of these cases beside what was measured; empty if they weren't."""
-    means = {
-        case.workload: {one.round_number: statistics.fmean(one.values_s) for one in launches}
-        for case, launches in by_case(results.launches()).items()
+    launches = {
+        case.workload: {one.round_number: one.values_s for one in of_case}
+        for case, of_case in by_case(results.launches()).items()
         if case.transport == _TRANSPORT and case.workload_name in ("load", "latency")
     }
-    if not all(case.workload in means for case in cases()):
+    if not cases() or not all(case.workload in launches for case in cases()):
         return []
-    return [*_even(means), *_random(means)] if runs_here() else []
+    return [*_even(launches), *_random(launches)]
 
 
-def _even(means: _Means) -> Iterator[Truth]:
+def _even(launches: _Launches) -> Iterator[Truth]:
     """Yields that at even times no message waits: the work is all that it adds, at every rate."""
     work_s = WORK_NS * 1e-9
     for share in _SHARES:
         what = f"even arrivals, {share:.0%} of the most, work of {display_time(work_s)}"
-        with_work, without = (means[_load(share, works=works)] for works in (True, False))
+        with_work, without = (
+            _undisturbed(launches[_load(share, works=works)]) for works in (True, False)
+        )
         differences = [with_work[key] - without[key] for key in with_work.keys() & without.keys()]
         found = statistics.median(differences)
         low, high = median_interval(differences) or (found, found)
         yield Truth(what, work_s, found, low, high, TOLERANCE * work_s)
 
 
-def _random(means: _Means) -> Iterator[Truth]:
+def _random(launches: _Launches) -> Iterator[Truth]:
     """Yields the mean wait of messages that come at random times.
 
     Of a server that takes D for each message it is rho D / (2 (1 - rho)), with rho the share of the
     time that it is busy (M/D/1: the formula of Pollaczek and Khinchine). D is measured: it is what
     a message takes where the server never waits.
+
+    Found is the median of all batches, which one that something else held up doesn't change. They
+    are long enough for it to be near the mean.
     """
-    closed = means[f"latency:work={_WORK}:window={_AT_A_TIME}"]
-    service_s = statistics.median(closed.values()) / _AT_A_TIME
+    closed = launches[f"latency:work={_WORK}:window={_AT_A_TIME}"]
+    service_s = statistics.median(map(statistics.median, closed.values())) / _AT_A_TIME
     for share in _RANDOM_SHARES:
         busy = share * 1e9 / WORK_NS * service_s
         known_s = busy * service_s / (2 * (1 - busy))
-        at_random, evenly = (means[_load(share, is_random=one)] for one in (True, False))
-        waits = [at_random[key] - evenly[key] for key in at_random.keys() & evenly.keys()]
-        found = statistics.fmean(waits)
-        low, high = mean_interval(waits) or (found, found)
+        at_random = launches[_load(share, is_random=True)]
+        evenly = _undisturbed(launches[_load(share)])
+        waits = [
+            mean_s - evenly[key]
+            for key in at_random.keys() & evenly.keys()
+            for mean_s in at_random[key]
+        ]
+        found = statistics.median(waits)
+        low, high = median_interval(waits) or (found, found)
         what = f"mean wait of random arrivals, {share:.0%} of the most"
         yield Truth(what, known_s, found, low, high, 2 * TOLERANCE * known_s, by_interval=True)
+
+
+def _undisturbed(launches: Mapping[int, Sequence[float]]) -> dict[int, float]:
+    """Seconds of a response of each launch, of the batch that nothing else held up most.
+
+    At even times all batches are alike, and whatever takes the CPU away for a while makes messages
+    wait that wouldn't.
+    """
+    return {number: min(batches_s) for number, batches_s in launches.items()}
 
 
 class Pause(NamedTuple):
@@ -135,7 +156,10 @@ class Pause(NamedTuple):
     paused_s: float
     """Seconds from the signal that stopped the server to the one that let it go on."""
     late_count: int
-    """Messages whose response took longer than the usual one by half of the server's work."""
+    """The message with the longest response, and those after it that were late as well.
+
+    Late is what took longer than usual by half of the server's work.
+    """
     longest_s: float
     """How much longer the longest response took."""
     together_s: float
@@ -152,8 +176,8 @@ def pause_truths(private: Scratch, service_s: float) -> list[Truth]:
     LaunchFailed.
     """
     rate = f"rate={_PAUSED_RATE_PER_S}:window={_AT_A_TIME * 8}:work={_WORK}"
-    opened = _pause_of(f"load:{rate}", private)
-    closed = _pause_of(f"latency:work={_WORK}", private)
+    opened = _typical_pause(f"load:{rate}", private)
+    closed = _typical_pause(f"latency:work={_WORK}", private)
     late_s = opened.paused_s / (1 - _PAUSED_RATE_PER_S * service_s)
     together_s = _PAUSED_RATE_PER_S * late_s * opened.paused_s / 2
     pause = f"pause of {display_time(PAUSE_S)}"
@@ -180,6 +204,12 @@ def _single(what: str, known_s: float, found_s: float) -> Truth:
     return Truth(what, known_s, found_s, found_s, found_s, TOLERANCE * known_s)
 
 
+def _typical_pause(workload: str, private: Scratch) -> Pause:
+    """The middle one of several pauses, by how much it delayed for its length."""
+    pauses = [_pause_of(workload, private) for _ in range(_PAUSES)]
+    return sorted(pauses, key=lambda one: one.together_s / max(one.paused_s, 1e-9))[_PAUSES // 2]
+
+
 def _pause_of(workload: str, private: Scratch) -> Pause:
     case, cpus = _case(workload), placement_cpus(default_placement())
     return Pause(*answer_of(lambda place: _paused(case, cpus, place), private, _LIMIT_S))
@@ -199,8 +229,10 @@ def _paused(case: Case, cpus: Cpus | None, directory: Path) -> Pause:
             responses_ns = array("q", (end - begin for begin, end in times))
         usual_s = statistics.median(responses_ns[:_WARM_UP_COUNT]) * 1e-9
         delays = [one * 1e-9 - usual_s for one in responses_ns]
-        late = [delay for delay in delays if delay > WORK_NS * 1e-9 / 2]
-        return Pause(stopper.paused_s(), len(late), max(late, default=0.0), sum(late))
+        longest_s = max(delays)
+        after = delays[delays.index(longest_s) :]
+        late = list(takewhile(lambda delay: delay > WORK_NS * 1e-9 / 2, after))
+        return Pause(stopper.paused_s(), len(late), longest_s, sum(late))
 
 
 class _Stopper:
@@ -222,7 +254,10 @@ class _Stopper:
 
 
 def _stop(server: int, cpu: int | None, tell: int) -> NoReturn:
-    """Stops the server after a while, lets it go on, tells how long that was, and ends."""
+    """Stops the server after a while, lets it go on, tells how long that was, and ends.
+
+    It ends after the batch: to take a process down is milliseconds of the CPU that it shares.
+    """
     try:
         process.pin(cpu)  # beside the server: the client's CPU is the generator's alone
         time.sleep(_PAUSE_AFTER_S)
@@ -231,5 +266,6 @@ def _stop(server: int, cpu: int | None, tell: int) -> NoReturn:
         time.sleep(PAUSE_S)
         os.kill(server, signal.SIGCONT)
         os.write(tell, repr(time.perf_counter() - began_s).encode())
+        time.sleep(_PAUSE_AFTER_S + _PAUSED_COUNT / _PAUSED_RATE_PER_S)
     finally:
         os._exit(0)
