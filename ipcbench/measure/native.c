@@ -1116,7 +1116,7 @@ static int send_at_times(endpoint *self, uint64_t messages)
     (void)messages;
     open_loop *load = self->load;
     size_t sent = 0;
-    bool was_full = false, was_held_back = false;
+    bool was_full = false, was_held_back = false, in_vain = false;
     int outcome;
     int64_t start = now_ns() + load->lead_ns, due = start + load->intended_ns[0], look = start;
     int64_t filled = start;
@@ -1132,8 +1132,10 @@ static int send_at_times(endpoint *self, uint64_t messages)
             load->held_back += was_full;
             was_held_back = was_full;
             was_full = false;
-            if (in_flight + 1 == load->window)
+            if (in_flight + 1 == load->window) {
                 filled = now_ns();
+                in_vain = false;
+            }
             if (++sent < load->count)
                 due = start + load->intended_ns[sent];
         } else if (in_flight && (ready = endpoint_ready(self)) != 0) {
@@ -1144,11 +1146,13 @@ static int send_at_times(endpoint *self, uint64_t messages)
             now = now_ns();
             load->answered_ns[load->answered] = now - start;
             if (in_flight == load->window && sent < load->count)
-                was_full = now >= due && (now - filled >= filled - due || was_held_back);
+                was_full = in_vain && now >= due && (now - filled >= filled - due || was_held_back);
+            in_vain = false;
             if ((load->is_out_of_order = !is_next(self)))
                 return DONE;
             load->answered++;
         } else {
+            in_vain = true;
             relax();
         }
         if (now >= look) {

@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -148,13 +149,16 @@ def test_what_waits_for_a_window_that_was_filled_late_is_not_held_back() -> None
 
 
 def test_messages_behind_one_that_was_held_back_are_so_too() -> None:
-    due_ns = 100_000_000
+    due_ns, work_s = 100_000_000, 0.002
 
     def serve(far: socket.socket) -> None:
         first = _received(far)
         assert select.select([far], [], [], 2 * due_ns * 1e-9)[0] == []
         far.sendall(first)
-        _echo(far, 9)
+        for _ in range(9):
+            message = _received(far)
+            time.sleep(work_s)  # the server's work, in which the generator looks for a reply
+            far.sendall(message)
 
     outcome, _ = _loaded([0] + [due_ns] * 9, 1, serve)
     assert outcome.held_back == 9
@@ -273,3 +277,15 @@ def test_a_handler_that_raises_breaks_the_wait_for_a_reply_and_for_a_time(
         finally:
             signal.signal(signal.SIGUSR1, before)
             timer.join()
+
+
+def test_replies_that_wait_for_the_generator_hold_no_message_back() -> None:
+    """All are due at once, and every reply is there before it is looked for."""
+
+    replies = b"".join(number.to_bytes(8, "little") + bytes(SIZE - 8) for number in range(40))
+    intended, sent, answered = (array("q", bytes(8 * 40)) for _ in range(3))
+    with _joined() as (near, far):
+        far.sendall(replies)
+        held_back, wrong = near.client_load(intended, sent, answered, 4, 0, 0)
+    assert (held_back, wrong) == (0, None)
+    assert all(map(int.__le__, sent, answered))

@@ -59,8 +59,10 @@ def client_load(
 
     `ready` tells whether a reply can be received. Raises CheckFailed for one out of its order.
 
-    A message is held back if it waits for a full window for longer than the generator was late as
-    it filled it, or behind one that was held back. Others are late by the generator's own doing.
+    A message is held back if a full window had no reply to receive when it was due, and it waits
+    for one for longer than the generator was late as it filled the window, or behind one that was
+    held back. Others are late by the generator's own doing: replies that wait for it fill a window
+    as well.
     """
     send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
     messages = len(intended_ns)
@@ -68,6 +70,7 @@ def client_load(
     number, returned = _stamps(endpoint, load)
     sent = answered = held_back = filled = 0
     was_full = was_held_back = False
+    in_vain = waits = ready is _reply_comes  # an end that can't look waits in `receive`
     is_numbered = load.stamp_offset is not None
     start = clock() + _LEAD_NS
     due = start + intended_ns[0]
@@ -81,7 +84,7 @@ def client_load(
             held_back += was_full
             was_held_back, was_full = was_full, False
             if in_flight + 1 == window:
-                filled = clock()
+                filled, in_vain = clock(), waits
             if sent < messages:
                 due = start + intended_ns[sent]
         elif in_flight and ready():
@@ -89,10 +92,14 @@ def client_load(
             now = clock()
             answered_ns[answered] = now - start
             if in_flight == window and sent < messages:
-                was_full = now >= due and (now - filled >= filled - due or was_held_back)
+                is_long = now - filled >= filled - due or was_held_back
+                was_full = in_vain and is_long and now >= due
+            in_vain = waits
             if is_numbered and returned[0] != answered:
                 raise CheckFailed(_out_of_order(answered, returned[0]))
             answered += 1
+        else:
+            in_vain = True
     return Batch(intended_ns, sent_ns, answered_ns, held_back)
 
 
