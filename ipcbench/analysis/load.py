@@ -5,6 +5,7 @@ time of sending, so that messages that had to wait for a stalled system count as
 percentile is one of a launch; launches count once each, by the median, as everywhere.
 """
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -143,7 +144,7 @@ def load_columns(group: pd.DataFrame) -> dict[str, Any]:
         STATE: found.state,
         **_with_bounds("delay_slope", "_ratio", found.slope),
         **{key: int(group[key].sum()) for key in COUNT_KEYS if key in group},
-        **_lateness(pooled(group, LATENESS_KEY)),
+        **_lateness(group),
     }
     if found.state != "ok":
         return row
@@ -161,8 +162,9 @@ def judged(group: pd.DataFrame) -> Judged | None:
     isn't steady where the interval of the slope lies above STEADY_SLOPE; with too few launches for
     an interval, where all of them do.
 
-    The generator is late where the p99 of its lateness exceeds LATE_SHARE of the median response.
-    It isn't where messages were held back by a full window: those before them were unanswered,
+    The generator is late where the p99 of its lateness exceeds LATE_SHARE of the median response,
+    each of the median launch: one launch from which something took the CPU is no fault of it. It
+    isn't late where messages were held back by a full window: those before them were unanswered,
     which is the server's doing, and if they are more than one in a hundred the p99 is theirs.
     """
     needed = (OFFERED_RATE_KEY, ACHIEVED_RATE_KEY, SLOPE_KEY)
@@ -195,18 +197,36 @@ def ran_out(case: Case, row: Mapping[str, Any], group: pd.DataFrame) -> Bound | 
 
 
 def held_back_share(group: pd.DataFrame) -> float:
-    """The share of messages that were sent late since the window was full; 0 if unknown."""
+    """The share of messages that were held back by a full window, of the median launch.
+
+    0 if unknown.
+    """
     offered = COUNT_KEYS[0]
     if offered not in group or WINDOW_FULL_KEY not in group or not group[offered].sum():
         return 0.0
-    return float(group[WINDOW_FULL_KEY].sum() / group[offered].sum())
+    return float((group[WINDOW_FULL_KEY] / group[offered]).median())
+
+
+def lateness_ns(group: pd.DataFrame, share: float) -> float | None:
+    """The percentile of the sender's lateness, of the median launch; None without any."""
+    return _of_median_launch(group, LATENESS_KEY, share)
+
+
+def _of_median_launch(group: pd.DataFrame, key: str, share: float) -> float | None:
+    """A percentile of each launch, in the median: a launch that was held up counts once."""
+    if key not in group:
+        return None
+    histograms = [Histogram.parse(str(text)) for text in group[key].dropna()]
+    if not histograms:
+        return None
+    return statistics.median(one.percentile_ns(share) for one in histograms)
 
 
 def _is_generator_late(group: pd.DataFrame) -> bool:
-    lateness, responses = pooled(group, LATENESS_KEY), pooled(group, HISTOGRAM_KEY)
-    if lateness is None or responses is None or held_back_share(group) > _FULL_SHARE:
+    late, response = lateness_ns(group, 0.99), _of_median_launch(group, HISTOGRAM_KEY, 0.5)
+    if late is None or response is None or held_back_share(group) > _FULL_SHARE:
         return False
-    return lateness.percentile_ns(0.99) > LATE_SHARE * responses.percentile_ns(0.5)
+    return late > LATE_SHARE * response
 
 
 def _percentiles(group: pd.DataFrame, key: str) -> Iterator[tuple[str, Estimate]]:
@@ -223,14 +243,16 @@ def _percentiles(group: pd.DataFrame, key: str) -> Iterator[tuple[str, Estimate]
             yield name, estimated([one.percentile_ns(share) * 1e-9 for one in histograms])
 
 
-def _lateness(histogram: Histogram | None) -> dict[str, float]:
-    """The columns LATENESS, of the messages of all launches."""
-    if histogram is None:
+def _lateness(group: pd.DataFrame) -> dict[str, float]:
+    """The columns LATENESS: percentiles of the median launch, and the most of all."""
+    every = pooled(group, LATENESS_KEY)
+    if every is None:
         return {}
-    row = {"lateness_max_s": histogram.most_ns * 1e-9}
+    row = {"lateness_max_s": every.most_ns * 1e-9}
     for name, share in (("p50", 0.5), ("p99", 0.99)):
-        if histogram.supports(share):
-            row[f"lateness_{name}_s"] = histogram.percentile_ns(share) * 1e-9
+        late = lateness_ns(group, share)
+        if late is not None and every.supports(share):
+            row[f"lateness_{name}_s"] = late * 1e-9
     return row
 
 

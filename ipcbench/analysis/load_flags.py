@@ -5,9 +5,7 @@ Each function gets the launches of one case, and returns a sentence or None.
 
 import pandas as pd
 
-from ipcbench.analysis.launch_frame import pooled
-from ipcbench.analysis.load import Judged, judged
-from ipcbench.results.histogram import LATENESS_KEY
+from ipcbench.analysis.load import Judged, judged, lateness_ns
 from ipcbench.results.load import ACHIEVED_RATE_KEY, OFFERED_RATE_KEY
 from ipcbench.units import display_growth, display_rate, display_time
 
@@ -36,10 +34,10 @@ def not_steady(group: pd.DataFrame) -> str | None:
 
 def generator_late(group: pd.DataFrame) -> str | None:
     """Messages were sent late, and not since those before were unanswered."""
-    found, lateness = judged(group), pooled(group, LATENESS_KEY)
-    if found is None or lateness is None or not found.is_generator_late:
+    found, late_ns = judged(group), lateness_ns(group, 0.99)
+    if found is None or late_ns is None or not found.is_generator_late:
         return None
-    late = display_time(lateness.percentile_ns(0.99) * 1e-9)
+    late = display_time(late_ns * 1e-9)
     return (
         f"one in a hundred of its messages was sent {late} late or later, though those before were"
         " answered: the generator held it up, and not the mechanism; try a lower rate or --loop"
