@@ -98,14 +98,16 @@ def _typed_sizes(sizes: Iterable[int]) -> str:
 
 
 def _about(workload: Workload) -> str:
-    """The name of a workload, with its gist where the name doesn't tell it."""
+    """The name of a workload, and its gist."""
     match workload:
         case "latency":
             gist = "round trip"
         case "throughput":
             gist = "one way"
-        case "connect" | "load":
-            return workload
+        case "connect":
+            gist = "set-up"
+        case "load":
+            gist = "rate"
         case _:
             assert_never(workload)
     return f"{workload} ({gist})"

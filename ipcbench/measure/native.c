@@ -1119,7 +1119,7 @@ static int send_at_times(endpoint *self, uint64_t messages)
     bool was_full = false, was_held_back = false, in_vain = false;
     int outcome;
     int64_t start = now_ns() + load->lead_ns, due = start + load->intended_ns[0], look = start;
-    int64_t filled = start;
+    int64_t filled = start, late_ns = 0;
     while (load->answered < load->count) {
         int64_t now = now_ns();
         size_t in_flight = sent - load->answered;
@@ -1145,8 +1145,12 @@ static int send_at_times(endpoint *self, uint64_t messages)
                 return outcome;
             now = now_ns();
             load->answered_ns[load->answered] = now - start;
-            if (in_flight == load->window && sent < load->count)
-                was_full = in_vain && now >= due && (now - filled >= filled - due || was_held_back);
+            if (in_flight == load->window && sent < load->count) {
+                bool is_long = now - filled >= filled - due || was_held_back;
+                bool catches_up = was_held_back && now - due < late_ns;
+                was_full = now >= due && ((in_vain && is_long) || catches_up);
+                late_ns = now - due;
+            }
             in_vain = false;
             if ((load->is_out_of_order = !is_next(self)))
                 return DONE;

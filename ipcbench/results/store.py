@@ -206,7 +206,12 @@ def load(path: Path) -> Results:
 
 def _journal_text(path: Path) -> str:
     journal = journal_path(path)
-    return read_text(journal, _MOST_BYTES) if os.path.lexists(journal) else ""
+    try:
+        return read_text(journal, _MOST_BYTES) if os.path.lexists(journal) else ""
+    except ResultsError:
+        if os.path.lexists(journal):
+            raise
+        return ""  # the run folded it between the two looks
 
 
 def _check_one_machine(results: Results, name: str) -> None:

@@ -505,3 +505,22 @@ def test_a_file_that_is_folded_while_it_is_read_is_read_again(
 
     monkeypatch.setattr(store, "read_text", racing)
     assert _rounds(path) == [1, 2, 3]
+
+
+def test_a_journal_that_is_folded_as_it_is_opened_is_read_from_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Results()
+    log = Journal(path)
+    for number in (1, 2):
+        _add(results, number)
+        log.save(results)
+    is_there = os.path.lexists
+
+    def fold(looked_at: Path) -> bool:
+        found = is_there(looked_at)
+        log.close(results)
+        return found
+
+    monkeypatch.setattr(os.path, "lexists", fold)
+    assert len(list(store.load(path).launches())) == 2

@@ -61,14 +61,14 @@ def client_load(
 
     A message is held back if a full window had no reply to receive when it was due, and it waits
     for one for longer than the generator was late as it filled the window, or behind one that was
-    held back. Others are late by the generator's own doing: replies that wait for it fill a window
-    as well.
+    held back; and as long as those behind it catch up, each less late than the one before. Others
+    are late by the generator's own doing: replies that wait for it fill a window as well.
     """
     send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
     messages = len(intended_ns)
     sent_ns, answered_ns = array("q", bytes(8 * messages)), array("q", bytes(8 * messages))
     number, returned = _stamps(endpoint, load)
-    sent = answered = held_back = filled = 0
+    sent = answered = held_back = filled = late_ns = 0
     was_full = was_held_back = False
     in_vain = waits = ready is _reply_comes  # an end that can't look waits in `receive`
     is_numbered = load.stamp_offset is not None
@@ -93,7 +93,9 @@ def client_load(
             answered_ns[answered] = now - start
             if in_flight == window and sent < messages:
                 is_long = now - filled >= filled - due or was_held_back
-                was_full = in_vain and is_long and now >= due
+                catches_up = was_held_back and now - due < late_ns
+                was_full = now >= due and ((in_vain and is_long) or catches_up)
+                late_ns = now - due
             in_vain = waits
             if is_numbered and returned[0] != answered:
                 raise CheckFailed(_out_of_order(answered, returned[0]))
