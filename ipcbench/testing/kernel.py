@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -57,10 +57,15 @@ def _generous_umask() -> Iterator[None]:
 
 
 def files_below(folder: Path) -> dict[str, os.stat_result]:
-    """All that has a name in this folder or below, and the folder."""
-    if not folder.is_dir():
-        return {}
-    return {str(path): path.lstat() for path in (folder, *folder.rglob("*"))}
+    """All that has a name in this folder or below, and the folder.
+
+    Others may use it, too: what vanishes meanwhile is left out.
+    """
+    found = {}
+    for path in (folder, *folder.rglob("*")) if folder.is_dir() else ():
+        with suppress(FileNotFoundError):
+            found[str(path)] = path.lstat()
+    return found
 
 
 def _has_a_name(target: str) -> bool:
