@@ -264,8 +264,9 @@ def test_a_pause_that_was_not_one_is_found_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_real_pause_delays_no_less_than_it_lasts() -> None:
-    """Others may use the machine: all of it may be longer, and none of it shorter."""
+    """Others may use the machine: a delay may be longer, and be another one's, but not shorter."""
     with scratch() as private:
-        found = pause_truths(private, SERVICE_S)
-    for one in found:
+        longest, late, _, closed = pause_truths(private, SERVICE_S)
+    for one in (longest, closed):
         assert one.found_s >= 0.9 * one.known_s, one
+    assert late.found_s > 0
