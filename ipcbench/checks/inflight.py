@@ -42,48 +42,31 @@ def preflight(cases: Iterable[Case]) -> Preflight:
     Each transport and size is measured once, with the largest window that is asked of it. One that
     can't be measured is let go on: its launches tell what is wrong.
     """
-    asked: dict[_Probe, list[Case]] = {}
-    for case in cases:
-        if _may_block(case):
-            probe = _Probe(case.transport, case.message_size_bytes)
-            asked.setdefault(probe, []).append(case)
-    if not asked:
-        return Preflight()
     refused: dict[Case, str] = {}
     notes: list[str] = []
-    with scratch() as private:
-        for probe, windowed in asked.items():
-            traffic = max(map(Traffic.of, windowed), key=lambda one: one.window)
-            transport = get_transport(probe.transport)
-            try:
-                found = _measured(transport, traffic, private)
-            except (LaunchFailed, OSError) as error:
-                notes.append(
-                    f"what {probe.transport} holds of {display_size(probe.message_size_bytes)}"
-                    f" in flight isn't known: {error}"
-                )
-                continue
-            refused.update(_refused(transport, found, windowed))
+    for probe, windowed, found in _rooms(cases):
+        if isinstance(found, Room):
+            refused.update(_refused(get_transport(probe.transport), found, windowed))
+        else:
+            notes.append(
+                f"what {probe.transport} holds of {display_size(probe.message_size_bytes)}"
+                f" in flight isn't known: {found}"
+            )
     return Preflight(refused, tuple(notes))
 
 
-def depths(cases: Iterable[Case]) -> dict[Case, int]:
+def depths(cases: Sequence[Case]) -> dict[Case, int]:
     """Most messages in flight of each case, up to the window that its workload has.
 
     What can't be measured counts as one: its launches tell what is wrong.
     """
-    asked: dict[_Probe, list[Case]] = {}
-    found = {}
-    for case in cases:
-        if _may_block(case):
-            asked.setdefault(_Probe(case.transport, case.message_size_bytes), []).append(case)
-        else:
-            found[case] = case.flow.window
-    if not asked:
-        return found
-    with scratch() as private:
-        for probe, windowed in asked.items():
-            most = _most(probe, windowed, private)
+    found = {case: case.flow.window for case in cases}
+    for probe, windowed, room_found in _rooms(cases):
+        most: int | None = 1
+        if isinstance(room_found, Room):
+            mediums = get_transport(probe.transport).mediums
+            most = most_in_flight(room_found, probe.message_size_bytes, mediums)
+        if most is not None:
             found.update({case: min(case.flow.window, most) for case in windowed})
     return found
 
@@ -134,16 +117,22 @@ def most_in_flight(found: Room, size_bytes: int, mediums: Sequence[Medium]) -> i
     return max(1, 2 * fit + 2 - woken - in_pieces)
 
 
-def _most(probe: _Probe, windowed: Sequence[Case], private: Scratch) -> int:
-    """Most round trips in flight that this mechanism can have, as far as a window is asked for."""
-    traffic = max(map(Traffic.of, windowed), key=lambda one: one.window)
-    transport = get_transport(probe.transport)
-    try:
-        room = _measured(transport, traffic, private)
-    except (LaunchFailed, OSError):
-        return 1
-    most = most_in_flight(room, probe.message_size_bytes, transport.mediums)
-    return traffic.window if most is None else most
+def _rooms(
+    cases: Iterable[Case],
+) -> Iterator[tuple[_Probe, list[Case], Room | LaunchFailed | OSError]]:
+    """Yields what each mechanism holds of the cases that may block, or why it isn't known."""
+    asked: dict[_Probe, list[Case]] = {}
+    for case in filter(_may_block, cases):
+        asked.setdefault(_Probe(case.transport, case.message_size_bytes), []).append(case)
+    if not asked:
+        return
+    with scratch() as private:
+        for probe, windowed in asked.items():
+            traffic = max(map(Traffic.of, windowed), key=lambda one: one.window)
+            try:
+                yield probe, windowed, _measured(get_transport(probe.transport), traffic, private)
+            except (LaunchFailed, OSError) as error:
+                yield probe, windowed, error
 
 
 def _may_block(case: Case) -> bool:

@@ -148,11 +148,11 @@ def in_flight(alone_s: Sequence[float], responses_s: Mapping[int, Sequence[float
         between = [response_s / window for response_s in each_s]
         what = f"from a message to the next, {window} in flight, {work}"
         allowed_s = TOLERANCE * least_s
-        found.append(Truth(what, least_s, *_measured(between), allowed_s, is_bound=True))
+        found.append(Truth(what, least_s, *measured(between), allowed_s, is_bound=True))
     most = max(responses_s)
     what = f"response time, {most} in flight, {work}"
     known_s = most * service_s
-    found.append(Truth(what, known_s, *_measured(responses_s[most]), TOLERANCE * known_s))
+    found.append(Truth(what, known_s, *measured(responses_s[most]), TOLERANCE * known_s))
     return found
 
 
@@ -167,11 +167,11 @@ def _truth(
     """A known difference beside the measured one, of launches paired by round."""
     more, less = sides
     differences = [more[key] - less[key] for key in more.keys() & less.keys()]
-    return Truth(what, known_s, *_measured(differences), allowed_s, by_interval=by_interval)
+    return Truth(what, known_s, *measured(differences), allowed_s, by_interval=by_interval)
 
 
-def _measured(values_s: Sequence[float]) -> tuple[float, float, float]:
-    """The median of launches, and its interval, of no width for too few of them."""
+def measured(values_s: Sequence[float]) -> tuple[float, float, float]:
+    """The median of measured times and its interval, which has no width for too few of them."""
     found = statistics.median(values_s)
     low, high = median_interval(values_s) or (found, found)
     return found, low, high

@@ -8,9 +8,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from ipcbench.analysis.crowds import RATE_KEY
-from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case
-from ipcbench.checks.truths import TOLERANCE, Truth
+from ipcbench.checks.truths import TOLERANCE, Truth, measured
 from ipcbench.results.launches import by_case
 from ipcbench.results.store import Results
 from ipcbench.run.request import Effort
@@ -66,15 +65,8 @@ def of_clients(alone_s: Sequence[float], between_s: Mapping[int, Sequence[float]
     for clients, each_s in between_s.items():
         least_s = max(service_s, at_a_time_s / clients)
         what = f"from a message to the next, {clients} clients, {work}"
-        found.append(Truth(what, least_s, *_measured(each_s), TOLERANCE * least_s, is_bound=True))
+        found.append(Truth(what, least_s, *measured(each_s), TOLERANCE * least_s, is_bound=True))
     most = max(between_s)
     what = f"what the server takes for a message, {most} clients, {work}"
-    found.append(Truth(what, service_s, *_measured(between_s[most]), TOLERANCE * service_s))
+    found.append(Truth(what, service_s, *measured(between_s[most]), TOLERANCE * service_s))
     return found
-
-
-def _measured(values_s: Sequence[float]) -> tuple[float, float, float]:
-    """The median of launches, and its interval, of no width for too few of them."""
-    found = statistics.median(values_s)
-    low, high = median_interval(values_s) or (found, found)
-    return found, low, high

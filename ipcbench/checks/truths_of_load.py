@@ -15,10 +15,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ipcbench.analysis.stats import median_interval
 from ipcbench.case import Case, Loop, parse_workload
 from ipcbench.checks.answers import answer_of
-from ipcbench.checks.truths import TOLERANCE, Truth
+from ipcbench.checks.truths import TOLERANCE, Truth, measured
 from ipcbench.measure.pair import Pair
 from ipcbench.results.launches import by_case
 from ipcbench.results.store import Results
@@ -108,9 +107,7 @@ def _even(launches: _Launches) -> Iterator[Truth]:
             _undisturbed(launches[_load(share, works=works)]) for works in (True, False)
         )
         differences = [with_work[key] - without[key] for key in with_work.keys() & without.keys()]
-        found = statistics.median(differences)
-        low, high = median_interval(differences) or (found, found)
-        yield Truth(what, work_s, found, low, high, TOLERANCE * work_s)
+        yield Truth(what, work_s, *measured(differences), TOLERANCE * work_s)
 
 
 def _random(launches: _Launches) -> Iterator[Truth]:
@@ -135,10 +132,8 @@ def _random(launches: _Launches) -> Iterator[Truth]:
             for key in at_random.keys() & evenly.keys()
             for mean_s in at_random[key]
         ]
-        found = statistics.median(waits)
-        low, high = median_interval(waits) or (found, found)
         what = f"mean wait of random arrivals, {share:.0%} of the most"
-        yield Truth(what, known_s, found, low, high, 2 * TOLERANCE * known_s, by_interval=True)
+        yield Truth(what, known_s, *measured(waits), 2 * TOLERANCE * known_s, by_interval=True)
 
 
 def _undisturbed(launches: Mapping[int, Sequence[float]]) -> dict[int, float]:

@@ -84,8 +84,7 @@ def measured(args: Namespace, usual: Request, program: str, given: Sequence[str]
     from ipcbench.cli import destinations
     from ipcbench.cli.console import progress
     from ipcbench.results.journal import Journal
-    from ipcbench.run import session
-    from ipcbench.run.stages import next_stage
+    from ipcbench.run import stages
     from ipcbench.system.lock import machine_lock
     from ipcbench.system.objects import objects
     from ipcbench.system.scratch import leftovers, sweep
@@ -117,13 +116,9 @@ def measured(args: Namespace, usual: Request, program: str, given: Sequence[str]
             ):
                 observers = [display] if log is None else [display, log]
                 is_watched = not args.quiet or log is not None
-                following: Plan | None = plan
-                while following is not None:
-                    plan = following
-                    session.measure(
-                        plan, results, journal.save, signals.check, observers, is_watched=is_watched
-                    )
-                    following = next_stage(plan, results)
+                stages.measure(
+                    plan, results, journal.save, signals.check, observers, is_watched=is_watched
+                )
         except (Interrupted, ResultsError) as reason:
             stopped = reason
             say(_how_it_stopped(reason, places.output))
@@ -190,6 +185,7 @@ def _begun(
 
 
 def _planned(request: Request, line: "CommandLine") -> "Plan":
+    """The plan for a request, or for its first stage. Raises UsageError."""
     if not request.rates:
         from ipcbench.run.plan import planned
 

@@ -420,26 +420,20 @@ class Crowd:
         ran = [armed.run(meeting)]
         ran += [Ran.of(values["ran"]) for values in self._heard("ran")]
         self._throttling += throttling(self._quotas) - stopped_before
-        clients = self._clients(ran, messages)
+        clients: Sequence[RoundTrips | Stream]
+        if self._traffic.echoes:
+            clients = trips = [
+                RoundTrips(one.began_ns, meeting.read(number, messages))
+                for number, one in enumerate(ran)
+            ]
+            window = of_round_trips(trips)
+        else:
+            clients = streams = [Stream(one.began_ns, messages, one.marks_ns) for one in ran]
+            window = of_streams(streams)
         began_ns = min(client.began_ns for client in clients)
         elapsed_s = (max(client.ended_ns for client in clients) - began_ns) * 1e-9
-        window = self._common(clients)
         self._tally.add(ran, messages, elapsed_s)
         return window
-
-    def _clients(self, ran: Sequence[Ran], messages: int) -> list[RoundTrips] | list[Stream]:
-        """The batches of all clients, by their own clock reads or the server's."""
-        if not self._traffic.echoes:
-            return [Stream(one.began_ns, messages, one.marks_ns) for one in ran]
-        return [
-            RoundTrips(one.began_ns, self._meeting.read(number, messages))
-            for number, one in enumerate(ran)
-        ]
-
-    @staticmethod
-    def _common(clients: list[RoundTrips] | list[Stream]) -> Window:
-        trips = [client for client in clients if isinstance(client, RoundTrips)]
-        return of_round_trips(trips) if trips else of_streams(clients)  # type: ignore[arg-type]
 
     def _check(self) -> None:
         member = self._started_member()

@@ -1119,7 +1119,7 @@ static int send_at_times(endpoint *self, uint64_t messages)
     bool was_full = false, was_held_back = false, in_vain = false;
     int outcome;
     int64_t start = now_ns() + load->lead_ns, due = start + load->intended_ns[0], look = start;
-    int64_t filled = start, late_ns = 0;
+    int64_t filled = start, waited_ns = 0;
     while (load->answered < load->count) {
         int64_t now = now_ns();
         size_t in_flight = sent - load->answered;
@@ -1146,10 +1146,11 @@ static int send_at_times(endpoint *self, uint64_t messages)
             now = now_ns();
             load->answered_ns[load->answered] = now - start;
             if (in_flight == load->window && sent < load->count) {
-                bool is_long = now - filled >= filled - due || was_held_back;
-                bool catches_up = was_held_back && now - due < late_ns;
-                was_full = now >= due && ((in_vain && is_long) || catches_up);
-                late_ns = now - due;
+                int64_t late_ns = now - due;
+                bool waited = in_vain && (now - filled >= filled - due || was_held_back);
+                if (waited && (!was_held_back || late_ns > waited_ns))
+                    waited_ns = late_ns;
+                was_full = late_ns >= 0 && (waited || (was_held_back && late_ns <= 2 * waited_ns));
             }
             in_vain = false;
             if ((load->is_out_of_order = !is_next(self)))

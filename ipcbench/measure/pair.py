@@ -327,6 +327,8 @@ class Pair:
         conversation.fill()
         if messages <= _FEW_MESSAGES:
             self._end_the_pause(conversation)
+        if isinstance(client, OpenLoopClient):
+            client.prepare(messages)
         stopped_before = throttling(self._quotas)  # of no quota: nothing is read
         idled_before = self._idling()
         before = usage()

@@ -50,7 +50,7 @@ class Responses:
         return spans_ns
 
     def facts(self) -> dict[str, int | float]:
-        """Rates, the slope of the delay, and counts; empty if there is no batch of two messages."""
+        """Counts, and rates and the slope of the delay where they are known; empty for no batch."""
         if not self._batches:
             return {}
         sent = sum(len(batch.sent_ns) for batch in self._batches)
@@ -107,8 +107,8 @@ def _slope(batch: Batch) -> float | None:
     times, count = batch.intended_ns, len(batch.intended_ns)
     if times[-1] <= times[0]:
         return None
-    responses = [end - begin for begin, end in zip(times, batch.answered_ns, strict=True)]
-    middle, mean = sum(times) / count, sum(responses) / count
+    responses = (end - begin for begin, end in zip(times, batch.answered_ns, strict=True))
+    middle = sum(times) / count
     spread = sum((at - middle) ** 2 for at in times)
     both = sum((at - middle) * one for at, one in zip(times, responses, strict=True))
-    return (both - mean * sum(at - middle for at in times)) / spread
+    return both / spread

@@ -25,14 +25,12 @@ from ipcbench.errors import (
     explain,
     is_shortage,
 )
-from ipcbench.measure.crowd import Crowd
-from ipcbench.measure.pair import Pair, refused
-from ipcbench.measure.responses import Responses, mean_response_s
-from ipcbench.measure.tether import SAMPLES, PhaseNote, Tether
+from ipcbench.measure.measurement import Measurement, OfLoad, OfPair
+from ipcbench.measure.pair import refused
+from ipcbench.measure.tether import Tether
 from ipcbench.system import process
 from ipcbench.system.cpus import parse_cpus, placement_cpus
 from ipcbench.system.signals import ENDING_SIGNALS, accept_signals
-from ipcbench.transports.base import Workspace
 from ipcbench.transports.registry import get_transport
 
 MODULE = "ipcbench.measure.worker"
@@ -59,95 +57,6 @@ def main() -> int:
     return 0
 
 
-class Measurement:
-    """The time function that pyperf calls; it starts the pair at the first call and keeps it."""
-
-    def __init__(self, case: Case, args: Any, resources: ExitStack) -> None:
-        self._case = case
-        self._args = args
-        self._resources = resources
-        self._pair: Pair | Crowd | None = None
-        self._note: PhaseNote
-        self._messages = 0
-        self._batches = 0
-        self._responses = Responses()
-
-    def time(self, messages: int) -> float:
-        """Waits for a turn and times a batch of this many messages, in seconds."""
-        if self._pair is None:
-            self._pair = self._started()
-        else:
-            self._pair.wait_for_turn()
-        self._messages = messages
-        self._batches += 1
-        if isinstance(self._pair, Crowd):
-            return self._of_crowd(self._pair, messages)
-        elapsed = self._pair.run(messages)
-        if self._case.arrivals is not None:
-            if self._batches > self._args.warmups:
-                self._responses.add(self._pair.last_batch, self._pair.delivered_count)
-            return mean_response_s(self._pair.last_batch) * messages
-        if self._args.calibrate_loops:
-            # The batch is to be that much shorter.
-            return elapsed + messages * self._case.rhythm.gap_s
-        # Of a window each message takes as long as the whole of it (Little's law).
-        return elapsed * self._case.flow.window
-
-    def finish(self) -> dict[str, int | float | str]:
-        """Times single round trips, runs the launch's last check, and returns the pair's facts."""
-        if self._pair is None:
-            return {}
-        if isinstance(self._pair, Crowd):
-            return self._finish_crowd(self._pair)
-        args = self._args
-        if args.samples and args.directory and self._case.definition.samples:
-            wanted = max(args.samples, self._case.flow.fewest_messages)
-            samples_ns = self._pair.sample(min(wanted, self._messages))
-            (args.directory / SAMPLES).write_bytes(samples_ns.tobytes())
-        self._pair.check()
-        self._note.write("save of its values")
-        if self._case.arrivals is None:
-            return self._pair.facts()
-        if args.samples and args.directory:
-            for name, samples_ns in self._responses.samples_ns().items():
-                (args.directory / name).write_bytes(samples_ns.tobytes())
-        return self._pair.facts() | self._responses.facts()
-
-    def _of_crowd(self, crowd: Crowd, messages: int) -> float:
-        """Times a batch of many clients, whose messages each take what the common window tells."""
-        if self._args.calibrate_loops:
-            return crowd.calibrate(messages)
-        is_kept = self._batches > self._args.warmups
-        return crowd.run(messages, is_kept=is_kept) * messages
-
-    def _finish_crowd(self, crowd: Crowd) -> dict[str, int | float | str]:
-        """Keeps the times of the common windows, runs the last check, and returns the facts."""
-        args = self._args
-        if args.samples and args.directory and self._case.definition.samples:
-            (args.directory / SAMPLES).write_bytes(crowd.samples_ns().tobytes())
-        crowd.check()
-        self._note.write("save of its values")
-        return crowd.facts()
-
-    def _started(self) -> Pair | Crowd:
-        args, tether = self._args, self._args.tether
-        if tether is not None:
-            directory = args.directory
-            tether.wait_for_turn()
-        else:
-            # By hand there is no driver to clean up after this process.
-            from ipcbench.system.scratch import scratch
-
-            directory = self._resources.enter_context(scratch()).directory
-        cpus = args.cpus or placement_cpus(self._case.placement)
-        self._note = PhaseNote(directory)
-        workspace, note = Workspace(directory), self._note.write
-        if self._case.clients.number > 1:
-            return self._resources.enter_context(Crowd(self._case, cpus, workspace, tether, note))
-        pair = Pair(self._case, cpus, workspace, tether, note, seed=args.seed)
-        return self._resources.enter_context(pair)
-
-
 def _measure(runner: pyperf.Runner, args: Any) -> None:
     if args.tether is not None:
         process.die_with_parent(args.tether.driver_pid)
@@ -162,7 +71,7 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
     if args.worker:
         placement_cpus(case.placement, args.cpus)
     with ExitStack() as resources:
-        measurement = Measurement(case, args, resources)
+        measurement = _measurement_of(case)(case, args, resources)
         bench = runner.bench_time_func(case.id, measurement.time, metadata=_describe(case))
         if bench is None or not args.worker:
             return
@@ -172,6 +81,15 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
             # returns, so what only the finished pair knows is added to the file afterwards.
             bench.update_metadata(facts)
             bench.dump(args.output, replace=True)
+
+
+def _measurement_of(case: Case) -> type[Measurement]:
+    """What a launch of the case does."""
+    if case.clients.number > 1:
+        from ipcbench.measure.crowd_measurement import OfCrowd  # for few cases
+
+        return OfCrowd
+    return OfPair if case.arrivals is None else OfLoad
 
 
 def _describe(case: Case) -> dict[str, int | str]:

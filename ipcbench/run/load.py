@@ -84,9 +84,7 @@ def planned_load(request: Request, line: CommandLine, depths: Depths) -> Plan:
 
 
 def next_stage(plan: Plan, results: Results) -> Plan | None:
-    """The plan that follows this one, which has been carried out; None if nothing does."""
-    if plan.intent.question != "load" or plan.intent.request is None:
-        return None
+    """The plan that follows this one of a load, which is complete; None if nothing does."""
     request = Request.parse(plan.intent.request)
     cases = [Case.parse(case) for case in plan.intent.cases]
     peaks = peaks_per_s(results)
@@ -146,8 +144,7 @@ def peaks_per_s(results: Results) -> dict[Case, float]:
     values_s: dict[Case, list[float]] = {}
     for launch in results.counted():
         if launch.case.workload_name == "latency":
-            mean_s = statistics.fmean(launch.values_s)
-            values_s.setdefault(launch.case, []).append(mean_s / launch.case.flow.window)
+            values_s.setdefault(launch.case, []).append(launch.time_s / launch.case.flow.window)
     return {case: 1 / statistics.median(each) for case, each in values_s.items()}
 
 

@@ -122,8 +122,7 @@ def test_a_server_that_stands_still_for_a_while_delays_a_load_and_loses_nothing(
     assert max(took) > 0.9 * paused[0] * 1e9
     assert late > 0.8 * rate * PAUSE_S / 2  # each that was due meanwhile, and not one of them
     if window == 1:
-        # And what catches up behind it, until something else makes one later: that may be soon.
-        assert batch.held_back_count >= 1
+        assert batch.held_back_count >= 0.8 * rate * PAUSE_S
 
 
 def test_a_server_that_is_stopped_and_then_killed_ends_a_load(tmp_path: Path) -> None:

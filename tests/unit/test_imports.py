@@ -244,6 +244,12 @@ def test_a_worker_loads_neither_pandas_nor_rich_nor_numpy() -> None:
     assert "pyperf" in loaded
 
 
+def test_a_worker_of_one_client_loads_nothing_of_many(tmp_path: Path) -> None:
+    loaded = _loaded_by_a_pair("latency/unix/64/python/free", tmp_path)
+    assert "ipcbench.measure.measurement" in loaded
+    assert not [name for name in loaded if "crowd" in name or name.endswith(".member")]
+
+
 WORKER_OF = """
 import sys
 from pathlib import Path

@@ -381,6 +381,8 @@ def exchange(transport, traffic, directory):
     alone, count = transport.is_control, 30 if transport.spins else 200
     sampled = 10 if traffic.echoes else 0
     serving = None if alone else there(server.serve, count + sampled)
+    if traffic.workload == "load":
+        client.prepare(count)
     client.batch(count, NoAcknowledgement() if sampled else Joined(serving))
     if sampled:
         client.sample(array("q", bytes(8 * sampled)))

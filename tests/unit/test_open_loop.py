@@ -249,12 +249,18 @@ def _client(case: str, server: Server, **how: Any) -> open_loop.Client:
     return client(server.endpoint(**how), Case.parse(case), "seed")
 
 
+def _run(generator: open_loop.Client, messages: int) -> float:
+    """Runs a batch as a pair does."""
+    generator.prepare(messages)
+    return generator.batch(messages, NoAcknowledgement())
+
+
 def test_a_mechanism_that_numbers_messages_has_the_stamp_behind_its_number(
     clocked: Callable[[Server], None],
 ) -> None:
     server = Server(service_ns=1_000)
     clocked(server)
-    _client("load:rate=100000/inet-udp/64", server, overwrites=True).batch(5, NoAcknowledgement())
+    _run(_client("load:rate=100000/inet-udp/64", server, overwrites=True), 5)
     assert [number for number, _ in _numbers(server, offset=8)] == [0, 1, 2, 3, 4]
 
 
@@ -266,7 +272,7 @@ def test_a_message_too_small_for_a_stamp_keeps_its_bytes(
 ) -> None:
     server = Server(service_ns=1_000, size=size)
     clocked(server)
-    _client(case, server).batch(3, NoAcknowledgement())
+    _run(_client(case, server), 3)
     assert server.received == [bytes(size)] * 3
 
 
@@ -279,7 +285,7 @@ def test_each_batch_has_a_schedule_of_its_own_and_each_launch_of_a_seed_the_same
         generator = _client("load:rate=1000:arrivals=poisson/unix/64", server)
         batches = []
         for _ in range(2):
-            generator.batch(20, NoAcknowledgement())
+            _run(generator, 20)
             assert generator.timed is not None
             batches.append(list(generator.timed.intended_ns))
         return batches
@@ -289,11 +295,18 @@ def test_each_batch_has_a_schedule_of_its_own_and_each_launch_of_a_seed_the_same
     assert first[0] != first[1]
 
 
+def test_a_schedule_of_another_number_of_messages_is_not_run() -> None:
+    generator = _client("load:rate=1000/unix/64", Server(service_ns=1_000))
+    generator.prepare(4)
+    with pytest.raises(LaunchFailed, match="no schedule of 5 messages"):
+        generator.batch(5, NoAcknowledgement())
+
+
 def test_a_batch_takes_from_its_start_to_the_last_reply(clocked: Callable[[Server], None]) -> None:
     server = Server(service_ns=1_000)
     clocked(server)
     began_ns = server.now_ns
-    elapsed_s = _client("load:rate=1000/unix/64", server).batch(5, NoAcknowledgement())
+    elapsed_s = _run(_client("load:rate=1000/unix/64", server), 5)
     assert elapsed_s == pytest.approx((server.now_ns - began_ns) * 1e-9, rel=0.001)
 
 
@@ -310,7 +323,7 @@ def test_an_end_that_cannot_look_for_a_reply_waits_for_it_with_one_in_flight(
     clocked(server)
     end = _blind(server, lambda: None)
     generator = client(end, Case.parse("load:rate=20000/unix/64"), "seed")
-    generator.batch(5, NoAcknowledgement())
+    _run(generator, 5)
     assert generator.timed is not None
     assert generator.timed.held_back_count == 4
 

@@ -61,14 +61,15 @@ def client_load(
 
     A message is held back if a full window had no reply to receive when it was due, and it waits
     for one for longer than the generator was late as it filled the window, or behind one that was
-    held back; and as long as those behind it catch up, each less late than the one before. Others
-    are late by the generator's own doing: replies that wait for it fill a window as well.
+    held back. So are those behind it while the generator catches up: it may be disturbed meanwhile,
+    but where they get twice as late as those that waited, it doesn't catch up. Others are late by
+    the generator's own doing: replies that wait for it fill a window as well.
     """
     send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
     messages = len(intended_ns)
     sent_ns, answered_ns = array("q", bytes(8 * messages)), array("q", bytes(8 * messages))
     number, returned = _stamps(endpoint, load)
-    sent = answered = held_back = filled = late_ns = 0
+    sent = answered = held_back = filled = waited_ns = 0
     was_full = was_held_back = False
     in_vain = waits = ready is _reply_comes  # an end that can't look waits in `receive`
     is_numbered = load.stamp_offset is not None
@@ -92,10 +93,11 @@ def client_load(
             now = clock()
             answered_ns[answered] = now - start
             if in_flight == window and sent < messages:
-                is_long = now - filled >= filled - due or was_held_back
-                catches_up = was_held_back and now - due < late_ns
-                was_full = now >= due and ((in_vain and is_long) or catches_up)
                 late_ns = now - due
+                waited = in_vain and (now - filled >= filled - due or was_held_back)
+                if waited:
+                    waited_ns = max(late_ns, waited_ns) if was_held_back else late_ns
+                was_full = late_ns >= 0 and (waited or (was_held_back and late_ns <= 2 * waited_ns))
             in_vain = waits
             if is_numbered and returned[0] != answered:
                 raise CheckFailed(_out_of_order(answered, returned[0]))
@@ -132,16 +134,27 @@ class Client(blocking.Client):
         super().__init__(endpoint, workload, load.window)
         self._load = load
         self._batches = 0
+        self._intended_ns = array("q")
+        """The schedule of the next batch."""
         self.timed: Batch | None = None
         """The times of the last batch."""
         self._ready = _looking(endpoint, load.window)
 
-    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
-        """Runs a batch, and returns the seconds from its start to its last reply."""
+    def prepare(self, messages: int) -> None:
+        """Makes the schedule of the next batch, which is no work of its messages.
+
+        Even times are the same in each batch.
+        """
         load = self._load
         self._batches += 1
-        intended_ns = schedule(load.arrivals, messages, f"{load.seed}/{self._batches}")
-        self.timed = self._run(intended_ns)
+        if load.arrivals.is_random or len(self._intended_ns) != messages:
+            self._intended_ns = schedule(load.arrivals, messages, f"{load.seed}/{self._batches}")
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Runs a batch that was prepared; returns the seconds from its start to its last reply."""
+        if len(self._intended_ns) != messages:
+            raise LaunchFailed(f"no schedule of {messages} messages was prepared")
+        self.timed = self._run(self._intended_ns)
         acknowledged.wait()
         return (self.timed.answered_ns[-1] + _LEAD_NS) * 1e-9
 
