@@ -259,8 +259,9 @@ def _stop(server: int, cpu: int | None, tell: int) -> NoReturn:
         began_s = time.perf_counter()
         os.kill(server, signal.SIGSTOP)
         time.sleep(PAUSE_S)
+        paused_s = time.perf_counter() - began_s  # after the signal the server has this CPU
         os.kill(server, signal.SIGCONT)
-        os.write(tell, repr(time.perf_counter() - began_s).encode())
+        os.write(tell, repr(paused_s).encode())
         time.sleep(_PAUSE_AFTER_S + _PAUSED_COUNT / _PAUSED_RATE_PER_S)
     finally:
         os._exit(0)
