@@ -112,6 +112,13 @@ SERVER = Knob(
     "how it serves them: a thread each, one thread that waits for all, or a process each",
 )
 
+READERS = Knob(
+    "readers",
+    Whole(1, MOST_CLIENTS),
+    "1",
+    "so many readers, each a process, get each message of one writer",
+)
+
 NEEDS: Mapping[str, str] = {
     GAP_BY.name: GAP.name,
     WORK_TOUCHES.name: WORK.name,
@@ -140,8 +147,14 @@ EXCLUDES: Mapping[tuple[str, str], str] = {
     (WINDOW.name, CLIENTS.name): "each of many clients has one message under way",
     (BATCH.name, CLIENTS.name): "each of many clients sends one message a call",
     (DUPLEX.name, CLIENTS.name): "many clients stream to one server, which sends nothing",
+    (READERS.name, CLIENTS.name): "one writer has many readers, and many clients have one server",
+    (BATCH.name, READERS.name): "a call sends one message to one reader",
+    (DUPLEX.name, READERS.name): "readers send nothing",
 }
 """Pairs of knobs that can't be set together, with the reason."""
+
+_EXCLUDED_IN_CLOSED_LOOPS = frozenset(((WINDOW.name, CLIENTS.name),))
+"""Of them those that an open loop has together: its messages wait for no reply of their link."""
 
 DEFINITIONS: Mapping[Workload, Definition] = {
     "latency": Definition(
@@ -182,7 +195,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=False,
         fixed_size_bytes=None,
         sizing="calibrated",
-        knobs=(BATCH, DUPLEX, CLIENTS, SERVER),
+        knobs=(BATCH, DUPLEX, CLIENTS, SERVER, READERS),
     ),
     "connect": Definition(
         words=Words(
@@ -221,7 +234,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=False,
         fixed_size_bytes=None,
         sizing="scheduled",
-        knobs=(RATE, ARRIVALS, WINDOW, WORK, WORK_TOUCHES),
+        knobs=(RATE, ARRIVALS, WINDOW, WORK, WORK_TOUCHES, CLIENTS, SERVER),
     ),
 }
 
@@ -255,7 +268,8 @@ def settled_workload(term: Term) -> Term:
     found = settled(term, DEFINITIONS[name_of(term.name)].knobs)
     asked = {knob for knob, _ in found.settings}
     for (one, other), reason in EXCLUDES.items():
-        if {one, other} <= asked:
+        is_open = DEFINITIONS[name_of(term.name)].sizing == "scheduled"
+        if {one, other} <= asked and not (is_open and (one, other) in _EXCLUDED_IN_CLOSED_LOOPS):
             raise UsageError(f"{str(term)!r} sets {one} and {other}: {reason}; set one of them")
     kept = (one for one in found.settings if NEEDS.get(one[0], one[0]) in asked)
     return Term(found.name, tuple(kept))
@@ -323,11 +337,19 @@ def arrivals_of(workload: str) -> Arrivals | None:
 
 
 class Clients(NamedTuple):
-    """The clients of one server."""
+    """The processes, or the links, that a case has many of."""
 
     number: int = 1
+    """Clients of one server, or readers of one writer."""
     asked_server: ServerModel | None = None
     """How they are to be served; None: as the transport's server does it best."""
+    are_readers: bool = False
+    """Whether they are readers, each of which is a process with the server's side of a link."""
+
+    @property
+    def word(self) -> str:
+        """What one of them is called in a sentence."""
+        return "reader" if self.are_readers else "client"
 
     @property
     def fewest_messages(self) -> int:
@@ -338,11 +360,13 @@ class Clients(NamedTuple):
 def clients_of(workload: str) -> Clients:
     """The clients in the workload of this canonical term."""
     asked = settings_of(workload)
+    if READERS.name in asked:
+        return Clients(int(asked[READERS.name]), "fork", are_readers=True)
     model = next((one for one in SERVER_MODELS if one == asked.get(SERVER.name)), None)
     return Clients(int(asked.get(CLIENTS.name, 1)), model)
 
 
-OF_CLIENTS = frozenset((CLIENTS.name, SERVER.name))
+OF_CLIENTS = frozenset((CLIENTS.name, SERVER.name, READERS.name))
 """Knobs that `clients_of` reads: each client has a link of its own, like any other."""
 
 FLOW = frozenset(knob.name for knob in (WINDOW, BATCH, DUPLEX))

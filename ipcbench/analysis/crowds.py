@@ -12,7 +12,7 @@ import pandas as pd
 
 from ipcbench.analysis.stats import Ratio, Verdict, paired_ratio, verdicts
 from ipcbench.case import Case
-from ipcbench.workloads import CLIENTS
+from ipcbench.workloads import CLIENTS, READERS
 
 RATE_KEY = "crowd_messages_per_s"
 """Metadata of a launch, and the column, of the messages a second of all clients together."""
@@ -28,7 +28,9 @@ less than half as much as the other."""
 _MEDIANS = (RATE_KEY, JAIN_KEY, LEAST_KEY, MOST_KEY, MEMORY_KEY)
 
 CROWD_COLUMNS = ("clients_count", MODEL_KEY, *_MEDIANS)
-"""Columns of the clients of one server; but for their number, they are empty where it is one.
+READERS_COLUMN = "readers_count"
+"""Columns of the clients of one server, or the readers of one writer; but for their number, they
+are empty where it is one.
 
 All but the model are medians over launches. Memory counts pages that processes share in each.
 """
@@ -41,7 +43,10 @@ def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, An
     """The columns CROWD_COLUMNS of a case and its launches, if it has any."""
     if CLIENTS not in case.definition.knobs:
         return {}
-    row: dict[str, Any] = {"clients_count": case.clients.number}
+    are_readers, number = case.clients.are_readers, case.clients.number
+    row: dict[str, Any] = {"clients_count": 1 if are_readers else number}
+    if READERS in case.definition.knobs:
+        row[READERS_COLUMN] = number if are_readers else 1
     if group is None or case.clients.number == 1:
         return row
     row |= {name: group[name].median() for name in _MEDIANS if name in group}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ipcbench.analysis.floors import within_run
+from ipcbench.case import Case
 from ipcbench.results import metadata
 from ipcbench.results.collection import Collection
 from ipcbench.results.histogram import HISTOGRAM_KEY, Histogram
@@ -45,7 +46,7 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
         "time_s": launch.time_s,
         "batches_s": values_s,
         "values_count": len(values_s),
-        "messages_count": len(values_s) * launch.messages * launch.case.clients.number,
+        "messages_count": len(values_s) * launch.messages * _links(launch.case),
         "timed_s": _timed_s(launch),
         "last_to_first_ratio": values_s[-1] / values_s[0],
     }
@@ -53,15 +54,20 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
 
 def _timed_s(launch: Launch) -> float:
     """Seconds for which the clock ran in all batches of a launch."""
-    messages = len(launch.values_s) * launch.messages
+    messages = len(launch.values_s) * launch.messages * _links(launch.case)
     offered_per_s = launch.facts.get(OFFERED_RATE_KEY)
     if isinstance(offered_per_s, int | float):  # a response time tells nothing of the time between
         return messages / offered_per_s
     case = launch.case
     # Of a window each value is as long as the whole of it. Of clients that stream it is the time of
     # one message of all of them, and of those that wait it is as long as a client's own.
-    together = 1 if case.definition.replies else case.clients.number
+    together = 1 if case.definition.replies else _links(case)
     return sum(launch.values_s) * launch.messages * together / case.flow.window
+
+
+def _links(case: Case) -> int:
+    """Links that carry messages of their own: each reader of one writer gets the same ones."""
+    return 1 if case.clients.are_readers else case.clients.number
 
 
 def noise_floor_of(launches: pd.DataFrame) -> float:

@@ -16,16 +16,6 @@ class Endpoint:
     def client_latency_with_gaps_sampled(
         self, samples_ns: array[int], gap_ns: int, spins: bool, /
     ) -> None: ...
-    def client_load(
-        self,
-        intended_ns: array[int],
-        sent_ns: array[int],
-        answered_ns: array[int],
-        window: int,
-        stamp: int,
-        lead_ns: int,
-        /,
-    ) -> tuple[int, tuple[int, int] | None]: ...
     def server_latency(self, messages: int, /) -> None: ...
     def server_latency_with_work(
         self, messages: int, work_ns: int, touched: bytearray | None, /
@@ -40,6 +30,19 @@ class Endpoint:
     def duplex(self, messages: int, /) -> None: ...
     def close(self) -> None: ...
 
+def client_load(
+    ends: list[Endpoint],
+    intended_ns: array[int],
+    sent_ns: array[int],
+    answered_ns: array[int],
+    window: int,
+    stamp: int,
+    lead_ns: int,
+    /,
+) -> tuple[int, tuple[int, int] | None]: ...
+def stream_to_all(
+    ends: list[Endpoint], messages: int, acknowledged: Callable[[], object], /
+) -> float: ...
 def serve_ready(
     ends: list[Endpoint],
     messages: int,

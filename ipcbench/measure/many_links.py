@@ -170,7 +170,7 @@ class ManyLinks(ABC):
         """Facts of all links, of which `member` has one; so many messages were checked."""
         facts: Facts = {
             "messages_checked": checked,
-            "clients_count": self._count,
+            f"{self._case.clients.word}s_count": self._count,
             "server_model": self._model,
         }
         if self._finding is not None:

@@ -69,21 +69,6 @@ typedef struct {
     int64_t spin_ns;         /* ADAPTIVE: how long it spins before it sleeps */
 } counter;
 
-/* ---- What an open loop is to do, and what came of it. ---------------------------------------- */
-
-typedef struct {
-    const int64_t *intended_ns;  /* when each message is to be sent, after the start */
-    int64_t *sent_ns, *answered_ns;
-    size_t count;
-    uint64_t window;             /* most messages in flight */
-    Py_ssize_t stamp;            /* where a message carries its number; -1: it carries none */
-    int64_t lead_ns;             /* from now to the start */
-    uint64_t held_back;          /* messages that were late since the window was full */
-    size_t answered;
-    int64_t number;              /* of the reply that isn't the next one's */
-    bool is_out_of_order;
-} open_loop;
-
 /* ---- A side of a link. --------------------------------------------------------------------- */
 
 typedef struct {
@@ -121,8 +106,34 @@ typedef struct endpoint {
     int64_t work_ns;         /* how long the server computes before each reply */
     const char *touched;     /* what it reads meanwhile; NULL for nothing */
     size_t touched_size, touches_at;
-    open_loop *load;
 } endpoint;
+
+/* ---- Several ends of one process. ------------------------------------------------------------ */
+
+typedef struct {
+    endpoint **ends;         /* borrowed from the caller's list */
+    size_t count;
+    size_t failed;           /* the one whose call failed */
+} group;
+
+/* ---- What an open loop is to do, and what came of it. ---------------------------------------- */
+
+typedef struct {
+    const int64_t *intended_ns;  /* when each message is to be sent, after the start */
+    int64_t *sent_ns, *answered_ns;
+    size_t count;
+    uint64_t window;             /* most messages in flight */
+    Py_ssize_t stamp;            /* where a message carries its number; -1: it carries none */
+    int64_t lead_ns;             /* from now to the start */
+    uint64_t held_back;          /* messages that were late since the window was full */
+    group links;                 /* they carry the messages in turn */
+    size_t *received;            /* replies of each */
+    size_t at;                   /* the one that was looked at last */
+    size_t answered;
+    size_t due_number;           /* of the reply that came last, as it should be */
+    int64_t number;              /* as it is */
+    bool is_out_of_order;
+} open_loop;
 
 /* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
 static int handle_signals(endpoint *self)
@@ -1093,28 +1104,48 @@ static int pong_with_work(endpoint *self, uint64_t messages)
 
 /* ---- The open loop; drivers/open_loop.py documents it. --------------------------------------- */
 
-static void write_stamp(endpoint *self, int64_t number, int64_t intended_ns)
+static void write_stamp(const open_loop *load, endpoint *end, int64_t number, int64_t intended_ns)
 {
-    if (self->load->stamp == -1)
+    if (load->stamp == -1)
         return;
     int64_t words[] = {number, intended_ns};
-    memcpy(self->outgoing + self->load->stamp, words, sizeof words);
+    memcpy(end->outgoing + load->stamp, words, sizeof words);
 }
 
-/* Whether the reply carries this number, if it can carry one. */
-static bool is_next(endpoint *self)
+/*
+ * Looks for a reply, at each link that waits for one, and first at the one after that which had the
+ * last: 1 and `at` has one, 0, or -1 with errno.
+ */
+static int look_for_reply(open_loop *load, size_t sent)
 {
-    open_loop *load = self->load;
+    group *links = &load->links;
+    for (size_t step = 1; step <= links->count; step++) {
+        size_t link = (load->at + step) % links->count;
+        if (link + load->received[link] * links->count >= sent)
+            continue;  /* all that went this way is answered */
+        links->failed = link;
+        int ready = endpoint_ready(links->ends[link]);
+        if (ready) {
+            load->at = link;
+            return ready;
+        }
+    }
+    return 0;
+}
+
+/* Whether the reply carries the number that is this link's next, if it can carry one. */
+static bool is_next(open_loop *load, size_t link)
+{
+    load->due_number = link + load->received[link] * load->links.count;
     if (load->stamp == -1)
         return true;
-    memcpy(&load->number, self->incoming + load->stamp, sizeof load->number);
-    return load->number == (int64_t)load->answered;
+    memcpy(&load->number, load->links.ends[link]->incoming + load->stamp, sizeof load->number);
+    return load->number == (int64_t)load->due_number;
 }
 
-static int send_at_times(endpoint *self, uint64_t messages)
+static int send_at_times(open_loop *load)
 {
-    (void)messages;
-    open_loop *load = self->load;
+    group *links = &load->links;
     size_t sent = 0;
     bool was_full = false, was_held_back = false, in_vain = false;
     int outcome;
@@ -1125,9 +1156,10 @@ static int send_at_times(endpoint *self, uint64_t messages)
         size_t in_flight = sent - load->answered;
         int ready = 0;
         if (in_flight < load->window && sent < load->count && now >= due) {
-            write_stamp(self, (int64_t)sent, due - start);
+            endpoint *end = links->ends[links->failed = sent % links->count];
+            write_stamp(load, end, (int64_t)sent, due - start);
             load->sent_ns[sent] = now - start;
-            if ((outcome = self->send(self)) != DONE)
+            if ((outcome = end->send(end)) != DONE)
                 return outcome;
             load->held_back += was_full;
             was_held_back = was_full;
@@ -1138,13 +1170,15 @@ static int send_at_times(endpoint *self, uint64_t messages)
             }
             if (++sent < load->count)
                 due = start + load->intended_ns[sent];
-        } else if (in_flight && (ready = endpoint_ready(self)) != 0) {
+        } else if (in_flight && (ready = look_for_reply(load, sent)) != 0) {
             if (ready == -1)
                 return FAILED;
-            if ((outcome = self->receive(self)) != DONE)
+            endpoint *end = links->ends[load->at];
+            if ((outcome = end->receive(end)) != DONE)
                 return outcome;
             now = now_ns();
-            load->answered_ns[load->answered] = now - start;
+            load->is_out_of_order = !is_next(load, load->at);
+            load->answered_ns[load->due_number] = now - start;
             if (in_flight == load->window && sent < load->count) {
                 int64_t late_ns = now - due;
                 bool waited = in_vain && (now - filled >= filled - due || was_held_back);
@@ -1153,20 +1187,35 @@ static int send_at_times(endpoint *self, uint64_t messages)
                 was_full = late_ns >= 0 && (waited || (was_held_back && late_ns <= 2 * waited_ns));
             }
             in_vain = false;
-            if ((load->is_out_of_order = !is_next(self)))
+            if (load->is_out_of_order)
                 return DONE;
+            load->received[load->at]++;
             load->answered++;
         } else {
             in_vain = true;
             relax();
         }
         if (now >= look) {
-            if ((outcome = handle_signals(self)) != DONE)
+            links->failed = 0;
+            if ((outcome = handle_signals(links->ends[0])) != DONE)
                 return outcome;
             look = now + NS_BETWEEN_SIGNALS;
         }
     }
     return DONE;
+}
+
+/* ---- One writer of many readers; drivers/fan_out.py documents it. ---------------------------- */
+
+static int send_to_all(group *readers, uint64_t messages)
+{
+    int outcome = DONE;
+    while (messages-- && !outcome)
+        for (size_t reader = 0; reader < readers->count && !outcome; reader++) {
+            readers->failed = reader;
+            outcome = readers->ends[reader]->send(readers->ends[reader]);
+        }
+    return outcome;
 }
 
 /* ---- What Python sees. ---------------------------------------------------------------------- */
@@ -1353,59 +1402,6 @@ static PyObject *client_latency_with_gaps_sampled(endpoint *self, PyObject *argu
     return run_sampled(self, array, ping_with_gaps_sampled);
 }
 
-/* The messages held back, and None or the place and the number of a reply that isn't the next. */
-static PyObject *loaded(endpoint *self, open_loop *load)
-{
-    int64_t started, ended;
-    self->load = load;
-    int outcome = run(self, send_at_times, 0, &started, &ended);
-    self->load = NULL;
-    if (outcome != DONE)
-        return raised(self, outcome);
-    if (load->is_out_of_order)
-        return Py_BuildValue("K(nL)", (unsigned long long)load->held_back,
-                             (Py_ssize_t)load->answered, (long long)load->number);
-    return Py_BuildValue("KO", (unsigned long long)load->held_back, Py_None);
-}
-
-/* Whether the arrays are of one length, and a message has room for what it is to carry. */
-static bool fits(endpoint *self, const Py_buffer *intended, const Py_buffer *sent,
-                 const Py_buffer *answered, Py_ssize_t stamp)
-{
-    if (!intended->len || intended->len != sent->len || intended->len != answered->len)
-        PyErr_SetString(PyExc_ValueError, "all arrays must be of one length, and not empty");
-    else if (stamp < -1 || (stamp >= 0 && (size_t)stamp + 2 * sizeof(int64_t) > self->size))
-        PyErr_SetString(PyExc_ValueError, "a message has no room for its number there");
-    else
-        return true;
-    return false;
-}
-
-static PyObject *client_load(endpoint *self, PyObject *arguments)
-{
-    Py_buffer intended, sent, answered;
-    unsigned long long window;
-    Py_ssize_t stamp;
-    long long lead_ns;
-    if (!PyArg_ParseTuple(arguments, "y*w*w*KnL:client_load", &intended, &sent, &answered, &window,
-                          &stamp, &lead_ns))
-        return NULL;
-    PyObject *answer = NULL;
-    if (!parse_at_once(window) && is_usable(self) &&
-        fits(self, &intended, &sent, &answered, stamp)) {
-        open_loop load = {
-            .intended_ns = intended.buf, .sent_ns = sent.buf, .answered_ns = answered.buf,
-            .count = (size_t)intended.len / sizeof(int64_t), .window = window, .stamp = stamp,
-            .lead_ns = lead_ns,
-        };
-        answer = loaded(self, &load);
-    }
-    PyBuffer_Release(&intended);
-    PyBuffer_Release(&sent);
-    PyBuffer_Release(&answered);
-    return answer;
-}
-
 static PyObject *server_latency_with_work(endpoint *self, PyObject *arguments)
 {
     unsigned long long messages;
@@ -1487,6 +1483,129 @@ static PyObject *duplex(endpoint *self, PyObject *count)
     return with_messages(self, count, pump);
 }
 
+/* ---- Several ends of one process. ------------------------------------------------------------ */
+
+/* Takes the endpoints of a list, which the caller keeps; false with an error raised. */
+static bool take_ends(PyObject *module, PyObject *list, group *all)
+{
+    Py_ssize_t count = PyList_Size(list);
+    if (count <= 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "there must be ends");
+        return false;
+    }
+    PyObject *type = PyObject_GetAttrString(module, "Endpoint");
+    all->count = (size_t)count;
+    all->ends = PyMem_Calloc(all->count, sizeof *all->ends);
+    if (type != NULL && all->ends == NULL)
+        PyErr_NoMemory();
+    bool are_taken = type != NULL && all->ends != NULL;
+    for (size_t number = 0; number < all->count && are_taken; number++) {
+        PyObject *item = PyList_GetItem(list, (Py_ssize_t)number);  /* borrowed */
+        int is_end = item == NULL ? -1 : PyObject_IsInstance(item, type);
+        if (is_end == 0)
+            PyErr_SetString(PyExc_TypeError, "these are no ends");
+        are_taken = is_end == 1 && is_usable(all->ends[number] = (endpoint *)item);
+    }
+    Py_XDECREF(type);
+    return are_taken;
+}
+
+/* Lets the GIL go; each of the ends may take it again for a signal. */
+static PyThreadState *without_gil(group *all)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    for (size_t number = 0; number < all->count; number++)
+        all->ends[number]->thread = thread;
+    return thread;
+}
+
+static void with_gil(PyThreadState *thread)
+{
+    int failure = errno;
+    PyEval_RestoreThread(thread);
+    errno = failure;
+}
+
+/* The messages held back, and None or the number that a reply should have and the one it has. */
+static PyObject *loaded(open_loop *load)
+{
+    PyThreadState *thread = without_gil(&load->links);
+    int outcome = send_at_times(load);
+    with_gil(thread);
+    if (outcome != DONE)
+        return raised(load->links.ends[load->links.failed], outcome);
+    if (load->is_out_of_order)
+        return Py_BuildValue("K(nL)", (unsigned long long)load->held_back,
+                             (Py_ssize_t)load->due_number, (long long)load->number);
+    return Py_BuildValue("KO", (unsigned long long)load->held_back, Py_None);
+}
+
+/* Whether the arrays are of one length, and a message has room for what it is to carry. */
+static bool fits(const group *links, const Py_buffer *intended, const Py_buffer *sent,
+                 const Py_buffer *answered, Py_ssize_t stamp)
+{
+    if (!intended->len || intended->len != sent->len || intended->len != answered->len)
+        PyErr_SetString(PyExc_ValueError, "all arrays must be of one length, and not empty");
+    for (size_t number = 0; number < links->count && !PyErr_Occurred(); number++)
+        if (stamp < -1 ||
+            (stamp >= 0 && (size_t)stamp + 2 * sizeof(int64_t) > links->ends[number]->size))
+            PyErr_SetString(PyExc_ValueError, "a message has no room for its number there");
+    return !PyErr_Occurred();
+}
+
+static PyObject *client_load(PyObject *module, PyObject *arguments)
+{
+    Py_buffer intended, sent, answered;
+    PyObject *list, *answer = NULL;
+    unsigned long long window;
+    Py_ssize_t stamp;
+    long long lead_ns;
+    if (!PyArg_ParseTuple(arguments, "Oy*w*w*KnL:client_load", &list, &intended, &sent, &answered,
+                          &window, &stamp, &lead_ns))
+        return NULL;
+    open_loop load = {
+        .intended_ns = intended.buf, .sent_ns = sent.buf, .answered_ns = answered.buf,
+        .count = (size_t)intended.len / sizeof(int64_t), .window = window, .stamp = stamp,
+        .lead_ns = lead_ns,
+    };
+    if (!parse_at_once(window) && take_ends(module, list, &load.links) &&
+        fits(&load.links, &intended, &sent, &answered, stamp)) {
+        load.received = PyMem_Calloc(load.links.count, sizeof *load.received);
+        load.at = load.links.count - 1;
+        answer = load.received == NULL ? PyErr_NoMemory() : loaded(&load);
+    }
+    PyMem_Free(load.received);
+    PyMem_Free(load.links.ends);
+    PyBuffer_Release(&intended);
+    PyBuffer_Release(&sent);
+    PyBuffer_Release(&answered);
+    return answer;
+}
+
+/* Sends to all readers, and has `acknowledged` called with the GIL; seconds until it returns. */
+static PyObject *stream_to_all(PyObject *module, PyObject *arguments)
+{
+    PyObject *list, *acknowledged, *answer = NULL, *heard = NULL;
+    unsigned long long messages;
+    group readers = {.count = 0};
+    if (!PyArg_ParseTuple(arguments, "OKO:stream_to_all", &list, &messages, &acknowledged))
+        return NULL;
+    if (take_ends(module, list, &readers)) {
+        PyThreadState *thread = without_gil(&readers);
+        int64_t started = now_ns();
+        int outcome = send_to_all(&readers, messages);
+        with_gil(thread);
+        if (outcome != DONE)
+            raised(readers.ends[readers.failed], outcome);
+        else if ((heard = PyObject_CallObject(acknowledged, NULL)) != NULL)
+            answer = PyFloat_FromDouble((double)(now_ns() - started) * 1e-9);
+        Py_XDECREF(heard);
+    }
+    PyMem_Free(readers.ends);
+    return answer;
+}
+
 /*
  * ---- A server of many clients; drivers/many.py documents the loop. -----------------------------
  */
@@ -1497,8 +1616,7 @@ static PyObject *duplex(endpoint *self, PyObject *count)
 #define MOST_READY 64
 
 typedef struct {
-    endpoint **ends;
-    size_t count;
+    group clients;
     uint64_t *left;              /* messages that each client has still to send */
     size_t open;                 /* clients that have some left */
     bool replies;
@@ -1508,23 +1626,22 @@ typedef struct {
     size_t *noted;
     uint64_t messages;
     PyObject *acknowledge;
-    int failed;                  /* the client whose end failed */
 } many;
 
 /* Tells that all messages of a client have come. DONE, or RAISED. */
-static int acknowledge(many *all, int number)
+static int acknowledge(many *all, size_t number)
 {
-    endpoint *one = all->ends[0];
+    endpoint *one = all->clients.ends[0];
     PyEval_RestoreThread(one->thread);
-    PyObject *answer = PyObject_CallFunction(all->acknowledge, "i", number);
+    PyObject *answer = PyObject_CallFunction(all->acknowledge, "n", (Py_ssize_t)number);
     Py_XDECREF(answer);
     one->thread = PyEval_SaveThread();
     return answer == NULL ? RAISED : DONE;
 }
 
-static int serve_one(many *all, int waiting, int number)
+static int serve_one(many *all, int waiting, size_t number)
 {
-    endpoint *end = all->ends[number];
+    endpoint *end = all->clients.ends[number];
     int outcome = end->receive(end);
     if (!outcome && all->replies) {
         if (end->work_ns)
@@ -1536,7 +1653,7 @@ static int serve_one(many *all, int waiting, int number)
     uint64_t got = all->messages - --all->left[number];
     size_t *noted = &all->noted[number];
     if (*noted < all->share_count && got == (uint64_t)all->shares[*noted])
-        all->marks_ns[(size_t)number * all->share_count + (*noted)++] = now_ns();
+        all->marks_ns[number * all->share_count + (*noted)++] = now_ns();
     if (all->left[number])
         return DONE;
     all->open--;
@@ -1548,21 +1665,22 @@ static int serve_one(many *all, int waiting, int number)
 static int serve_many(many *all, int waiting)
 {
     struct epoll_event ready[MOST_READY];
-    for (size_t number = 0; number < all->count; number++) {
+    group *clients = &all->clients;
+    for (size_t number = 0; number < clients->count; number++) {
         struct epoll_event asked = {.events = EPOLLIN, .data.u32 = (uint32_t)number};
-        if (epoll_ctl(waiting, EPOLL_CTL_ADD, all->ends[number]->reader, &asked) == -1)
+        if (epoll_ctl(waiting, EPOLL_CTL_ADD, clients->ends[number]->reader, &asked) == -1)
             return FAILED;
     }
     while (all->open) {
         int found = epoll_wait(waiting, ready, MOST_READY, -1);
         if (found == -1) {
-            int outcome = after_failure(all->ends[0]);
+            int outcome = after_failure(clients->ends[0]);
             if (outcome != DONE)
                 return outcome;
         }
         for (int index = 0; index < found; index++) {
-            all->failed = (int)ready[index].data.u32;
-            int outcome = serve_one(all, waiting, all->failed);
+            clients->failed = ready[index].data.u32;
+            int outcome = serve_one(all, waiting, clients->failed);
             if (outcome != DONE)
                 return outcome;
         }
@@ -1573,53 +1691,41 @@ static int serve_many(many *all, int waiting)
 /* Runs the loop without the GIL; what it needs is borrowed from the caller. */
 static PyObject *run_many(many *all, long long work_ns, const Py_buffer *touched)
 {
+    group *clients = &all->clients;
     int waiting = epoll_create1(EPOLL_CLOEXEC);
     if (waiting == -1)
         return PyErr_SetFromErrno(PyExc_OSError);
-    PyThreadState *thread = PyEval_SaveThread();
-    for (size_t number = 0; number < all->count; number++) {
-        endpoint *end = all->ends[number];
-        end->thread = thread;
+    for (size_t number = 0; number < clients->count; number++) {
+        endpoint *end = clients->ends[number];
         end->work_ns = work_ns;
         end->touched = touched->buf;
         end->touched_size = (size_t)touched->len;
         end->touches_at = 0;
     }
+    without_gil(clients);
     int outcome = serve_many(all, waiting);
     int failure = errno;
     close(waiting);
-    for (size_t number = 0; number < all->count; number++) {
-        all->ends[number]->work_ns = 0;
-        all->ends[number]->touched = NULL;
-    }
-    PyEval_RestoreThread(thread);
     errno = failure;
+    with_gil(clients->ends[0]->thread);
+    for (size_t number = 0; number < clients->count; number++) {
+        clients->ends[number]->work_ns = 0;
+        clients->ends[number]->touched = NULL;
+    }
     if (outcome != DONE)
-        return raised(all->ends[all->failed], outcome);
+        return raised(clients->ends[clients->failed], outcome);
     Py_RETURN_NONE;
 }
 
-/* Takes the endpoints of a list, all of them over a stream; -1 with an error raised. */
-static int take_ends(PyObject *module, PyObject *list, many *all)
+/* Whether each of the ends has a descriptor to wait for. */
+static bool can_be_waited_for(const group *all)
 {
-    PyObject *type = PyObject_GetAttrString(module, "Endpoint");
-    if (type == NULL)
-        return -1;
-    int outcome = 0;
-    for (size_t number = 0; number < all->count && !outcome; number++) {
-        PyObject *item = PyList_GetItem(list, (Py_ssize_t)number);  /* borrowed */
-        int fits = item == NULL ? -1 : PyObject_IsInstance(item, type);
-        all->ends[number] = (endpoint *)item;
-        all->left[number] = all->messages;
-        if (fits == 1 && is_usable(all->ends[number]) &&
-            all->ends[number]->ready == reader_ready)
-            continue;
-        if (!PyErr_Occurred())
+    for (size_t number = 0; number < all->count; number++)
+        if (all->ends[number]->ready != reader_ready) {
             PyErr_SetString(PyExc_ValueError, "an end has no descriptor to wait for");
-        outcome = -1;
-    }
-    Py_DECREF(type);
-    return outcome;
+            return false;
+        }
+    return true;
 }
 
 static PyObject *serve_ready(PyObject *module, PyObject *arguments)
@@ -1629,31 +1735,34 @@ static PyObject *serve_ready(PyObject *module, PyObject *arguments)
     long long work_ns;
     int replies;
     Py_buffer shares = {NULL}, marks = {NULL}, touched = {NULL};
-    many all = {NULL};
+    many all = {.open = 0};
+    group *clients = &all.clients;
     if (!PyArg_ParseTuple(arguments, "OKpLOy*w*O:serve_ready", &list, &messages, &replies,
                           &work_ns, &memory, &shares, &marks, &all.acknowledge))
         return NULL;
-    Py_ssize_t count = PyList_Size(list);
-    if (count < 0 || (memory != Py_None && PyObject_GetBuffer(memory, &touched, PyBUF_SIMPLE)))
+    if (memory != Py_None && PyObject_GetBuffer(memory, &touched, PyBUF_SIMPLE))
         goto done;
-    all.count = (size_t)count;
-    all.open = messages ? all.count : 0;
+    if (!take_ends(module, list, clients) || !can_be_waited_for(clients))
+        goto done;
+    all.open = messages ? clients->count : 0;
     all.messages = messages;
     all.replies = replies;
     all.shares = shares.buf;
     all.share_count = (size_t)shares.len / sizeof(int64_t);
     all.marks_ns = marks.buf;
-    all.ends = PyMem_Calloc(all.count, sizeof *all.ends);
-    all.left = PyMem_Calloc(all.count, sizeof *all.left);
-    all.noted = PyMem_Calloc(all.count, sizeof *all.noted);
-    if (all.ends == NULL || all.left == NULL || all.noted == NULL)
+    all.left = PyMem_Calloc(clients->count, sizeof *all.left);
+    all.noted = PyMem_Calloc(clients->count, sizeof *all.noted);
+    if (all.left == NULL || all.noted == NULL) {
         PyErr_NoMemory();
-    else if (count == 0 || (size_t)marks.len != all.count * (size_t)shares.len)
-        PyErr_SetString(PyExc_ValueError, "there must be ends, and room for the marks of each");
-    else if (take_ends(module, list, &all) == 0)
+    } else if ((size_t)marks.len != clients->count * (size_t)shares.len) {
+        PyErr_SetString(PyExc_ValueError, "there must be room for the marks of each end");
+    } else {
+        for (size_t number = 0; number < clients->count; number++)
+            all.left[number] = messages;
         answer = run_many(&all, work_ns, &touched);
+    }
 done:
-    PyMem_Free(all.ends);
+    PyMem_Free(clients->ends);
     PyMem_Free(all.left);
     PyMem_Free(all.noted);
     PyBuffer_Release(&shares);
@@ -1975,7 +2084,6 @@ static PyMethodDef ENDPOINT_METHODS[] = {
     {"ready", (PyCFunction)is_ready, METH_NOARGS, "Whether a message waits to be received."},
     {"client_latency", (PyCFunction)client_latency, METH_VARARGS,
      "See blocking.client_latency."},
-    {"client_load", (PyCFunction)client_load, METH_VARARGS, "See open_loop.client_load."},
     {"client_latency_sampled", (PyCFunction)client_latency_sampled, METH_VARARGS,
      "See blocking.client_window_sampled."},
     {"client_latency_with_gaps", (PyCFunction)client_latency_with_gaps, METH_VARARGS,
@@ -2030,6 +2138,8 @@ static PyModuleDef_Slot MODULE_SLOTS[] = {
 };
 
 static PyMethodDef METHODS[] = {
+    {"client_load", client_load, METH_VARARGS, "See open_loop.client_load."},
+    {"stream_to_all", stream_to_all, METH_VARARGS, "See fan_out.stream_to_all."},
 #ifdef __linux__
     {"serve_ready", serve_ready, METH_VARARGS, "See many.serve_ready."},
 #endif

@@ -85,8 +85,12 @@ def _measure(runner: pyperf.Runner, args: Any) -> None:
 
 def _measurement_of(case: Case) -> type[Measurement]:
     """What a launch of the case does."""
-    if case.clients.number > 1:
-        from ipcbench.measure.crowd_measurement import OfCrowd  # for few cases
+    if case.clients.number > 1:  # what these need is imported for few cases
+        if case.clients.are_readers or case.arrivals is not None:
+            from ipcbench.measure.hub_measurement import OfReaders, OfSpreadLoad
+
+            return OfReaders if case.arrivals is None else OfSpreadLoad
+        from ipcbench.measure.crowd_measurement import OfCrowd
 
         return OfCrowd
     return OfPair if case.arrivals is None else OfLoad

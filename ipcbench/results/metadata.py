@@ -235,6 +235,7 @@ KEYS = (
     Key("gap_in_force_s", "launch", None, said="the gap before a message"),
     Key("window_filled_ratio", "launch", None, said="messages in flight, as a share of the window"),
     Key("clients_count", "launch", None, said="clients of one server"),
+    Key("readers_count", "launch", None, said="readers of one writer"),
     Key(
         "server_model",
         "launch",

@@ -28,24 +28,26 @@ def messages_of(case: Case, message_s: float, values: int, min_time_s: float) ->
 def scheduled_messages(case: Case, values: int, min_time_s: float) -> int | None:
     """Messages of a batch by the rate at which they are sent; None where replies set the pace.
 
-    Enough for a launch's p99, unless that takes more than some seconds.
+    Enough for a launch's p99, unless that takes more than some seconds. Where several links carry
+    them in turn, so many are of each.
     """
     if case.arrivals is None:
         return None
     rate_per_s = case.arrivals.rate_per_s
     wanted = min(_FOR_A_P99 / values, rate_per_s * _LONGEST_FOR_A_P99_S / values)
-    return max(_FEWEST_SCHEDULED, math.ceil(max(rate_per_s * min_time_s, wanted)))
+    messages = max(_FEWEST_SCHEDULED, math.ceil(max(rate_per_s * min_time_s, wanted)))
+    return math.ceil(messages / case.clients.number)
 
 
 def expected_launch_s(case: Case, values: int, warmups: int, min_time_s: float) -> float:
     """Seconds that a launch of the case will take about: its batches, and the sampled burst."""
+    overhead_s = _LAUNCH_OVERHEAD_S + (case.clients.number - 1) * _CLIENT_OVERHEAD_S
     of_all_s = case.rhythm.least_s * case.clients.number  # one server works for all clients
     batch_s = max(min_time_s, _fewest(case, values) * of_all_s)
     messages = scheduled_messages(case, values, min_time_s)
     if messages is not None and case.arrivals is not None:
-        batch_s = messages / case.arrivals.rate_per_s
-        return (values + warmups) * batch_s + _LAUNCH_OVERHEAD_S
-    overhead_s = _LAUNCH_OVERHEAD_S + (case.clients.number - 1) * _CLIENT_OVERHEAD_S
+        batch_s = messages * case.clients.number / case.arrivals.rate_per_s
+        return (values + warmups) * batch_s + overhead_s
     return (values + warmups + 1) * batch_s + overhead_s
 
 

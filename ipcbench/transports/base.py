@@ -544,9 +544,14 @@ class Transport(ABC):
         if clients.number == 1:
             return None
         if self.is_control:
-            return f"{self.name} has no server that could have {clients.number} clients"
+            side = "writer" if clients.are_readers else "server"
+            return f"{self.name} has no {side} that could have {clients.number} {clients.word}s"
         if self.spins:
-            return "ends that spin share no CPU, and its clients would; choose another wait"
+            return (
+                f"ends that spin share no CPU, and its {clients.word}s would; choose another wait"
+            )
+        if clients.are_readers:
+            return None  # each of them is the server of a link
         if not self.server_models:
             return f"a server of {self.name} has one client"
         asked = clients.asked_server

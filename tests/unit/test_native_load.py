@@ -10,18 +10,17 @@ from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from ipcbench.measure.drivers import native
 from ipcbench.testing.subject import beside
 
-if TYPE_CHECKING:
-    from ipcbench.measure import _native
-
 if reason := native.unavailable():
     pytest.skip(reason, allow_module_level=True)
+
+from ipcbench.measure import _native  # it can be loaded
 
 SIZE = 64
 LEAD_NS = 100_000
@@ -30,10 +29,8 @@ PATIENCE_S = 20.0
 
 
 @contextmanager
-def _joined(size: int = SIZE) -> Iterator[tuple["_native.Endpoint", socket.socket]]:
+def _joined(size: int = SIZE) -> Iterator[tuple[_native.Endpoint, socket.socket]]:
     """The client's end of a pair of sockets, and the other socket."""
-    from ipcbench.measure import _native
-
     near, far = socket.socketpair()
     far.settimeout(PATIENCE_S)
     with near, far:
@@ -73,9 +70,9 @@ class _Outcome:
         self.held_back = 0
         self.wrong: tuple[int, int] | None = None
 
-    def run(self, endpoint: "_native.Endpoint", window: int, stamp: int = 0) -> None:
-        self.held_back, self.wrong = endpoint.client_load(
-            self.intended, self.sent, self.answered, window, stamp, LEAD_NS
+    def run(self, endpoint: _native.Endpoint, window: int, stamp: int = 0) -> None:
+        self.held_back, self.wrong = _native.client_load(
+            [endpoint], self.intended, self.sent, self.answered, window, stamp, LEAD_NS
         )
 
 
@@ -214,7 +211,7 @@ def test_times_of_other_lengths_and_none_at_all_are_refused(
 ) -> None:
     intended, sent, answered = (array("q", bytes(8 * length)) for length in lengths)
     with _joined() as (endpoint, _), pytest.raises(ValueError, match=says):
-        endpoint.client_load(intended, sent, answered, 1, 0, 0)
+        _native.client_load([endpoint], intended, sent, answered, 1, 0, 0)
 
 
 @pytest.mark.parametrize("stamp", [-2, SIZE - 15, SIZE, 2**40])
@@ -235,7 +232,7 @@ def test_times_that_cannot_be_written_to_are_refused() -> None:
     with _joined() as (endpoint, _):
         for sent, answered in ((read_only, times), (times, read_only)):
             with pytest.raises((BufferError, TypeError)):
-                endpoint.client_load(times, sent, answered, 1, 0, 0)
+                _native.client_load([endpoint], times, sent, answered, 1, 0, 0)
 
 
 def test_a_closed_end_sends_nothing() -> None:
@@ -286,6 +283,6 @@ def test_replies_that_wait_for_the_generator_hold_no_message_back() -> None:
     intended, sent, answered = (array("q", bytes(8 * 40)) for _ in range(3))
     with _joined() as (near, far):
         far.sendall(replies)
-        held_back, wrong = near.client_load(intended, sent, answered, 4, 0, 0)
+        held_back, wrong = _native.client_load([near], intended, sent, answered, 4, 0, 0)
     assert (held_back, wrong) == (0, None)
     assert all(map(int.__le__, sent, answered))

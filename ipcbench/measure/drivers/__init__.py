@@ -3,7 +3,7 @@
 The functions here are all that other rooms ask of a driver, each a `match` over the loops.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from ipcbench.case import Case, Loop
@@ -11,13 +11,16 @@ from ipcbench.measure.drivers import (
     blocking,
     duplex,
     event_loop,
+    fan_out,
     many,
     native,
     open_loop,
     paced,
+    spread,
     vectors,
 )
 from ipcbench.measure.drivers.base import Client, Server, Watched
+from ipcbench.measure.drivers.several import Several
 from ipcbench.transports.base import Endpoint, Link
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.registry import get_transport
@@ -52,6 +55,7 @@ def rejects(case: Case) -> str | None:
         vectors.rejects(case),
         open_loop.rejects(case),
         many.rejects(case),
+        fan_out.rejects(case),
     )
     return reason or next(filter(None, refusals), None)
 
@@ -95,6 +99,32 @@ def server(case: Case, link: Link) -> Server:
             return _serving_in_c(native.NativeEndpoint(link.server()), case)
         case _:
             assert_never(case.loop)
+
+
+def client_of_many(case: Case, links: Iterable[Link], seed: str = "") -> Several:
+    """Opens the client's sides of several links, one by one, for one thread to drive.
+
+    Raises LaunchFailed.
+    """
+    ends: list[Endpoint] = []
+    try:
+        ends.extend(link.client() for link in links)
+        match case.loop:
+            case "python" if case.arrivals is None:
+                return fan_out.Writer(ends, case)
+            case "python":
+                return spread.Generator(ends, case, open_loop.load_of(case, seed))
+            case "native":
+                cores = [native.NativeEndpoint(end) for end in ends]
+                if case.arrivals is None:
+                    return fan_out.NativeWriter(cores, case)
+                return spread.NativeGenerator(cores, case, open_loop.load_of(case, seed))
+            case _:
+                assert_never(case.loop)
+    except BaseException:
+        for end in ends:
+            end.close()  # nobody else has them yet
+        raise
 
 
 def server_of_many(case: Case, links: Sequence[Link]) -> many.Server:

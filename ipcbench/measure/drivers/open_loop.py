@@ -8,7 +8,7 @@ generator would be in every time.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ STAMP_BYTES = 16
 """Length of what each message carries: its number, and when it was to be sent, as 8-byte words."""
 _NUMBER_BYTES = 8
 """Bytes in front of it, of a transport that numbers messages itself."""
-_LEAD_NS = 200_000
+LEAD_NS = 200_000
 """Nanoseconds from the start of a batch to its first message: all of them are still to come."""
 
 
@@ -52,12 +52,8 @@ class Load(NamedTuple):
     """Bytes in front of a message's number; None if it carries none that could come back."""
 
 
-def client_load(
-    endpoint: Endpoint, intended_ns: Samples, load: Load, ready: Callable[[], bool]
-) -> Batch:
-    """Sends messages at these times after a start, and receives the replies to all of them.
-
-    `ready` tells whether a reply can be received. Raises CheckFailed for one out of its order.
+class Window:
+    """The messages in flight, as they fill a window; tells which are late since it was full.
 
     A message is held back if a full window had no reply to receive when it was due, and it waits
     for one for longer than the generator was late as it filled the window, or behind one that was
@@ -65,49 +61,84 @@ def client_load(
     but where they get twice as late as those that waited, it doesn't catch up. Others are late by
     the generator's own doing: replies that wait for it fill a window as well.
     """
-    send, receive, clock, window = endpoint.send, endpoint.receive, perf_counter_ns, load.window
+
+    __slots__ = ("_filled", "_waited_ns", "_waits", "count", "holds", "in_vain", "was_held_back")
+
+    def __init__(self, *, waits: bool) -> None:
+        """`waits`: an end is waited at that can't look, so that each look is in vain."""
+        self.count = 0
+        """Messages that were held back."""
+        self.in_vain = self._waits = waits
+        """Whether a reply was looked for in vain since the window was filled."""
+        self.holds = self.was_held_back = False
+        """Whether the next message is held back, and whether the last one was."""
+        self._filled = self._waited_ns = 0
+
+    def fill(self, now: int) -> None:
+        """Notes that the window is full from now on."""
+        self._filled, self.in_vain = now, self._waits
+
+    def leave(self, now: int, due: int) -> None:
+        """Notes that a reply came while it was full; the next message was due then."""
+        late_ns, filled = now - due, self._filled
+        waited = self.in_vain and (now - filled >= filled - due or self.was_held_back)
+        if waited:
+            self._waited_ns = max(late_ns, self._waited_ns) if self.was_held_back else late_ns
+        catches_up = self.was_held_back and late_ns <= 2 * self._waited_ns
+        self.holds = late_ns >= 0 and (waited or catches_up)
+
+    def note_sent(self) -> None:
+        """Counts the message that was sent, if it was held back."""
+        self.count += self.holds
+        self.was_held_back, self.holds = self.holds, False
+
+
+def client_load(
+    endpoint: Endpoint, intended_ns: Samples, load: Load, ready: Callable[[], bool]
+) -> Batch:
+    """Sends messages at these times after a start, and receives the replies to all of them.
+
+    `ready` tells whether a reply can be received; `Window` which messages are held back. Raises
+    CheckFailed for a reply out of its order.
+    """
+    send, receive, clock, most = endpoint.send, endpoint.receive, perf_counter_ns, load.window
     messages = len(intended_ns)
     sent_ns, answered_ns = array("q", bytes(8 * messages)), array("q", bytes(8 * messages))
-    number, returned = _stamps(endpoint, load)
-    sent = answered = held_back = filled = waited_ns = 0
-    was_full = was_held_back = False
-    in_vain = waits = ready is _reply_comes  # an end that can't look waits in `receive`
-    is_numbered = load.stamp_offset is not None
-    start = clock() + _LEAD_NS
+    number, returned = stamps(endpoint, load)
+    sent = answered = 0
+    window = Window(waits=ready is reply_comes)  # an end that can't look waits in `receive`
+    waits, is_numbered = window.in_vain, load.stamp_offset is not None
+    start = clock() + LEAD_NS
     due = start + intended_ns[0]
     while answered < messages:
         in_flight = sent - answered
-        if in_flight < window and sent < messages and (now := clock()) >= due:
+        if in_flight < most and sent < messages and (now := clock()) >= due:
             number[0], number[1] = sent, due - start
             sent_ns[sent] = now - start
             send()
             sent += 1
-            held_back += was_full
-            was_held_back, was_full = was_full, False
-            if in_flight + 1 == window:
-                filled, in_vain = clock(), waits
+            if window.holds or window.was_held_back:
+                window.note_sent()
+            if in_flight + 1 == most:
+                window.fill(clock())
             if sent < messages:
                 due = start + intended_ns[sent]
         elif in_flight and ready():
             receive()
             now = clock()
             answered_ns[answered] = now - start
-            if in_flight == window and sent < messages:
-                late_ns = now - due
-                waited = in_vain and (now - filled >= filled - due or was_held_back)
-                if waited:
-                    waited_ns = max(late_ns, waited_ns) if was_held_back else late_ns
-                was_full = late_ns >= 0 and (waited or (was_held_back and late_ns <= 2 * waited_ns))
-            in_vain = waits
+            if in_flight == most and sent < messages:
+                window.leave(now, due)
+            window.in_vain = waits
             if is_numbered and returned[0] != answered:
-                raise CheckFailed(_out_of_order(answered, returned[0]))
+                raise CheckFailed(out_of_order(answered, returned[0]))
             answered += 1
         else:
-            in_vain = True
-    return Batch(intended_ns, sent_ns, answered_ns, held_back)
+            window.in_vain = True
+    return Batch(intended_ns, sent_ns, answered_ns, window.count)
 
 
-def _stamps(endpoint: Endpoint, load: Load) -> tuple[memoryview, memoryview]:
+def stamps(endpoint: Endpoint, load: Load) -> tuple[memoryview, memoryview]:
     """Words of the message that is sent, and of the one that came back.
 
     Where a message can't carry them, or none comes back, they are of no message.
@@ -118,27 +149,23 @@ def _stamps(endpoint: Endpoint, load: Load) -> tuple[memoryview, memoryview]:
     return endpoint.outgoing[words].cast("q"), endpoint.incoming[words].cast("q")
 
 
-def _out_of_order(expected: int, number: int) -> str:
+def out_of_order(expected: int, number: int) -> str:
+    """What is wrong with a reply that carries another number than the next one's."""
     return f"the reply to message {expected} carries the number {number}"
 
 
-def _reply_comes() -> bool:
+def reply_comes() -> bool:
     """Takes it that a reply can be received: with one message in flight to wait for it is right."""
     return True
 
 
-class Client(blocking.Client):
-    """The generator in Python, over an end whose calls block."""
+class Schedules:
+    """The schedules of a launch's batches."""
 
-    def __init__(self, endpoint: Endpoint, workload: Workload, load: Load) -> None:
-        super().__init__(endpoint, workload, load.window)
+    def __init__(self, load: Load) -> None:
         self._load = load
         self._batches = 0
         self._intended_ns = array("q")
-        """The schedule of the next batch."""
-        self.timed: Batch | None = None
-        """The times of the last batch."""
-        self._ready = _looking(endpoint, load.window)
 
     def prepare(self, messages: int) -> None:
         """Makes the schedule of the next batch, which is no work of its messages.
@@ -150,19 +177,41 @@ class Client(blocking.Client):
         if load.arrivals.is_random or len(self._intended_ns) != messages:
             self._intended_ns = schedule(load.arrivals, messages, f"{load.seed}/{self._batches}")
 
-    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
-        """Runs a batch that was prepared; returns the seconds from its start to its last reply."""
+    def of(self, messages: int) -> Samples:
+        """The schedule that was prepared. Raises LaunchFailed if it is of other messages."""
         if len(self._intended_ns) != messages:
             raise LaunchFailed(f"no schedule of {messages} messages was prepared")
-        self.timed = self._run(self._intended_ns)
+        return self._intended_ns
+
+
+def batch_s(timed: Batch) -> float:
+    """Seconds from a batch's start to its last reply."""
+    return (max(timed.answered_ns) + LEAD_NS) * 1e-9
+
+
+class Client(blocking.Client):
+    """The generator in Python, over an end whose calls block."""
+
+    def __init__(self, endpoint: Endpoint, workload: Workload, load: Load) -> None:
+        super().__init__(endpoint, workload, load.window)
+        self._load = load
+        self._schedules = Schedules(load)
+        self.prepare = self._schedules.prepare
+        self.timed: Batch | None = None
+        """The times of the last batch."""
+        self._ready = looking(endpoint, load.window)
+
+    def batch(self, messages: int, acknowledged: Acknowledged) -> float:
+        """Runs a batch that was prepared; returns the seconds from its start to its last reply."""
+        self.timed = timed = self._run(self._schedules.of(messages))
         acknowledged.wait()
-        return (self.timed.answered_ns[-1] + _LEAD_NS) * 1e-9
+        return batch_s(timed)
 
     def _run(self, intended_ns: Samples) -> Batch:
         return client_load(self._endpoint, intended_ns, self._load, self._ready)
 
 
-def _looking(endpoint: Endpoint, window: int) -> Callable[[], bool]:
+def looking(endpoint: Endpoint, window: int) -> Callable[[], bool]:
     """A call that tells whether a reply can be received. Raises LaunchFailed for ends without one.
 
     With one message in flight an end without it waits for the reply, as clients do.
@@ -173,7 +222,25 @@ def _looking(endpoint: Endpoint, window: int) -> Callable[[], bool]:
         case Endpoint(ready=None) if window > 1:
             raise LaunchFailed("this end can't look for a reply; leave window out")
         case _:
-            return endpoint.ready or _reply_comes
+            return endpoint.ready or reply_comes
+
+
+def native_load(
+    endpoints: Sequence[native.NativeEndpoint], intended_ns: Samples, load: Load
+) -> Batch:
+    """The loop in C: the ends carry the messages in turn. As `client_load`, and `spread_load`."""
+    from ipcbench.measure import _native
+
+    size = 8 * len(intended_ns)
+    sent_ns, answered_ns = array("q", bytes(size)), array("q", bytes(size))
+    offset = -1 if load.stamp_offset is None else load.stamp_offset
+    cores = [endpoint.core for endpoint in endpoints]
+    held_back, wrong = _native.client_load(
+        cores, intended_ns, sent_ns, answered_ns, load.window, offset, LEAD_NS
+    )
+    if wrong is not None:
+        raise CheckFailed(out_of_order(*wrong))
+    return Batch(intended_ns, sent_ns, answered_ns, held_back)
 
 
 class NativeClient(Client):
@@ -181,18 +248,10 @@ class NativeClient(Client):
 
     def __init__(self, endpoint: native.NativeEndpoint, workload: Workload, load: Load) -> None:
         super().__init__(endpoint, workload, load)
-        self._core = endpoint.core
+        self._endpoints = [endpoint]
 
     def _run(self, intended_ns: Samples) -> Batch:
-        load, size = self._load, 8 * len(intended_ns)
-        sent_ns, answered_ns = array("q", bytes(size)), array("q", bytes(size))
-        offset = -1 if load.stamp_offset is None else load.stamp_offset
-        held_back, wrong = self._core.client_load(
-            intended_ns, sent_ns, answered_ns, load.window, offset, _LEAD_NS
-        )
-        if wrong is not None:
-            raise CheckFailed(_out_of_order(*wrong))
-        return Batch(intended_ns, sent_ns, answered_ns, held_back)
+        return native_load(self._endpoints, intended_ns, self._load)
 
 
 def rejects(case: Case) -> str | None:
@@ -209,18 +268,26 @@ def rejects(case: Case) -> str | None:
     )
 
 
+def load_of(case: Case, seed: str) -> Load:
+    """The messages of a case with a schedule, as its client has to know them. Raises LaunchFailed.
+
+    They are numbered where they have the room and come back.
+    """
+    arrivals, transport = case.arrivals, get_transport(case.transport)
+    if arrivals is None:
+        raise LaunchFailed(f"{case.id} has no schedule")
+    offset = _NUMBER_BYTES if transport.numbers_messages else 0
+    fits = not transport.is_control and case.message_size_bytes >= offset + STAMP_BYTES
+    return Load(arrivals, case.flow.window, seed, offset if fits else None)
+
+
 def client(endpoint: Endpoint, case: Case, seed: str) -> Client:
     """The generator of a case over this end; closes the end if there is none for it.
 
     Raises LaunchFailed.
     """
-    arrivals, transport = case.arrivals, get_transport(case.transport)
     try:
-        if arrivals is None:
-            raise LaunchFailed(f"{case.id} has no schedule")
-        offset = _NUMBER_BYTES if transport.numbers_messages else 0
-        fits = not transport.is_control and case.message_size_bytes >= offset + STAMP_BYTES
-        load = Load(arrivals, case.flow.window, seed, offset if fits else None)
+        load = load_of(case, seed)
         if isinstance(endpoint, native.NativeEndpoint):
             return NativeClient(endpoint, case.workload_name, load)
         return Client(endpoint, case.workload_name, load)
