@@ -28,7 +28,7 @@ from ipcbench.results.metadata import MECHANISM
 from ipcbench.terms import Term, format_settings, magnitude
 from ipcbench.workloads import NEEDS, definition_of, name_of, settings_of
 
-Swept = Literal["gap", "work", "window", "clients"]
+Swept = Literal["gap", "work", "window", "clients", "readers"]
 """A knob of a workload whose values are told as a line."""
 SWEPT: tuple[Swept, ...] = get_args(Swept)
 """All of them, in the order of reports."""
@@ -67,13 +67,14 @@ class Point(NamedTuple):
     case: str
     """Its id."""
     value: float
-    """Value of the knob: seconds of a gap or of work, messages in flight, or clients."""
+    """Value of the knob: seconds of a gap or of work, messages in flight, clients, or readers."""
     spelled: str
     """The value as a term has it: `1ms`, `0`."""
     time: Estimate
     """The round trip, in seconds; with a window, from sending a message to its reply.
 
-    Of clients that stream it is the time of a message of all of them.
+    Of clients that stream it is the time of a message of all of them, and of readers the time in
+    which one message is with all of them.
     """
     share: Estimate | None
     """The share of the round trip that isn't the server's work; only of mechanisms, over work.

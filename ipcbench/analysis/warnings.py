@@ -11,7 +11,7 @@ from typing import NamedTuple, assert_never
 import pandas as pd
 
 from ipcbench.analysis import load_flags
-from ipcbench.analysis.crowds import FAIR, JAIN_KEY, LEAST_KEY, MOST_KEY
+from ipcbench.analysis.crowds import FAIR, JAIN_KEY, LEAST_KEY, MOST_KEY, READERS_COLUMN
 from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.load import (
     GENERATOR_LATE,
@@ -226,6 +226,10 @@ def _bimodal(group: pd.DataFrame) -> str | None:
     return None
 
 
+_MANY = {"client": "clients_count", "server": READERS_COLUMN}
+"""Columns of how many processes there are on a side."""
+
+
 def _drift(group: pd.DataFrame) -> str | None:
     if len(group) < _FEWEST:
         return None
@@ -272,8 +276,9 @@ def _faults(group: pd.DataFrame) -> str | None:
         key = f"page_faults_{side}_count"
         if key not in group:
             continue
-        # Each of many clients has its own, and their server has those of a server of one.
-        ends = group["clients_count"].max() if side == "client" and _has_many(group) else 1
+        # Each of many has its own, and who is at all of their links has those of one of one.
+        count = group[_MANY[side]].max() if _MANY[side] in group else 1
+        ends = max(1, count)
         each = (group[key] / group["values_count"]).median() / ends
         if each > _MOST_FAULTS_A_VALUE:
             return (
@@ -287,7 +292,7 @@ def _crowded(group: pd.DataFrame) -> str | None:
     if is_on_one_cpu(str(group["placement"].iloc[0])):
         return None  # there each end pushes the other off, which is what is measured
     if _has_many(group):
-        return None  # and so do many clients of one CPU
+        return None  # and so do many of one CPU
     for side in ("client", "server"):
         key = f"involuntary_switches_{side}_per_message"
         if key in group and (share := group[key].median()) > _MOST_INVOLUNTARY:
@@ -299,8 +304,8 @@ def _crowded(group: pd.DataFrame) -> str | None:
 
 
 def _has_many(group: pd.DataFrame) -> bool:
-    """Whether the server of these launches has many clients."""
-    return "clients_count" in group and bool(group["clients_count"].max() > 1)
+    """Whether there are many clients or readers in these launches."""
+    return any(key in group and bool(group[key].max() > 1) for key in _MANY.values())
 
 
 def _unfair(group: pd.DataFrame) -> str | None:

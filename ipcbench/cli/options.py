@@ -26,7 +26,16 @@ from ipcbench.run.request import Request
 from ipcbench.rungs import FAMILIES, RUNGS, Family
 from ipcbench.system.cpus import parse_cpus
 from ipcbench.terms import Term
-from ipcbench.workloads import ARRIVALS, RATE, WORK, WORKLOADS, Workload
+from ipcbench.workloads import (
+    ARRIVALS,
+    CLIENTS,
+    RATE,
+    SERVER,
+    SERVER_MODELS,
+    WORK,
+    WORKLOADS,
+    Workload,
+)
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -154,6 +163,22 @@ def _parse_arrivals(text: str) -> str:
         raise unknown_name("arrivals", text, ("constant", "poisson")) from error
 
 
+def _parse_clients(text: str) -> str:
+    try:
+        return CLIENTS.kind.canonical(text)
+    except UsageError as error:
+        raise UsageError(
+            f"{text!r} is no number of clients; write {CLIENTS.kind.described()}"
+        ) from error
+
+
+def _parse_server(text: str) -> str:
+    try:
+        return SERVER.kind.canonical(text)
+    except UsageError as error:
+        raise unknown_name("server", text, SERVER_MODELS) from error
+
+
 def _parse_objective(text: str) -> str:
     """The one spelling of an objective. Raises UsageError."""
     from ipcbench.analysis.objective import Objective  # loads pandas
@@ -249,6 +274,19 @@ OPTIONS: Mapping[str, Option] = {
             ("--in-flight",),
             "most messages that are unanswered at once (default: up to 64, as many as fit)",
             _number("--in-flight", 1),
+        ),
+        Option(
+            "measured",
+            ("--clients",),
+            "send over so many links in turn, like 1,8: clients of one server (default: 1)",
+            _LIST | {"type": listed("number of clients", "1,8", _parse_clients)},
+            ",".join,
+        ),
+        Option(
+            "measured",
+            ("--server",),
+            "how it serves several: threads, epoll or fork (default: as each does it best)",
+            {"type": _parse_server, "metavar": "HOW"},
         ),
         Option(
             "measured",
@@ -459,8 +497,8 @@ def add_load(what: "argparse._ActionsContainer", usual: Request) -> None:
     rates = ",".join(usual.rates).replace("%", "%%")
     add(
         what,
-        *("--rates", "--arrivals", "--slo", "--work", "--in-flight", "--sizes", "--loop"),
-        *("--placement", "--cpus"),
+        *("--rates", "--arrivals", "--slo", "--work", "--in-flight", "--clients", "--server"),
+        *("--sizes", "--loop", "--placement", "--cpus"),
         **_typed(usual, "arrivals", "sizes", "loops"),
         rates=rates,
         usual_placements=",".join(placements),

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
@@ -30,9 +31,11 @@ from ipcbench.transports.registry import get_transport
 from ipcbench.units import parse_percent, parse_rate, two_digits
 from ipcbench.workloads import (
     ARRIVALS,
+    CLIENTS,
     DEFINITIONS,
     MOST_PER_S,
     RATE,
+    SERVER,
     WINDOW,
     Workload,
     settings_of,
@@ -91,10 +94,10 @@ def next_stage(plan: Plan, results: Results) -> Plan | None:
     if any(case.arrivals is not None for case in cases):
         return _searching(plan, results, peaks, request) if request.objective else None
     rated = [
-        _at_rate(peak, arrivals, rate)
+        _at_rate(peak, kind, rate)
         for peak in cases
         if peak in peaks
-        for arrivals in request.arrivals
+        for kind in _kinds(request)
         for rate in sorted({rate_of(text, peaks[peak]) for text in request.rates})
     ]
     return _extended(plan, rated, request.rounds or plan.intent.rounds) if rated else None
@@ -109,9 +112,9 @@ def _searching(
     loads = [case for case in map(Case.parse, plan.intent.cases) if case.arrivals is not None]
     known, rounds = set(loads), plan.intent.rounds
     groups = {
-        (peak, arrivals): [case for case in loads if _is_of(case, peak, arrivals)]
+        (peak, kind): [case for case in loads if _is_of(case, peak, kind)]
         for peak in peaks
-        for arrivals in request.arrivals
+        for kind in _kinds(request)
     }
     whole = {
         key: group
@@ -120,10 +123,10 @@ def _searching(
     }
     more, again = [], dict(plan.intent.again)
     of_groups = {key: peaks[key[0]] for key in whole}
-    for (peak, arrivals), rate in next_tries(
+    for (peak, kind), rate in next_tries(
         whole, of_groups, request.objective or "", rounds, results
     ):
-        case = _at_rate(peak, arrivals, rate)
+        case = _at_rate(peak, kind, rate)
         if case in known:
             again[case.id] = again.get(case.id, 0) + rounds
         else:
@@ -133,10 +136,33 @@ def _searching(
     return _extended(plan, more, rounds, again)
 
 
-def _is_of(case: Case, peak: Case, arrivals: str) -> bool:
-    """Whether a load is at a rate up to this peak, with such arrivals."""
+def _is_of(case: Case, peak: Case, kind: "_Kind") -> bool:
+    """Whether a load is at a rate up to this peak, and of this kind."""
     rate = 0 if case.arrivals is None else round(case.arrivals.rate_per_s)
-    return case == _at_rate(peak, arrivals, rate)
+    return case == _at_rate(peak, kind, rate)
+
+
+class _Kind(NamedTuple):
+    """What loads of one peak differ in, beside their rate."""
+
+    arrivals: str
+    clients: str = "1"
+    server: str | None = None
+
+    @property
+    def of_clients(self) -> dict[str, str]:
+        """The knobs of the clients."""
+        served = {} if self.server is None else {SERVER.name: self.server}
+        return {CLIENTS.name: self.clients, **served}
+
+
+def _kinds(request: Request) -> list[_Kind]:
+    """The kinds of loads that are asked for."""
+    return [
+        _Kind(arrivals, clients, request.server if clients != "1" else None)
+        for clients in request.clients or ("1",)
+        for arrivals in request.arrivals
+    ]
 
 
 def peaks_per_s(results: Results) -> dict[Case, float]:
@@ -162,12 +188,21 @@ def _extended(
 
 def _chosen(request: Request) -> Choice:
     """The cases that a load can be of, at any rate, without the controls: they answer at once."""
-    choice = choose(replace(request, workloads=("load",)))
-    possible = [case for case in choice.possible if not get_transport(case.transport).is_control]
+    most = max(_kinds(request), key=lambda kind: int(kind.clients))
+    if request.server is not None and most.clients == "1":
+        raise UsageError(
+            f"--server {request.server} is how several clients are served; give --clients, too"
+        )
+    choice = choose(replace(request, workloads=(_term("load", most.of_clients),)))
+    plain = [case._replace(workload="load") for case in choice.possible]
+    possible = [case for case in plain if not get_transport(case.transport).is_control]
     if not possible:
         reasons = [reason for _, reason in choice.impossible]
         raise UsageError(reasons[0] if reasons else "a control answers at once; name a mechanism")
-    return choice._replace(possible=possible)
+    impossible = [
+        one for one in choice.impossible if not get_transport(one[0].transport).is_control
+    ]
+    return choice._replace(possible=possible, impossible=impossible)
 
 
 def _peaks(possible: Sequence[Case], request: Request, depths: Depths) -> list[Case]:
@@ -200,11 +235,15 @@ def _can_overlap(case: Case, count: int) -> bool:
     return True
 
 
-def _at_rate(peak: Case, arrivals: str, rate: int) -> Case:
-    """The open loop at a rate, with as many in flight and as much work as its peak was found by."""
+def _at_rate(peak: Case, kind: _Kind, rate: int) -> Case:
+    """The open loop at a rate, with as many in flight and as much work as its peak was found by.
+
+    The peak is that of one link, and the window that of all links together.
+    """
     settings = {
         RATE.name: str(min(rate, MOST_PER_S)),
-        ARRIVALS.name: arrivals,
+        ARRIVALS.name: kind.arrivals,
+        **kind.of_clients,
         **settings_of(peak.workload),
     }
     return peak._replace(workload=_term("load", settings))
@@ -229,15 +268,15 @@ def _term(workload: Workload, settings: Mapping[str, str]) -> str:
 
 
 def _count_of_cases(request: Request, peaks: Sequence[Case]) -> int:
-    return len(peaks) * (1 + len(request.rates) * len(request.arrivals))
+    return len(peaks) * (1 + len(request.rates) * len(_kinds(request)))
 
 
 def _expected(peak: Case, request: Request) -> list[Case]:
     """A case for each rate that is asked for, for how long it takes: a share as its peak does."""
     return [
-        peak if text.endswith("%") else _at_rate(peak, arrivals, round(parse_rate(text)))
+        peak if text.endswith("%") else _at_rate(peak, kind, round(parse_rate(text)))
         for text in request.rates
-        for arrivals in request.arrivals
+        for kind in _kinds(request)
     ]
 
 

@@ -35,7 +35,7 @@ from ipcbench.results.rules import (
     whole,
 )
 from ipcbench.rungs import FAMILIES, Family
-from ipcbench.workloads import DEFAULT_WORKLOADS
+from ipcbench.workloads import DEFAULT_WORKLOADS, SERVER_MODELS
 
 MOST_TOGETHER = 12
 """Most pairs at once: the cases of a usual table. A waiting pair takes 30 MB and its buffers."""
@@ -60,6 +60,8 @@ _TITLES = {
     "rates": "other rates",
     "arrivals": "other arrivals",
     "in_flight": "another number of messages in flight",
+    "clients": "other numbers of clients",
+    "server": "another server",
     "work": "other work",
     "objective": "another objective",
     "sizes": "other cases",
@@ -86,7 +88,7 @@ _LATER = frozenset(
     (
         *("vary", "grid", "pythons", "rungs", "families", "at_first"),
         *("first_size", "last_placement"),
-        *("rates", "arrivals", "in_flight", "work", "objective"),
+        *("rates", "arrivals", "in_flight", "clients", "server", "work", "objective"),
     )
 )
 """Fields that requests of earlier versions lack; they asked for nothing of them."""
@@ -152,6 +154,10 @@ class Request:
     """How its messages are sent: `constant`, `poisson`."""
     in_flight: int | None = None
     """Most of its messages that are unanswered at once."""
+    clients: tuple[str, ...] = ()
+    """Numbers of links of its generator, one a client; none: one."""
+    server: str | None = None
+    """How the server serves several: `threads`, `epoll`, `fork`."""
     work: str | None = None
     """How long its server computes before each reply: `100us`."""
     objective: str | None = None
@@ -245,6 +251,7 @@ def _is_only(value: object) -> bool:
 
 _LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
 _RATE_PATTERN = re.compile(r"[0-9]{1,9}|[0-9]{1,4}(\.[0-9]{1,14})?%", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _WORKLOADS = each(ValueRule("a workload", _is_workload))
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {
@@ -263,6 +270,8 @@ _RULES: Mapping[str, ValueRule] = {
     "rates": each(like(_RATE_PATTERN, "a rate, or a share of the peak")),
     "arrivals": each(one_of("constant", "poisson")),
     "in_flight": optional(whole(1)),
+    "clients": each(like(_NUMBER, "a number of clients")),
+    "server": optional(one_of(*SERVER_MODELS)),
     "work": optional(TEXT),
     "objective": optional(TEXT),
     "sizes": each(whole(1)),

@@ -7,8 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,9 @@ from ipcbench.measure import drivers
 from ipcbench.measure.crowd import Crowd
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.system.scratch import sweep
-from ipcbench.transports import registry
-from ipcbench.transports.base import LEDGER, Endpoint, Link, Side, Traffic, Workspace
+from ipcbench.transports.base import LEDGER, Endpoint, Workspace
 from ipcbench.transports.registry import get_transport
-from ipcbench.transports.unix import Unix
+from tests.contract.changed import unix_with
 
 _GONE_S = 20.0
 """Most seconds that a process may take to end, on a busy machine."""
@@ -126,51 +124,6 @@ def test_one_client_is_the_case_without_the_knob() -> None:
     assert _case("unix", "latency:clients=1:server=fork") == _case("unix", "latency")
 
 
-class _Numbered(Link):
-    """A link of `unix` that changes its server's end by the number of its client."""
-
-    def __init__(self, link: Link, number: int, change: Callable[[int, Endpoint], None]) -> None:
-        self._link = link
-        self._number = number
-        self._change = change
-
-    def client(self) -> Endpoint:
-        return self._link.client()
-
-    def server(self) -> Endpoint:
-        endpoint = self._link.server()
-        self._change(self._number, endpoint)
-        return endpoint
-
-    def keep_only(self, side: Side) -> None:
-        self._link.keep_only(side)
-
-    def close(self) -> None:
-        self._link.close()
-
-
-class _Changed(Unix):
-    """`unix`, whose servers are changed."""
-
-    def __init__(self, change: Callable[[int, Endpoint], None]) -> None:
-        self._change = change
-        self._made = 0
-
-    def link(self, traffic: Traffic, workspace: Workspace) -> Link:
-        self._made += 1
-        return _Numbered(super().link(traffic, workspace), self._made, self._change)
-
-
-@contextmanager
-def _unix_with(
-    change: Callable[[int, Endpoint], None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    get_transport("unix")
-    with monkeypatch.context() as patched:
-        patched.setitem(registry.LOADED, "unix", _Changed(change))
-        yield
-
-
 @pytest.mark.parametrize("model", ["threads", "epoll", "fork"])
 def test_a_payload_that_one_client_gets_changed_is_told_of_it(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -184,7 +137,7 @@ def test_a_payload_that_one_client_gets_changed_is_told_of_it(
 
     case = _case("unix", f"latency:clients=3:server={model}")
     with (
-        _unix_with(change, monkeypatch),
+        unix_with(change, monkeypatch),
         pytest.raises(CheckFailed, match=r"client 3 of 3: .* reached the server changed"),
     ):
         _run_one(case, tmp_path)
@@ -204,7 +157,7 @@ def test_a_server_that_fails_for_one_client_tells_its_reason(
     case = _case("unix", f"latency:clients=3:server={model}")
     who = "server 2 of 3" if model == "fork" else "the server"
     with (
-        _unix_with(change, monkeypatch),
+        unix_with(change, monkeypatch),
         pytest.raises(LaunchFailed, match=f"{who} failed in the timed batch: OSError: no more"),
     ):
         _run_one(case, tmp_path)
@@ -217,7 +170,7 @@ def test_a_server_that_answers_one_client_twice_as_often_is_reported(
         pause_s = 0.005 if number == 1 else 0.01  # long beside what a busy machine adds
         endpoint.lengthen(lambda: time.sleep(pause_s))
 
-    with _unix_with(change, monkeypatch):
+    with unix_with(change, monkeypatch):
         facts = _run_one(_case("unix", "latency:clients=3:server=threads"), tmp_path, 40)
     assert 0.8 < float(facts["fairness_jain_ratio"]) < 0.97  # of 2, 1 and 1 it is 0.89
     assert 1.2 < float(facts["fairness_most_ratio"]) < 1.8  # 1.5

@@ -1,5 +1,6 @@
 """The stages of a load, exactly: peaks, then the rates up to them; sizes, refusals, going on."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -63,6 +64,19 @@ def test_a_low_rate_makes_no_launch_longer_than_two_seconds_and_some_messages(ra
 def test_a_high_rate_has_as_many_messages_as_the_time_of_a_batch_takes() -> None:
     assert scheduled_messages(_case("rate=100000"), 3, 0.1) == 10_000
     assert scheduled_messages(_case("rate=100000:window=64:work=10us"), 3, 0.1) == 10_000
+
+
+def test_several_links_share_the_messages_of_a_batch() -> None:
+    alone = scheduled_messages(_case("rate=100000"), 3, 0.1)
+    assert alone is not None
+    assert scheduled_messages(_case("rate=100000:clients=8"), 3, 0.1) == alone // 8
+    assert scheduled_messages(_case("rate=1000:clients=7"), 9, 0.001) == math.ceil(112 / 7)
+    assert scheduled_messages(_case("rate=1:clients=64"), 3, 0.001) == 1
+    both = (_case("rate=1000"), _case("rate=1000:clients=4"))
+    one_s, four_s = (
+        expected_launch_s(case, 3, 2, 1.0) - expected_launch_s(case, 3, 1, 1.0) for case in both
+    )
+    assert four_s == pytest.approx(one_s)
 
 
 def test_only_a_rate_sizes_a_batch_before_it_is_measured() -> None:
@@ -230,6 +244,18 @@ def test_rates_that_are_given_are_taken_as_they_are_and_each_with_each_arrivals(
 
 
 @apart
+def test_each_number_of_clients_has_each_rate_of_the_one_peak() -> None:
+    plan = _planned("unix", "--rates", "50%,2k", "--clients", "1,8", "--server", "epoll")
+    assert _ids(plan) == ["latency:window=64/unix"]
+    following = next_stage(plan, _measured(plan, unix=10e-6))
+    assert following is not None
+    assert [case for case in _ids(following) if case.startswith("load:")] == [
+        f"load:rate={rate}:window=64{of}/unix"
+        for of in ("", ":clients=8:server=epoll")
+        for rate in (2000, 50_000)
+    ]
+
+
 def test_shares_that_come_to_one_rate_are_one_case() -> None:
     plan = _planned("unix", "--rates", "50%,50.1%")
     assert _rates(next_stage(plan, _measured(plan, unix=1e-4))) == ["load:rate=5000:window=64"]

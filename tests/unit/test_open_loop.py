@@ -348,7 +348,7 @@ def test_an_end_without_a_generator_for_it_is_closed_and_the_reason_told(
 def test_an_end_in_an_event_loop_is_no_generator() -> None:
     end = CoroutineEndpoint.__new__(CoroutineEndpoint)
     with pytest.raises(LaunchFailed, match="an event loop can't be the generator"):
-        open_loop._looking(end, 1)
+        open_loop.looking(end, 1)
 
 
 def test_a_case_in_an_event_loop_is_refused_with_the_way_out() -> None:

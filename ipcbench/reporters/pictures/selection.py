@@ -378,6 +378,14 @@ _OVER: dict[Swept, tuple[_OverKnob, ...]] = {
             display_time,
         ),
     ),
+    "readers": (
+        _OverKnob(
+            "Time per message against readers",
+            lambda point: point.time,
+            charts.Side("time per message", units.tick_time),
+            display_time,
+        ),
+    ),
 }
 """The pictures of each sweep."""
 
@@ -386,6 +394,7 @@ _KNOB_AXES: dict[Swept, charts.Side] = {
     "work": charts.Side("the server's work before each reply", _tick_or_0),
     "window": charts.Side("messages in flight", "{:.0f}".format),
     "clients": charts.Side("clients of one server", "{:.0f}".format),
+    "readers": charts.Side("readers of one writer", "{:.0f}".format),
 }
 
 
@@ -512,8 +521,8 @@ def _at_value(knob: Swept, value: float) -> str:
             return f"{knob} {text}" if value else text
         case "window":
             return f"{text} {WORDS[knob].value}"
-        case "clients":
-            return counted(round(value), "client")
+        case "clients" | "readers":
+            return counted(round(value), knob.removesuffix("s"))
         case _:
             assert_never(knob)
 

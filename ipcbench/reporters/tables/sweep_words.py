@@ -53,6 +53,13 @@ WORDS: Mapping[Swept, SweepWords] = {
         cell="/s: messages a second of all clients together; x: over those of the first column,"
         " paired by round; ~: chance or noise may be all of it; ?: too few launches to tell",
     ),
+    "readers": SweepWords(
+        title="Time per message against readers",
+        value="readers",
+        time="per message",
+        cell="x: the time until all readers have a message over that of the first column, paired by"
+        " round; ~: chance or noise may be all of it; ?: too few launches to tell",
+    ),
 }
 """The words for each knob that is swept."""
 
@@ -96,7 +103,7 @@ def value_text(knob: Swept, value: float) -> str:
     match knob:
         case "gap" | "work":
             return units.tick_time(value) if value else f"no {knob}"
-        case "window" | "clients":
+        case "window" | "clients" | "readers":
             return f"{value:.0f}"
         case _:
             assert_never(knob)
@@ -117,6 +124,8 @@ def sentences(sweep: Sweep) -> list[str]:
             return list(_on_windows(sweep))
         case "clients":
             return list(client_sentences(sweep))
+        case "readers":
+            return list(_on_readers(sweep))
         case _:
             assert_never(sweep.knob)
 
@@ -126,9 +135,28 @@ def _on_gaps(sweep: Sweep) -> Iterator[str]:
     if not judged:
         return
     first, last = _ends(sweep)
+    slower, *_ = _by_verdict(judged)
+    against = "none" if not first else f"one of {units.tick_time(first)}"
+    longer = _how_much_longer(sweep, judged, "a round trip")
+    yield f"After a gap of {units.tick_time(last)}, against {against}, {longer}."
+    if slower:
+        added = _extremes(sweep, slower, lambda one: one.point.added, units.display_time)
+        yield f"What it takes longer is {added}."
+
+
+def _on_readers(sweep: Sweep) -> Iterator[str]:
+    judged = _judged(sweep)
+    if judged:
+        first, last = _ends(sweep)
+        longer = _how_much_longer(sweep, judged, "a message to all of them")
+        yield f"With {last:.0f} readers, against {first:.0f}, {longer}."
+
+
+def _how_much_longer(sweep: Sweep, judged: Sequence[_Judged], what: str) -> str:
+    """How much longer something takes at the last value than at the first, by the verdicts."""
     slower, faster, undecided = _by_verdict(judged)
     said = [
-        f"a round trip takes {_extremes(sweep, those, _time_to_first, times_text)} as long"
+        f"{what} takes {_extremes(sweep, those, _time_to_first, times_text)} as long"
         f"{_over(sweep, those)}"
         for those in (slower, faster)
         if those
@@ -137,11 +165,7 @@ def _on_gaps(sweep: Sweep) -> Iterator[str]:
         spread = _range(map(_time_to_first, undecided))
         names = _names(sweep, undecided)
         said.append(f"no difference can be told over {names} ({spread} times as long)")
-    against = "none" if not first else f"one of {units.tick_time(first)}"
-    yield f"After a gap of {units.tick_time(last)}, against {against}, {'; '.join(said)}."
-    if slower:
-        added = _extremes(sweep, slower, lambda one: one.point.added, units.display_time)
-        yield f"What it takes longer is {added}."
+    return "; ".join(said)
 
 
 def _on_work(sweep: Sweep) -> Iterator[str]:

@@ -120,7 +120,7 @@ def _compact_cell(knob: Swept, line: SweepLine, point: Point) -> Cell:
 def _beside(knob: Swept, line: SweepLine, point: Point) -> str:
     """The second number of a cell; empty where there is none."""
     match knob:
-        case "gap":
+        case "gap" | "readers":
             ratio = line.time_to_first(point)
             return "" if ratio is None else ratio_text(ratio.value, point.verdict)
         case "work":
@@ -180,7 +180,7 @@ def _full(sweep: Sweep) -> Grid:
     ]
     first = value_text(sweep.knob, min(sweep.values))
     match sweep.knob:
-        case "gap":
+        case "gap" | "readers":
             heads += [
                 GridColumn("longer by", "added_s"),
                 GridColumn("95%", "added_interval"),
@@ -220,7 +220,7 @@ def _full(sweep: Sweep) -> Grid:
 def _last_cells(knob: Swept, line: SweepLine, point: Point) -> Iterator[Cell]:
     """Yields the cells behind the times: what a sweep of this knob is about."""
     match knob:
-        case "gap":
+        case "gap" | "readers":
             yield from _estimate_cells(point.added, units.display_time)
             yield from _ratio_cells(line.time_to_first(point), point.verdict)
         case "work":
