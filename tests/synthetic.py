@@ -130,6 +130,9 @@ class Crowd(NamedTuple):
     jain: float = 1.0
     least: float = 1.0
     most: float = 1.0
+    least_clients: Sequence[int] = (1,)
+    """Numbers of the clients with the least of each round, over and over."""
+    most_clients: Sequence[int] = (1,)
     waits: float = 0.3
     """Share of the time that a client waits for a CPU."""
     server_busy_ratio: float = 0.5
@@ -163,6 +166,12 @@ def crowds(cases: Mapping[Case, Crowd], rounds: int = 8) -> Results:
                     "fairness_jain_ratio": one.jain,
                     "fairness_least_ratio": one.least,
                     "fairness_most_ratio": one.most,
+                    "fairness_least_client": one.least_clients[
+                        (round_number - 1) % len(one.least_clients)
+                    ],
+                    "fairness_most_client": one.most_clients[
+                        (round_number - 1) % len(one.most_clients)
+                    ],
                     "rss_server_bytes": one.memory_bytes,
                 }
             results.add_launch(case, launch(case, [time_s]), RUN_METADATA | metadata)

@@ -18,6 +18,8 @@ RATE_KEY = "crowd_messages_per_s"
 """Metadata of a launch, and the column, of the messages a second of all clients together."""
 JAIN_KEY, LEAST_KEY, MOST_KEY = (f"fairness_{name}_ratio" for name in ("jain", "least", "most"))
 """Metadata of a launch: Jain's index of its clients, and the least and the most to the mean."""
+LEAST_CLIENT_KEY, MOST_CLIENT_KEY = (f"fairness_{name}_client" for name in ("least", "most"))
+"""Metadata of a launch: the numbers of these two clients, from 1."""
 MODEL_KEY = "server_model"
 MEMORY_KEY = "rss_server_bytes"
 
@@ -27,12 +29,15 @@ less than half as much as the other."""
 
 _MEDIANS = (RATE_KEY, JAIN_KEY, LEAST_KEY, MOST_KEY, MEMORY_KEY)
 
-CROWD_COLUMNS = ("clients_count", MODEL_KEY, *_MEDIANS)
+_NUMBERS = (LEAST_CLIENT_KEY, MOST_CLIENT_KEY)
+
 READERS_COLUMN = "readers_count"
+CROWD_COLUMNS = ("clients_count", MODEL_KEY, *_MEDIANS, *_NUMBERS, READERS_COLUMN)
 """Columns of the clients of one server, or the readers of one writer; but for their number, they
 are empty where it is one.
 
-All but the model are medians over launches. Memory counts pages that processes share in each.
+Ratios and amounts are medians over launches, and the numbers of the clients with the least and the
+most those of most launches. Memory counts pages that processes share in each.
 """
 
 _Line = TypeVar("_Line", bound=Hashable)
@@ -52,7 +57,27 @@ def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, An
     row |= {name: group[name].median() for name in _MEDIANS if name in group}
     if MODEL_KEY in group:
         row[MODEL_KEY] = group[MODEL_KEY].iloc[0]
-    return row
+    named = {name: usual_client(group, name) for name in _NUMBERS}
+    return row | {name: one.number for name, one in named.items() if one is not None}
+
+
+class UsualClient(NamedTuple):
+    """The client that had the least, or the most, in more launches than any other."""
+
+    number: int
+    """Its number, from 1."""
+    launches: int
+    """Launches in which it was this one."""
+    of_launches: int
+
+
+def usual_client(group: pd.DataFrame, key: str) -> UsualClient | None:
+    """The client that most launches name under this key; the lowest of several, None of none."""
+    numbers = [] if key not in group else [int(one) for one in group[key].dropna()]
+    if not numbers:
+        return None
+    number = min(set(numbers), key=lambda one: (-numbers.count(one), one))
+    return UsualClient(number, numbers.count(number), len(numbers))
 
 
 def rates(launches: pd.DataFrame) -> pd.Series:

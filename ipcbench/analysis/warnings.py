@@ -10,8 +10,8 @@ from typing import NamedTuple, assert_never
 
 import pandas as pd
 
-from ipcbench.analysis import load_flags
-from ipcbench.analysis.crowds import FAIR, JAIN_KEY, LEAST_KEY, MOST_KEY, READERS_COLUMN
+from ipcbench.analysis import crowd_flags, load_flags
+from ipcbench.analysis.crowds import READERS_COLUMN
 from ipcbench.analysis.launch_frame import MACHINE, Measurements
 from ipcbench.analysis.load import (
     GENERATOR_LATE,
@@ -308,18 +308,6 @@ def _has_many(group: pd.DataFrame) -> bool:
     return any(key in group and bool(group[key].max() > 1) for key in _MANY.values())
 
 
-def _unfair(group: pd.DataFrame) -> str | None:
-    """Flags a server that gives some of its clients far less than others."""
-    if JAIN_KEY not in group or not (jain := group[JAIN_KEY].median()) < FAIR:
-        return None
-    least, most = (display_percent(group[key].median()) for key in (LEAST_KEY, MOST_KEY))
-    return (
-        f"of its {group['clients_count'].iloc[0]:.0f} clients the one with the fewest messages had"
-        f" {least} of the mean, and the one with the most {most} (Jain's index {jain:.2f}); its"
-        " times are mostly those of clients with many messages: try another server="
-    )
-
-
 def _loaded(group: pd.DataFrame) -> str | None:
     if "cpu_busy_before_run_ratio" not in group:
         return None
@@ -407,7 +395,7 @@ RULES = (
     FlagRule("wrong-cpu", _wrong_cpu),
     FlagRule("page-faults", _faults),
     FlagRule("crowded", _crowded),
-    FlagRule("unfair", _unfair),
+    FlagRule(crowd_flags.UNFAIR, crowd_flags.unfair),
     FlagRule("load", _loaded),
     FlagRule(THROTTLED, _throttled),
     FlagRule(SMALL_PIPE, _small_pipe),

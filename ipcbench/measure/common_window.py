@@ -143,6 +143,9 @@ class Fairness(NamedTuple):
     least: float
     """Share of the mean that the client had which had the least."""
     most: float
+    least_client: int
+    """Number of the client that had the least, from 1; the first of several."""
+    most_client: int
 
 
 def fairness(counts: Sequence[float]) -> Fairness | None:
@@ -152,4 +155,11 @@ def fairness(counts: Sequence[float]) -> Fairness | None:
         return None
     mean = total / len(counts)
     jain = total**2 / (len(counts) * sum(count**2 for count in counts))
-    return Fairness(min(1.0, jain), min(counts) / mean, max(counts) / mean)
+    least, most = min(counts), max(counts)
+    return Fairness(
+        jain=min(1.0, jain),
+        least=least / mean,
+        most=most / mean,
+        least_client=counts.index(least) + 1,
+        most_client=counts.index(most) + 1,
+    )

@@ -76,4 +76,6 @@ class Tally:
             facts["fairness_jain_ratio"] = found.jain
             facts["fairness_least_ratio"] = found.least
             facts["fairness_most_ratio"] = found.most
+            facts["fairness_least_client"] = found.least_client
+            facts["fairness_most_client"] = found.most_client
         return facts

@@ -27,7 +27,7 @@ from ipcbench.results.rules import (
 from ipcbench.results.surroundings import OF_LAUNCHES, OF_RUNS
 from ipcbench.terms import SETTINGS_PATTERN, TERM_PATTERN, parse_settings
 from ipcbench.units import display_age, display_percent, display_size
-from ipcbench.workloads import SERVER_MODELS
+from ipcbench.workloads import MOST_CLIENTS, SERVER_MODELS
 
 Role = Literal["mechanism", "floor", "ceiling", "control"]
 """A transport's part in the tables; `control`, in early files, is both floor and ceiling."""
@@ -92,6 +92,7 @@ def _private(name: str) -> Key:
 _NAME = like(NAME_PATTERN, "a name")
 _CPU = whole(0, 99_999)
 _THREADS = whole(1, 10**6)
+_CLIENT = whole(1, MOST_CLIENTS)
 _SETTINGS = ValueRule("knobs with their values, each knob once", _are_settings)
 _ROLE = one_of(*get_args(Role))
 
@@ -250,6 +251,8 @@ KEYS = (
     Key("fairness_jain_ratio", "launch", None, number(0, 1), said="Jain's index of the clients"),
     Key("fairness_least_ratio", "launch", None, number(0, 1), said="the least served, to the mean"),
     Key("fairness_most_ratio", "launch", None, said="the most served, to the mean"),
+    Key("fairness_least_client", "launch", None, _CLIENT, said="number of the least served"),
+    Key("fairness_most_client", "launch", None, _CLIENT, said="number of the most served"),
     Key("rss_server_bytes", "launch", None, said="memory of the server, shared pages too"),
     Key("cpuidle_client", "launch", None, TEXT, said="idle states of the client's CPU"),
     Key("cpuidle_server", "launch", None, TEXT, said="idle states of the server's CPU"),

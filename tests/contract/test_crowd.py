@@ -175,6 +175,8 @@ def test_a_server_that_answers_one_client_twice_as_often_is_reported(
     assert 0.8 < float(facts["fairness_jain_ratio"]) < 0.97  # of 2, 1 and 1 it is 0.89
     assert 1.2 < float(facts["fairness_most_ratio"]) < 1.8  # 1.5
     assert 0.6 < float(facts["fairness_least_ratio"]) < 0.9  # 0.75
+    assert facts["fairness_most_client"] == 1
+    assert facts["fairness_least_client"] in (2, 3)
 
 
 def test_throughput_is_bound_by_the_clients_and_by_the_servers_work(tmp_path: Path) -> None:

@@ -299,13 +299,14 @@ def test_streams_have_a_picture_of_their_rates_alone() -> None:
 
 
 def test_the_csv_has_the_clients_and_all_that_is_told_of_them() -> None:
-    analysis = _analysis(_latencies(1e5, Crowd(1.9e5, jain=0.95, least=0.7, most=1.3)))
+    analysis = _analysis(_latencies(1e5, Crowd(1.9e5, 0.95, 0.7, 1.3, least_clients=(2,))))
     read = pd.read_csv(io.StringIO(csv_file.csv_text(analysis.cases))).set_index("workload")
     two = read.loc["latency:clients=2"]
     assert (two["clients_count"], two["server_model"], two["in_flight_count"]) == (2, "epoll", 2)
     assert two["crowd_messages_per_s"] == pytest.approx(1.9e5, rel=0.01)
     assert two["messages_per_s"] == two["crowd_messages_per_s"]
     assert (two["fairness_jain_ratio"], two["fairness_least_ratio"]) == (0.95, 0.7)
+    assert (two["fairness_least_client"], two["fairness_most_client"]) == (2, 1)
     assert read.loc["latency", "clients_count"] == 1
     assert read.loc[["latency"], "crowd_messages_per_s"].isna().all()
     assert two["messages_count"] == 8 * 100 * 2  # of both clients, in eight launches of a batch
@@ -319,12 +320,14 @@ def test_the_rate_of_many_clients_is_no_peak_of_an_open_loop_of_one() -> None:
 
 
 def test_a_server_that_is_unfair_is_flagged_with_the_least_and_the_most() -> None:
-    flagged = _analysis(_latencies(1e5, 2e5, Crowd(2e5, jain=0.7, least=0.12, most=2.1)))
+    uneven = Crowd(2e5, 0.7, 0.12, 2.1, least_clients=(4, 2, 4, 3), most_clients=(2,))
+    flagged = _analysis(_latencies(1e5, 2e5, uneven))
     (found,) = [one for one in flagged.objections if one.flag == "unfair"]
     assert found.case == "latency:clients=4/unix/64/python/cross-core"
     assert found.says.startswith(
-        "of its 4 clients the one with the fewest messages had 12% of the mean, and the one with"
-        " the most 210% (Jain's index 0.70)"
+        "of its 4 clients the one with the fewest messages had 0.12 times the mean (client 4, in 4"
+        " of 8 launches), and the one with the most 2.10 times the mean (client 2, in each of 8"
+        " launches): Jain's index is 0.70"
     )
     fair = _analysis(_latencies(1e5, 2e5, Crowd(2e5, jain=0.92, least=0.6)))
     assert "unfair" not in {one.flag for one in fair.objections}

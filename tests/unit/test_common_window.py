@@ -7,6 +7,7 @@ import pytest
 
 from ipcbench.errors import CheckFailed
 from ipcbench.measure.common_window import (
+    Fairness,
     RoundTrips,
     Stream,
     fairness,
@@ -68,19 +69,19 @@ def test_between_two_marks_messages_come_evenly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "jain", "least", "most"),
+    ("counts", "expected"),
     [
-        ([5, 5, 5], 1.0, 1.0, 1.0),
-        ([1, 0, 0, 0], 0.25, 0.0, 4.0),
-        ([2, 1, 1, 1], 25 / 28, 0.8, 1.6),
+        ([5, 5, 5], Fairness(1.0, 1.0, 1.0, 1, 1)),
+        ([1, 0, 0, 0], Fairness(0.25, 0.0, 4.0, 2, 1)),
+        ([1, 2, 1, 1], Fairness(25 / 28, 0.8, 1.6, 1, 2)),
     ],
 )
-def test_fairness_is_jains_index_with_the_least_and_the_most(
-    counts: Sequence[float], jain: float, least: float, most: float
+def test_fairness_is_jains_index_with_the_least_and_the_most_and_whose_they_are(
+    counts: Sequence[float], expected: Fairness
 ) -> None:
     found = fairness(counts)
     assert found is not None
-    assert found == pytest.approx((jain, least, most))
+    assert found == pytest.approx(expected)
 
 
 def test_nothing_served_is_neither_fair_nor_unfair() -> None:

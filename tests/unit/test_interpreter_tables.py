@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ipcbench.analysis import frame
-from ipcbench.analysis.crowds import CROWD_COLUMNS, READERS_COLUMN
+from ipcbench.analysis.crowds import CROWD_COLUMNS
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.ladder import LADDER_COLUMNS
@@ -186,7 +186,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
                     *(*LADDER_COLUMNS, *LATER_COLUMNS),
                     *(*frame.RHYTHM, *frame.NEEDS, "ran_out", *frame.IN_FLIGHT),
                     *LOAD_COLUMNS,
-                    *(*CROWD_COLUMNS, READERS_COLUMN),
+                    *CROWD_COLUMNS,
                 ]
             )
         )
