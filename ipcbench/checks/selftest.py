@@ -2,8 +2,8 @@
 
 Everything goes through the whole pipeline (driver, workers, result files, frames, verdicts), on
 transports and workloads with a known answer: one transport under several names, one with a known
-delay, one that is slower by a known time after idleness, and a server with known work, for one
-client and for several.
+delay, one that is slower by a known time after idleness, a server with known work, for one client
+and for several, and one that is unfair to them in a known way.
 """
 
 import math
@@ -17,7 +17,7 @@ from itertools import pairwise
 from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.stats import fewest_launches, median_interval, paired_ratio, verdicts
 from ipcbench.case import Case, Placement
-from ipcbench.checks import truths, truths_of_crowds, truths_of_load
+from ipcbench.checks import truths, truths_of_crowds, truths_of_fairness, truths_of_load
 from ipcbench.checks.selftest_report import DELAYS_NS, Delay, Report
 from ipcbench.errors import LaunchFailed, UsageError
 from ipcbench.events import Observer
@@ -157,6 +157,7 @@ def examine(
         pipe_round_trip_s=statistics.median(pipe.values()),
         took_s=time.monotonic() - began_s,
         truths=known,
+        fairness=_truths_of_fairness(bench, thoroughness.crowd_rounds),
     )
 
 
@@ -169,6 +170,18 @@ def _truths_of_crowds(bench: Bench, rounds: int) -> list[truths.Truth]:
     if not cases:
         return []
     return truths_of_crowds.truths(bench.run(cases, rounds, truths_of_crowds.EFFORT))
+
+
+def _truths_of_fairness(bench: Bench, rounds: int) -> list[truths_of_fairness.Fairness]:
+    """What is known of servers in turn; nothing where their transport isn't there.
+
+    Raises UsageError.
+    """
+    cases = truths_of_fairness.cases()
+    if not cases:
+        return []
+    few = min(rounds, truths_of_fairness.ROUNDS)
+    return truths_of_fairness.truths(bench.run(cases, few, truths_of_fairness.EFFORT))
 
 
 def _truths_of_load(bench: Bench, rounds: int, scratch: Scratch) -> list[truths.Truth]:

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from ipcbench.checks import truths_of_fairness
 from ipcbench.checks.truths import TOLERANCE, Truth
+from ipcbench.checks.truths_of_fairness import Fairness
 from ipcbench.system import machine
 from ipcbench.units import display_percent, display_time
 
@@ -49,6 +51,8 @@ class Report:
     took_s: float
     truths: Sequence[Truth] = ()
     """Of what the ends do between messages."""
+    fairness: Sequence[Fairness] = ()
+    """Of how evenly a server serves its clients."""
 
     @property
     def false_share(self) -> float:
@@ -71,7 +75,7 @@ class Report:
                 for delay in self.delays
                 if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
             )
-            and all(truth.holds for truth in self.truths)
+            and all(truth.holds for truth in (*self.truths, *self.fairness))
         )
 
 
@@ -122,6 +126,7 @@ def render(report: Report) -> list[str]:
             if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
         ),
         *(_line(truth.holds, _truth_text(truth)) for truth in report.truths),
+        *(_line(truth.holds, truths_of_fairness.text(truth)) for truth in report.fairness),
         *(f"{'':5} {fact}" for fact in facts),
     ]
 

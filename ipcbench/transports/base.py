@@ -126,6 +126,13 @@ DELAY = Knob("delay", Span(0.1), None, "its server busy-waits so long after each
 IDLE_DELAY = Knob(
     "idle-delay", Span(0.1), None, "the same, but only after 3 ms or more without a message"
 )
+TURNS = Knob(
+    "turns",
+    Whole(1, 64),
+    None,
+    "its server of many clients waits for each in turn, and for the first one so many times",
+)
+"""A knob of transports whose blocking ends one thread can wait for all of."""
 DUMMY = Knob("dummy", Whole(0, 9_999), "0", "nothing: to compare a thing with itself")
 """Knobs that every transport has, the controls no delays."""
 
@@ -453,7 +460,10 @@ class Transport(ABC):
     @property
     def all_knobs(self) -> tuple[Knob, ...]:
         """Every parameter that can be written behind its name."""
-        return (*self.knobs, DUMMY) if self.is_control else (*self.knobs, DELAY, IDLE_DELAY, DUMMY)
+        if self.is_control:
+            return (*self.knobs, DUMMY)
+        turns = (TURNS,) if self.server_models == BY_READINESS else ()
+        return (*self.knobs, DELAY, IDLE_DELAY, *turns, DUMMY)
 
     def configured(self, settings: Mapping[str, str]) -> Self:
         """A copy with these knobs set, whose values are in canonical spelling."""

@@ -36,7 +36,7 @@ def _offered(
     return [word.strip() for word in answer.read_text().splitlines()]
 
 
-_COMMON = [f"unix:sndbuf=4k:{knob}=" for knob in ("delay", "idle-delay", "dummy")]
+_COMMON = [f"unix:sndbuf=4k:{knob}=" for knob in ("delay", "idle-delay", "turns", "dummy")]
 
 
 @pytest.mark.parametrize(

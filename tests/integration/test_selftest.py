@@ -60,6 +60,14 @@ def test_what_is_known_of_gaps_and_work_is_looked_for(report: Report) -> None:
     assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in report.truths)
 
 
+def test_an_unfair_server_is_flagged_and_a_fair_one_is_not(report: Report) -> None:
+    fair, unfair = report.fairness
+    assert (fair.known_ratio, unfair.known_ratio) == (1.0, 0.75)
+    assert (fair.is_flagged, unfair.is_flagged) == (False, True)
+    assert fair.holds  # whatever others do: clients in turn get what they get
+    assert unfair.holds
+
+
 def test_the_report_is_json_and_lines(report: Report) -> None:
     data = json.loads(as_json(report, seed=1))
     assert set(data["noise_floor"]) == {"within_run_ratio", "between_runs_ratio"}

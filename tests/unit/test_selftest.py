@@ -1,5 +1,6 @@
 """The selftest's own arithmetic; a small one runs for real in tests/integration."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
@@ -9,8 +10,9 @@ import pytest
 
 from ipcbench.case import Case
 from ipcbench.checks.selftest import found_delay, noise_floors
-from ipcbench.checks.selftest_report import Delay, Report, render
+from ipcbench.checks.selftest_report import Delay, Report, as_json, render
 from ipcbench.checks.truths import SERVICE_NS, STEP_NS, WORK_NS, Truth, in_flight, truths
+from ipcbench.checks.truths_of_fairness import Fairness
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
 from ipcbench.transports.delayed import (
@@ -148,6 +150,22 @@ def test_what_is_known_of_gaps_and_work_fails_alone_where_it_is_measured_otherwi
     assert not report.proved
     (line,) = [line for line in render(report) if line.startswith("FAILS")]
     assert line.startswith(f"FAILS {found[place].what}: ")
+
+
+def test_a_server_whose_fairness_isnt_found_is_told_and_nothing_is_proved() -> None:
+    known = Fairness("it", 0.75, 0.75, 0.74, 0.76, 0.02, 1, 1, is_flagged=True)
+    good = replace(_report(0, _delay(20e-6, 20e-6)), fairness=[known])
+    assert good.proved
+    bad = replace(good, fairness=[known, replace(known, is_flagged=False)])
+    assert not bad.proved
+    (line,) = [line for line in render(bad) if line.startswith("FAILS")]
+    assert line == (
+        "FAILS it: 0.750 is known, found 0.750 (0.740 to 0.760), at most 0.020 off; not flagged,"
+        " and is to be"
+    )
+    told = json.loads(as_json(bad, seed=1))["fairness"]
+    assert [one["is_flagged"] for one in told] == [True, False]
+    assert told[0]["known_ratio"] == 0.75
 
 
 def test_a_stream_of_replies_that_is_faster_than_its_server_breaks_both_truths() -> None:

@@ -12,6 +12,7 @@ from ipcbench.measure.drivers import (
     duplex,
     event_loop,
     fan_out,
+    in_turn,
     many,
     native,
     open_loop,
@@ -56,6 +57,7 @@ def rejects(case: Case) -> str | None:
         open_loop.rejects(case),
         many.rejects(case),
         fan_out.rejects(case),
+        in_turn.rejects(case),
     )
     return reason or next(filter(None, refusals), None)
 
@@ -133,6 +135,8 @@ def server_of_many(case: Case, links: Sequence[Link]) -> many.Server:
     Raises LaunchFailed.
     """
     match case.loop:
+        case "python" if in_turn.turns_of(case) is not None:
+            return in_turn.server(links, case)
         case "python":
             return many.in_python(links, case)
         case "native":
