@@ -75,7 +75,8 @@ class Report:
                 for delay in self.delays
                 if round(delay.known_s * 1e9) in PROVED_DELAYS_NS
             )
-            and all(truth.holds for truth in (*self.truths, *self.fairness))
+            and all(truth.holds for truth in self.truths)
+            and all(truth.holds for truth in self.fairness)
         )
 
 
