@@ -118,8 +118,12 @@ class WorkerLauncher:
 
         A single batch may be slow because the machine was busy: a few milliseconds lost there would
         make every batch of the run too short.
+
+        Of many clients it is the last one: in shorter batches hardly any time is common to all, or
+        none, which would make every batch of the run far too long.
         """
-        seconds_per_message = min(value for _, value in calibration.warmups[-3:])
+        batches = calibration.warmups[-1 if case.clients.number > 1 else -3 :]
+        seconds_per_message = min(value for _, value in batches)
         effort = self._effort
         return messages_of(case, seconds_per_message, effort.values, effort.min_time_s)
 

@@ -21,20 +21,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from ipcbench.case import Case
 from ipcbench.errors import ResultsError
+from ipcbench.measure.drivers.many import model_of
 from ipcbench.results import store
 from ipcbench.system import machine, process
+from ipcbench.workloads import clients_of
 from tests.command import environment
 from tests.faults import hostile
 from tests.faults.director import Director
-from tests.faults.injections import PHASES, VICTIMS, Injection, plan
+from tests.faults.injections import CROWDS, DRAWN, OF_A_LAUNCH, PHASES, VICTIMS, Injection, plan
 from tests.faults.stage import STAGE, TERMINAL, Announcement
 from tests.leaks import MARK, kernel_objects, marked_processes, new_mark, own_objects
 
 PROMPT_S = 5.0
 """Seconds within which a victim's end must be reported, and a run must end that can't go on."""
-LAUNCH_LIMIT_S = 3
-"""The `--timeout` of the runs, which a stopped process takes up."""
+LAUNCH_LIMIT_S, CROWD_LIMIT_S = 3, 10
+"""The `--timeout` of the runs, which a stopped process takes up; many processes take longer."""
 _RUN_LIMIT_S = 60.0
 _GONE_LIMIT_S = 5.0
 _PAUSE_S = 0.3
@@ -64,6 +67,11 @@ class Run:
         self.hit = False
         """Whether the fault met a living process."""
         self._lines: list[tuple[float, str]] = []
+        self._limit_s = (
+            CROWD_LIMIT_S if clients_of(injection.workload).number > 1 else LAUNCH_LIMIT_S
+        )
+        self._named = injection.victim
+        """The victim as a sentence names it: `client 3 of 4`."""
 
     def play(self) -> Outcome:
         """Runs the command to its end and checks the result."""
@@ -98,7 +106,7 @@ class Run:
         command = [sys.executable, "-m", "tests.faults.stage", "driver", "compare"]
         command += [*injection.transports, "--sizes=64", f"--workloads={injection.workload}"]
         command += [f"--loop={injection.loop}", f"--rounds={_ROUNDS}", "--values=2"]
-        command += ["--min-time=5ms", f"--timeout={LAUNCH_LIMIT_S}s", "-o", "run.json"]
+        command += ["--min-time=5ms", f"--timeout={self._limit_s}s", "-o", "run.json"]
         terminal = injection.victim == "terminal"
         with subprocess.Popen(
             command,
@@ -157,9 +165,8 @@ class Run:
             return alive
         if victim == "worker":
             return _signal(aimed["pid"], number)
-        if victim == "server":
-            servers = process.children(aimed["pid"])
-            return _signal_each(servers, number)
+        if victim in ("server", "client"):
+            return self._inject_into_launch(aimed, number)
         if victim == "all":
             pids = _descendants(driver.pid)
             alive = _signal_each(pids, number)
@@ -172,6 +179,15 @@ class Run:
             time.sleep(_PAUSE_S)
             _signal(driver.pid, signal.SIGCONT)
         return alive
+
+    def _inject_into_launch(self, aimed: Announcement, number: signal.Signals) -> bool:
+        """Signals a server of the aimed launch, or a client that isn't its worker."""
+        wanted = forked_names(self.injection.workload, Case.parse(aimed["case"]).transport)
+        forked = process.children(aimed["pid"])  # in the order of the forks, as are their names
+        having = [name for name in wanted if self.injection.victim in name]
+        self._named = having[int(self.injection.place * len(having))]
+        place = wanted.index(self._named)
+        return place < len(forked) and _signal(forked[place], number)
 
     def _read(self, descriptor: int) -> None:
         """Records each line of output with its time."""
@@ -201,7 +217,7 @@ class Run:
             if code != 0:
                 self._problem(f"exit code {code} without a fault")
             return
-        if injection.victim in ("server", "worker"):
+        if injection.victim in OF_A_LAUNCH:
             self._judge_peer(after_hit)
             return
         if injection.signal == "STOP":
@@ -240,11 +256,11 @@ class Run:
             return
         self.outcome.result = "tried again"
         at, line = told[0]
-        if at > PROMPT_S + (LAUNCH_LIMIT_S if injection.signal == "STOP" else 0):
+        if at > PROMPT_S + (self._limit_s if injection.signal == "STOP" else 0):
             self._problem(f"slow: told {at:.1f} s after the fault")
         aimed = self.director.aimed
         assert aimed is not None
-        if problem := misnamed(line, injection, aimed):
+        if problem := misnamed(line, injection, aimed, self._named):
             self._problem(f"unclear: {problem}: {line}")
 
     def _judge_file(self, path: Path) -> None:
@@ -308,13 +324,27 @@ FOLLOWING = {
 """Phases that a pair may reach between its announcement and the fault, milliseconds later."""
 
 
-def misnamed(line: str, injection: Injection, aimed: Announcement) -> str | None:
-    """The first fact about the injected fault that a line gets wrong; None if it is right."""
+def forked_names(workload: str, transport: str) -> list[str]:
+    """The names in sentences of the processes that a worker forks, in the order of the forks."""
+    clients = clients_of(workload).number
+    if clients == 1:
+        return ["server"]
+    is_forked = model_of(Case(workload, transport, 1)) == "fork"
+    servers = [f"server {n} of {clients}" for n in range(1, clients + 1)]
+    others = [f"client {n} of {clients}" for n in range(2, clients + 1)]
+    return [*(servers if is_forked else ["the server"]), *others]
+
+
+def misnamed(line: str, injection: Injection, aimed: Announcement, named: str) -> str | None:
+    """The first fact about the injected fault that a line gets wrong; None if it is right.
+
+    `named` is how a sentence names the victim.
+    """
     told = re.fullmatch(r"trying again: (\S+): (.*)", line)
     if told is None or told[1] != aimed["case"]:
         return "another case"
     words = "stopped by a signal" if injection.signal == "STOP" else f"SIG{injection.signal}"
-    if injection.victim not in told[2] or words not in told[2]:
+    if named not in told[2] or words not in told[2]:
         return "another victim or signal"
     expected = (aimed["phase"], *FOLLOWING[aimed["phase"]])
     if not any(f"in the {phase}" in told[2] for phase in expected):
@@ -388,10 +418,11 @@ def main() -> int:
     parser.add_argument("--injections", type=int, default=500, help="faults (default: 500)")
     parser.add_argument("--files", type=int, default=10_000, help="hostile files (10,000)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only-crowds", action="store_true", help="of many clients alone")
     parser.add_argument("--only", type=int, metavar="N", help="one injection, told in full")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the report goes, too")
     args = parser.parse_args()
-    injections = plan(args.injections, args.seed)
+    injections = plan(args.injections, args.seed, CROWDS if args.only_crowds else DRAWN)
     if args.only is not None:
         told = Run(injections[args.only]).play()
         _tell(told)

@@ -67,19 +67,26 @@ def run_driver(arguments: list[str]) -> int:
 
 
 def run_worker(arguments: list[str]) -> int:
-    """Runs the worker, announcing each phase of its pair."""
+    """Runs the worker, announcing each phase of its pair, or of its clients and their server."""
     from ipcbench.measure import worker
+    from ipcbench.measure.crowd import Crowd
     from ipcbench.measure.pair import Pair
 
     announcer = Announcer("worker", case=arguments[0], calibrates="--calibrate-loops" in arguments)
-    enter: Callable[[Pair, str], None] = Pair._enter
+    _announce_phases(Pair, announcer)
+    _announce_phases(Crowd, announcer)
+    return worker.main()
 
-    def announced_enter(pair: Pair, phase: str) -> None:
-        enter(pair, phase)
+
+def _announce_phases(kind: type, announcer: Announcer) -> None:
+    """Has the phases of these processes announced, once they are noted."""
+    enter: Callable[[object, str], None] = vars(kind)["_enter"]
+
+    def announced_enter(processes: object, phase: str) -> None:
+        enter(processes, phase)
         announcer.announce(phase)
 
-    setattr(Pair, "_enter", announced_enter)  # noqa: B010  (mypy knows no rigging)
-    return worker.main()
+    kind._enter = announced_enter
 
 
 if __name__ == "__main__":

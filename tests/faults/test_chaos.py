@@ -74,7 +74,7 @@ def test_a_sentence_must_name_the_case_the_victim_the_signal_and_the_phase(
     line: str, problem: str | None
 ) -> None:
     hit = replace(plan(1, SEED)[0], victim="server", signal="KILL", phase="timed batch")
-    said = misnamed(line, hit, {"case": "a/b/1", "phase": "timed batch"})
+    said = misnamed(line, hit, {"case": "a/b/1", "phase": "timed batch"}, "the server")
     assert said is None if problem is None else problem in (said or "")
 
 

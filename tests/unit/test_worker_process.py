@@ -11,6 +11,7 @@ import pytest
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
+from ipcbench.results.launches import Measured
 from ipcbench.run.launcher import WorkerLauncher
 from ipcbench.run.request import Effort
 from ipcbench.run.worker_process import WorkerProcess, wait_until_ready
@@ -74,6 +75,25 @@ def test_launches_without_room_for_their_directories_fail_with_the_reason(tmp_pa
     outcomes = [(case, str(outcome)) for case, outcome in launcher.calibrate(CASES)]
     assert [case for case, _ in outcomes] == CASES
     assert all(told.startswith("no directory for a launch could be made: ") for _, told in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("workload", "messages"),
+    [("latency", 10_000), ("latency:clients=2", 5_000), ("throughput:clients=2", 5_000)],
+)
+def test_messages_are_by_the_fastest_batch_and_of_many_clients_by_the_longest(
+    workload: str, messages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(workload, "unix", 64, "python", "free")
+    batches = [(1, 1e-3), (64, 2e-6), (128, 4e-6)]
+    if case.clients.number > 1:  # of short batches there may be no time that is common to all
+        batches = [(64, 0.0), (64, 1e-9), (128, 4e-6)]
+    launcher = WorkerLauncher(
+        Scratch(tmp_path, 0, {}), {"free": None}, Effort(values=1, min_time_s=20e-3)
+    )
+    found = Measured((), 128, tuple(batches))
+    monkeypatch.setattr(launcher, "_launched", lambda _: [(case, found)])
+    assert list(launcher.calibrate([case])) == [(case, messages)]
 
 
 def test_workers_that_never_get_ready_share_one_time_limit_and_cost_others_nothing(
