@@ -48,7 +48,7 @@ test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (
 soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, eight at a time, beside four busy processes
 	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n 8 --dist worksteal $(TESTS)
 
-chaos: $(VENV)/.installed-test ## 500 faults at random moments and 10,000 hostile files, half an hour
+chaos: $(VENV)/.installed-test ## 500 faults at random moments, 60 of commands, and 10,000 hostile files, 45 minutes
 	IPCBENCH_TEST_ALL=1 $(PYTEST) tests/faults/test_deaths.py tests/integration/test_liars.py
 	$(PY) -m tests.faults.chaos
 

@@ -1,7 +1,8 @@
 """Kills, stops and hangs up on runs at seeded random moments of every phase, and judges the end.
 
-`python -m tests.faults.chaos` (or `make chaos`) prints tables of outcomes by phase and victim, and
-then one of hostile files. Exit code 1 if anything hung, was left behind, lost or unexplained.
+`python -m tests.faults.chaos` (or `make chaos`) prints tables of outcomes by phase and victim, then
+one of faults in whole commands (`tests.faults.commands`), and one of hostile files. Exit code 1 if
+anything hung, was left behind, lost or unexplained.
 """
 
 import argparse
@@ -28,11 +29,12 @@ from ipcbench.results import store
 from ipcbench.system import machine, process
 from ipcbench.workloads import clients_of
 from tests.command import environment
-from tests.faults import hostile
+from tests.faults import commands, hostile
 from tests.faults.director import Director
 from tests.faults.injections import CROWDS, DRAWN, OF_A_LAUNCH, PHASES, VICTIMS, Injection, plan
+from tests.faults.processes import descendants, left, signal_each, signal_one
 from tests.faults.stage import STAGE, TERMINAL, Announcement
-from tests.leaks import MARK, kernel_objects, marked_processes, new_mark, own_objects
+from tests.leaks import MARK, kernel_objects, marked_processes, new_mark
 
 PROMPT_S = 5.0
 """Seconds within which a victim's end must be reported, and a run must end that can't go on."""
@@ -151,8 +153,8 @@ class Run:
             driver.wait(max(1.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._problem("hang: the run didn't end")
-            for pid in _descendants(driver.pid):
-                _signal(pid, signal.SIGKILL)
+            for pid in descendants(driver.pid):
+                signal_one(pid, signal.SIGKILL)
             driver.wait()
         return time.monotonic()
 
@@ -164,20 +166,20 @@ class Run:
             os.close(primary)
             return alive
         if victim == "worker":
-            return _signal(aimed["pid"], number)
+            return signal_one(aimed["pid"], number)
         if victim in ("server", "client"):
             return self._inject_into_launch(aimed, number)
         if victim == "all":
-            pids = _descendants(driver.pid)
-            alive = _signal_each(pids, number)
+            pids = descendants(driver.pid)
+            alive = signal_each(pids, number)
             if number == signal.SIGSTOP:
                 time.sleep(_PAUSE_S)
-                _signal_each(pids[::-1], signal.SIGCONT)
+                signal_each(pids[::-1], signal.SIGCONT)
             return alive
-        alive = driver.poll() is None and _signal(driver.pid, number)
+        alive = driver.poll() is None and signal_one(driver.pid, number)
         if number == signal.SIGSTOP:
             time.sleep(_PAUSE_S)
-            _signal(driver.pid, signal.SIGCONT)
+            signal_one(driver.pid, signal.SIGCONT)
         return alive
 
     def _inject_into_launch(self, aimed: Announcement, number: signal.Signals) -> bool:
@@ -187,7 +189,7 @@ class Run:
         having = [name for name in wanted if self.injection.victim in name]
         self._named = having[int(self.injection.place * len(having))]
         place = wanted.index(self._named)
-        return place < len(forked) and _signal(forked[place], number)
+        return place < len(forked) and signal_one(forked[place], number)
 
     def _read(self, descriptor: int) -> None:
         """Records each line of output with its time."""
@@ -304,9 +306,9 @@ class Run:
                 self._problem(f"clean: exit code {cleaning.returncode}: {cleaning.stderr}")
             elif "removed:" in cleaning.stdout:
                 self.outcome.result = "cleaned"
-        while left := _left(before, folder):
+        while found := left(before, folder):
             if time.monotonic() > deadline:
-                self._problem(f"leftover: {', '.join(sorted(left))}")
+                self._problem(f"leftover: {', '.join(sorted(found))}")
                 break
             time.sleep(0.01)
 
@@ -352,32 +354,6 @@ def misnamed(line: str, injection: Injection, aimed: Announcement, named: str) -
     return None
 
 
-def _left(before: set[str], folder: Path) -> set[str]:
-    inside = {str(path) for path in (folder / "tmp").glob("ipcbench-*")}
-    return own_objects(before, [folder]) | inside
-
-
-def _signal(pid: int, number: signal.Signals) -> bool:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _signal_each(pids: Sequence[int], number: signal.Signals) -> bool:
-    """Signals each process; whether any was alive."""
-    return sum(_signal(pid, number) for pid in pids) > 0
-
-
-def _descendants(pid: int) -> list[int]:
-    """A process and all its descendants, in any session."""
-    found = [pid]
-    for parent in found:
-        found += process.children(parent)
-    return found
-
-
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yields a table by phase and victim: counts of injections, and of those with problems."""
     yield f"{'phase':<18}" + "".join(f"{victim:>12}" for victim in VICTIMS)
@@ -416,6 +392,7 @@ def main() -> int:
     """Runs all injections, writes the report, and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--injections", type=int, default=500, help="faults (default: 500)")
+    parser.add_argument("--commands", type=int, default=60, help="faults of whole commands (60)")
     parser.add_argument("--files", type=int, default=10_000, help="hostile files (10,000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-crowds", action="store_true", help="of many clients alone")
@@ -436,8 +413,14 @@ def main() -> int:
         elif len(outcomes) % 25 == 0:
             print(f"{len(outcomes)} of {len(injections)} injections", file=sys.stderr, flush=True)
     injected_s = time.monotonic() - began_s
+    ended = []
+    for fault in commands.plan(args.commands, args.seed):
+        ended.append(commands.play(fault))
+        if ended[-1].problems:
+            commands.tell(ended[-1])
+    commands_s = time.monotonic() - began_s - injected_s
     files = hostile.run(args.files, args.seed)
-    files_s = time.monotonic() - began_s - injected_s
+    files_s = time.monotonic() - began_s - injected_s - commands_s
     text = "\n".join(
         [
             f"{len(outcomes)} injections, seed {args.seed}, {injected_s:.0f} s",
@@ -445,6 +428,10 @@ def main() -> int:
             *_not_looked_for(),
             "",
             *table(outcomes),
+            "",
+            f"{len(ended)} faults of whole commands, seed {args.seed}, {commands_s:.0f} s",
+            "",
+            *commands.table(ended),
             "",
             f"{args.files} hostile files, seed {args.seed}, {files_s:.0f} s",
             "",
@@ -455,7 +442,7 @@ def main() -> int:
     if args.output is not None:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(text + "\n", encoding="utf-8")
-    wrong = any(outcome.problems for outcome in outcomes)
+    wrong = any(one.problems for one in outcomes) or any(one.problems for one in ended)
     return int(wrong or any(one.verdict == "wrong" for one in files))
 
 

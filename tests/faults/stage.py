@@ -78,7 +78,7 @@ def run_worker(arguments: list[str]) -> int:
     return worker.main()
 
 
-def _announce_phases(kind: type, announcer: Announcer) -> None:
+def _announce_phases(kind: Any, announcer: Announcer) -> None:
     """Has the phases of these processes announced, once they are noted."""
     enter: Callable[[object, str], None] = vars(kind)["_enter"]
 
