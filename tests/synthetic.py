@@ -137,6 +137,9 @@ class Crowd(NamedTuple):
     """Share of the time that a client waits for a CPU."""
     server_busy_ratio: float = 0.5
     memory_bytes: int = 20 * 1024**2
+    private_bytes: int | None = None
+    link_bytes: tuple[int, int] | None = None
+    """Memory of an idle link, and of a full one."""
     factors: Sequence[float] = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003)
     """By how much more messages there are in each round, over and over."""
 
@@ -174,6 +177,11 @@ def crowds(cases: Mapping[Case, Crowd], rounds: int = 8) -> Results:
                     ],
                     "rss_server_bytes": one.memory_bytes,
                 }
+                if one.private_bytes is not None:
+                    metadata["private_server_bytes"] = one.private_bytes
+                if one.link_bytes is not None:
+                    names = ("link_idle_bytes", "link_limit_bytes")
+                    metadata |= dict(zip(names, one.link_bytes, strict=True))
             results.add_launch(case, launch(case, [time_s]), RUN_METADATA | metadata)
     return results
 

@@ -22,6 +22,11 @@ LEAST_CLIENT_KEY, MOST_CLIENT_KEY = (f"fairness_{name}_client" for name in ("lea
 """Metadata of a launch: the numbers of these two clients, from 1."""
 MODEL_KEY = "server_model"
 MEMORY_KEY = "rss_server_bytes"
+PRIVATE_KEY = "private_server_bytes"
+"""Metadata of a launch, and the column, of the server's pages that no other process maps."""
+IDLE_KEY, LIMIT_KEY = "link_idle_bytes", "link_limit_bytes"
+"""Metadata of a launch: memory of a client's link in the kernel, idle and at most."""
+READ_KEY = "link_memory"
 
 FAIR = 0.9
 """Jain's index from which a server is fair to its clients. Of two it is below that where one has
@@ -40,12 +45,20 @@ Ratios and amounts are medians over launches, and the numbers of the clients wit
 most those of most launches. Memory counts pages that processes share in each.
 """
 
+_MEMORY = ("pss_server_bytes", PRIVATE_KEY, IDLE_KEY, LIMIT_KEY, "link_slabs_bytes")
+
+MEMORY_COLUMNS = (*_MEMORY, READ_KEY)
+"""Columns of the memory of many clients: of their server, and of the link of each in the kernel.
+
+All but the last, which says how those of a link were read, are medians over launches.
+"""
+
 _Line = TypeVar("_Line", bound=Hashable)
 _Launches = Mapping[Hashable, float]
 
 
 def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, Any]:
-    """The columns CROWD_COLUMNS of a case and its launches, if it has any."""
+    """The columns CROWD_COLUMNS and MEMORY_COLUMNS of a case and its launches, if it has any."""
     if CLIENTS not in case.definition.knobs:
         return {}
     are_readers, number = case.clients.are_readers, case.clients.number
@@ -54,9 +67,8 @@ def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, An
         row[READERS_COLUMN] = number if are_readers else 1
     if group is None or case.clients.number == 1:
         return row
-    row |= {name: group[name].median() for name in _MEDIANS if name in group}
-    if MODEL_KEY in group:
-        row[MODEL_KEY] = group[MODEL_KEY].iloc[0]
+    row |= {name: group[name].median() for name in (*_MEDIANS, *_MEMORY) if name in group}
+    row |= {key: group[key].iloc[0] for key in (MODEL_KEY, READ_KEY) if key in group}
     named = {name: usual_client(group, name) for name in _NUMBERS}
     return row | {name: one.number for name, one in named.items() if one is not None}
 

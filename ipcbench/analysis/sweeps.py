@@ -10,7 +10,18 @@ from typing import Any, Literal, NamedTuple, get_args
 import pandas as pd
 
 from ipcbench.analysis.bounds import Bound
-from ipcbench.analysis.crowds import JAIN_KEY, LEAST_KEY, MEMORY_KEY, MOST_KEY, Knee, knees, rates
+from ipcbench.analysis.crowds import (
+    IDLE_KEY,
+    JAIN_KEY,
+    LEAST_KEY,
+    LIMIT_KEY,
+    MEMORY_KEY,
+    MOST_KEY,
+    PRIVATE_KEY,
+    Knee,
+    knees,
+    rates,
+)
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import MACHINE, noise_floor_of
 from ipcbench.analysis.load import is_part
@@ -59,6 +70,12 @@ class Served(NamedTuple):
     """Share of the time that a client waited for a CPU, in the mean of all."""
     server_memory_bytes: float | None
     """Memory of the server, with pages that its processes share in each."""
+    server_private_bytes: float | None = None
+    """Memory of the server that no other process maps."""
+    link_idle_bytes: float | None = None
+    """Memory that the kernel has for a client's link while nothing is under way."""
+    link_limit_bytes: float | None = None
+    """The most that it may have, with full buffers."""
 
 
 class Point(NamedTuple):
@@ -285,7 +302,8 @@ def _point(knob: Swept, row: _Row, between: _Times) -> Point:
 
 def _served(row: _Row) -> Served:
     keys = ("round_trip_p50_s", "round_trip_p99_s", JAIN_KEY, LEAST_KEY, MOST_KEY, "ran_out")
-    found = (row[key] for key in (*keys, "cpu_queued_client_ratio", MEMORY_KEY))
+    memory = (MEMORY_KEY, PRIVATE_KEY, IDLE_KEY, LIMIT_KEY)
+    found = (row[key] for key in (*keys, "cpu_queued_client_ratio", *memory))
     return Served(*(None if bool(pd.isna(value)) else value for value in found))
 
 

@@ -47,6 +47,7 @@ class MemoryMapping(NamedTuple):
     inode: int
     path: str
     line: str
+    size_bytes: int = 0
 
 
 class Row(NamedTuple):
@@ -105,7 +106,21 @@ def shared_mappings(text: str) -> Iterator[MemoryMapping]:
         if rights[3] == "s" and rights[1] == "w":
             path = fields[_MAPS_FIELDS] if len(fields) > _MAPS_FIELDS else ""
             told = " ".join([*fields[1:_MAPS_FIELDS], last_part(path)]).rstrip()
-            yield MemoryMapping(fields[3], int(fields[4]), path, told)
+            begin, _, end = fields[0].partition("-")
+            size_bytes = int(end, 16) - int(begin, 16)
+            yield MemoryMapping(fields[3], int(fields[4]), path, told, size_bytes)
+
+
+def protocol_sizes(text: str) -> dict[str, int]:
+    """Parses /proc/net/protocols: bytes of a socket's structure, by the protocol's name."""
+    fields = (line.split() for line in text.splitlines()[1:])
+    return {name: int(size) for name, size, *_ in fields}
+
+
+def slab_sizes(text: str) -> dict[str, int]:
+    """Parses /proc/slabinfo: bytes of an object, by its cache's name. slabinfo(5)."""
+    fields = (line.split() for line in text.splitlines()[2:])
+    return {name: int(size) for name, _, _, size, *_ in fields}
 
 
 def rows(text: str) -> Iterator[Row]:

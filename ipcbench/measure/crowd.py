@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.evidence.kernel import held_now
+from ipcbench.evidence.memory import LinkMemory
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure import drivers
 from ipcbench.measure.common_window import RoundTrips, Stream, Window, of_round_trips, of_streams
@@ -51,7 +51,6 @@ class Crowd(ManyLinks):
         super().__init__(case, cpus, workspace, tether, note_phase)
         self._member: Member | None = None
         self._meeting: Meeting
-        self._held_before: frozenset[str] = frozenset()
         self._tally = Tally()
         self._checked_by_others = 0
 
@@ -102,7 +101,6 @@ class Crowd(ManyLinks):
         self._made.callback(self._meeting.close)
         lines = self._make_servers()
         self._make_others(lines)
-        self._held_before = held_now()
         self._make_links()
         self._start_processes(lines)
         self._links[0].keep_only("client")
@@ -113,7 +111,7 @@ class Crowd(ManyLinks):
         client = drivers.client(case, self._links[0], self._servers[0])
         if client.collects_garbage:
             gc.enable()
-        self._member = Member(0, case, client, channel, self._server_pid(0), self._held_before)
+        self._member = Member(0, case, client, channel, self._server_pid(0), self._not_of(0))
         self._member.conversation.greet()
         if self._model != "fork":
             for ours, _ in lines[1:]:
@@ -136,7 +134,7 @@ class Crowd(ManyLinks):
                     lines[number][0],
                     self._server_pid(number),
                     self._meeting,
-                    self._held_before,
+                    self._not_of(number),
                     cpu,
                     keeps,
                 )
@@ -204,8 +202,10 @@ class Crowd(ManyLinks):
         member = self._started_member()
         self._bid("check")
         findings = [member.check()]
+        self._memory = [member.link_memory()]
         for values in self._heard("checked"):
             findings.append(Finding(values["outcome"], values["reason"]))
+            self._memory.append(LinkMemory(*values["memory"]))
             self._checked_by_others += values["checked"]
         self._finding = self._found(findings)
 

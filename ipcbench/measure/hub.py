@@ -48,10 +48,6 @@ class Hub(ManyLinks):
         if case.clients.are_readers:
             self.server_word = self.client_word
         self._seed = seed
-        self._made_for: list[frozenset[str]] = []
-        """What this process holds of each link, when it is made and once its own end is open."""
-        self._held: frozenset[str] = frozenset()
-        """All that it holds; as it was looked at last."""
         self._to_each: list[Channel] = []
         self._client: Several | None = None
         self._members: list[Member] = []
@@ -104,8 +100,7 @@ class Hub(ManyLinks):
         case = self._case
         self._prepare()
         lines = self._make_servers()
-        self._held = held_now()
-        self._make_links(lambda: self._made_for.append(self._newly_held()))
+        self._make_links()
         self._start_processes(lines)
         self._to_each = [ours for ours, _ in lines]
         for ours, theirs in lines:
@@ -113,26 +108,23 @@ class Hub(ManyLinks):
                 self._made.callback(ours.close)
         for link in self._links:
             link.keep_only("client")
-        self._held = held_now()  # the servers' sides are closed
         self._client = client = drivers.client_of_many(case, self._opened_in_turn(), self._seed)
         if any(end.collects_garbage for end in client.ends):
             gc.enable()
         for number, (end, channel) in enumerate(zip(client.ends, self._to_each, strict=True)):
-            of_others = self._held - self._made_for[number]
+            of_others = self._not_of(number)
             member = Member(number, case, end, channel, self._server_pid(number), of_others)
             self._members.append(member)
             member.conversation.greet()
 
-    def _newly_held(self) -> frozenset[str]:
-        """What this process holds that it didn't when it was looked at last."""
-        before, self._held = self._held, held_now()
-        return self._held - before
-
     def _opened_in_turn(self) -> Iterator[Link]:
-        """The links; what this process holds of each is noted as it has opened its end."""
+        """The links; what each has made is noted once this process has opened its end."""
+        held = held_now()
         for number, link in enumerate(self._links):
             yield link
-            self._made_for[number] |= self._newly_held()
+            so_far = held_now()
+            self._made_for[number] |= so_far - held
+            held = so_far
 
     def _started(self) -> tuple[Sequence[Member], Several]:
         if self._client is None:
@@ -172,7 +164,9 @@ class Hub(ManyLinks):
         return elapsed
 
     def _check(self) -> None:
-        self._finding = self._found([member.check() for member in self._started()[0]])
+        members, _ = self._started()
+        self._finding = self._found([member.check() for member in members])
+        self._memory = [member.link_memory() for member in members]
 
     def _told_here(self, error: Exception) -> list[tuple[int, Broken]]:
         # Which of them has told it isn't known here; all that have are asked.

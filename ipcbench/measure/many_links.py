@@ -22,8 +22,10 @@ from ipcbench.errors import (
     explain,
     explain_with_type,
 )
+from ipcbench.evidence.kernel import held_now
+from ipcbench.evidence.memory import LinkMemory
 from ipcbench.evidence.verdict import Finding
-from ipcbench.measure import drivers
+from ipcbench.measure import drivers, memory
 from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
 from ipcbench.measure.drivers.many import model_of
 from ipcbench.measure.end_facts import Facts, of_ends, of_throttling
@@ -33,7 +35,6 @@ from ipcbench.measure.peer import ForkedPeer
 from ipcbench.measure.server import serve
 from ipcbench.measure.servers import Served, serve_by_readiness, serve_by_threads
 from ipcbench.measure.tether import Tether, note_names
-from ipcbench.measure.usage import resident_bytes
 from ipcbench.measure.watch import Watch
 from ipcbench.system import process
 from ipcbench.system.cpus import Cpus
@@ -94,10 +95,16 @@ class ManyLinks(ABC):
         self._links: list[Link] = []
         self._keeps: list[frozenset[int]] = []
         """The descriptors of each link."""
+        self._held_before: frozenset[str] = frozenset()
+        """What this process held before there was a link, by identity."""
+        self._made_for: list[frozenset[str]] = []
+        """What each link has made since; what is made before the forks is in all processes."""
         self._is_started = self._has_failed = False
         self._quotas: list[Quota] = []
         self._throttling = Throttling()
         self._finding: Finding | None = None
+        self._memory: list[LinkMemory] = []
+        """The memory of each link, in the kernel."""
 
     def __enter__(self) -> Self:
         self._enter("set-up")
@@ -160,7 +167,7 @@ class ManyLinks(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Does what `check` says, and leaves what the tables told in `_finding`."""
+        """Does what `check` says; leaves what the tables told in `_finding` and `_memory`."""
 
     @abstractmethod
     def _close_ends(self) -> None:
@@ -181,10 +188,8 @@ class ManyLinks(ABC):
             facts |= of_throttling(self._throttling)
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
-        resident = [resident_bytes(peer.pid) for peer in self._servers if peer.pid is not None]
-        if resident and None not in resident:
-            facts["rss_server_bytes"] = sum(one or 0 for one in resident)
-        return facts
+        pids = (peer.pid for peer in self._servers if peer.pid is not None)
+        return facts | memory.of_server(pids) | memory.of_links(self._memory)
 
     def _found(self, findings: Sequence[Finding]) -> Finding:
         """What the tables told of all links: of the first, or of the worst."""
@@ -298,8 +303,9 @@ class ManyLinks(ABC):
         others = [(self._client_name(number), one) for number, one in enumerate(self._others, 1)]
         return servers + others
 
-    def _make_links(self, note_held: Callable[[], object] = lambda: None) -> None:
-        """Makes all links; calls `note_held` after each."""
+    def _make_links(self) -> None:
+        """Makes all links."""
+        self._held_before = held = held_now()
         before = process.open_files()  # without the listing's own, whose number is free again
         for number in range(self._count):
             directory = self._workspace.directory / f"client-{number + 1}"
@@ -309,7 +315,14 @@ class ManyLinks(ABC):
             now = process.open_files()
             self._keeps.append(frozenset(now.keys() - before.keys()))
             before = now
-            note_held()
+            so_far = held_now()
+            self._made_for.append(so_far - held)
+            held = so_far
+
+    def _not_of(self, number: int) -> frozenset[str]:
+        """What this process holds that isn't of this link: that of others, and from before."""
+        others = (made for at, made in enumerate(self._made_for) if at != number)
+        return self._held_before.union(*others)
 
     def _server_pid(self, number: int) -> int:
         server = self._servers[number if len(self._servers) > 1 else 0]

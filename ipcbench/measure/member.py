@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied, explain_with_type
 from ipcbench.evidence.holdings import holdings
+from ipcbench.evidence.memory import LinkMemory, link_memory
 from ipcbench.evidence.verdict import Expected, Finding
 from ipcbench.evidence.witness import inspect
 from ipcbench.measure import drivers
@@ -82,16 +83,16 @@ class Member:
         client: Client,
         channel: Channel,
         server_pid: int,
-        held_before: frozenset[str],
+        of_others: frozenset[str],
     ) -> None:
-        """`held_before` is what the first client held before the links were made."""
+        """`of_others` is what this process holds that isn't of this link, by identity."""
         self.client = client
         self.number = number
         self._case = case
         self._traffic = Traffic.of(case)
         self.conversation = Conversation(client, channel, self._traffic)
         self._server_pid = server_pid
-        self._held_before = held_before
+        self._of_others = of_others
         self._message_s: float | None = None
 
     def arm(self, messages: int) -> "Armed":
@@ -135,13 +136,17 @@ class Member:
         )
         finding = inspect(
             lambda: conversation.told_options(holdings(self._server_pid)),
-            self._held_before,
+            self._of_others,
             expected,
         )
         if finding.outcome == "refuted":
             conversation.confirm()  # it is alive: a server that ended holds nothing any more
             raise CheckFailed(f"evidence {finding.digest}")
         return finding
+
+    def link_memory(self) -> LinkMemory:
+        """The memory of its link in the kernel, while nothing is under way."""
+        return link_memory(self._server_pid, self._of_others)
 
 
 class Armed:
@@ -186,7 +191,7 @@ class Place(NamedTuple):
     """The control channel to its server."""
     server_pid: int
     meeting: Meeting
-    held_before: frozenset[str]
+    of_others: frozenset[str]
     cpu: int | None
     keeps: frozenset[int]
     """Descriptors that it keeps; it closes all others."""
@@ -242,7 +247,12 @@ class _Obeying:
         self._meeting = place.meeting
         self._bidden = bidden
         self._member = Member(
-            place.number, case, client, place.channel, place.server_pid, place.held_before
+            place.number,
+            case,
+            client,
+            place.channel,
+            place.server_pid,
+            place.of_others,
         )
         self._member.conversation.greet()
 
@@ -262,7 +272,11 @@ class _Obeying:
                     finding = member.check()
                     checked = member.conversation.checked
                     bidden.send(
-                        "checked", outcome=finding.outcome, reason=finding.reason, checked=checked
+                        "checked",
+                        outcome=finding.outcome,
+                        reason=finding.reason,
+                        memory=member.link_memory(),
+                        checked=checked,
                     )
                 case "stop":
                     member.client.close()

@@ -1,6 +1,5 @@
 """Resource usage of a process: CPU time, page faults, context switches, threads, the last CPU."""
 
-import mmap
 import resource
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -114,17 +113,6 @@ def thread_count() -> int | None:
     try:
         return sum(1 for _ in _TASKS.iterdir())
     except OSError:
-        return None
-
-
-def resident_bytes(pid: int) -> int | None:
-    """Memory of a process that is in RAM, shared pages too; None if that can't be read.
-
-    proc_pid_statm(5).
-    """
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * mmap.PAGESIZE
-    except (OSError, ValueError, IndexError):
         return None
 
 

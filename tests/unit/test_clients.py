@@ -199,6 +199,29 @@ def test_a_sentence_tells_the_memory_of_a_client_more() -> None:
     )
 
 
+def test_memory_of_its_own_and_links_are_told_where_they_are_known() -> None:
+    kibibyte = 1024
+    cases = _latencies(
+        1e5,
+        Crowd(1e5, private_bytes=4000 * kibibyte, link_bytes=(2304, 428_288)),
+        Crowd(1e5, private_bytes=4064 * kibibyte, link_bytes=(2304, 428_288)),
+    )
+    of_server, of_links = sentences(_sweep(cases))[-2:]
+    assert of_server == (
+        "With each client more the server has 32 KiB (unix) more of its own in memory."
+    )
+    assert of_links == (
+        "The link of a client takes 2.2 KiB (unix) of the kernel's memory while it is idle, and"
+        " with full buffers up to 418.2 KiB (unix)."
+    )
+    row = _analysis(cases).cases.iloc[-1]
+    assert row["private_server_bytes"] == 4064 * kibibyte
+    assert (row["link_idle_bytes"], row["link_limit_bytes"]) == (2304, 428_288)
+    _, facts = _grids(_sweep(cases))
+    assert [column.title for column in facts.columns][-4:] == ["memory", "own", "link", "at most"]
+    assert [cell.text for cell in facts.rows[-1].cells][-3:] == ["4 MiB", "2.2 KiB", "418.2 KiB"]
+
+
 def _grids(sweep: Sweep) -> list[Grid]:
     return [part for part in sweep_parts([sweep]) if isinstance(part, Grid)]
 

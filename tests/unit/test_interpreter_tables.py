@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ipcbench.analysis import frame
-from ipcbench.analysis.crowds import CROWD_COLUMNS
+from ipcbench.analysis.crowds import CROWD_COLUMNS, MEMORY_COLUMNS
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.ladder import LADDER_COLUMNS
@@ -187,6 +187,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
                     *(*frame.RHYTHM, *frame.NEEDS, "ran_out", *frame.IN_FLIGHT),
                     *LOAD_COLUMNS,
                     *CROWD_COLUMNS,
+                    *MEMORY_COLUMNS,
                 ]
             )
         )

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ipcbench import units
-from ipcbench.analysis.crowds import JAIN_KEY, LEAST_KEY, MEMORY_KEY, MOST_KEY
+from ipcbench.analysis.crowds import (
+    IDLE_KEY,
+    JAIN_KEY,
+    LEAST_KEY,
+    LIMIT_KEY,
+    MEMORY_KEY,
+    MOST_KEY,
+    PRIVATE_KEY,
+)
 from ipcbench.analysis.sweeps import Point, Served, Sweep
 from ipcbench.reporters.model import EMPTY, Cell, GridColumn
 from ipcbench.reporters.tables.columns import value_of
@@ -12,7 +20,8 @@ from ipcbench.reporters.tables.columns import value_of
 LEGEND = (
     "Jain: index of the messages of each client, 1 if all had the same; least, most: of a client,"
     " to the mean; waits: for a CPU, a client's share of the time; memory: of the server in RAM,"
-    " with pages that its processes share counted in each"
+    " with pages that its processes share counted in each; own: its pages that no other process"
+    " maps; link, at most: memory of a client's link in the kernel, idle and with full buffers"
 )
 
 
@@ -51,6 +60,9 @@ _FACTS = (
     ),
     ClientFact("waits", "cpu_queued_client_ratio", lambda one: one.waited, units.display_percent),
     ClientFact("memory", MEMORY_KEY, lambda one: one.server_memory_bytes, units.display_amount),
+    ClientFact("own", PRIVATE_KEY, lambda one: one.server_private_bytes, units.display_amount),
+    ClientFact("link", IDLE_KEY, lambda one: one.link_idle_bytes, units.display_amount),
+    ClientFact("at most", LIMIT_KEY, lambda one: one.link_limit_bytes, units.display_amount),
 )
 
 

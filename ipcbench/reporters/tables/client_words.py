@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ipcbench import units
 from ipcbench.analysis.crowds import Beyond, Knee
 from ipcbench.analysis.stats import Estimate
-from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, rate_to_first
+from ipcbench.analysis.sweeps import Point, Served, Sweep, SweepLine, rate_to_first
 from ipcbench.reporters.tables.words import MOST_NAMED, listed, range_text, times_text, told
 from ipcbench.text import counted
 
@@ -28,11 +28,26 @@ def client_sentences(sweep: Sweep) -> Iterator[str]:
             f"With {last:.0f} clients, one of them waits {_ends(waits, units.display_percent)} of"
             f" the time for {where}: the scheduler is measured, too."
         )
-    growths = _numbers(sweep, _memory_per_client)
+    yield from _on_memory(sweep)
+
+
+def _on_memory(sweep: Sweep) -> Iterator[str]:
+    """Yields what a client more takes at its server, and its link in the kernel."""
+    private = _numbers(sweep, lambda line: _growth(line, lambda one: one.server_private_bytes))
+    growths = private or _numbers(
+        sweep, lambda line: _growth(line, lambda one: one.server_memory_bytes)
+    )
     if growths:
+        own = "more of its own in memory" if private else "more in memory"
+        amounts = _ends(growths, units.display_amount)
+        yield f"With each client more the server has {amounts} {own}."
+    last = max(sweep.values)
+    idle = _numbers(sweep, lambda line: _of_link(line.at(last), lambda one: one.link_idle_bytes))
+    most = _numbers(sweep, lambda line: _of_link(line.at(last), lambda one: one.link_limit_bytes))
+    if idle and most:
         yield (
-            "With each client more the server has"
-            f" {_ends(growths, units.display_amount)} more in memory."
+            f"The link of a client takes {_ends(idle, units.display_amount)} of the kernel's memory"
+            f" while it is idle, and with full buffers up to {_ends(most, units.display_amount)}."
         )
 
 
@@ -98,13 +113,17 @@ def _waited(point: Point | None) -> float | None:
     return None if point is None or point.served is None else point.served.waited
 
 
-def _memory_per_client(line: SweepLine) -> float | None:
-    """Bytes that the server has more for each client, from the least number of them to the most."""
-    known = [
-        (point.value, point.served.server_memory_bytes)
-        for point in line.points
-        if point.served is not None and point.served.server_memory_bytes is not None
-    ]
+def _of_link(point: Point | None, of: Callable[[Served], float | None]) -> float | None:
+    return None if point is None or point.served is None else of(point.served)
+
+
+def _growth(line: SweepLine, of: Callable[[Served], float | None]) -> float | None:
+    """Bytes that the server has more for each client, from the least number of them to the most.
+
+    What it takes without any client cancels out.
+    """
+    each = [(point.value, _of_link(point, of)) for point in line.points]
+    known = [(clients, amount) for clients, amount in each if amount is not None]
     if len(known) < 2:
         return None
     (fewest, least), (most, greatest) = known[0], known[-1]
