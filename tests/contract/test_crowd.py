@@ -16,10 +16,15 @@ from ipcbench.case import Case, Loop
 from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
 from ipcbench.measure import drivers
 from ipcbench.measure.crowd import Crowd
+from ipcbench.measure.crowd_measurement import OfCrowd
+from ipcbench.measure.measurement import OfPair
 from ipcbench.measure.pair import Pair, refused
+from ipcbench.measure.worker import _measurement_of
+from ipcbench.run.driver import Run
 from ipcbench.system.scratch import sweep
 from ipcbench.transports.base import LEDGER, Endpoint, Workspace
 from ipcbench.transports.registry import get_transport
+from tests.asked import plan_of
 from tests.contract.changed import unix_with
 
 _GONE_S = 20.0
@@ -120,8 +125,21 @@ def test_what_cant_have_many_clients_says_why(
     assert not list(tmp_path.iterdir())
 
 
-def test_one_client_is_the_case_without_the_knob() -> None:
-    assert _case("unix", "latency:clients=1:server=fork") == _case("unix", "latency")
+@pytest.mark.parametrize("workload", ["latency", "throughput"])
+def test_one_client_is_the_case_without_the_knob_by_the_code_of_a_pair(workload: str) -> None:
+    plain = _case("unix", workload)
+    for settings in ("clients=1", "clients=1:server=fork"):
+        one = _case("unix", f"{workload}:{settings}")
+        assert (one, one.id) == (plain, plain.id)
+        assert _measurement_of(one) is _measurement_of(plain) is OfPair
+    assert _measurement_of(_case("unix", f"{workload}:clients=2")) is OfCrowd
+
+
+def test_a_sweep_from_one_client_on_begins_with_the_plain_case() -> None:
+    plan = plan_of("compare", "unix", "--vary", "latency:clients=1,2", "--sizes", "64")
+    assert isinstance(plan.run, Run)
+    workloads = [case.workload for case in plan.run.cases if case.transport == "unix"]
+    assert list(dict.fromkeys(workloads)) == ["latency", "latency:clients=2"]
 
 
 @pytest.mark.parametrize("model", ["threads", "epoll", "fork"])
