@@ -24,11 +24,12 @@ from tests.leaks import MARK, kernel_objects, marked_processes, new_mark
 COMMANDS = (
     (
         *("load", "unix", "pipe", "--sizes=64", "--rates=20%,2k", "--arrivals=constant,poisson"),
-        *("--rounds=2", "--values=2", "--min-time=20ms", "--timeout=5s", "-o", "run.json"),
+        *("--rounds=2", "--values=2", "--min-time=20ms", "--timeout=20s", "-o", "run.json"),
     ),
     (
         *("load", "sysv-shm", "--sizes=64", "--rates=1k", "--work=50us", "--slo=p50<20ms"),
-        *("--rounds=2", "--values=2", "--min-time=20ms", "--timeout=5s", "-o", "run.json"),
+        "--budget=15s",
+        *("--rounds=2", "--values=2", "--min-time=20ms", "--timeout=20s", "-o", "run.json"),
     ),
     ("full", "unix", "pipe", "sysv-shm", "--sizes=1k", "--launches=3"),
 )
