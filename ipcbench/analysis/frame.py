@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from types import MappingProxyType
 from typing import Any, NamedTuple, assert_never
 
 import pandas as pd
 
 from ipcbench.analysis import load
 from ipcbench.analysis.bounds import Bound, Need, bound
+from ipcbench.analysis.capacity import Step
 from ipcbench.analysis.crowds import CROWD_COLUMNS, MEMORY_COLUMNS, crowd_columns, rates
 from ipcbench.analysis.ladder import LADDER_COLUMNS, columns_of_place, ladder_columns
 from ipcbench.analysis.launch_frame import (
@@ -20,6 +22,7 @@ from ipcbench.analysis.launch_frame import (
     noise_floor_of,
 )
 from ipcbench.analysis.objective import Objective, objective_of
+from ipcbench.analysis.searches import steps
 from ipcbench.analysis.stats import Ratio, alternating_ratio, median_interval, spread, verdicts
 from ipcbench.analysis.warnings import Objection, flags_by_case, objections
 from ipcbench.case import Case, is_on_one_cpu
@@ -165,6 +168,8 @@ class Analysis(NamedTuple):
     objections: list[Objection]
     objective: Objective | None = None
     """The objective that the rates of an open loop are judged by, if there is one."""
+    searches: Mapping[str, Step] = MappingProxyType({})
+    """How far the searches for it have come, by the ids of their cases; see `searches.steps`."""
 
 
 def analyse(
@@ -177,7 +182,8 @@ def analyse(
     table = launches(results)
     found = objections(results, table)
     cases = _cases(results, table, found, baseline)
-    return Analysis(results, cases, table, found, objective or objective_of(table))
+    wanted = objective or objective_of(table)
+    return Analysis(results, cases, table, found, wanted, steps(results, table, cases, wanted))
 
 
 def baseline_of(cases: pd.DataFrame) -> str | None:

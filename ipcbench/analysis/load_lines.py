@@ -5,11 +5,12 @@ and the lowest at which they aren't; the capacity does, where an objective is as
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ipcbench.analysis.capacity import Outcome
+from ipcbench.analysis.capacity import Outcome, Step
 from ipcbench.analysis.launch_frame import MACHINE
 from ipcbench.analysis.load import (
     ACHIEVED,
@@ -84,6 +85,8 @@ class LoadLine(NamedTuple):
     peak_per_s: float | None
     points: tuple[RatePoint, ...]
     """By rate, those with a number."""
+    search: Step | None = None
+    """What the search for the objective has found, or tries next; None where none was made."""
 
     @property
     def knee(self) -> Bounds:
@@ -139,10 +142,15 @@ def _bounds(points: Sequence[RatePoint], outcomes: Sequence[Outcome]) -> Bounds:
     )
 
 
-def loads(cases: pd.DataFrame, objective: Objective | None = None) -> list[Load]:
+def loads(
+    cases: pd.DataFrame,
+    objective: Objective | None = None,
+    searches: Mapping[str, Step] = MappingProxyType({}),
+) -> list[Load]:
     """The loads in a frame of cases, in the order of its rows, judged by an objective if given.
 
-    Of one load the transports with the highest peak come first, and controls last.
+    `searches` tells how far those for the objective have come, by the ids of cases. Of one load the
+    transports with the highest peak come first, and controls last.
     """
     places: dict[LoadPlace, list[_Row]] = {}
     rows = cases[is_part(cases)].to_dict("records")
@@ -151,7 +159,7 @@ def loads(cases: pd.DataFrame, objective: Objective | None = None) -> list[Load]
         # A case without a number is of no machine, and stands beside those that have one.
         alike = (one for one in places if one._replace(machine=place.machine) == place)
         places.setdefault(place if place.machine else next(alike, place), []).append(row)
-    return [_load(place, rows, objective) for place, rows in places.items()]
+    return [_load(place, rows, objective, searches) for place, rows in places.items()]
 
 
 def _place_of(row: _Row) -> LoadPlace:
@@ -167,12 +175,17 @@ def _place_of(row: _Row) -> LoadPlace:
     )
 
 
-def _load(place: LoadPlace, rows: Sequence[_Row], objective: Objective | None) -> Load:
+def _load(
+    place: LoadPlace,
+    rows: Sequence[_Row],
+    objective: Objective | None,
+    searches: Mapping[str, Step],
+) -> Load:
     of_transport: dict[str, list[_Row]] = {}
     for row in sorted(rows, key=lambda one: float(one["rate_per_s"])):
         of_transport.setdefault(str(row["transport"]), []).append(row)
     order = sorted(of_transport, key=lambda name: _order(of_transport[name]))
-    lines = (_line(name, of_transport[name], objective) for name in order)
+    lines = (_line(name, of_transport[name], objective, searches) for name in order)
     frame = pd.DataFrame([row for name in order for row in of_transport[name]])
     return Load(place, tuple(line for line in lines if line.points), frame.convert_dtypes())
 
@@ -183,10 +196,16 @@ def _order(rows: Sequence[_Row]) -> tuple[object, ...]:
     return rows[0]["role"] != MECHANISM, -peak, str(rows[0]["transport"])
 
 
-def _line(transport: str, rows: Sequence[_Row], objective: Objective | None) -> LoadLine:
+def _line(
+    transport: str,
+    rows: Sequence[_Row],
+    objective: Objective | None,
+    searches: Mapping[str, Step],
+) -> LoadLine:
     peak = next((float(row[PEAK]) for row in rows if _is_known(row[PEAK])), None)
     points = tuple(_points(rows, objective))
-    return LoadLine(transport, str(rows[0]["role"]), peak, points)
+    search = next((searches[one.case] for one in points if one.case in searches), None)
+    return LoadLine(transport, str(rows[0]["role"]), peak, points, search)
 
 
 def _points(rows: Sequence[_Row], objective: Objective | None) -> Iterator[RatePoint]:

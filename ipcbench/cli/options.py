@@ -179,7 +179,7 @@ def _parse_server(text: str) -> str:
         raise unknown_name("server", text, SERVER_MODELS) from error
 
 
-def _parse_objective(text: str) -> str:
+def parse_objective(text: str) -> str:
     """The one spelling of an objective. Raises UsageError."""
     from ipcbench.analysis.objective import Objective  # loads pandas
 
@@ -298,7 +298,7 @@ OPTIONS: Mapping[str, Option] = {
             "measured",
             ("--slo",),
             "also find the highest rate that keeps this, like 'p99<200us'",
-            {"dest": "objective", "type": _parse_objective, "metavar": "OBJECTIVE"},
+            {"dest": "objective", "type": parse_objective, "metavar": "OBJECTIVE"},
         ),
         Option(
             "measured",

@@ -10,13 +10,14 @@ from ipcbench.cli import gates, options
 from ipcbench.cli.destinations import check_different, checked_documents, checked_output
 from ipcbench.cli.messages import say
 from ipcbench.cli.parser import Handler, Parser
-from ipcbench.errors import EXIT_OK
+from ipcbench.errors import EXIT_OK, UsageError
 from ipcbench.reporters import documents
 from ipcbench.reporters.documents import STDOUT, Documents
 from ipcbench.results.files import write_atomically
 
 if TYPE_CHECKING:
     from ipcbench.analysis.diff import RunComparison
+    from ipcbench.analysis.objective import Objective
     from ipcbench.cli.gates import Asked
     from ipcbench.results.collection import Collection
     from ipcbench.results.store import Results
@@ -34,13 +35,29 @@ def run_report(args: Namespace, _: Sequence[str] = ()) -> int:
     results = collection.merge([(str(path), store.load(path)) for path in args.files])
     if args.baseline is not None:
         frame.check_baseline(results, args.baseline)
+    objective = _checked_objective(args, results)
     if args.hgrm is not None:
         for path, text in hgrm_texts(launch_frame.launches(results), args.hgrm).items():
             write_atomically(checked_output(path, force=args.force), text)
             say(f"written: {path}")
-    for path in show_results(results, args, args.baseline, wanted):
+    for path in show_results(results, args, args.baseline, wanted, objective):
         say(f"written: {path}")
     return EXIT_OK
+
+
+def _checked_objective(args: Namespace, results: "Collection | Results") -> "Objective | None":
+    """The objective to judge measured rates by, if one is named. Raises UsageError without any."""
+    if args.objective is None:
+        return None
+    from ipcbench.analysis.objective import Objective
+
+    if not any(launch.case.arrivals for launch in results.launches()):
+        names = ", ".join(map(str, args.files))
+        raise UsageError(
+            f"--slo judges rates of an open loop, and {names} has none; measure some by:"
+            f" load --slo {args.objective!r}"
+        )
+    return Objective.parse(args.objective)
 
 
 def _diff(args: Namespace, _: Sequence[str]) -> int:
@@ -79,18 +96,23 @@ def compared(old: "Results", new: "Results", asked: "Asked") -> "RunComparison":
 
 
 def show_results(
-    results: "Results | Collection", args: Namespace, baseline: str | None, wanted: Documents
+    results: "Results | Collection",
+    args: Namespace,
+    baseline: str | None,
+    wanted: Documents,
+    objective: "Objective | None" = None,
 ) -> list[Path]:
     """Prints the tables and writes the documents; returns the paths written.
 
-    Where a document takes stdout, tables go to stderr.
+    `objective` is what rates of an open loop are judged by, where it isn't the run's own. Where a
+    document takes stdout, tables go to stderr.
     """
     from ipcbench.analysis import frame, judging, ladder, load
     from ipcbench.cli import console
     from ipcbench.reporters.tables.summary import summary
     from ipcbench.transports.registry import usual
 
-    analysis = frame.analyse(results, baseline)
+    analysis = frame.analyse(results, baseline, objective)
     of_ladder, of_load = ladder.asked_for(results), load.asked_for(results)
     tables = (
         (args.tables and not of_ladder and not of_load)
@@ -129,11 +151,19 @@ def _add_report_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--ladder", action="store_true", help="also show the tables of `ipcbench ladder`"
     )
+    parser.add_argument(
+        "--slo",
+        dest="objective",
+        type=options.parse_objective,
+        metavar="OBJECTIVE",
+        help="judge the rates of `ipcbench load` by this, like 'p99<200us'",
+    )
     options.add(parser, "--force")
     parser.add_examples(
         ("run.json --csv -", "a CSV on stdout"),
         ("run.json --html run.html --svg plots", "a page, and its pictures"),
         ("a.json b.json --details", "two runs, and CPU time"),
+        ("load.json --slo 'p99<300us'", "its rates that keep it"),
     )
 
 

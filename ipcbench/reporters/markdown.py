@@ -33,7 +33,9 @@ def markdown_text(analysis: Analysis, *, claims: bool = False, ladder: bool = Fa
     apart = cases.ordinary(analysis.cases)
     parts += cases.tables(apart)
     parts += sweep_parts(sweeps(apart, analysis.launches))
-    parts += load_parts(loads(analysis.cases, analysis.objective), analysis.objective)
+    parts += load_parts(
+        loads(analysis.cases, analysis.objective, analysis.searches), analysis.objective
+    )
     parts += cases.interpreter_tables(analysis.cases)
     parts += matrix.matrices(analysis.cases)
     parts += knob_parts(analysis.launches)

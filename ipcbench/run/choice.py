@@ -288,14 +288,24 @@ def _limit(case: Case, cpus: Cpus | None) -> str | None:
             "two ends that spin on one CPU wait whole scheduler slices; use --placement cross-core"
         )
     if case.arrivals and (cpus[0] == cpus[1] if cpus else len(allowed_cpus()) == 1):
-        return (
-            "the client of an open loop spins until a message is due, on a CPU of its own;"
-            " use --placement cross-core"
-        )
+        return no_open_loop()
     return (
         drivers.rejects(case)
         or transport.rejects(traffic)
         or too_large(case.message_size_bytes, transport.memory_bytes(traffic))
+    )
+
+
+def no_open_loop() -> str:
+    """The reason why an open loop can't be measured on one CPU, and what can be done instead."""
+    instead = (
+        "use --placement cross-core, or name two by --cpus"
+        if len(allowed_cpus()) > 1
+        else "only one can be used here: measure a closed loop, compare --workloads latency"
+    )
+    return (
+        "the client of an open loop spins until a message is due, on a CPU of its own, and the"
+        f" server needs a second one; {instead}"
     )
 
 

@@ -19,11 +19,12 @@ from ipcbench.measure import drivers
 from ipcbench.results.intent import Intent
 from ipcbench.results.load import OBJECTIVE_KEY
 from ipcbench.results.store import Results
-from ipcbench.run.choice import Choice, choose
+from ipcbench.run.choice import Choice, choose, no_open_loop
 from ipcbench.run.facts import CommandLine
 from ipcbench.run.plan import PRESETS, SEEDS, Plan, plan_of
 from ipcbench.run.request import Request
 from ipcbench.run.sizing import expected_calibration_s, expected_launch_s
+from ipcbench.system.cpus import allowed_cpus
 from ipcbench.terms import Term
 from ipcbench.text import counted
 from ipcbench.transports.base import Traffic
@@ -187,7 +188,12 @@ def _extended(
 
 
 def _chosen(request: Request) -> Choice:
-    """The cases that a load can be of, at any rate, without the controls: they answer at once."""
+    """The cases that a load can be of, at any rate, without the controls: they answer at once.
+
+    Raises UsageError if there are none.
+    """
+    if len(allowed_cpus()) == 1:
+        raise UsageError(no_open_loop())
     most = max(_kinds(request), key=lambda kind: int(kind.clients))
     if request.server is not None and most.clients == "1":
         raise UsageError(

@@ -206,7 +206,7 @@ def test_compare_refuses(
         (["unix", "--work", "11ms"], "11ms is more than 10ms"),
         (["unix", "--slo", "fast"], "objective 'fast' can't be read; write it like 'p99<200us'"),
         (["unix", "--slo", "p99<0"], "objective 'p99<0' can't be read"),
-        (["unix", "--placement", "same-core"], "spins until a message is due, on a CPU of its own"),
+        (["unix", "--placement", "same-core"], "server needs a second one; use --placement cross-"),
         (["unix", "--cpus", "0,0"], "spins until a message is due, on a CPU of its own"),
         (["unix", "--budget", "1s"], "a budget of 1 s doesn't fit 3 rounds of 8 cases; give at"),
         (["null"], "a control answers at once; name a mechanism"),
@@ -245,10 +245,17 @@ def test_a_load_on_one_cpu_is_refused(tmp_path: Path) -> None:
     try:
         usual = _refused("load", "unix", "--no-lock", cwd=tmp_path)
         anywhere = _refused("load", "unix", "--placement=free", "--no-lock", cwd=tmp_path)
+        workload = ("--workloads=load:rate=1k", "--no-lock", "-o", "run.json")
+        compared = ipcbench("compare", "unix", *workload, cwd=tmp_path)
     finally:
         os.sched_setaffinity(0, before)
-    assert "are cross-core" in usual
-    assert "spins until a message is due, on a CPU of its own" in anywhere
+    said = (
+        "spins until a message is due, on a CPU of its own, and the server needs a second one; only"
+        " one can be used here: measure a closed loop, compare --workloads latency"
+    )
+    assert said in usual
+    assert said in anywhere
+    assert said in " ".join(compared.stdout.split())
 
 
 def _exit_code(*arguments: str) -> int:
@@ -292,6 +299,14 @@ def test_report_refuses_a_pyperf_file_that_isnt_ours(tmp_path: Path) -> None:
     )
     assert timed.returncode == 0, timed.stderr
     assert "isn't ipcbench's: 'timeit'" in _refused("report", "x.json", cwd=tmp_path)
+
+
+def test_report_judges_by_an_objective_only_what_has_rates(tmp_path: Path) -> None:
+    path = str(DATA / "run.json")
+    refusal = _refused("report", path, "--slo", "p99<1ms", cwd=tmp_path)
+    assert "--slo judges rates of an open loop, and " in refusal
+    assert "has none; measure some by: load --slo 'p99<1ms'" in refusal
+    assert "objective 'p99' can't be read" in _refused("report", path, "--slo=p99", cwd=tmp_path)
 
 
 def test_report_refuses_the_same_run_twice_and_an_unmeasured_baseline(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_help_all_tells_of_every_option() -> None:
     [
         ("", 3),
         ("compare", 4),
-        ("report", 3),
+        ("report", 4),
         ("claims", 3),
         ("ladder", 3),
         ("diff", 2),

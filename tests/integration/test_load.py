@@ -1,6 +1,7 @@
 """`ipcbench load`: peaks, then rates up to them; its file, its seed, and how it goes on."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,18 @@ def test_a_file_of_a_load_shows_the_tables_that_the_run_showed(measured: Path) -
     assert again.stdout == measured.with_suffix(".txt").read_text()
     assert again.stdout.startswith("Load (open loop), ")
     assert "witnessed by the kernel: 18 of 18 launches" in again.stdout
+
+
+def test_a_file_is_judged_by_any_objective_without_measuring(measured: Path) -> None:
+    before = measured.read_bytes()
+    done = ipcbench("report", str(measured), "--slo", "max < 0.000001ms")
+    assert done.returncode == 0, done.stderr
+    assert "max < 1 ns" in done.stdout.partition("\n\n")[0]
+    for name in ("pipe", "unix"):
+        said = rf"{name} (doesn't hold|isn't known to hold) max < 1 ns"
+        assert re.search(said, done.stdout), done.stdout
+    assert "cut short" not in done.stdout
+    assert measured.read_bytes() == before
 
 
 def test_the_peaks_are_a_table_of_the_details(measured: Path) -> None:

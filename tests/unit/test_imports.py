@@ -32,7 +32,7 @@ ROOMS = {
     "run": {
         *("measure.tether", "measure.drivers", "progress.warnings", "analysis.precision"),
         # A search has to judge what it tried before it knows what to try next.
-        *("analysis.capacity", "analysis.launch_frame", "analysis.load", "analysis.objective"),
+        *("analysis.capacity", "analysis.launch_frame", "analysis.objective", "analysis.searches"),
         *("results", "system", "transports"),
     },
     "progress": {"analysis"},

@@ -275,7 +275,7 @@ def _ladder(report: Report) -> Section | None:
 def _load(report: Report) -> Section | None:
     """The open loop: its pictures, sentences on knees and capacities, and tables."""
     objective = report.analysis.objective
-    found = loads_of(report.cases, objective)
+    found = loads_of(report.cases, objective, report.analysis.searches)
     if not found:
         return None
     drawings = [drawing for drawing in report.drawings if drawing.part == "load"]

@@ -6,6 +6,7 @@ Pure: lines of the analysis in, texts out.
 from collections.abc import Iterator
 
 from ipcbench import units
+from ipcbench.analysis.capacity import Try
 from ipcbench.analysis.load_lines import Load, LoadLine, LoadPlace, RatePoint
 from ipcbench.analysis.objective import Objective
 from ipcbench.reporters.tables.columns import knobs_text, title_of
@@ -68,6 +69,19 @@ def _on_knee(line: LoadLine) -> str:
 
 
 def _on_capacity(line: LoadLine, objective: Objective) -> str:
+    """The capacity of a mechanism, and whether its search was cut short."""
+    said, step = _bounded(line, objective), line.search
+    if not isinstance(step, Try):
+        return said
+    again = " again" if step.rate_per_s in {point.rate_per_s for point in line.points} else ""
+    return (
+        f"{said} The search was cut short: {units.tick_rate(step.rate_per_s)} is still to be"
+        f" measured{again}; give a larger --budget, or --resume FILE after an interruption."
+    )
+
+
+def _bounded(line: LoadLine, objective: Objective) -> str:
+    """The rates between which the objective stops holding."""
     bounds = line.capacity
     name, said = line.transport, objective.said
     if bounds is None:

@@ -46,7 +46,9 @@ def summary(
     yield from case_tables.tables(apart)
     yield from sweep_parts(sweeps(apart, launches))
     if tables or load:
-        yield from load_parts(loads(cases, analysis.objective), analysis.objective)
+        yield from load_parts(
+            loads(cases, analysis.objective, analysis.searches), analysis.objective
+        )
     yield from case_tables.interpreter_tables(shown)
     yield from case_tables.tax_tables(shown)
     yield from matrix.matrices(shown)
