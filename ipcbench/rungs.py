@@ -63,3 +63,8 @@ RUNGS: tuple[Rung, ...] = (
     _rung("rpc-grpc", "framed", "gRPC: unary calls over HTTP/2"),
 )
 """Every rung, in the order of every list and table: each after the rung below it."""
+
+BY_NAME: Mapping[str, Rung] = {rung.name: rung for rung in RUNGS}
+
+CLIENT = "client"
+"""The knob of a rung whose client may be lean: without the layer, so that the server has it."""

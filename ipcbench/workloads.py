@@ -369,6 +369,15 @@ def clients_of(workload: str) -> Clients:
 OF_CLIENTS = frozenset((CLIENTS.name, SERVER.name, READERS.name))
 """Knobs that `clients_of` reads: each client has a link of its own, like any other."""
 
+
+def without_clients(workload: str) -> str:
+    """The canonical term with one client alone."""
+    term = Term.parse(workload)
+    return str(
+        term._replace(settings=tuple(one for one in term.settings if one[0] not in OF_CLIENTS))
+    )
+
+
 FLOW = frozenset(knob.name for knob in (WINDOW, BATCH, DUPLEX))
 """Knobs that `flow_of` reads."""
 

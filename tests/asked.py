@@ -2,7 +2,7 @@
 
 from ipcbench.cli.commands import parser
 from ipcbench.cli.compare import USUAL, USUAL_CLAIMS
-from ipcbench.cli.ladder import USUAL_LADDER
+from ipcbench.cli.ladder import USUAL_LADDER, settle
 from ipcbench.cli.load import USUAL_LOAD
 from ipcbench.cli.requests import request_of
 from ipcbench.run.facts import CommandLine
@@ -19,7 +19,9 @@ _USUAL = {
 
 def requested(command: str, *arguments: str) -> Request:
     """The request of `ipcbench COMMAND ARGUMENTS`."""
-    return request_of(parser().parse_args([command, *arguments]), _USUAL[command])
+    args = parser().parse_args([command, *arguments])
+    has_crowds = command == "ladder" and args.concurrency
+    return request_of(args, settle(args) if has_crowds else _USUAL[command])
 
 
 def plan_of(command: str, *arguments: str) -> Plan:

@@ -5,7 +5,8 @@ names the file and the parts of its report (they are separated by empty lines, c
 the code block after it is replaced: `<!-- from results/x.json: 1 3 -->`. The whole output of a
 script in tools/reference is quoted with `<!-- from results/reference.json: all -->` or `<!-- from
 results/footprint.json: footprint -->`, the table of all mechanisms with `<!-- from results/x.json:
-overview -->`.
+overview -->`. A comment that `awaits` a file, in place of naming where it is from, becomes such a
+block as soon as the file is there.
 """
 
 import re
@@ -28,6 +29,20 @@ _BLOCK = re.compile(
     r"(<!-- from (\S+\.json(?:\.gz)?): ([0-9 ]+|all|footprint|overview) -->\n\n```\n).*?(\n```)",
     re.DOTALL,
 )
+
+_AWAITED = re.compile(r"<!-- awaits (\S+\.json(?:\.gz)?): ([0-9 ]+) -->\n")
+
+
+def with_begun(text: str) -> str:
+    """The text with an empty block for each comment that awaits a file which is there by now."""
+
+    def begun(match: re.Match[str]) -> str:
+        path, numbers = match.groups()
+        if not (ROOT / path).exists():
+            return match[0]
+        return f"<!-- from {path}: {numbers} -->\n\n```\n\n```\n"
+
+    return _AWAITED.sub(begun, text)
 
 
 def quoted(match: re.Match[str]) -> str:
@@ -58,7 +73,7 @@ def main() -> None:
     path.write_text(with_catalogue(text), encoding="utf-8")
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = document.read_text(encoding="utf-8")
-        fresh = _BLOCK.sub(quoted, pictures.with_words(text))
+        fresh = _BLOCK.sub(quoted, pictures.with_words(with_begun(text)))
         for picture, drawn in pictures.shown(fresh):
             (ROOT / picture).parent.mkdir(exist_ok=True)
             (ROOT / picture).write_text(drawn.svg, encoding="utf-8")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import inf
 
 from ipcbench.analysis.comparisons import ALIKE, Claim, Itself
+from ipcbench.rungs import CLIENT, Family
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, place_of
 
 CONGESTION_CONTROLS = ("bbr", "cubic", "reno")
@@ -23,6 +24,22 @@ _CLOSED_LOOPS = tuple(name for name in WORKLOADS if DEFINITIONS[name].quantity !
 """Workloads whose times are the mechanism's own, and not those of a rate that was chosen."""
 _IRRELEVANT = 0.05
 """Share of a request that nobody chooses a mechanism for."""
+
+CROWD_WORKLOAD = "latency:clients=8"
+"""Round trips of as many clients as keep the CPU of a server busy, if the client is lean."""
+_INTERFACES = ("protocol", "streams")
+
+
+def _plain_loops(family: Family) -> list[tuple[str, str]]:
+    """The rungs of uvloop, each beside the same of asyncio."""
+    return [(f"uvloop-{one}-{family}", f"asyncio-{one}-{family}") for one in _INTERFACES]
+
+
+def _lean_loops(family: Family) -> list[tuple[str, str]]:
+    """The same rungs with clients that leave the CPU to the server."""
+    lean = f":{CLIENT}=lean"
+    return [(f"{one}{lean}", f"{two}{lean}") for one, two in _plain_loops(family)]
+
 
 _STACK = "pip install 'ipcbench[stack]'"
 _GRPC = "pip install 'ipcbench[grpc]'"
@@ -131,12 +148,16 @@ CLAIMS = (
         "uvloop-2-to-4",
         "uvloop makes asyncio 2 to 4 times faster",
         "alike",
-        pairs=[(f"uvloop-{kind}-unix", f"asyncio-{kind}-unix") for kind in ("protocol", "streams")],
+        pairs=_plain_loops("unix"),
+        crowd=CROWD_WORKLOAD,
+        crowd_pairs=_lean_loops("unix"),
+        also=[*_lean_loops("inet"), *_lean_loops("inet6"), *_plain_loops("inet")],
         band=(1 / 4, 1 / 2),
         titles=("uvloop", "asyncio"),
         workloads=("latency",),
-        caveat="One client that waits for each answer, and 64 B. uvloop's own figures are of ten"
-        " clients that keep its server busy.",
+        caveat="uvloop's own figures are of ten clients that keep its server busy. With many it is"
+        " judged where the server of both loops needs all of its CPU: one that waits for its"
+        " clients shows no more than those can send. client=lean has no event loop.",
         subjects_are="the rung",
         needs=_STACK,
     ),
@@ -186,6 +207,14 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 
 NEEDED_ONCE = tuple(dict.fromkeys(name for one in CLAIMS for two in one.pairs for name in two))
 """Transports of whole stacks, measured with one size and placement: more takes too much time."""
+
+NEEDED_LAST = tuple(
+    dict.fromkeys(name for one in CLAIMS for two in one.crowd_pairs for name in two)
+)
+"""Transports with many clients, measured with one size at the last placement.
+
+That is across cores where there are two: the server has its own, and all clients share another.
+"""
 
 NEEDED_AT_FIRST_SIZE = tuple(name for name in WORKLOADS_NEEDED if name not in WORKLOADS)
 """Workloads with knobs, measured with one size: what is waited or worked is most of their time."""

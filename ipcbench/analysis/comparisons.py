@@ -6,7 +6,14 @@ from itertools import combinations
 from typing import Literal, NamedTuple
 
 from ipcbench.case import Case
-from ipcbench.workloads import Workload, name_of, place_of
+from ipcbench.workloads import (
+    OF_CLIENTS,
+    Workload,
+    clients_of,
+    name_of,
+    place_of,
+    settings_of,
+)
 
 Asserted = Literal["faster", "slower", "alike", "which"]
 """A claim's statement on the subject's time against the other's; `which` asks which is faster."""
@@ -86,6 +93,16 @@ class Claim:
     """The columns of both times, where there are several subjects or others."""
     needs: str = ""
     """The command that installs what the transports need, for those that need anything."""
+    crowd: str = ""
+    """The term of a workload with many clients, by which the claim is judged at saturation.
+
+    It is judged with other numbers of clients, too, where those were measured; and with any only
+    where the server of both transports ran out of its CPU.
+    """
+    crowd_pairs: Sequence[tuple[str, str]] = ()
+    """More pairs, which are measured with one client and with many, at the last placement."""
+    also: Sequence[tuple[str, str]] = ()
+    """More pairs, judged where they were measured, as the ladder does."""
 
     @property
     def tells_congestion(self) -> bool:
@@ -96,7 +113,15 @@ class Claim:
     def all_workloads(self) -> tuple[str, ...]:
         """Terms of all workloads that the claim is judged by, each once."""
         of_itself = (name for one in self.with_itself for name in (one.workload, one.beside))
-        return tuple(dict.fromkeys((*self.workloads, *of_itself)))
+        of_crowd = (self.crowd,) if self.crowd else ()
+        return tuple(dict.fromkeys((*self.workloads, *of_itself, *of_crowd)))
+
+    def is_crowd(self, workload: str) -> bool:
+        """Whether it is one of the claim's workloads, with many clients."""
+        if not self.crowd or clients_of(workload).number == 1:
+            return False
+        settings = settings_of(workload).keys()
+        return settings <= OF_CLIENTS and name_of(workload) in self.workloads
 
     def beside(self, workload: str) -> tuple[str, ...]:
         """Transports that each subject is compared with in this workload."""
@@ -112,6 +137,8 @@ class Claim:
         if workload in self.workloads:
             names += [*self.subjects, *self.beside(workload), *self.among]
             names += [name for two in self.pairs for name in two]
+        if workload == self.crowd or workload in self.workloads:
+            names += [name for two in self.crowd_pairs for name in two]
         return tuple(dict.fromkeys(names))
 
     def comparisons(self, cases: Sequence[Case]) -> Iterator[Comparison]:
@@ -123,7 +150,7 @@ class Claim:
 
     def _of_pairs(self, ordered: Sequence[Case]) -> Iterator[Comparison]:
         """Yields comparisons of subjects that have one other each, whether it is there or not."""
-        for subject, other in self.pairs:
+        for subject, other in (*self.pairs, *self.crowd_pairs, *self.also):
             for case in self._cases_of(subject, ordered):
                 yield Comparison(case, case._replace(transport=other), is_pair=True)
         for one in self.with_itself:
@@ -148,7 +175,8 @@ class Claim:
         return [
             case
             for case in ordered
-            if case.transport == transport and case.workload in self.workloads
+            if case.transport == transport
+            and (case.workload in self.workloads or self.is_crowd(case.workload))
         ]
 
 

@@ -24,18 +24,28 @@ from ipcbench.analysis.launch_frame import (
     congestion_of,
     noise_floor_of,
 )
+from ipcbench.analysis.saturation import Unsaturated, server_busy, unsaturated
 from ipcbench.analysis.stats import Ratio, Verdict, alternating_ratio, verdicts
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
 from ipcbench.terms import Term
+from ipcbench.workloads import without_clients
 
 Says = Literal["agrees", "contradicts", "undecided"]
 """The outcome of a comparison for a claim; for `which`, `agrees` means a faster subject."""
 Answer = Literal["holds", "fails", "depends", "open", "not measured"]
 """The answer to a claim; `open` means measured, but with no comparison decided."""
 Dimension = Literal[
-    "workload", "other", "subject", "size", "placement", "congestion", "loop", "interpreter"
+    "workload",
+    "clients",
+    "other",
+    "subject",
+    "size",
+    "placement",
+    "congestion",
+    "loop",
+    "interpreter",
 ]
 
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
@@ -60,6 +70,10 @@ class Compared:
     ratio: Ratio
     """The subject's time over the other's; below 1 the subject is faster."""
     says: Says
+    unsaturated: Unsaturated | None = None
+    """Why the servers of many clients weren't saturated, so that nothing is decided."""
+    server_busy: float | None = None
+    """Of many clients, the least share of a CPU that either server took."""
 
 
 class Condition(NamedTuple):
@@ -159,13 +173,25 @@ def judged(analysis: Analysis) -> list[Judgement]:
         if (ratio := _ratio(groups, comparison)) is not None
     }
     rows = [(claim, comparison) for claim, comparison in rows if comparison in ratios]
-    tests = [_decisive(claim, groups, comparison, ratios[comparison]) for claim, comparison in rows]
+    lacks = {comparison: unsaturated(comparison, groups) for comparison in ratios}
+    tests = [
+        None if lacks[comparison] else _decisive(claim, groups, comparison, ratios[comparison])
+        for claim, comparison in rows
+    ]
     said = verdicts(tests, noise_floor_of(analysis.launches))
     compared: dict[str, list[Compared]] = {claim.name: [] for claim in CLAIMS}
     for (claim, comparison), verdict in zip(rows, said, strict=True):
         time_s, other_time_s = (float(groups[case]["time_s"].median()) for case in comparison.cases)
         says = _says(claim, ratios[comparison].estimate, verdict)
-        one = Compared(comparison, time_s, other_time_s, ratios[comparison], says)
+        one = Compared(
+            comparison,
+            time_s,
+            other_time_s,
+            ratios[comparison],
+            says,
+            lacks[comparison],
+            server_busy(comparison, groups),
+        )
         compared[claim.name].append(one)
     return [_judgement(claim, compared[claim.name], groups) for claim in CLAIMS]
 
@@ -185,7 +211,8 @@ def traits(comparison: Comparison) -> Mapping[Dimension, str]:
     has_sizes = case.definition.fixed_size_bytes is None
     other = comparison.other.transport
     every: dict[Dimension, str] = {
-        "workload": case.workload,
+        "workload": without_clients(case.workload),
+        "clients": str(case.clients.number),
         "other": Term.parse(other).name if comparison.congestion else other,
         "subject": case.transport,
         "size": str(case.message_size_bytes),

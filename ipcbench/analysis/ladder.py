@@ -20,7 +20,7 @@ from ipcbench.analysis.stats import (
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
-from ipcbench.rungs import RUNGS, Family
+from ipcbench.rungs import CLIENT, RUNGS, Family
 from ipcbench.terms import Term
 
 QUESTION = "ladder"
@@ -244,15 +244,19 @@ def _below(place: Place) -> Iterator[Place]:
     """Yields the places that one adds to, the nearest first: all of its family.
 
     A rung with knobs adds to the one without. With a delay it adds first to the same with a delay
-    of nothing, which has the delay's own calls, as in the selftest.
+    of nothing, which has the delay's own calls, as in the selftest. With a lean client it adds to a
+    lower one with such a client, too.
     """
     knobs = dict(place.settings)
     if knobs.get(_DELAY, _NONE) != _NONE:
         yield place._replace(settings=tuple({**knobs, _DELAY: _NONE}.items()))
     if place.settings:
         yield place._replace(settings=())
+    kept = tuple(one for one in place.settings if one[0] == CLIENT)
     below = _BELOW[place.rung]
     while below is not None:
+        if kept:
+            yield Place(below, place.family, kept)
         yield Place(below, place.family)
         below = _BELOW[below]
 

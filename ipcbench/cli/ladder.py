@@ -2,14 +2,22 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ipcbench.cli import compare, options, requests
+from ipcbench.cli.messages import Messages
 from ipcbench.cli.parser import Handler, Parser
 from ipcbench.run.request import Request
-from ipcbench.rungs import RUNGS
+from ipcbench.rungs import BY_NAME, CLIENT, RUNGS
 
 _BUDGET_S = 280.0
 """Leaves time for the tables: the command ends within 5 minutes."""
+_SERVERS = (
+    *("raw", "framed", "epoll", "asyncio-sock", "asyncio-protocol", "asyncio-streams"),
+    *("uvloop-protocol", "uvloop-streams", "http-std", "http-uvicorn", "http-aiohttp"),
+)
+"""Rungs that are usual with many clients: those that servers are built on. A launch of 64 clients
+takes 2 seconds, so that all rungs would have too few of them for a verdict."""
 _SLOW = "http-std-default"
 """A rung of 44 ms a message over TCP, which is a timer's time, whatever the size."""
 
@@ -36,16 +44,54 @@ their end, so that their switches are in the price, and nothing overlaps.
 
 
 def _ladder(args: Namespace, words: Sequence[str]) -> int:
-    settle(args)
-    return compare.measured(args, USUAL_LADDER, "ipcbench ladder", ["ipcbench", *words])
+    usual = settle(args)
+    left_out = [rung.name for rung in RUNGS if rung.name not in _SERVERS]
+    if args.concurrency and args.rungs is usual.rungs and args.resume is None:
+        Messages(quiet=args.quiet).note(f"left out, --rungs names them: {', '.join(left_out)}")
+    return compare.measured(args, usual, "ipcbench ladder", ["ipcbench", *words])
 
 
-def settle(args: Namespace) -> None:
-    """Makes --quick its number of rounds, at most as many as fit the budget."""
+def settle(args: Namespace, usual: Request = USUAL_LADDER) -> Request:
+    """Settles what the arguments leave open, and returns the request that is usual for them.
+
+    --quick gets its number of rounds, at most as many as fit the budget. --concurrency has usual
+    cases of its own, in place of those that no option names.
+    """
     from ipcbench.run.plan import PRESETS
 
     if args.preset == "quick" and args.rounds is None:
         args.rounds = PRESETS["quick"].rounds
+    if not args.concurrency:
+        return usual
+    of_crowds = _with_many_clients(usual)
+    for name in ("rungs", "families", "sizes", "preset"):
+        if getattr(args, name) is getattr(usual, name):  # the default itself: nobody typed it
+            setattr(args, name, getattr(of_crowds, name))
+    return of_crowds
+
+
+def _with_many_clients(usual: Request) -> Request:
+    """The usual request where one server has many clients: fewer cases, each with longer launches.
+
+    The server has a CPU of its own, if there is one, and its clients share another. They are as
+    lean as a rung can have them, so that it is the server that runs out, if any end does.
+    """
+    from ipcbench.transports.registry import TRANSPORTS, get_transport
+
+    def lean(rung: str) -> str:
+        names = [name for name in BY_NAME[rung].transports.values() if name in TRANSPORTS]
+        has_lean = any(one.name == CLIENT for name in names for one in get_transport(name).knobs)
+        return f"{rung}:{CLIENT}=lean" if has_lean else rung
+
+    return replace(
+        usual,
+        rungs=tuple(lean(rung) for rung in usual.rungs if rung in _SERVERS),
+        families=("unix",),
+        sizes=(64,),
+        at_first=(),
+        usual_placements=(),
+        preset="crowds",
+    )
 
 
 def add_ladder_arguments(parser: Parser, usual: Request = USUAL_LADDER) -> None:
@@ -70,6 +116,7 @@ def add_ladder_arguments(parser: Parser, usual: Request = USUAL_LADDER) -> None:
         ("", "all, in 5 minutes"),
         ("--rungs raw,http-std --sizes 64", "HTTP, over the socket"),
         ("--families unix,inet,inet6 --budget 15m", "IPv6 too"),
+        ("--concurrency 1,8,64", "many clients of one server"),
     )
 
 

@@ -56,9 +56,8 @@ def ask(description: str | None, usual: "Request") -> int:
     def run() -> int:
         args = script.parse_args(words)
         _set_up_plugins(args)
-        if of_ladder:
-            ladder.settle(args)
-        return compare.run_question(args, words, usual)
+        settled = ladder.settle(args, usual) if of_ladder else usual
+        return compare.run_question(args, words, settled)
 
     return _answer(run)
 

@@ -37,7 +37,7 @@ from ipcbench.workloads import (
     Workload,
 )
 
-_Name = TypeVar("_Name", bound=str)
+_Name = TypeVar("_Name", bound=str | int)
 
 Scope = Literal["measured", "run", "shown"]
 """What an option is about: what is measured and how much; where a run's file goes and how it is
@@ -136,6 +136,16 @@ def _parse_rung(text: str) -> str:
     if Term.parse(text).name not in known:
         raise unknown_name("rung", text, known)
     return text
+
+
+def _parse_clients(text: str) -> int:
+    """A number of clients of one server. Raises UsageError."""
+    try:
+        return int(CLIENTS.kind.canonical(text))
+    except UsageError as error:
+        raise UsageError(
+            f"{text!r} is no number of clients: write {CLIENTS.kind.described()}"
+        ) from error
 
 
 def parse_rate_or_share(text: str) -> str:
@@ -254,6 +264,14 @@ OPTIONS: Mapping[str, Option] = {
             "rungs of the ladder, each over the next lower one of them (default: all)",
             _LIST | {"type": listed("rung", "raw,http-std", _parse_rung)},
             ",".join,
+        ),
+        Option(
+            "measured",
+            ("--concurrency",),
+            "numbers of clients of one server, like 1,8,64; if nothing else is named: servers'"
+            " rungs over unix, 64 bytes, across cores (default: one client alone)",
+            _LIST | {"type": listed("client count", "1,8,64", _parse_clients)},
+            lambda numbers: ",".join(map(str, numbers)),
         ),
         Option(
             "measured",
@@ -485,7 +503,7 @@ def add_ladder(what: "argparse._ActionsContainer", usual: Request) -> None:
     placements = usual.placements or usual.usual_placements or (DEFAULT_PLACEMENT,)
     add(
         what,
-        *("--sizes", "--families", "--rungs", "--placement", "--cpus", "--python"),
+        *("--sizes", "--families", "--rungs", "--concurrency", "--placement", "--cpus", "--python"),
         **_typed(usual, "sizes", "families"),
         usual_placements=",".join(placements),
     )

@@ -14,7 +14,7 @@ from ipcbench.reporters.model import Blank, Grid, Heading, Line, Part, padded
 from ipcbench.reporters.tables import cases, matrix
 from ipcbench.reporters.tables.claims import answers
 from ipcbench.reporters.tables.knobs import knob_parts
-from ipcbench.reporters.tables.ladder import ladder_parts
+from ipcbench.reporters.tables.ladder_crowds import crowd_claims, whole_ladder
 from ipcbench.reporters.tables.loads import load_parts
 from ipcbench.reporters.tables.sweeps import sweep_parts
 
@@ -29,7 +29,8 @@ def markdown_text(analysis: Analysis, *, claims: bool = False, ladder: bool = Fa
     interpreters have tables of each against the first.
     """
     parts: list[Part] = [answers(judged(analysis))] if claims else []
-    parts += ladder_parts(analysis) if ladder else ()
+    parts += whole_ladder(analysis) if ladder else ()
+    parts += crowd_claims(analysis) if ladder and not claims else ()
     apart = cases.ordinary(analysis.cases)
     parts += cases.tables(apart)
     parts += sweep_parts(sweeps(apart, analysis.launches))

@@ -3,12 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ipcbench.case import DEFAULT_LOOP, DEFAULT_PLACEMENT, Case, Loop, Placement
+from ipcbench.case import (
+    DEFAULT_LOOP,
+    DEFAULT_PLACEMENT,
+    Case,
+    Loop,
+    Placement,
+    parse_workload,
+)
 from ipcbench.errors import UsageError
 from ipcbench.measure import drivers
 from ipcbench.run.request import Request
 from ipcbench.run.variation import varied
-from ipcbench.rungs import RUNGS
+from ipcbench.rungs import BY_NAME
 from ipcbench.system.cpus import (
     Cpus,
     all_placements,
@@ -22,7 +29,7 @@ from ipcbench.terms import Term
 from ipcbench.transports.base import Traffic
 from ipcbench.transports.registry import canonical, chosen, get_transport, transports
 from ipcbench.transports.registry import names as registered
-from ipcbench.workloads import DEFAULT_WORKLOADS, definition_of, name_of, place_of
+from ipcbench.workloads import CLIENTS, DEFAULT_WORKLOADS, definition_of, name_of, place_of
 
 _DEFAULT_BASELINE = "inet"
 _MOST_NAMED = 9
@@ -106,10 +113,9 @@ def _of_rungs(request: Request) -> list[str]:
 
     Raises UsageError where there is none.
     """
-    by_name = {rung.name: rung for rung in RUNGS}
     known, terms = set(registered()), []
     for term in map(Term.parse, request.rungs):
-        of_families = by_name[term.name].transports
+        of_families = BY_NAME[term.name].transports
         named = (of_families[one] for one in request.families if one in of_families)
         terms += [str(term._replace(name=name)) for name in named if name in known]
     if not terms:
@@ -157,12 +163,22 @@ def _workloads(request: Request, varied: Sequence[str]) -> tuple[tuple[str, ...]
     The usual ones are no request beside workloads that are to be varied.
     """
     asked = request.workloads
+    if request.concurrency:
+        return _of_clients(asked, request.concurrency), []
     if not varied:
         return asked, []
     left_out = [name for name in asked if name not in varied] if asked == DEFAULT_WORKLOADS else []
     wanted = dict.fromkeys([*(name for name in asked if name not in left_out), *varied])
     notes = [f"{name} is left out: --vary names the workloads" for name in left_out]
     return tuple(sorted(wanted, key=place_of)), notes
+
+
+def _of_clients(workloads: Sequence[str], numbers: Sequence[int]) -> tuple[str, ...]:
+    """Each workload with each number of clients. Raises UsageError for one that can't have them."""
+    terms = (
+        parse_workload(f"{name}:{CLIENTS.name}={many}") for name in workloads for many in numbers
+    )
+    return tuple(sorted(dict.fromkeys(terms), key=place_of))
 
 
 def _check_workloads(workloads: Sequence[str], names: Sequence[str]) -> None:
@@ -209,6 +225,8 @@ def _cases(
         transport = get_transport(case.transport)
         if transport.is_control and transport.rejects(Traffic.of(case)):
             continue  # it has no messages that a knob could be about
+        if transport.is_control and request.concurrency and case.clients.number > 1:
+            continue  # nor a server
         if transport.has(case.workload_name):
             size = transport.size_of(case.workload_name, case.message_size_bytes)
             cases[case._replace(message_size_bytes=size)] = None
@@ -219,10 +237,12 @@ def _is_left_out(case: Case, request: Request, placements: Sequence[Placement]) 
     """Whether the case has a size or placement that its transport or workload isn't measured at."""
     is_first_size = case.message_size_bytes == request.sizes[0]
     is_first_placement = case.placement == placements[0]
+    is_last_placement = case.placement == placements[-1]
     return (
         (case.transport in request.at_first and not (is_first_size and is_first_placement))
+        or (case.transport in request.at_last and not (is_first_size and is_last_placement))
         or (case.workload in request.first_size and not is_first_size)
-        or (case.workload in request.last_placement and case.placement != placements[-1])
+        or (case.workload in request.last_placement and not is_last_placement)
     )
 
 

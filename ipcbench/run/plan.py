@@ -47,6 +47,7 @@ PRESETS: Mapping[PresetName, Preset] = {
     "rigorous": Preset(20, 10, 0.05),
     "claims": Preset(10, 7, 0.007),  # many cases: rounds narrow intervals, batches don't
     "ladder": Preset(10, 5, 0.01),
+    "crowds": Preset(10, 3, 0.02),
     "load": Preset(10, 3, 0.1),
 }
 
@@ -225,11 +226,12 @@ def _typical_launch_s(cases: Sequence[Case], intent: Intent) -> float:
 def _most_together(intent: Intent) -> int:
     """Most pairs that may exist at once: those of a table, so that each is compared turn by turn.
 
-    A table of the ladder has every rung over every family.
+    A table of the ladder has every rung over every family. Many clients of each would be too many.
     """
     request = intent.request
-    is_ladder = isinstance(request, Mapping) and bool(request.get("rungs"))
-    return MOST_OF_LADDER if is_ladder else MOST_TOGETHER
+    if not isinstance(request, Mapping) or request.get("concurrency"):
+        return MOST_TOGETHER
+    return MOST_OF_LADDER if request.get("rungs") else MOST_TOGETHER
 
 
 def _check_timeout(cases: Sequence[Case], values: int, request: Request) -> None:

@@ -42,7 +42,7 @@ MOST_TOGETHER = 12
 MOST_OF_LADDER = 60
 """The same for the ladder: every rung over three families, and a control."""
 
-PresetName = Literal["quick", "default", "rigorous", "claims", "ladder", "load"]
+PresetName = Literal["quick", "default", "rigorous", "claims", "ladder", "crowds", "load"]
 
 _TITLES = {
     "question": "another question",
@@ -53,7 +53,9 @@ _TITLES = {
     "only": "other cases",
     "rungs": "other cases",
     "families": "other cases",
+    "concurrency": "other numbers of clients",
     "at_first": "other cases",
+    "at_last": "other cases",
     "first_size": "other cases",
     "last_placement": "other cases",
     "workloads": "other cases",
@@ -87,7 +89,7 @@ _TITLES = {
 _LATER = frozenset(
     (
         *("vary", "grid", "pythons", "rungs", "families", "at_first"),
-        *("first_size", "last_placement"),
+        *("concurrency", "at_last", "first_size", "last_placement"),
         *("rates", "arrivals", "in_flight", "clients", "server", "work", "objective"),
     )
 )
@@ -140,8 +142,12 @@ class Request:
     that can't run here is n/a."""
     families: tuple[Family, ...] = ()
     """Families of sockets that the rungs are measured over."""
+    concurrency: tuple[int, ...] = ()
+    """Numbers of clients that each of the workloads is measured with; empty: as they say."""
     at_first: tuple[str, ...] = ()
     """Transports that are measured with the first size and the first placement alone."""
+    at_last: tuple[str, ...] = ()
+    """Transports that are measured with the first size and the last placement alone."""
     first_size: tuple[str, ...] = ()
     """Terms of workloads that are measured with the first size alone."""
     last_placement: tuple[str, ...] = ()
@@ -263,7 +269,9 @@ _RULES: Mapping[str, ValueRule] = {
     "only": optional(ValueRule("an object of transports by workload", _is_only)),
     "rungs": each(TEXT),
     "families": each(one_of(*FAMILIES)),
+    "concurrency": each(whole(1)),
     "at_first": each(TEXT),
+    "at_last": each(TEXT),
     "first_size": _WORKLOADS,
     "last_placement": _WORKLOADS,
     "workloads": _WORKLOADS,

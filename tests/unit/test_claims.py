@@ -16,9 +16,11 @@ from ipcbench.analysis import frame, judging, stats
 from ipcbench.analysis.claims import (
     CLAIMS,
     CONGESTION_CONTROLS,
+    CROWD_WORKLOAD,
     IDLE_SPINNING_WORKLOAD,
     IDLE_WORKLOAD,
     NEEDED,
+    NEEDED_LAST,
     NEEDED_ONCE,
     TRANSPORTS_NEEDED,
     WINDOW_WORKLOAD,
@@ -363,7 +365,8 @@ def test_claims_are_about_transports_that_exist() -> None:
     rungs = {name for rung in RUNGS for name in rung.transports.values()}
     assert {term.name for term in terms} <= {transport.name for transport in transports()} | rungs
     knobs = {(term.name, *dict(term.settings)) for term in terms if term.settings}
-    assert knobs == {("inet", "congestion")}
+    lean = {(name.partition(":")[0], "client") for name in NEEDED_LAST}
+    assert knobs == {("inet", "congestion")} | lean
 
 
 def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
@@ -371,7 +374,8 @@ def test_the_plan_holds_what_the_claims_need_and_nothing_else() -> None:
     cases = [Case.parse(case) for case in plan.intent.cases]
     assert {case.transport for case in cases} <= set(TRANSPORTS_NEEDED)
     assert {case.workload for case in cases} == {
-        *("latency", "throughput", "connect", IDLE_WORKLOAD, WORK_WORKLOAD, WINDOW_WORKLOAD)
+        *("latency", "throughput", "connect", IDLE_WORKLOAD, WORK_WORKLOAD, WINDOW_WORKLOAD),
+        CROWD_WORKLOAD,
     }
     assert all(case.transport in NEEDED[case.workload] for case in cases)
 
@@ -406,7 +410,7 @@ def test_streams_are_planned_under_each_congestion_control_that_the_machine_offe
     _offer(monkeypatch, tmp_path, default, others)
     plan = plan_of("claims", "--placement=same-core,cross-core")
     cases = [Case.parse(case) for case in plan.intent.cases]
-    found = {(case.workload, case.transport) for case in cases if ":" in case.transport}
+    found = {(case.workload, case.transport) for case in cases if ":congestion" in case.transport}
     assert found == {("throughput", f"inet:congestion={name}") for name in measured}
     notes = [note for note in plan.notes if "is not known here" in note]
     assert [note.split("'")[3] for note in notes] == left_out

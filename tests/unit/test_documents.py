@@ -152,6 +152,21 @@ def drawer() -> Iterator[ModuleType]:
         sys.modules.pop("pictures")
 
 
+def test_a_block_that_awaits_its_file_is_begun_once_the_file_is_there(
+    drawer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert drawer.__name__ == "pictures"  # which refresh imports
+    refresh = importlib.import_module("refresh")
+    sys.modules.pop("refresh")
+    monkeypatch.setattr(refresh, "ROOT", tmp_path)
+    awaiting = "before\n\n<!-- awaits run.json.gz: 1 3 -->\n\nafter\n"
+    assert refresh.with_begun(awaiting) == awaiting
+    (tmp_path / "run.json.gz").touch()
+    assert refresh.with_begun(awaiting) == (
+        "before\n\n<!-- from run.json.gz: 1 3 -->\n\n```\n\n```\n\nafter\n"
+    )
+
+
 def test_the_documents_show_a_table_and_plots() -> None:
     of_load = ("gaps", "response-times", "shares", "windows")
     names = sorted(("ladder", "latency", "table", "throughput", *of_load))

@@ -15,7 +15,7 @@ from tests.asked import requested
 
 _NOT_TYPED = {
     *("question", "transports", "usual_transports", "usual_placements", "only"),
-    *("at_first", "first_size", "last_placement"),
+    *("at_first", "at_last", "first_size", "last_placement"),
 }
 
 

@@ -17,7 +17,9 @@ LARGE = Request(
     grid=True,
     rungs=("raw", "raw:delay=5us"),
     families=("inet6",),
+    concurrency=(1, 8),
     at_first=("inet",),
+    at_last=("inet6",),
     first_size=("latency:work=1ms",),
     last_placement=("latency:gap=10ms",),
     only={"latency": ("unix", "pipe"), "latency:gap=10ms": ("inet",), "connect": ()},
@@ -105,6 +107,13 @@ def test_a_request_of_before_the_ladder_is_read() -> None:
     data = before.as_json()
     for name in ("rungs", "families", "at_first"):
         del data[name]
+    assert Request.parse(data) == before
+
+
+def test_a_request_of_before_many_clients_is_read() -> None:
+    before = replace(LARGE, concurrency=(), at_last=())
+    data = before.as_json()
+    del data["concurrency"], data["at_last"]
     assert Request.parse(data) == before
 
 

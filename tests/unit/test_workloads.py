@@ -15,7 +15,7 @@ from ipcbench.reporters.model import Grid, Line
 from ipcbench.reporters.pictures.selection import PARTS, Subject, pictures
 from ipcbench.reporters.tables import cases as case_tables
 from ipcbench.reporters.tables import columns, diff, overview
-from ipcbench.reporters.tables.claims import conditions_text
+from ipcbench.reporters.tables.claim_words import conditions_text
 from ipcbench.results import metadata
 from ipcbench.results.store import Results
 from ipcbench.transports import base

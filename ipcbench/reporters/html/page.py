@@ -30,7 +30,7 @@ from ipcbench.reporters.pictures.styles import DARK, GROUND
 from ipcbench.reporters.tables import cases, loads
 from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
-from ipcbench.reporters.tables.ladder import ladder_parts
+from ipcbench.reporters.tables.ladder_crowds import whole_ladder
 from ipcbench.reporters.tables.sweep_words import WORDS
 from ipcbench.reporters.tables.sweeps import section_parts
 from ipcbench.text import counted
@@ -268,7 +268,7 @@ def _ladder(report: Report) -> Section | None:
         return None
     drawings = [drawing for drawing in report.drawings if drawing.part == "ladder"]
     figures = element("div", *map(_figure, drawings), class_="pictures")
-    tables = together(map(_part, ladder_parts(report.analysis)))
+    tables = together(map(_part, whole_ladder(report.analysis)))
     return Section("ladder", "The ladder", together([tables, figures]))
 
 

@@ -11,7 +11,6 @@ from ipcbench.analysis.judging import (
     Buffer,
     ByCongestion,
     Compared,
-    Condition,
     Dimension,
     Judgement,
     Says,
@@ -29,10 +28,19 @@ from ipcbench.reporters.model import (
     LineKind,
     Part,
 )
+from ipcbench.reporters.tables.claim_crowds import at_saturation, lack_text
+from ipcbench.reporters.tables.claim_words import (
+    conditions_text,
+    control_text,
+    place_text,
+    sides,
+)
 from ipcbench.reporters.tables.columns import definition, interval_text, knobs_text, ratio_text
 from ipcbench.reporters.tables.floors import floor_text
+from ipcbench.reporters.tables.words import listed
 from ipcbench.terms import Term
 from ipcbench.text import counted
+from ipcbench.workloads import without_clients
 
 _KINDS: Mapping[Answer, LineKind] = {
     "holds": "good",
@@ -42,15 +50,9 @@ _KINDS: Mapping[Answer, LineKind] = {
     "not measured": "plain",
 }
 _ANSWERS = (("claim", "claim"), ("here", "answer"))
-_PLACES = {
-    "same-core": "on one core",
-    "smt": "on two threads of a core",
-    "cross-core": "across cores",
-    "cross-socket": "across sockets",
-    "free": "unpinned",
-}
 _DIMENSIONS: dict[Dimension, str] = {
     "workload": "the workload",
+    "clients": "the number of clients",
     "other": "what it is beside",
     "size": "the size",
     "placement": "the placement",
@@ -71,7 +73,7 @@ def claim_parts(judgements: Sequence[Judgement], noise_floor: Floor = UNKNOWN) -
         claim = judgement.claim
         yield Heading(f'"{claim.quote}"', {"claim": claim.name, "answer": judgement.answer})
         yield Line(f"-> {answer_text(judgement)}", _KINDS[judgement.answer])
-        for text in (*rests_on(judgement), *throughputs(judgement)):
+        for text in _more(judgement):
             yield Line(f"   {text}")
         yield Line(claim.caveat, "quiet")
         if judgement.buffers:
@@ -95,7 +97,7 @@ def answers(judgements: Sequence[Judgement]) -> Grid:
 
 def answer_text(judgement: Judgement) -> str:
     """The answer in words, with its conditions: `holds (12 of 12 comparisons decided)`."""
-    yes, no = _sides(judgement.claim)
+    yes, no = sides(judgement.claim)
     decided = f"({judgement.decided} of {counted(len(judgement.compared), 'comparison')}"
     decided += " decided)"
     little = 2 * judgement.decided < len(judgement.compared)
@@ -105,6 +107,9 @@ def answer_text(judgement: Judgement) -> str:
             needs = judgement.claim.needs
             return f"can't tell: not measured; it needs {needs}" if needs else "not measured"
         case "open":
+            if judgement.compared and all(one.unsaturated for one in judgement.compared):
+                lacks = dict.fromkeys(map(lack_text, judgement.compared))
+                return f"can't tell here: {'; '.join(lacks)} {decided}"
             if any(one.ratio.interval for one in judgement.compared):
                 return f"open: chance or this machine's noise can explain all differences {decided}"
             return f"open: too few launches; it takes {FEWEST_LAUNCHES} (--budget) {decided}"
@@ -119,7 +124,14 @@ def answer_text(judgement: Judgement) -> str:
 
 
 def _answer_and_rest(judgement: Judgement) -> str:
-    return "; ".join([answer_text(judgement), *rests_on(judgement), *throughputs(judgement)])
+    return "; ".join([answer_text(judgement), *_more(judgement)])
+
+
+def _more(judgement: Judgement) -> Iterator[str]:
+    """Yields what is told of an answer beside it."""
+    yield from rests_on(judgement)
+    yield from throughputs(judgement)
+    yield from at_saturation(judgement)
 
 
 def rests_on(judgement: Judgement) -> Iterator[str]:
@@ -129,16 +141,16 @@ def rests_on(judgement: Judgement) -> Iterator[str]:
     """
     if not judgement.claim.tells_congestion or not judgement.compared:
         return
-    controls = [_control_text(control) for control in judgement.congestion]
+    controls = [control_text(control) for control in judgement.congestion]
     if not controls:
         yield "TCP's congestion control was not recorded; the answer may rest on it"
     elif len(controls) == 1:
         yield f"TCP's congestion control was {controls[0]}; not measured under another one"
     elif not any(one.differs for one in judgement.by_congestion):
-        yield f"no sure difference between TCP's congestion controls {_listed(controls)}"
+        yield f"no sure difference between TCP's congestion controls {listed(controls)}"
     # The claim names the transports; a loop is named where there are several.
     loops = {one.comparison.subject.loop for one in judgement.compared}
-    implied = ("subject", "other", "loop" if len(loops) == 1 else "")
+    implied = ("subject", "other", "clients", "loop" if len(loops) == 1 else "")
     for one in judgement.by_congestion:
         if one.differs:
             yield _by_control(one, implied)
@@ -150,32 +162,26 @@ def throughputs(judgement: Judgement) -> Iterator[str]:
     `unix at 64 B on one core: 3.10x the messages with 16 in flight; response time: 5.16x slower`
     """
     loops = {one.comparison.subject.loop for one in judgement.compared}
-    implied = ("loop",) if len(loops) == 1 else ()
+    implied = ("clients", "loop") if len(loops) == 1 else ("clients",)
     for one in judgement.compared:
         subject, other = one.comparison.cases
         window, deeper = subject.flow.window, subject.flow.window / other.flow.window
         if one.comparison.is_with_itself and deeper > 1:
             # Messages in flight are throughput x response time (Little 1961), of both cases.
             gain = units.three_digits(deeper / one.ratio.estimate)
-            where = _place_text(tuple(traits(one.comparison).items()), implied)
+            where = place_text(tuple(traits(one.comparison).items()), implied)
             brings = f"{gain}x the messages with {window} in flight"
             yield f"{where}: {brings}; response time: {_outcome(one)}"
-
-
-def _place_text(values: Sequence[tuple[Dimension, str]], implied: Sequence[str]) -> str:
-    """The place of a comparison in words: `throughput at 64 KiB on one core`."""
-    kept = [(name, (value,)) for name, value in values if name not in implied]
-    return _condition_text(Condition(tuple(kept))).removeprefix("for ")
 
 
 def _by_control(one: ByCongestion, implied: Sequence[str]) -> str:
     """The outcomes under each congestion control, those that are equal together."""
     under: dict[str, list[str]] = {}
     for compared in one.compared:
-        control = _control_text(compared.comparison.congestion)
+        control = control_text(compared.comparison.congestion)
         under.setdefault(_outcome(compared), []).append(control)
-    told = [f"with {_listed(controls)} {outcome}" for outcome, controls in under.items()]
-    where = _place_text([(name, value) for name, (value,) in one.where.values], implied)
+    told = [f"with {listed(controls)} {outcome}" for outcome, controls in under.items()]
+    where = place_text([(name, value) for name, (value,) in one.where.values], implied)
     return f"{where}: {'; '.join(told)}"
 
 
@@ -189,31 +195,22 @@ def _outcome(one: Compared) -> str:
     return "no difference" if is_alike else "open"
 
 
-def _control_text(control: str) -> str:
-    return control.replace(",", "/")
-
-
 def _conditions(judgement: Judgement) -> str:
     """The dimensions that an answer depends on, and how, in words."""
     if not judgement.depends_on:
         return "more than a sentence can tell: see the rows"
-    yes, no = _sides(judgement.claim)
+    yes, no = sides(judgement.claim)
     said = [(yes, judgement.agrees), (no, judgement.contradicts)]
     told = [f"{word} {conditions_text(conditions)}" for word, conditions in said if conditions]
     told += [f"{word} otherwise" for word, conditions in said if not conditions]
     dimensions: Mapping[Dimension, str] = {**_DIMENSIONS, "subject": judgement.claim.subjects_are}
-    on = _listed([dimensions[dimension] for dimension in judgement.depends_on])
+    on = listed([dimensions[dimension] for dimension in judgement.depends_on])
     return f"{on}: {'; '.join(told)}"
-
-
-def conditions_text(conditions: Sequence[Condition]) -> str:
-    """Conditions in words: `for throughput at 64 B on one core and for round trips`."""
-    return _listed([_condition_text(condition) for condition in conditions])
 
 
 def says_text(claim: Claim, says: Says) -> str:
     """The outcome of a comparison, in a word."""
-    yes, no = _sides(claim)
+    yes, no = sides(claim)
     match says:
         case "undecided":
             return "open"
@@ -233,40 +230,6 @@ def buffers_text(buffers: Sequence[Buffer]) -> str:
         each.setdefault(buffer.transport, []).append(f"{sizes} {_BUFFERS[buffer.name]}")
     told = [f"{transport} {', '.join(sizes)}" for transport, sizes in each.items()]
     return f"buffers here: {'; '.join(told)}"
-
-
-def _sides(claim: Claim) -> tuple[str, str]:
-    if claim.asserts == "which":
-        return claim.subjects[0], claim.others[0]
-    return "holds", "fails"
-
-
-def _condition_text(condition: Condition) -> str:
-    values = dict(condition.values)
-    kinds = [definition(name).words.plural for name in values.get("workload", ())]
-    of = "of" if kinds else "for"
-    said = [f"for {_listed(kinds)}"] if kinds else []
-    if "subject" in values:
-        said.append(f"{of} {_listed(values['subject'])}")
-    if "other" in values:
-        said.append(f"beside {_listed(values['other'])}")
-    if "size" in values:
-        said.append(f"at {_listed([units.display_size(int(size)) for size in values['size']])}")
-    if "placement" in values:
-        said.append(_listed([_PLACES.get(name, f"on {name}") for name in values["placement"]]))
-    if "congestion" in values:
-        said.append(f"with {_listed([*map(_control_text, values['congestion'])])}")
-    if "loop" in values:
-        said.append(f"in the {_listed(values['loop'])} loop")
-    if values.get("interpreter", ("",)) != ("",):
-        said.append(f"by {_listed([name or 'ipcbench itself' for name in values['interpreter']])}")
-    return " ".join(said)
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Joins words in a sentence: `a`, `a and b`, `a, b and c`."""
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _table(judgement: Judgement, loop: str) -> Grid:
@@ -300,12 +263,12 @@ def _table(judgement: Judgement, loop: str) -> Grid:
 def _pair_text(comparison: Comparison) -> str:
     """Both transports, and knobs of the workload: `unix beside inet with cubic`."""
     subject, other = (case.transport for case in comparison.cases)
-    knobs = knobs_text(comparison.subject.workload)
+    knobs = knobs_text(without_clients(comparison.subject.workload))
     if comparison.is_with_itself:
         return f"{subject}{knobs} beside itself{knobs_text(comparison.other.workload)}"
     if not comparison.congestion:
         return f"{subject} beside {other}{knobs}"
-    control = _control_text(comparison.congestion)
+    control = control_text(comparison.congestion)
     return f"{subject} beside {Term.parse(other).name} with {control}"
 
 
@@ -325,7 +288,8 @@ def _row(claim: Claim, one: Compared) -> GridRow:
     # Whether the ratio is decided, the last column says.
     faster = ratio_text(ratio.estimate, one.says)
     label = f" {case.interpreter}" if case.interpreter else ""
-    named = f"{row.words.short}{size} {case.placement}{label}"
+    many = f", {case.clients.number} clients" if case.clients.number > 1 else ""
+    named = f"{row.words.short}{size} {case.placement}{label}{many}"
     return GridRow(
         (
             Cell(named, case.id, {"other_case": other.id}),
@@ -333,7 +297,7 @@ def _row(claim: Claim, one: Compared) -> GridRow:
             Cell(units.display_time(one.other_time_s), one.other_time_s),
             Cell(faster, ratio.estimate),
             Cell(interval, low, {"time_to_other_high_ratio": high}),
-            Cell(says_text(claim, one.says), one.says),
+            Cell("can't tell" if one.unsaturated else says_text(claim, one.says), one.says),
         )
     )
 

@@ -19,6 +19,7 @@ from ipcbench.reporters.tables.columns import (
     ratio_text,
 )
 from ipcbench.rungs import Family
+from ipcbench.workloads import clients_of
 
 FAMILY_NAMES: Mapping[Family, str] = {
     "unix": "AF_UNIX",
@@ -42,8 +43,12 @@ _COSTS = (
 
 
 def ladder_parts(analysis: Analysis) -> Iterator[Part]:
-    """Yields, for each size and placement, the sentence over it and a table a family; a legend."""
+    """Yields, for each size and placement, the sentence over it and a table a family; a legend.
+
+    Those are of one client at a time.
+    """
     rungs = of_ladder(analysis.cases)
+    rungs = rungs[~rungs["workload"].map(_has_many_clients).astype(bool)]
     rungs = rungs.assign(**_more(rungs, analysis.launches))
     for _, table in rungs.groupby(TABLE_KEYS, sort=False):
         found = headline(table, analysis.launches)
@@ -56,6 +61,11 @@ def ladder_parts(analysis: Analysis) -> Iterator[Part]:
         yield Line(_ADDED)
         yield Line(_COSTS)
     yield from _signs(rungs)
+
+
+def _has_many_clients(workload: object) -> bool:
+    """Whether a server has several clients: those tables are `ladder_crowds`."""
+    return clients_of(str(workload)).number > 1
 
 
 def _facts(found: Headline) -> dict[str, Value]:

@@ -14,7 +14,7 @@ from ipcbench.reporters.tables import cases as case_tables
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.knobs import knob_parts
-from ipcbench.reporters.tables.ladder import ladder_parts
+from ipcbench.reporters.tables.ladder_crowds import crowd_claims, whole_ladder
 from ipcbench.reporters.tables.loads import load_parts
 from ipcbench.reporters.tables.overview import overviews
 from ipcbench.reporters.tables.sweeps import sweep_parts
@@ -40,7 +40,9 @@ def summary(
     shown = cases if tables else cases.iloc[:0]
     apart = case_tables.ordinary(shown)
     if ladder:
-        yield from ladder_parts(analysis)
+        yield from whole_ladder(analysis)
+        if not claims:
+            yield from crowd_claims(analysis)
     if overview:
         yield from overviews(apart)
     yield from case_tables.tables(apart)

@@ -8,13 +8,16 @@ from abc import abstractmethod
 from functools import partial
 from typing import ClassVar, Protocol
 
+from ipcbench import rungs
 from ipcbench.terms import Knob, words
 from ipcbench.transports.base import IN_ONE_LOOP, Endpoint, Traffic
 from ipcbench.transports.parts.options import BUFFERS, SocketOptions, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
 
-CLIENT = Knob("client", words("same", "lean"), "same", "that of its layer, or lean: blocking calls")
+CLIENT = Knob(
+    rungs.CLIENT, words("same", "lean"), "same", "that of its layer, or lean: blocking calls"
+)
 
 
 class MakesEnd(Protocol):

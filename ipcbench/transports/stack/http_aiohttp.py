@@ -7,13 +7,14 @@ is left of the difference is the server's.
 from collections.abc import Mapping
 from typing import ClassVar
 
+from ipcbench import rungs
 from ipcbench.terms import Knob, words
 from ipcbench.transports.base import IN_ONE_LOOP
 from ipcbench.transports.parts.options import BUFFERS, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
 
-CLIENT = Knob("client", words("same", "lean"), "same", "aiohttp's client, or lean: http.client")
+CLIENT = Knob(rungs.CLIENT, words("same", "lean"), "same", "aiohttp's client, or lean: http.client")
 
 
 class HttpAiohttp(Stacked):
