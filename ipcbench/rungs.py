@@ -67,4 +67,6 @@ RUNGS: tuple[Rung, ...] = (
 BY_NAME: Mapping[str, Rung] = {rung.name: rung for rung in RUNGS}
 
 CLIENT = "client"
-"""The knob of a rung whose client may be lean: without the layer, so that the server has it."""
+"""The knob of a rung whose client may be another one than its layer's."""
+LEAN, BARE = "lean", "bare"
+"""Values of it: a client without the layer, and one of HTTP without any library."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import inf
 
 from ipcbench.analysis.comparisons import ALIKE, Claim, Itself
-from ipcbench.rungs import CLIENT, Family
+from ipcbench.rungs import BARE, CLIENT, FAMILIES, LEAN, Family
 from ipcbench.workloads import DEFINITIONS, WORKLOADS, place_of
 
 CONGESTION_CONTROLS = ("bbr", "cubic", "reno")
@@ -37,8 +37,16 @@ def _plain_loops(family: Family) -> list[tuple[str, str]]:
 
 def _lean_loops(family: Family) -> list[tuple[str, str]]:
     """The same rungs with clients that leave the CPU to the server."""
-    lean = f":{CLIENT}=lean"
+    lean = f":{CLIENT}={LEAN}"
     return [(f"{one}{lean}", f"{two}{lean}") for one, two in _plain_loops(family)]
+
+
+def _uvicorns(family: Family) -> list[tuple[str, str]]:
+    """Uvicorn on uvloop beside itself on asyncio's own loop, with either client."""
+    rung = f"http-uvicorn-{family}"
+    return [
+        (f"{rung}{client}", f"{rung}{client}:loop=asyncio") for client in ("", f":{CLIENT}={BARE}")
+    ]
 
 
 _STACK = "pip install 'ipcbench[stack]'"
@@ -151,7 +159,12 @@ CLAIMS = (
         pairs=_plain_loops("unix"),
         crowd=CROWD_WORKLOAD,
         crowd_pairs=_lean_loops("unix"),
-        also=[*_lean_loops("inet"), *_lean_loops("inet6"), *_plain_loops("inet")],
+        also=[
+            *_lean_loops("inet"),
+            *_lean_loops("inet6"),
+            *_plain_loops("inet"),
+            *(pair for family in FAMILIES for pair in _uvicorns(family)),
+        ],
         band=(1 / 4, 1 / 2),
         titles=("uvloop", "asyncio"),
         workloads=("latency",),

@@ -20,7 +20,7 @@ from ipcbench.analysis.stats import (
 from ipcbench.case import Case
 from ipcbench.errors import UsageError
 from ipcbench.results.metadata import QUESTION_KEY
-from ipcbench.rungs import CLIENT, RUNGS, Family
+from ipcbench.rungs import BARE, CLIENT, LEAN, RUNGS, Family
 from ipcbench.terms import Term
 
 QUESTION = "ladder"
@@ -250,13 +250,15 @@ def _below(place: Place) -> Iterator[Place]:
     knobs = dict(place.settings)
     if knobs.get(_DELAY, _NONE) != _NONE:
         yield place._replace(settings=tuple({**knobs, _DELAY: _NONE}.items()))
+    client = tuple(one for one in place.settings if one[0] == CLIENT)
+    if client and client != place.settings:
+        yield place._replace(settings=client)
     if place.settings:
         yield place._replace(settings=())
-    kept = tuple(one for one in place.settings if one[0] == CLIENT)
     below = _BELOW[place.rung]
     while below is not None:
-        if kept:
-            yield Place(below, place.family, kept)
+        for kind in (BARE, LEAN) if client else ():
+            yield Place(below, place.family, ((CLIENT, kind),))
         yield Place(below, place.family)
         below = _BELOW[below]
 

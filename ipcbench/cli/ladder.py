@@ -1,14 +1,14 @@
 """The command of the ladder: what each layer on a socket costs, over each family of sockets."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ipcbench.cli import compare, options, requests
 from ipcbench.cli.messages import Messages
 from ipcbench.cli.parser import Handler, Parser
 from ipcbench.run.request import Request
-from ipcbench.rungs import BY_NAME, CLIENT, RUNGS
+from ipcbench.rungs import BARE, BY_NAME, CLIENT, LEAN, RUNGS
 
 _BUDGET_S = 280.0
 """Leaves time for the tables: the command ends within 5 minutes."""
@@ -18,6 +18,8 @@ _SERVERS = (
 )
 """Rungs that are usual with many clients: those that servers are built on. A launch of 64 clients
 takes 2 seconds, so that all rungs would have too few of them for a verdict."""
+_BESIDE = {"http-uvicorn": f"http-uvicorn:{CLIENT}={BARE}:loop=asyncio"}
+"""By rung, one that stands beside it with many clients: the same server on the other loop."""
 _SLOW = "http-std-default"
 """A rung of 44 ms a message over TCP, which is a timer's time, whatever the size."""
 
@@ -76,16 +78,22 @@ def _with_many_clients(usual: Request) -> Request:
     The server has a CPU of its own, if there is one, and its clients share another. They are as
     lean as a rung can have them, so that it is the server that runs out, if any end does.
     """
+    from ipcbench.terms import Choice
     from ipcbench.transports.registry import TRANSPORTS, get_transport
 
-    def lean(rung: str) -> str:
+    def named(rung: str) -> Iterator[str]:
         names = [name for name in BY_NAME[rung].transports.values() if name in TRANSPORTS]
-        has_lean = any(one.name == CLIENT for name in names for one in get_transport(name).knobs)
-        return f"{rung}:{CLIENT}=lean" if has_lean else rung
+        knobs = [knob for name in names for knob in get_transport(name).knobs]
+        kind = next((knob.kind for knob in knobs if knob.name == CLIENT), None)
+        known = kind.known() if isinstance(kind, Choice) else ()
+        leanest = next((client for client in (BARE, LEAN) if client in known), None)
+        yield rung if leanest is None else f"{rung}:{CLIENT}={leanest}"
+        if rung in _BESIDE:
+            yield _BESIDE[rung]
 
     return replace(
         usual,
-        rungs=tuple(lean(rung) for rung in usual.rungs if rung in _SERVERS),
+        rungs=tuple(name for rung in usual.rungs if rung in _SERVERS for name in named(rung)),
         families=("unix",),
         sizes=(64,),
         at_first=(),

@@ -252,7 +252,12 @@ def test_a_rung_that_changes_a_byte_has_no_number(
 
 
 @pytest.mark.parametrize(
-    "name", [*(f"{one}-unix" for one in SERVERS), "http-aiohttp-unix:client=lean"]
+    "name",
+    [
+        *(f"{one}-unix" for one in SERVERS),
+        *("http-aiohttp-unix:client=lean", "http-aiohttp-unix:client=bare"),
+        *("http-std-unix:client=bare", "http-uvicorn-unix:client=bare:loop=asyncio"),
+    ],
 )
 def test_a_client_whose_server_has_gone_gets_an_error(name: str, tmp_path: Path) -> None:
     with _joined(name, tmp_path) as (client, server):

@@ -28,6 +28,9 @@ TERMS = (
     "asyncio-streams-unix:client=lean",
     "uvloop-protocol-inet:client=lean",
     "http-aiohttp-unix:client=lean",
+    "http-aiohttp-inet:client=bare",
+    "http-std-inet:client=bare",
+    "http-uvicorn-unix:client=bare:loop=asyncio",
 )
 
 

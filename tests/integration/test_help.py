@@ -33,7 +33,7 @@ def test_help_all_tells_of_every_option() -> None:
         ("compare", 4),
         ("report", 4),
         ("claims", 3),
-        ("ladder", 3),
+        ("ladder", 4),
         ("diff", 2),
         ("evidence", 3),
         ("check", 2),

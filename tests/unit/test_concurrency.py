@@ -34,7 +34,9 @@ def test_many_clients_have_usual_cases_of_their_own() -> None:
     request = requested("ladder", "--concurrency=1,8")
     assert (request.families, request.sizes) == (("unix",), (64,))
     assert "asyncio-protocol:client=lean" in request.rungs
-    assert {"raw", "http-uvicorn"} <= set(request.rungs)
+    assert {"raw", "http-std:client=bare", "http-aiohttp:client=bare"} <= set(request.rungs)
+    uvicorn = [rung for rung in request.rungs if rung.startswith("http-uvicorn")]
+    assert uvicorn == ["http-uvicorn:client=bare", "http-uvicorn:client=bare:loop=asyncio"]
     planned = plan_of("ladder", "--concurrency=1,8,64")
     assert planned.intent.rounds > 6
     assert {Case.parse(case).placement for case in planned.intent.cases} == {default_placement()}

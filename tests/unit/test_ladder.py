@@ -95,6 +95,25 @@ def test_a_rung_adds_to_the_next_lower_one_that_was_measured() -> None:
     assert rows["http-uvicorn-unix"]["added_s"] == pytest.approx(290e-6, rel=0.01)
 
 
+def test_a_rung_with_another_client_adds_to_a_lower_one_with_such_a_client() -> None:
+    names = {
+        "raw": "unix",
+        "epoll:client=lean": "epoll-unix:client=lean",
+        "asyncio-protocol:client=lean": "asyncio-protocol-unix:client=lean",
+        "http-std:client=bare": "http-std-unix:client=bare",
+        "http-uvicorn:client=bare": "http-uvicorn-unix:client=bare",
+        "http-uvicorn:client=bare:loop=asyncio": "http-uvicorn-unix:client=bare:loop=asyncio",
+    }
+    rows = _rows(_results({name: 1e-5 * place for place, name in enumerate(names.values(), 1)}))
+    assert {rung: rows[name]["rung_below"] for rung, name in names.items() if rung != "raw"} == {
+        "epoll:client=lean": "raw",
+        "asyncio-protocol:client=lean": "epoll:client=lean",
+        "http-std:client=bare": "raw",
+        "http-uvicorn:client=bare": "http-std:client=bare",
+        "http-uvicorn:client=bare:loop=asyncio": "http-uvicorn:client=bare",
+    }
+
+
 def test_the_family_is_compared_at_the_same_rung() -> None:
     times = {"unix": 10e-6, "inet": 15e-6, "http-std-unix": 100e-6, "http-std-inet": 105e-6}
     rows = _rows(_results(times))

@@ -25,6 +25,7 @@ from ipcbench.reporters.tables.claims import claim_parts
 from ipcbench.reporters.tables.ladder import FAMILY_NAMES, ladder_parts
 from ipcbench.reporters.tables.sweeps import ratio_text
 from ipcbench.reporters.tables.words import MOST_NAMED, listed
+from ipcbench.rungs import CLIENT
 from ipcbench.text import counted
 
 LEGENDS = (
@@ -87,11 +88,16 @@ def who_ran_out(found: CrowdLadder) -> Iterator[str]:
 
 
 def _short(known: Sequence[tuple[str, Serving]]) -> list[tuple[str, Serving]]:
-    """The same by the names of the rungs alone, where no two of them have one."""
-    names = [name.partition(":")[0] for name, _ in known]
+    """The same by the names without the kind of client, where no two of them have one."""
+    names = [_without_client(name) for name, _ in known]
     if len(set(names)) < len(names):
         return list(known)
     return [(name, one) for name, (_, one) in zip(names, known, strict=True)]
+
+
+def _without_client(name: str) -> str:
+    rung, *knobs = name.split(":")
+    return ":".join([rung, *(knob for knob in knobs if not knob.startswith(f"{CLIENT}="))])
 
 
 def _ran_out(clients: int, known: Sequence[tuple[str, Serving]]) -> str:

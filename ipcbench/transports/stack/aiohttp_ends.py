@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from ipcbench.rungs import BARE, LEAN
 from ipcbench.transports.base import Endpoint, Traffic, buffer_pair
 from ipcbench.transports.ends import CoroutineEndpoint
 from ipcbench.transports.parts.gate import Gate
@@ -24,7 +25,6 @@ from ipcbench.transports.stack.http import (
     OK,
     ByPath,
     client_connection,
-    http_client_endpoint,
 )
 from ipcbench.transports.stack.loops import OwnLoop, let_go
 from ipcbench.transports.stack.turns import NEVER_S, Turns, duplicate
@@ -192,22 +192,21 @@ async def _started(application: web.Application, listener: socket.socket) -> web
 
 
 class AiohttpEnds(ByPath):
-    """Ends by aiohttp, or with a lean client by http.client."""
+    """Ends by aiohttp, or with a blocking client by http.client or without a library."""
 
-    def __init__(self, host: str, *, has_lean_client: bool) -> None:
-        super().__init__(host)
-        self._has_lean_client = has_lean_client
+    def __init__(self, host: str, client: str | None) -> None:
+        super().__init__(host, client)
+        self._client_blocks = client in (LEAN, BARE)
 
     def client(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
         size = traffic.message_size_bytes
-        if self._has_lean_client:
-            lean = http_client_endpoint(connection, size, self.path, self.host, options)
-            return self._telling(lean)
+        if self._client_blocks:
+            return self.blocking_client(connection, traffic, options)
         client_connection(connection, self.host)
         url = f"http://{self.host}{self.path}"
-        return self._telling(aiohttp_client_endpoint(connection, size, url, options))
+        return self.telling(aiohttp_client_endpoint(connection, size, url, options))
 
     def accept(
         self, listener: socket.socket, gate: Gate, traffic: Traffic, options: SocketOptions
@@ -231,13 +230,7 @@ class AiohttpEnds(ByPath):
                 turns.loop.complete(site.stop())
             listener.close()
             turns.refuse_all_but_the_client(connections())
-            return self._telling(turns.open(duplicate(client), options, close))
+            return self.telling(turns.open(duplicate(client), options, close))
         except BaseException:
             close()
             raise
-
-    def _telling(self, end: Endpoint) -> Endpoint:
-        """The endpoint, which tells of the client's kind, too."""
-        of_socket, kind = end.effective, "lean" if self._has_lean_client else "same"
-        end.effective = lambda: {"client": kind, **of_socket()}
-        return end

@@ -10,10 +10,12 @@ from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler
 
+from ipcbench.rungs import BARE, CLIENT
 from ipcbench.transports.base import Endpoint, Traffic, buffer_pair
 from ipcbench.transports.parts.gate import new_token
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.parts.sockets import Ends, socket_facts
+from ipcbench.transports.stack.http_bare import bare_client_endpoint
 
 OK, NOT_FOUND = 200, 404
 _ADMITTED = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -30,6 +32,14 @@ def secret_path() -> str:
 def opening_request(path: str, host: str) -> bytes:
     """The client's first request, by which a server knows it."""
     return f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode("ascii")
+
+
+def request_head(path: str, host: str, size_bytes: int) -> bytes:
+    """The head of a request that posts so many bytes to the path."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {BINARY}\r\n"
+        f"Content-Length: {size_bytes}\r\n\r\n"
+    ).encode("ascii")
 
 
 def client_connection(connection: socket.socket, host: str) -> HTTPConnection:
@@ -214,9 +224,30 @@ class ByPath(Ends):
 
     refusal = REFUSAL
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, client: str | None = None) -> None:
+        """`client` is the kind of its client; None where there is one kind alone."""
         self.host, self.path = host, secret_path()
         self.opening = opening_request(self.path, host)
+        self._client = client
+
+    def blocking_client(
+        self, connection: socket.socket, traffic: Traffic, options: SocketOptions
+    ) -> Endpoint:
+        """The client by http.client, or the bare one. The opening was sent."""
+        size = traffic.message_size_bytes
+        if self._client != BARE:
+            end = http_client_endpoint(connection, size, self.path, self.host, options)
+            return self.telling(end)
+        client_connection(connection, self.host)
+        head = request_head(self.path, self.host, size)
+        return self.telling(bare_client_endpoint(connection, head, size, options))
+
+    def telling(self, end: Endpoint) -> Endpoint:
+        """The endpoint, which tells of the client's kind, too."""
+        kind, of_socket = self._client, end.effective
+        if kind is not None:
+            end.effective = lambda: {CLIENT: kind, **of_socket()}
+        return end
 
     @staticmethod
     def admit(connection: socket.socket) -> None:
@@ -227,15 +258,14 @@ class ByPath(Ends):
 class HttpEnds(ByPath):
     """Ends by http.client and http.server."""
 
-    def __init__(self, host: str, *, buffers_response: bool) -> None:
-        super().__init__(host)
+    def __init__(self, host: str, client: str | None, *, buffers_response: bool) -> None:
+        super().__init__(host, client)
         self._handler = BufferedHandler if buffers_response else MessageHandler
 
     def client(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
-        size = traffic.message_size_bytes
-        return http_client_endpoint(connection, size, self.path, self.host, options)
+        return self.blocking_client(connection, traffic, options)
 
     def server(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
@@ -246,4 +276,6 @@ class HttpEnds(ByPath):
         def handler(of: socket.socket, incoming: memoryview) -> MessageHandler:
             return self._handler(of, self.path, incoming)
 
-        return http_server_endpoint(connection, size, handler, echoes=echoes, options=options)
+        return self.telling(
+            http_server_endpoint(connection, size, handler, echoes=echoes, options=options)
+        )

@@ -14,7 +14,12 @@ from ipcbench.transports.parts.options import BUFFERS, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
 
-CLIENT = Knob(rungs.CLIENT, words("same", "lean"), "same", "aiohttp's client, or lean: http.client")
+CLIENT = Knob(
+    rungs.CLIENT,
+    words("same", rungs.LEAN, rungs.BARE),
+    "same",
+    "aiohttp's, or lean: http.client, or bare: bytes without a library",
+)
 
 
 class HttpAiohttp(Stacked):
@@ -33,12 +38,12 @@ class HttpAiohttp(Stacked):
 
     def settle(self) -> None:
         super().settle()
-        self.client_blocks = self.setting("client") == "lean"
+        self.client_blocks = self.setting(CLIENT.name) != CLIENT.default
 
     def ends(self) -> Ends:
         from ipcbench.transports.stack.aiohttp_ends import AiohttpEnds
 
-        return AiohttpEnds(self.host_header, has_lean_client=self.setting("client") == "lean")
+        return AiohttpEnds(self.host_header, self.setting(CLIENT.name))
 
     def system_limits(self) -> Mapping[str, str]:
         raised = "1 MiB by default, raised to the size of the message"

@@ -12,12 +12,17 @@ response then waits for a delayed ACK (CPython issue 108736).
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ipcbench.terms import Knob
+from ipcbench import rungs
+from ipcbench.terms import Knob, words
 from ipcbench.transports.base import Medium
-from ipcbench.transports.parts.options import TcpOptions, tcp_knobs
+from ipcbench.transports.parts.options import BUFFERS, TcpOptions, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
 from ipcbench.transports.parts.traps import tcp_traps
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
+
+CLIENT = Knob(
+    rungs.CLIENT, words("same", rungs.BARE), "same", "http.client, or bare: bytes without a library"
+)
 
 
 class HttpStd(Stacked):
@@ -36,7 +41,8 @@ class HttpStd(Stacked):
     def ends(self) -> Ends:
         from ipcbench.transports.stack.http import HttpEnds
 
-        return HttpEnds(self.host_header, buffers_response=self.buffers_response)
+        client = self.setting(CLIENT.name)
+        return HttpEnds(self.host_header, client, buffers_response=self.buffers_response)
 
     def system_limits(self) -> Mapping[str, str]:
         return {"body": "no limit at either end", **super().system_limits()}
@@ -45,13 +51,19 @@ class HttpStd(Stacked):
 class HttpStdUnix(HttpStd, OverUnix):
     """Rung `http-std` over AF_UNIX."""
 
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, *BUFFERS)
+
 
 class HttpStdInet(HttpStd, OverInet):
     """Rung `http-std` over AF_INET."""
 
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, *tcp_knobs(nodelay="on"))
+
 
 class HttpStdInet6(HttpStd, OverInet6):
     """Rung `http-std` over AF_INET6."""
+
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, *tcp_knobs(nodelay="on"))
 
 
 class HttpStdDefault(HttpStd):

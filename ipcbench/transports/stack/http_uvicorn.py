@@ -6,10 +6,16 @@ costs a segment, and without it 40 ms (see docs/traps.md).
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
+from ipcbench.terms import Knob, words
 from ipcbench.transports.base import IN_ONE_LOOP
+from ipcbench.transports.parts.options import BUFFERS, tcp_knobs
 from ipcbench.transports.parts.sockets import Ends
+from ipcbench.transports.stack.http_std import CLIENT
 from ipcbench.transports.stack.over import OverInet, OverInet6, OverUnix, Stacked
+
+LOOP = Knob("loop", words("uvloop", "asyncio"), "uvloop", "the event loop of uvicorn")
 
 
 class HttpUvicorn(Stacked):
@@ -29,7 +35,8 @@ class HttpUvicorn(Stacked):
     def ends(self) -> Ends:
         from ipcbench.transports.stack.uvicorn_ends import UvicornEnds
 
-        return UvicornEnds(self.host_header)
+        client, is_on_asyncio = self.setting(CLIENT.name), self.setting(LOOP.name) == "asyncio"
+        return UvicornEnds(self.host_header, client, is_on_asyncio=is_on_asyncio)
 
     def system_limits(self) -> Mapping[str, str]:
         return {"body": "no limit at either end", **super().system_limits()}
@@ -38,10 +45,16 @@ class HttpUvicorn(Stacked):
 class HttpUvicornUnix(HttpUvicorn, OverUnix):
     """Rung `http-uvicorn` over AF_UNIX."""
 
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, LOOP, *BUFFERS)
+
 
 class HttpUvicornInet(HttpUvicorn, OverInet):
     """Rung `http-uvicorn` over AF_INET."""
 
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, LOOP, *tcp_knobs(nodelay="on"))
+
 
 class HttpUvicornInet6(HttpUvicorn, OverInet6):
     """Rung `http-uvicorn` over AF_INET6."""
+
+    knobs: ClassVar[tuple[Knob, ...]] = (CLIENT, LOOP, *tcp_knobs(nodelay="on"))

@@ -1,4 +1,6 @@
-"""An ASGI app under uvicorn, on uvloop. Imports both: only `ends` does import this module.
+"""An ASGI app under uvicorn, on uvloop or asyncio's own loop.
+
+Imports uvicorn and uvloop: only `ends` does import this module.
 
 The app reads the body of each POST to the secret path, and answers with the payload. Any other path
 is answered by 404. Once the client is there uvicorn listens no more.
@@ -18,7 +20,7 @@ from ipcbench.transports.base import Endpoint, Traffic
 from ipcbench.transports.parts.gate import Gate
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.stack.asynchronous import ended
-from ipcbench.transports.stack.http import BINARY, NOT_FOUND, OK, ByPath, http_client_endpoint
+from ipcbench.transports.stack.http import BINARY, NOT_FOUND, OK, ByPath
 from ipcbench.transports.stack.turns import NEVER_S, Turns, duplicate
 
 Event = dict[str, Any]
@@ -103,18 +105,29 @@ async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -
 
 
 class UvicornEnds(ByPath):
-    """Ends by http.client and uvicorn."""
+    """Ends by http.client, or without a library, and uvicorn."""
+
+    def __init__(self, host: str, client: str | None, *, is_on_asyncio: bool) -> None:
+        super().__init__(host, client)
+        self._is_on_asyncio = is_on_asyncio
+        self._new_loop = asyncio.new_event_loop if is_on_asyncio else uvloop.new_event_loop
 
     def client(
         self, connection: socket.socket, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
-        size = traffic.message_size_bytes
-        return http_client_endpoint(connection, size, self.path, self.host, options)
+        return self.blocking_client(connection, traffic, options)
+
+    def telling(self, end: Endpoint) -> Endpoint:
+        """The endpoint, which tells of the server's loop, too."""
+        of_rest = super().telling(end).effective
+        loop = "asyncio" if self._is_on_asyncio else "uvloop"
+        end.effective = lambda: {**of_rest(), "loop": loop}
+        return end
 
     def accept(
         self, listener: socket.socket, gate: Gate, traffic: Traffic, options: SocketOptions
     ) -> Endpoint:
-        turns = Turns(uvloop.new_event_loop, traffic, gate)
+        turns = Turns(self._new_loop, traffic, gate)
         app = App(turns, self.path)
         server = Server(configured(app))
         app.connections = server.server_state.connections  # type: ignore[assignment]
@@ -139,7 +152,7 @@ class UvicornEnds(ByPath):
                 listening.close()
             listener.close()
             turns.refuse_all_but_the_client(connections())
-            return turns.open(duplicate(client), options, close)
+            return self.telling(turns.open(duplicate(client), options, close))
         except BaseException:
             close()
             raise
