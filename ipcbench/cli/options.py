@@ -148,6 +148,10 @@ def _parse_clients(text: str) -> int:
         ) from error
 
 
+def _typed_numbers(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
 def parse_rate_or_share(text: str) -> str:
     """The one spelling of a rate or of a share of the peak. Raises UsageError."""
     if not text.endswith("%"):
@@ -171,15 +175,6 @@ def _parse_arrivals(text: str) -> str:
         return ARRIVALS.kind.canonical(text)
     except UsageError as error:
         raise unknown_name("arrivals", text, ("constant", "poisson")) from error
-
-
-def _parse_clients(text: str) -> str:
-    try:
-        return CLIENTS.kind.canonical(text)
-    except UsageError as error:
-        raise UsageError(
-            f"{text!r} is no number of clients; write {CLIENTS.kind.described()}"
-        ) from error
 
 
 def _parse_server(text: str) -> str:
@@ -271,7 +266,7 @@ OPTIONS: Mapping[str, Option] = {
             "numbers of clients of one server, like 1,8,64; if nothing else is named: servers'"
             " rungs over unix, 64 bytes, across cores (default: one client alone)",
             _LIST | {"type": listed("client count", "1,8,64", _parse_clients)},
-            lambda numbers: ",".join(map(str, numbers)),
+            _typed_numbers,
         ),
         Option(
             "measured",
@@ -297,8 +292,8 @@ OPTIONS: Mapping[str, Option] = {
             "measured",
             ("--clients",),
             "send over so many links in turn, like 1,8: clients of one server (default: 1)",
-            _LIST | {"type": listed("number of clients", "1,8", _parse_clients)},
-            ",".join,
+            _LIST | {"dest": "concurrency", "type": listed("client count", "1,8", _parse_clients)},
+            _typed_numbers,
         ),
         Option(
             "measured",

@@ -147,21 +147,21 @@ class _Kind(NamedTuple):
     """What loads of one peak differ in, beside their rate."""
 
     arrivals: str
-    clients: str = "1"
+    clients: int = 1
     server: str | None = None
 
     @property
     def of_clients(self) -> dict[str, str]:
         """The knobs of the clients."""
         served = {} if self.server is None else {SERVER.name: self.server}
-        return {CLIENTS.name: self.clients, **served}
+        return {CLIENTS.name: str(self.clients), **served}
 
 
 def _kinds(request: Request) -> list[_Kind]:
     """The kinds of loads that are asked for."""
     return [
-        _Kind(arrivals, clients, request.server if clients != "1" else None)
-        for clients in request.clients or ("1",)
+        _Kind(arrivals, clients, request.server if clients > 1 else None)
+        for clients in request.concurrency or (1,)
         for arrivals in request.arrivals
     ]
 
@@ -194,12 +194,13 @@ def _chosen(request: Request) -> Choice:
     """
     if len(allowed_cpus()) == 1:
         raise UsageError(no_open_loop())
-    most = max(_kinds(request), key=lambda kind: int(kind.clients))
-    if request.server is not None and most.clients == "1":
+    most = max(_kinds(request), key=lambda kind: kind.clients)
+    if request.server is not None and most.clients == 1:
         raise UsageError(
             f"--server {request.server} is how several clients are served; give --clients, too"
         )
-    choice = choose(replace(request, workloads=(_term("load", most.of_clients),)))
+    workloads = (_term("load", most.of_clients),)
+    choice = choose(replace(request, workloads=workloads, concurrency=()))
     plain = [case._replace(workload="load") for case in choice.possible]
     possible = [case for case in plain if not get_transport(case.transport).is_control]
     if not possible:

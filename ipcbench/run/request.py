@@ -62,7 +62,6 @@ _TITLES = {
     "rates": "other rates",
     "arrivals": "other arrivals",
     "in_flight": "another number of messages in flight",
-    "clients": "other numbers of clients",
     "server": "another server",
     "work": "other work",
     "objective": "another objective",
@@ -90,7 +89,7 @@ _LATER = frozenset(
     (
         *("vary", "grid", "pythons", "rungs", "families", "at_first"),
         *("concurrency", "at_last", "first_size", "last_placement"),
-        *("rates", "arrivals", "in_flight", "clients", "server", "work", "objective"),
+        *("rates", "arrivals", "in_flight", "server", "work", "objective"),
     )
 )
 """Fields that requests of earlier versions lack; they asked for nothing of them."""
@@ -160,8 +159,6 @@ class Request:
     """How its messages are sent: `constant`, `poisson`."""
     in_flight: int | None = None
     """Most of its messages that are unanswered at once."""
-    clients: tuple[str, ...] = ()
-    """Numbers of links of its generator, one a client; none: one."""
     server: str | None = None
     """How the server serves several: `threads`, `epoll`, `fork`."""
     work: str | None = None
@@ -257,7 +254,6 @@ def _is_only(value: object) -> bool:
 
 _LABELLED = re.compile(rf"{NAME_PATTERN.pattern}=.+", re.ASCII)
 _RATE_PATTERN = re.compile(r"[0-9]{1,9}|[0-9]{1,4}(\.[0-9]{1,14})?%", re.ASCII)
-_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _WORKLOADS = each(ValueRule("a workload", _is_workload))
 _PLACEMENTS = each(ValueRule("a placement", _is_placement))
 _RULES: Mapping[str, ValueRule] = {
@@ -278,7 +274,6 @@ _RULES: Mapping[str, ValueRule] = {
     "rates": each(like(_RATE_PATTERN, "a rate, or a share of the peak")),
     "arrivals": each(one_of("constant", "poisson")),
     "in_flight": optional(whole(1)),
-    "clients": each(like(_NUMBER, "a number of clients")),
     "server": optional(one_of(*SERVER_MODELS)),
     "work": optional(TEXT),
     "objective": optional(TEXT),

@@ -27,7 +27,6 @@ LARGE = Request(
     rates=("10%", "0.0125%", "10000"),
     arrivals=("constant", "poisson"),
     in_flight=8,
-    clients=("1", "8"),
     server="epoll",
     work="100us",
     objective="p99<200us",
