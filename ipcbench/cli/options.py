@@ -263,8 +263,7 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "measured",
             ("--concurrency",),
-            "numbers of clients of one server, like 1,8,64; if nothing else is named: servers'"
-            " rungs over unix, 64 bytes, across cores (default: one client alone)",
+            "numbers of clients of one server, like 1,8,64{of_clients} (default: one client alone)",
             _LIST | {"type": listed("client count", "1,8,64", _parse_clients)},
             _typed_numbers,
         ),
@@ -287,13 +286,6 @@ OPTIONS: Mapping[str, Option] = {
             ("--in-flight",),
             "most messages that are unanswered at once (default: up to 64, as many as fit)",
             _number("--in-flight", 1),
-        ),
-        Option(
-            "measured",
-            ("--clients",),
-            "send over so many links in turn, like 1,8: clients of one server (default: 1)",
-            _LIST | {"dest": "concurrency", "type": listed("client count", "1,8", _parse_clients)},
-            _typed_numbers,
         ),
         Option(
             "measured",
@@ -500,6 +492,7 @@ def add_ladder(what: "argparse._ActionsContainer", usual: Request) -> None:
         what,
         *("--sizes", "--families", "--rungs", "--concurrency", "--placement", "--cpus", "--python"),
         **_typed(usual, "sizes", "families"),
+        of_clients="; if nothing else is named: servers' rungs over unix, 64 bytes, across cores",
         usual_placements=",".join(placements),
     )
 
@@ -510,10 +503,11 @@ def add_load(what: "argparse._ActionsContainer", usual: Request) -> None:
     rates = ",".join(usual.rates).replace("%", "%%")
     add(
         what,
-        *("--rates", "--arrivals", "--slo", "--work", "--in-flight", "--clients", "--server"),
+        *("--rates", "--arrivals", "--slo", "--work", "--in-flight", "--concurrency", "--server"),
         *("--sizes", "--loop", "--placement", "--cpus"),
         **_typed(usual, "arrivals", "sizes", "loops"),
         rates=rates,
+        of_clients="; messages go over so many links in turn",
         usual_placements=",".join(placements),
     )
 

@@ -197,7 +197,7 @@ def _chosen(request: Request) -> Choice:
     most = max(_kinds(request), key=lambda kind: kind.clients)
     if request.server is not None and most.clients == 1:
         raise UsageError(
-            f"--server {request.server} is how several clients are served; give --clients, too"
+            f"--server {request.server} is how several clients are served; give --concurrency, too"
         )
     workloads = (_term("load", most.of_clients),)
     choice = choose(replace(request, workloads=workloads, concurrency=()))

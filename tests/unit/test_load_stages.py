@@ -245,7 +245,7 @@ def test_rates_that_are_given_are_taken_as_they_are_and_each_with_each_arrivals(
 
 @apart
 def test_each_number_of_clients_has_each_rate_of_the_one_peak() -> None:
-    plan = _planned("unix", "--rates", "50%,2k", "--clients", "1,8", "--server", "epoll")
+    plan = _planned("unix", "--rates", "50%,2k", "--concurrency", "1,8", "--server", "epoll")
     assert _ids(plan) == ["latency:window=64/unix"]
     following = next_stage(plan, _measured(plan, unix=10e-6))
     assert following is not None
