@@ -11,7 +11,6 @@ from ipcbench.analysis.crowds import (
     MOST_KEY,
     usual_client,
 )
-from ipcbench.text import counted
 
 UNFAIR = "unfair"
 
@@ -36,6 +35,7 @@ def _named(group: pd.DataFrame, key: str) -> str:
     found = usual_client(group, key)
     if found is None:
         return ""
-    launches = counted(found.of_launches, "launch", "launches")
-    which = f"in {found.launches} of" if found.launches < found.of_launches else "in each of"
-    return f" (client {found.number}, {which} {launches})"
+    if found.of_launches == 1:
+        return f" (client {found.number})"
+    which = f"{found.launches} of" if found.launches < found.of_launches else "each of"
+    return f" (client {found.number}, in {which} {found.of_launches} launches)"

@@ -352,5 +352,8 @@ def test_a_server_that_is_unfair_is_flagged_with_the_least_and_the_most() -> Non
         " of 8 launches), and the one with the most 2.10 times the mean (client 2, in each of 8"
         " launches): Jain's index is 0.70"
     )
+    cases = {_case("latency:clients=4"): uneven}
+    (once,) = [one for one in _analysis(cases, 1).objections if one.flag == "unfair"]
+    assert "0.12 times the mean (client 4), and the one with the most 2.10 times" in once.says
     fair = _analysis(_latencies(1e5, 2e5, Crowd(2e5, jain=0.92, least=0.6)))
     assert "unfair" not in {one.flag for one in fair.objections}
