@@ -7,7 +7,7 @@ import pytest
 from ipcbench.case import LOOPS, Case
 from ipcbench.measure import drivers
 from ipcbench.transports.registry import get_transport
-from tests.faults.chaos import ENDS, FOLLOWING, Outcome, Run, misnamed, table
+from tests.faults.chaos import ENDS, Outcome, Run, table
 from tests.faults.injections import (
     DRAWN,
     FAULTS,
@@ -18,6 +18,7 @@ from tests.faults.injections import (
     Injection,
     plan,
 )
+from tests.faults.sentences import FOLLOWING, misnamed
 
 SEED = 20261124
 FEW = 10

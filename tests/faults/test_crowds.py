@@ -6,8 +6,9 @@ import pytest
 
 from ipcbench.case import Loop
 from ipcbench.transports.registry import get_transport
-from tests.faults.chaos import Run, forked_names, misnamed
+from tests.faults.chaos import Run
 from tests.faults.injections import CROWDS, OF_A_LAUNCH, PAIR_PHASES, Injection, plan
+from tests.faults.sentences import forked_names, misnamed
 
 
 def _hit(victim: str, signal: str, workload: str, place: float, loop: Loop = "python") -> Injection:
