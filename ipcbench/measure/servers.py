@@ -7,7 +7,7 @@ import gc
 import os
 import select
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from ipcbench.case import Case
@@ -16,7 +16,7 @@ from ipcbench.measure import drivers
 from ipcbench.measure.control import RAN, READY, Channel, ChannelClosed
 from ipcbench.measure.drivers import many
 from ipcbench.measure.server import Server, report_failure, take_leave
-from ipcbench.measure.usage import Usage, thread_usage, usage
+from ipcbench.measure.usage import Usage, cpu_usage, thread_usage, usage
 from ipcbench.system import process
 from ipcbench.transports.base import Link
 
@@ -38,8 +38,10 @@ def serve_by_threads(
     code = 1
     try:
         _settle_in(clients, cpu, parent, keeps)
+        meter = Meter()
         threads = [
-            threading.Thread(target=_serve_one, args=(case, *one), daemon=True) for one in clients
+            threading.Thread(target=_serve_one, args=(case, *one, meter.of_thread()), daemon=True)
+            for one in clients
         ]
         for thread in threads:
             thread.start()
@@ -82,13 +84,51 @@ def _settle_in(
         one.link.keep_only("server")
 
 
-def _serve_one(case: Case, link: Link, channel: Channel) -> None:
+class Meter:
+    """What a server of threads uses while any of them serves, with the threads of its libraries.
+
+    The last thread to end a batch tells of the CPU time of the whole process since the first began
+    it, and each one of its own waits for a CPU: the sum of these would be of one CPU many times.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._serving = 0
+        self._before = Usage()
+
+    def of_thread(self) -> Callable[[], Usage]:
+        """A function for one thread, which calls it at the begin of each batch and at its end."""
+        serves, told = False, Usage()
+
+        def used() -> Usage:
+            nonlocal serves, told
+            serves = not serves
+            told = told + (self._begun() if serves else self._ended())
+            own = thread_usage()
+            return told._replace(queued_s=own.queued_s, wall_s=own.wall_s)
+
+        return used
+
+    def _begun(self) -> Usage:
+        with self._lock:
+            if not self._serving:
+                self._before = cpu_usage()
+            self._serving += 1
+        return Usage()
+
+    def _ended(self) -> Usage:
+        with self._lock:
+            self._serving -= 1
+            return Usage() if self._serving else cpu_usage() - self._before
+
+
+def _serve_one(case: Case, link: Link, channel: Channel, used: Callable[[], Usage]) -> None:
     """Serves one client, in a thread of its own."""
     try:
         end = drivers.server(case, link)
         if end.collects_garbage:
             gc.enable()
-        Server(end, channel, used=thread_usage).obey()
+        Server(end, channel, used=used).obey()
     except ChannelClosed:
         pass  # the client is gone: nobody to report to
     except BaseException as error:

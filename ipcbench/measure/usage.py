@@ -71,6 +71,13 @@ def usage() -> Usage:
     return Usage(used.ru_utime, used.ru_stime, faults, *switches, _queued_s(), monotonic())
 
 
+def cpu_usage() -> Usage:
+    """Resource usage of this process until now, without how long its threads waited for a CPU."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    faults = used.ru_minflt + used.ru_majflt
+    return Usage(used.ru_utime, used.ru_stime, faults, used.ru_nvcsw, used.ru_nivcsw, None)
+
+
 def thread_usage() -> Usage:
     """Resource usage of the calling thread until now; see `usage`. getrusage(2), RUSAGE_THREAD."""
     used = resource.getrusage(resource.RUSAGE_THREAD)
