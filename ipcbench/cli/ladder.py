@@ -124,7 +124,7 @@ def add_ladder_arguments(parser: Parser, usual: Request = USUAL_LADDER) -> None:
         ("", "all, in 5 minutes"),
         ("--rungs raw,http-std --sizes 64", "HTTP, over the socket"),
         ("--families unix,inet,inet6 --budget 15m", "IPv6 too"),
-        ("--concurrency 1,8,64", "many clients of one server"),
+        ("--concurrency 1,8,64", "many clients a server"),
     )
 
 

@@ -192,6 +192,27 @@ def test_the_claim_is_measured_with_one_client_and_with_many_at_the_last_placeme
     assert {case.workload for case in lean} == {"latency", CROWD_WORKLOAD}
 
 
+@pytest.mark.parametrize(
+    ("subject", "other"),
+    [
+        ("uvloop-streams-inet:client=lean", "asyncio-streams-inet:client=lean"),
+        ("uvloop-protocol-inet", "asyncio-protocol-inet"),
+        ("http-uvicorn-unix:client=bare", "http-uvicorn-unix:client=bare:loop=asyncio"),
+        ("http-uvicorn-inet", "http-uvicorn-inet:loop=asyncio"),
+    ],
+)
+def test_what_a_ladder_measured_besides_is_judged_and_not_asked_for(
+    subject: str, other: str
+) -> None:
+    results = _Made()
+    results.add(subject, 480e-6, 8, BUSY)
+    results.add(other, 720e-6, 8, BUSY)
+    judgement = _judged(results)
+    assert [one.comparison.subject.transport for one in judgement.compared] == [subject]
+    assert judgement.answer == "fails"
+    assert other not in {name for names in NEEDED.values() for name in names}
+
+
 def test_other_claims_are_not_judged_with_many_clients() -> None:
     results = _Made()
     for name in ("unix", "inet"):
