@@ -119,10 +119,18 @@ READERS = Knob(
     "so many readers, each a process, get each message of one writer",
 )
 
+MOST_BACKLOG = 4096
+"""Longest queue of connections that a workload asks for: the kernel's own limit where nobody has
+changed it (net.core.somaxconn since Linux 5.4)."""
+BACKLOG = Knob(
+    "backlog", Whole(1, MOST_BACKLOG), "128", "so many connections may wait to be accepted"
+)
+
 NEEDS: Mapping[str, str] = {
     GAP_BY.name: GAP.name,
     WORK_TOUCHES.name: WORK.name,
     SERVER.name: CLIENTS.name,
+    BACKLOG.name: CLIENTS.name,
 }
 """Knobs that say how another one is meant: without it they say nothing, and are left out."""
 
@@ -215,6 +223,7 @@ DEFINITIONS: Mapping[Workload, Definition] = {
         samples=False,
         fixed_size_bytes=1,
         sizing="calibrated",
+        knobs=(CLIENTS, BACKLOG),
     ),
     "load": Definition(
         words=Words(
@@ -376,6 +385,12 @@ def without_clients(workload: str) -> str:
     return str(
         term._replace(settings=tuple(one for one in term.settings if one[0] not in OF_CLIENTS))
     )
+
+
+def backlog_of(workload: str) -> int | None:
+    """Connections that may wait to be accepted; None where the workload leaves that open."""
+    asked = settings_of(workload).get(BACKLOG.name)
+    return None if asked is None else int(asked)
 
 
 FLOW = frozenset(knob.name for knob in (WINDOW, BATCH, DUPLEX))

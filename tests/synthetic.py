@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ipcbench.analysis.load import asked_rate
 from ipcbench.case import Case
+from ipcbench.measure.connecting import of_failures
 from ipcbench.results import store
 from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS_KEY, Histogram
 from ipcbench.results.load import (
@@ -140,6 +141,8 @@ class Crowd(NamedTuple):
     private_bytes: int | None = None
     link_bytes: tuple[int, int] | None = None
     """Memory of an idle link, and of a full one."""
+    failures: Mapping[str, int] | None = None
+    """Connections that failed in each launch, by errno's name."""
     factors: Sequence[float] = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.003)
     """By how much more messages there are in each round, over and over."""
 
@@ -151,7 +154,8 @@ def crowds(cases: Mapping[Case, Crowd], rounds: int = 8) -> Results:
         for case, one in cases.items():
             rate = one.messages_per_s * one.factors[(round_number - 1) % len(one.factors)]
             clients = case.clients.number
-            time_s = (clients if case.definition.replies else 1) / rate
+            is_own = case.definition.quantity == "round_trip"
+            time_s = (clients if is_own else 1) / rate
             metadata: Metadata = {
                 "round": round_number,
                 "run_elapsed_s": round_number * 10.0,
@@ -179,6 +183,8 @@ def crowds(cases: Mapping[Case, Crowd], rounds: int = 8) -> Results:
                 }
                 if one.private_bytes is not None:
                     metadata["private_server_bytes"] = one.private_bytes
+                if one.failures is not None:
+                    metadata |= of_failures([one.failures])
                 if one.link_bytes is not None:
                     names = ("link_idle_bytes", "link_limit_bytes")
                     metadata |= dict(zip(names, one.link_bytes, strict=True))

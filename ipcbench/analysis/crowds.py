@@ -4,7 +4,8 @@ Pure: launches in, numbers out.
 """
 
 import statistics
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple, TypeVar
 
@@ -53,12 +54,27 @@ MEMORY_COLUMNS = (*_MEMORY, READ_KEY)
 All but the last, which says how those of a link were read, are medians over launches.
 """
 
+FAILURES_KEY = "connect_failures"
+"""Metadata of a launch, and the column, of connections that failed: `EAGAIN=12`, or `none`."""
+FAILED_KEY = "connect_failures_count"
+OVERFLOWS_KEY = "listen_overflows_count"
+_COUNTS = (FAILED_KEY, OVERFLOWS_KEY, "listen_drops_count")
+
+FAILURE_COLUMNS = (FAILURES_KEY, *_COUNTS)
+"""Columns of the connections of many clients that failed, by errno, and that listeners dropped.
+
+Sums over launches, with their warm-up. What was dropped is counted over the network namespace.
+"""
+
 _Line = TypeVar("_Line", bound=Hashable)
 _Launches = Mapping[Hashable, float]
 
 
 def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, Any]:
-    """The columns CROWD_COLUMNS and MEMORY_COLUMNS of a case and its launches, if it has any."""
+    """The columns of the clients of one server, of a case and its launches, if it has any.
+
+    They are CROWD_COLUMNS, MEMORY_COLUMNS and FAILURE_COLUMNS.
+    """
     if CLIENTS not in case.definition.knobs:
         return {}
     are_readers, number = case.clients.are_readers, case.clients.number
@@ -68,6 +84,10 @@ def crowd_columns(case: Case, group: pd.DataFrame | None = None) -> dict[str, An
     if group is None or case.clients.number == 1:
         return row
     row |= {name: group[name].median() for name in (*_MEDIANS, *_MEMORY) if name in group}
+    known = [name for name in (*_COUNTS, FAILURES_KEY) if name in group and group[name].count()]
+    row |= {name: int(group[name].sum()) for name in _COUNTS if name in known}
+    if FAILURES_KEY in known:
+        row[FAILURES_KEY] = failures_text(group[FAILURES_KEY].dropna())
     row |= {key: group[key].iloc[0] for key in (MODEL_KEY, READ_KEY) if key in group}
     named = {name: usual_client(group, name) for name in _NUMBERS}
     return row | {name: one.number for name, one in named.items() if one is not None}
@@ -90,6 +110,23 @@ def usual_client(group: pd.DataFrame, key: str) -> UsualClient | None:
         return None
     number = min(set(numbers), key=lambda one: (-numbers.count(one), one))
     return UsualClient(number, numbers.count(number), len(numbers))
+
+
+def times_by_errno(failures: str) -> str:
+    """The failures of a text in words: `with EAGAIN 1,200 times`."""
+    each = (one.partition("=") for one in failures.split())
+    return ", ".join(f"with {name} {int(count):,} times" for name, _, count in each)
+
+
+def failures_text(each: Iterable[str]) -> str:
+    """The failures of several launches together: `EAGAIN=12 ETIMEDOUT=1`, or `none`."""
+    total: Counter[str] = Counter()
+    for text in each:
+        for one in text.split():
+            name, _, count = one.partition("=")
+            if count.isdigit():
+                total[name] += int(count)
+    return " ".join(f"{name}={count}" for name, count in sorted(total.items())) or "none"
 
 
 def rates(launches: pd.DataFrame) -> pd.Series:

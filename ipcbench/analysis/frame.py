@@ -10,7 +10,13 @@ import pandas as pd
 from ipcbench.analysis import load
 from ipcbench.analysis.bounds import Bound, Need, bound
 from ipcbench.analysis.capacity import Step
-from ipcbench.analysis.crowds import CROWD_COLUMNS, MEMORY_COLUMNS, crowd_columns, rates
+from ipcbench.analysis.crowds import (
+    CROWD_COLUMNS,
+    FAILURE_COLUMNS,
+    MEMORY_COLUMNS,
+    crowd_columns,
+    rates,
+)
 from ipcbench.analysis.ladder import LADDER_COLUMNS, columns_of_place, ladder_columns
 from ipcbench.analysis.launch_frame import (
     MACHINE,
@@ -152,6 +158,7 @@ CASE_COLUMNS = (
     *load.LOAD_COLUMNS,
     *CROWD_COLUMNS,
     *MEMORY_COLUMNS,
+    *FAILURE_COLUMNS,
 )
 """The columns of `cases` that a CSV has, in order; each is always present."""
 

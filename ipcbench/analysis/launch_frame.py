@@ -59,9 +59,9 @@ def _timed_s(launch: Launch) -> float:
     if isinstance(offered_per_s, int | float):  # a response time tells nothing of the time between
         return messages / offered_per_s
     case = launch.case
-    # Of a window each value is as long as the whole of it. Of clients that stream it is the time of
-    # one message of all of them, and of those that wait it is as long as a client's own.
-    together = 1 if case.definition.replies else _links(case)
+    # Of a window each value is as long as the whole of it. Of clients that stream or connect it is
+    # the time of one message of all of them, and of round trips it is as long as a client's own.
+    together = 1 if case.definition.quantity == "round_trip" else _links(case)
     return sum(launch.values_s) * launch.messages * together / case.flow.window
 
 

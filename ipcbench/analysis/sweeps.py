@@ -11,12 +11,14 @@ import pandas as pd
 
 from ipcbench.analysis.bounds import Bound
 from ipcbench.analysis.crowds import (
+    FAILURES_KEY,
     IDLE_KEY,
     JAIN_KEY,
     LEAST_KEY,
     LIMIT_KEY,
     MEMORY_KEY,
     MOST_KEY,
+    OVERFLOWS_KEY,
     PRIVATE_KEY,
     Knee,
     knees,
@@ -76,6 +78,10 @@ class Served(NamedTuple):
     """Memory that the kernel has for a client's link while nothing is under way."""
     link_limit_bytes: float | None = None
     """The most that it may have, with full buffers."""
+    failures: str | None = None
+    """Connections that failed, by errno; only of connections."""
+    overflows: float | None = None
+    """Connections that a full queue dropped, of TCP."""
 
 
 class Point(NamedTuple):
@@ -302,7 +308,7 @@ def _point(knob: Swept, row: _Row, between: _Times) -> Point:
 
 def _served(row: _Row) -> Served:
     keys = ("round_trip_p50_s", "round_trip_p99_s", JAIN_KEY, LEAST_KEY, MOST_KEY, "ran_out")
-    memory = (MEMORY_KEY, PRIVATE_KEY, IDLE_KEY, LIMIT_KEY)
+    memory = (MEMORY_KEY, PRIVATE_KEY, IDLE_KEY, LIMIT_KEY, FAILURES_KEY, OVERFLOWS_KEY)
     found = (row[key] for key in (*keys, "cpu_queued_client_ratio", *memory))
     return Served(*(None if bool(pd.isna(value)) else value for value in found))
 

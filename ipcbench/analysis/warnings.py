@@ -396,6 +396,7 @@ RULES = (
     FlagRule("page-faults", _faults),
     FlagRule("crowded", _crowded),
     FlagRule(crowd_flags.UNFAIR, crowd_flags.unfair),
+    FlagRule(crowd_flags.FULL_QUEUE, crowd_flags.full_queue),
     FlagRule("load", _loaded),
     FlagRule(THROTTLED, _throttled),
     FlagRule(SMALL_PIPE, _small_pipe),

@@ -123,6 +123,12 @@ def slab_sizes(text: str) -> dict[str, int]:
     return {name: int(size) for name, _, _, size, *_ in fields}
 
 
+def tcp_extensions(text: str) -> dict[str, int]:
+    """Parses the TcpExt of /proc/net/netstat: a line of names and one of counts."""
+    names, counts = (line.split() for line in text.splitlines() if line.startswith("TcpExt:"))
+    return {name: int(count) for name, count in zip(names[1:], counts[1:], strict=True)}
+
+
 def rows(text: str) -> Iterator[Row]:
     """Parses a table of numbers below a header."""
     header, *lines = text.splitlines() or [""]

@@ -7,7 +7,7 @@ machine share.
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -74,8 +74,11 @@ class Window(NamedTuple):
         return sum(self.took_ns) * 1e-9 / len(self.took_ns) if self.took_ns else None
 
 
-def of_round_trips(clients: Sequence[RoundTrips]) -> Window:
+def of_round_trips(clients: Sequence[RoundTrips], *, by_begin: bool = False) -> Window:
     """The common window of clients that wait for each reply.
+
+    The counts are of the round trips that ended in it, and so are the times; `by_begin`: these are
+    of those that began in it, since some are as long as the window.
 
     Raises CheckFailed if they didn't have one message each in flight, all the time.
     """
@@ -88,7 +91,9 @@ def of_round_trips(clients: Sequence[RoundTrips]) -> Window:
         ends_ns = array("q", accumulate(client.took_ns, initial=client.began_ns))
         first, last = (bisect_right(ends_ns, at) for at in (began_ns, ended_ns))
         # The first entry is the start, so that message number i ended at entry i + 1.
-        pooled += client.took_ns[first - 1 : last - 1]
+        ended = slice(first - 1, last - 1)
+        begun = slice(bisect_left(ends_ns, began_ns), bisect_left(ends_ns, ended_ns))
+        pooled += client.took_ns[begun if by_begin else ended]
         counts.append(float(last - first))
         in_flight_ns += sum(
             max(0, min(end, ended_ns) - max(begin, began_ns))

@@ -55,6 +55,10 @@ class Conversation:
         """Puts a new payload into the message that is sent next."""
         self._payloads.fill(self._client.outgoing)
 
+    def fill_with(self, byte: int) -> None:
+        """Has the message that is sent next begin with this byte."""
+        self._client.outgoing[0] = byte
+
     def begin(self, messages: int, marks: int = 0) -> Acknowledgement:
         """Has the server receive so many messages; returns once it is ready for them.
 
@@ -99,7 +103,10 @@ class Conversation:
                 f"the client sent {self.messages} messages"
                 f" and the server received {report['messages']}"
             )
-        self._compare(report["digest"], "the batch's last message")
+        if report["received"]:
+            self._compare_all(report["received"], messages)
+        else:
+            self._compare(report["digest"], "the batch's last message")
         if report["sent"] and report["sent"] != digest(self._client.incoming):
             raise CheckFailed("the server's last message of the batch reached the client changed")
         self.checked += 1
@@ -144,6 +151,17 @@ class Conversation:
         """The server's holdings, with the options that it tells of its sockets."""
         self._channel.send("sockets")
         return held.with_nodelay(self._channel.expect("sockets")["nodelay"])
+
+    def _compare_all(self, received: Mapping[str, int], messages: int) -> None:
+        """Checks that each message of a batch has arrived, by the payload that it alone has."""
+        client = self._client
+        count = received.get(digest(client.outgoing), 0)
+        if count != messages:
+            raise CheckFailed(
+                f"{count} of {messages} messages of the batch reached the server unchanged"
+            )
+        if client.incoming != client.outgoing:
+            raise CheckFailed("the batch's last message came back changed")
 
     def _compare(self, server_digest: str, what: str) -> None:
         client = self._client

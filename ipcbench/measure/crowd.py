@@ -15,7 +15,7 @@ from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
 from ipcbench.evidence.memory import LinkMemory
 from ipcbench.evidence.verdict import Finding
-from ipcbench.measure import drivers
+from ipcbench.measure import connecting, drivers
 from ipcbench.measure.common_window import RoundTrips, Stream, Window, of_round_trips, of_streams
 from ipcbench.measure.control import Channel, ChannelClosed, PeerReported
 from ipcbench.measure.drivers.base import Samples
@@ -28,6 +28,7 @@ from ipcbench.measure.tether import Tether
 from ipcbench.system.cpus import Cpus
 from ipcbench.system.quota import throttling
 from ipcbench.transports.base import Workspace
+from ipcbench.transports.parts.rush import failures_of
 
 _TRIES = 6
 """Times that a batch is run until all clients are at work together: on a busy machine one of them
@@ -53,27 +54,33 @@ class Crowd(ManyLinks):
         self._meeting: Meeting
         self._tally = Tally()
         self._checked_by_others = 0
+        self._failures: list[dict[str, int]] = []
+        """Failures of connect(2) of each client, by errno's name."""
+        self._dropped: connecting.Dropped | None = None
+        """Connections that listeners dropped in the batches, where the kernel tells them."""
 
     def calibrate(self, messages: int) -> float:
         """Runs a batch of so many messages of each client; returns the seconds common to all.
 
-        0.0 if there were none. What makes that long enough makes a batch so. Raises as `run`.
+        0.0 if there were hardly any. What makes that long enough makes a batch so. Raises as `run`.
         """
-        return self._guarded(lambda: self._run(messages)).length_s
+        window = self._guarded(lambda: self._run(messages))
+        return window.length_s if self._is_long(window) else 0.0
 
     def run(self, messages: int, *, is_kept: bool = True) -> float:
         """Runs a batch of so many messages of each client.
 
-        Returns the seconds of a round trip, or of a stream's message, in the time that is common to
-        all. A batch with hardly any is run again, and is twice as long then. `is_kept`: the window
-        is one of the launch's.
+        Returns the seconds of a round trip, or else from one message of a stream, or one
+        connection, to the next of all, in the time that is common to all. A batch with hardly any
+        is run again, and is twice as long then. `is_kept`: the window is one of the launch's.
 
         Raises CheckFailed, PeerDied if a process ended, LaunchFailed for any other failure.
         """
         for _ in range(_TRIES):
             window = self._guarded(partial(self._run, messages))
-            value_s = window.response_s if self._traffic.echoes else window.message_s
-            if value_s is not None and sum(window.counts) >= _FEWEST * self._count:
+            is_own = self._case.definition.quantity == "round_trip"
+            value_s = window.response_s if is_own else window.message_s
+            if value_s is not None and self._is_long(window):
                 if is_kept:
                     self._tally.keep(window)
                 return value_s
@@ -84,6 +91,10 @@ class Crowd(ManyLinks):
             f" others began, {_TRIES} times; ask for longer batches (--min-time)"
         )
 
+    def _is_long(self, window: Window) -> bool:
+        """Whether enough was done while all clients were at work."""
+        return sum(window.counts) >= _FEWEST * self._count
+
     def samples_ns(self) -> Samples:
         """The round trips of all clients in the windows that were kept."""
         return self._tally.samples_ns()
@@ -92,7 +103,10 @@ class Crowd(ManyLinks):
         """Facts about the clients and their server as pyperf metadata, none an empty value."""
         member = self._started_member()
         checked = member.conversation.checked + self._checked_by_others
-        return self._facts_of(member, checked) | self._tally.facts()
+        facts = self._facts_of(member, checked) | self._tally.facts()
+        if self._traffic.connects:
+            facts = connecting.without_failures(facts) | connecting.of_failures(self._failures)
+        return facts | connecting.of_dropped(self._dropped)
 
     def _start(self) -> None:
         case, count = self._case, self._count
@@ -179,17 +193,21 @@ class Crowd(ManyLinks):
         for _ in self._heard("armed"):
             pass
         stopped_before = throttling(self._quotas)
+        dropped_before = connecting.Dropped.until_now() if self._counts_dropped else None
         meeting.open_gate()
         ran = [armed.run(meeting)]
         ran += [Ran.of(values["ran"]) for values in self._heard("ran")]
         self._throttling += throttling(self._quotas) - stopped_before
+        if dropped_before is not None:
+            so_far = self._dropped or connecting.Dropped()
+            self._dropped = so_far.plus(dropped_before, connecting.Dropped.until_now())
         clients: Sequence[RoundTrips | Stream]
         if self._traffic.echoes:
             clients = trips = [
                 RoundTrips(one.began_ns, meeting.read(number, messages))
                 for number, one in enumerate(ran)
             ]
-            window = of_round_trips(trips)
+            window = of_round_trips(trips, by_begin=self._traffic.connects)
         else:
             clients = streams = [Stream(one.began_ns, messages, one.marks_ns) for one in ran]
             window = of_streams(streams)
@@ -203,11 +221,19 @@ class Crowd(ManyLinks):
         self._bid("check")
         findings = [member.check()]
         self._memory = [member.link_memory()]
+        self._failures = [failures_of(member.client.facts)]
         for values in self._heard("checked"):
             findings.append(Finding(values["outcome"], values["reason"]))
             self._memory.append(LinkMemory(*values["memory"]))
+            self._failures.append(failures_of(values["facts"]))
             self._checked_by_others += values["checked"]
         self._finding = self._found(findings)
+
+    @property
+    def _counts_dropped(self) -> bool:
+        """Whether the kernel counts connections for which the listener's queue has no room."""
+        is_tcp = bool({"tcp4", "tcp6"} & set(self._transport.mediums))
+        return is_tcp and self._traffic.connects
 
     def _told_here(self, error: Exception) -> list[tuple[int, Broken]]:
         found = super()._told_here(error)

@@ -28,7 +28,7 @@ class OfCrowd(Measurement):
 
     def _finished(self) -> Facts:
         """Keeps the times of the common windows, and runs the last check."""
-        if self._case.definition.samples:
+        if self._case.definition.replies:
             self._keep(lambda: {SAMPLES: self._crowd.samples_ns()})
         self._crowd.check()
         return self._crowd.facts()

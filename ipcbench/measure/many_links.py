@@ -152,7 +152,7 @@ class ManyLinks(ABC):
                     peer.wait()
         self._close_ends()
         links, self._links = self._links, []
-        for link in links:
+        for link in dict.fromkeys(links):
             link.close()
         for peer in [*peers, *servers]:
             peer.close()
@@ -178,8 +178,9 @@ class ManyLinks(ABC):
         facts: Facts = {
             "messages_checked": checked,
             f"{self._case.clients.word}s_count": self._count,
-            "server_model": self._model,
         }
+        if not self._traffic.connects:  # one process accepts all connections
+            facts["server_model"] = self._model
         if self._finding is not None:
             facts["evidence_outcome"] = self._finding.outcome
             facts["evidence"] = self._finding.digest
@@ -189,7 +190,8 @@ class ManyLinks(ABC):
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
         pids = (peer.pid for peer in self._servers if peer.pid is not None)
-        return facts | memory.of_server(pids) | memory.of_links(self._memory)
+        kept = [] if self._traffic.connects else self._memory  # none of them is there by now
+        return facts | memory.of_server(pids) | memory.of_links(kept)
 
     def _found(self, findings: Sequence[Finding]) -> Finding:
         """What the tables told of all links: of the first, or of the worst."""
@@ -304,7 +306,13 @@ class ManyLinks(ABC):
         return servers + others
 
     def _make_links(self) -> None:
-        """Makes all links."""
+        """Makes a link for each client, or the one to which all of them connect."""
+        if self._traffic.connects:
+            before = process.open_files()
+            link = self._transport.link(self._traffic, self._workspace)
+            self._links = [link] * self._count
+            self._keeps = [frozenset(process.open_files().keys() - before.keys())] * self._count
+            return
         self._held_before = held = held_now()
         before = process.open_files()  # without the listing's own, whose number is free again
         for number in range(self._count):

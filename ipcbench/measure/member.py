@@ -94,10 +94,15 @@ class Member:
         self._server_pid = server_pid
         self._of_others = of_others
         self._message_s: float | None = None
+        self._batches = 0
 
     def arm(self, messages: int) -> "Armed":
         """Gets ready for a batch, server included."""
-        self.conversation.fill()
+        if self._traffic.connects:  # nothing but the payload tells whose a connection is
+            self._batches += 1
+            self.conversation.fill_with((self._batches + self.number) % 256)
+        else:
+            self.conversation.fill()
         acknowledged = self.conversation.begin(messages, 0 if self._traffic.echoes else MARKS)
         return Armed(self, messages, acknowledged)
 
@@ -131,7 +136,7 @@ class Member:
             get_transport(self._case.transport).mediums,
             is_control=False,
             replies=traffic.goes_back,
-            connects=False,
+            connects=traffic.connects,
             sent_bytes=conversation.messages * traffic.message_size_bytes,
         )
         finding = inspect(
@@ -145,7 +150,10 @@ class Member:
         return finding
 
     def link_memory(self) -> LinkMemory:
-        """The memory of its link in the kernel, while nothing is under way."""
+        """The memory of its link in the kernel, while nothing is under way.
+
+        Of one that connects over and over none is left then.
+        """
         return link_memory(self._server_pid, self._of_others)
 
 
@@ -276,6 +284,7 @@ class _Obeying:
                         outcome=finding.outcome,
                         reason=finding.reason,
                         memory=member.link_memory(),
+                        facts=dict(member.client.facts),
                         checked=checked,
                     )
                 case "stop":

@@ -59,15 +59,19 @@ class Server:
         channel: Channel,
         payloads: Payloads | None = None,
         used: Callable[[], Usage] = usage,
+        received: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """`payloads` are those of its own messages, where it sends some.
 
         `used` tells what it has used until now: its process, or its thread beside others.
+        `received` tells the messages of the last batch by digest, where it can't tell whose they
+        are.
         """
         self._payloads = payloads
         self._end = end
         self._channel = channel
         self._used = used
+        self._received = received
         self._messages = 0
         self._marks_ns: Samples = array("q")
         """When it had received each share of the last batch, where somebody asked for that."""
@@ -156,6 +160,7 @@ class Server:
             facts=dict(self._end.facts),
             effective=dict(self._end.effective),
             marks_ns=self._marks_ns.tolist(),
+            received=dict(self._received()),
         )
 
 

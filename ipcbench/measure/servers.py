@@ -7,7 +7,7 @@ import gc
 import os
 import select
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from ipcbench.case import Case
@@ -147,7 +147,8 @@ class _ByReadiness:
         self._server = server
         self._channels = channels
         self._each = [
-            Server(end, channel) for end, channel in zip(server.ends, channels, strict=True)
+            Server(end, channel, received=self._received)
+            for end, channel in zip(server.ends, channels, strict=True)
         ]
         self._armed: dict[int, tuple[int, int]] = {}
         """Messages and marks of the clients that have asked for a batch."""
@@ -191,6 +192,9 @@ class _ByReadiness:
         used = usage() - before
         for number, one in enumerate(self._each):
             one.count(messages, Usage() if number else used, marks_ns[number])
+
+    def _received(self) -> Mapping[str, int]:
+        return self._server.received
 
     def _acknowledge(self, number: int) -> None:
         """Tells a client that its batch is served."""

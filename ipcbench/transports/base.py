@@ -58,6 +58,7 @@ from ipcbench.case import Case, Loop
 from ipcbench.terms import Knob, Span, Term, Whole
 from ipcbench.transports.shapes import Shape
 from ipcbench.workloads import (
+    BACKLOG,
     BETWEEN_MESSAGES,
     DEFINITIONS,
     FLOW,
@@ -66,6 +67,7 @@ from ipcbench.workloads import (
     Clients,
     ServerModel,
     Workload,
+    backlog_of,
     settings_of,
 )
 
@@ -152,6 +154,9 @@ LEDGER = "made"
 """Name of the file in a workspace that lists objects that outlive a process."""
 
 
+_MOST_WAITING = "net.core.somaxconn"
+"""The kernel's limit on the queue of connections: listen(2)."""
+
 DEV_SHM = Path("/dev/shm")  # noqa: S108  (where shm_overview(7) and sem_overview(7) keep names)
 
 
@@ -163,24 +168,30 @@ class Traffic(NamedTuple):
     window: int = 1
     """Round trips in flight at once, from each client."""
     clients: int = 1
+    """Clients that connect to one link; each of many others has a link of its own."""
     settings: tuple[tuple[str, str], ...] = ()
     """Names and values of the workload's other knobs; those of the transport are its own."""
     batch: int = 1
     """Most messages that a system call moves."""
     duplex: bool = False
     """Whether both ends send, each its own messages, at the same time."""
+    backlog: int | None = None
+    """Connections that may wait to be accepted; None: as many as the link has by itself."""
 
     @classmethod
     def of(cls, case: Case) -> Self:
         """The messages of a case."""
         asked, flow = settings_of(case.workload).items(), case.flow
+        elsewhere = FLOW | OF_CLIENTS | {BACKLOG.name}
         return cls(
             case.message_size_bytes,
             case.workload_name,
             window=flow.window,
-            settings=tuple(one for one in asked if one[0] not in FLOW | OF_CLIENTS),
+            clients=case.clients.number if case.definition.connects else 1,
+            settings=tuple(one for one in asked if one[0] not in elsewhere),
             batch=flow.batch,
             duplex=flow.duplex,
+            backlog=backlog_of(case.workload),
         )
 
     @property
@@ -423,6 +434,8 @@ class Transport(ABC):
     """Whether messages may follow each other, `in_flight` of them, before a reply has come."""
     connects: bool = False
     """Whether each message may take a connection of its own."""
+    admits_many: bool = False
+    """Whether many clients may connect to one link so, at once, and be told what fails."""
     batches: tuple[Loop, ...] = ()
     """Loops that can move several of its messages by one system call, by its endpoints' shape."""
     duplexes: bool = False
@@ -532,15 +545,19 @@ class Transport(ABC):
         """The reason why a link can't carry this traffic: a limit, with its value; None if it can.
 
         An override asks this one too. It refuses what the workload needs and the transport lacks,
-        and what no transport has yet: more than one client, and options of messages themselves.
+        and what no transport has yet: options of messages themselves, and more than one client of a
+        link, but for `admits_many`.
         What the ends do between them is no concern of a link. A pair asks before it makes
         anything.
         """
         lacking = self._lacks(traffic)
         if lacking is not None:
             return lacking
-        if traffic.clients != 1:
+        if traffic.clients != 1 and not (traffic.connects and self.admits_many):
             return f"{self.name} joins one client to one server, not {traffic.clients}"
+        most = kernel_setting(_MOST_WAITING) if traffic.backlog else None
+        if traffic.backlog and most is not None and traffic.backlog > most:
+            return f"{_MOST_WAITING} is {most}, and backlog={traffic.backlog} is more"
         unknown = [knob for knob, _ in traffic.settings if knob not in BETWEEN_MESSAGES]
         if unknown:
             return f"{self.name} has no {traffic.workload} with {unknown[0]!r}"

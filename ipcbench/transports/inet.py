@@ -35,7 +35,7 @@ class Inet(Transport):
     server_models: tuple[ServerModel, ...] = BY_READINESS
     batches: tuple[Loop, ...] = LOOPS
     duplexes = True
-    connects = True
+    connects = admits_many = True
     family: int = socket.AF_INET
     host = "127.0.0.1"
     knobs: ClassVar[tuple[Knob, ...]] = tcp_knobs(nodelay="on")

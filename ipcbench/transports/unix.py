@@ -99,7 +99,7 @@ class Unix(Transport):
     duplexes = True
     knobs: ClassVar[tuple[Knob, ...]] = BUFFERS
     traps: tuple[Trap, ...] = (FILLS_SOCKET,)
-    connects = True
+    connects = admits_many = True
 
     def system_limits(self) -> Mapping[str, str]:
         return {"sun_path": f"{SUN_PATH_BYTES} bytes, the closing NUL included"} | known(
@@ -124,7 +124,7 @@ class UnixSeqpacket(Transport):
     batches = ("native",)
     duplexes = True
     knobs = BUFFERS
-    connects = True
+    connects = admits_many = True
 
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "SOCK_SEQPACKET of AF_UNIX needs Linux"
@@ -156,7 +156,7 @@ class UnixAbstract(Transport):
     duplexes = True
     knobs = BUFFERS
     traps = (FILLS_SOCKET,)
-    connects = True
+    connects = admits_many = True
 
     def unavailable(self) -> str | None:
         return None if sys.platform == "linux" else "abstract names need Linux"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ipcbench.analysis import frame
-from ipcbench.analysis.crowds import CROWD_COLUMNS, MEMORY_COLUMNS
+from ipcbench.analysis.crowds import CROWD_COLUMNS, FAILURE_COLUMNS, MEMORY_COLUMNS
 from ipcbench.analysis.diff import compare_runs
 from ipcbench.analysis.judging import judged
 from ipcbench.analysis.ladder import LADDER_COLUMNS
@@ -188,6 +188,7 @@ def test_documents_name_the_interpreters(stored: Results) -> None:
                     *LOAD_COLUMNS,
                     *CROWD_COLUMNS,
                     *MEMORY_COLUMNS,
+                    *FAILURE_COLUMNS,
                 ]
             )
         )

@@ -2,25 +2,32 @@
 
 It receives one message of each end that is ready, replies if the workload has replies, and waits
 again (epoll(7), level-triggered): no client is served twice while another one waits. Ends that an
-event loop drives are in one loop, which has its own order.
+event loop drives are in one loop, which has its own order. Where each message takes a connection of
+its own, they are accepted one after the other, in the order of the listener's queue.
 """
 
 import select
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Protocol
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
 from ipcbench.measure.drivers import base, blocking, event_loop, native, paced
 from ipcbench.measure.drivers.base import Samples
+from ipcbench.measure.payload import digest
 from ipcbench.transports.base import Endpoint, Link, do_nothing
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint, SharedLoop, one_loop
 from ipcbench.transports.registry import get_transport
 from ipcbench.transports.shapes import DatagramShape, Shape, StreamShape
 from ipcbench.workloads import ServerModel
+
+_BYTES = 256
+"""Values of the one byte of a connection."""
 
 Acknowledge = Callable[[int], object]
 """Called with the number of a client all of whose messages have been received."""
@@ -33,6 +40,10 @@ class Server(Protocol):
     def ends(self) -> Sequence[base.Server]:
         """The ends, for what is asked of them one by one."""
 
+    @property
+    def received(self) -> Mapping[str, int]:
+        """Messages of the last batch by digest, where nothing else tells whose they are."""
+
     def serve(self, messages: int, marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
         """Serves so many messages of each client.
 
@@ -41,7 +52,12 @@ class Server(Protocol):
 
 
 def model_of(case: Case) -> ServerModel:
-    """The way in which the case's server serves its clients: as asked for, or the usual one."""
+    """The way in which the case's server serves its clients: as asked for, or the usual one.
+
+    One listener has one thread that accepts.
+    """
+    if case.definition.connects:
+        return "epoll"
     return case.clients.asked_server or get_transport(case.transport).server_models[0]
 
 
@@ -102,8 +118,42 @@ def serve_ready(
     return marks_ns
 
 
+class AcceptingServer:
+    """The server of the loop in Python that takes a connection for each message.
+
+    It can't tell whose a connection is: the payloads of clients differ, and are counted.
+    """
+
+    def __init__(self, endpoint: Endpoint, case: Case, clients: int) -> None:
+        self._endpoint = endpoint
+        self.ends = [blocking.Server(endpoint, case.workload_name)] * clients
+        self._counts = [0] * _BYTES
+
+    @property
+    def received(self) -> Mapping[str, int]:
+        """Messages of the last batch by digest."""
+        return {
+            digest(memoryview(bytes((byte,)))): count
+            for byte, count in enumerate(self._counts)
+            if count
+        }
+
+    def serve(self, messages: int, _marks: int, acknowledge: Acknowledge) -> Sequence[Samples]:
+        """Serves a batch of all clients; see `Server`."""
+        self._counts = counts = [0] * _BYTES
+        receive, message = self._endpoint.receive, self._endpoint.incoming
+        for _ in repeat(None, messages * len(self.ends)):
+            receive()
+            counts[message[0]] += 1
+        for number in range(len(self.ends)):
+            acknowledge(number)
+        return [array("q") for _ in self.ends]
+
+
 class BlockingServer:
     """The server of the loop in Python over ends whose calls block, and have descriptors."""
+
+    received: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, endpoints: Sequence[Endpoint], case: Case) -> None:
         self._endpoints = endpoints
@@ -162,6 +212,8 @@ class _Counted:
 class CoroutineServer:
     """The server over ends of coroutines, one task each in one loop."""
 
+    received: Mapping[str, int] = MappingProxyType({})
+
     def __init__(self, endpoints: Sequence[CoroutineEndpoint], case: Case) -> None:
         self._endpoints = endpoints
         self.ends = [_of_loop(endpoint, case) for endpoint in endpoints]
@@ -206,6 +258,8 @@ async def _receive(endpoint: CoroutineEndpoint, batch: _Counted) -> None:
 
 class CallbackServer:
     """The server over ends that call back, all of one loop."""
+
+    received: Mapping[str, int] = MappingProxyType({})
 
     def __init__(
         self, endpoints: Sequence[CallbackEndpoint], shared: SharedLoop, case: Case
@@ -261,7 +315,12 @@ def _of_loop(endpoint: Endpoint, case: Case) -> base.Server:
 
 
 def in_python(links: Sequence[Link], case: Case) -> Server:
-    """Opens the server's sides of links, for the loop in Python that fits them."""
+    """Opens the server's sides of links, for the loop in Python that fits them.
+
+    Of connections it is the one link that all clients have.
+    """
+    if case.definition.connects:
+        return AcceptingServer(links[0].server(), case, len(links))
     with one_loop() as shared:
         endpoints = [link.server() for link in links]
     coroutines = [one for one in endpoints if isinstance(one, CoroutineEndpoint)]
@@ -275,6 +334,8 @@ def in_python(links: Sequence[Link], case: Case) -> Server:
 
 class NativeServer:
     """The server of the loop in C, over byte streams."""
+
+    received: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, endpoints: Sequence[native.NativeEndpoint], case: Case) -> None:
         for endpoint in endpoints:

@@ -22,6 +22,7 @@ from ipcbench.reporters.pictures import charts
 from ipcbench.reporters.pictures.styles import STYLES, Style, highlighted
 from ipcbench.reporters.tables import matrix
 from ipcbench.reporters.tables.cases import ordinary
+from ipcbench.reporters.tables.client_words import counted_words
 from ipcbench.reporters.tables.columns import by_whom, definition, with_knobs
 from ipcbench.reporters.tables.ladder import FAMILY_NAMES
 from ipcbench.reporters.tables.load_words import with_settings
@@ -373,7 +374,7 @@ _OVER: dict[Swept, tuple[_OverKnob, ...]] = {
         ),
         _OverKnob(
             "Round trip against clients",
-            lambda point: point.time if Case.parse(point.case).definition.replies else None,
+            lambda point: point.time if _is_round_trip(point) else None,
             charts.Side("round trip", units.tick_time),
             display_time,
         ),
@@ -388,6 +389,20 @@ _OVER: dict[Swept, tuple[_OverKnob, ...]] = {
     ),
 }
 """The pictures of each sweep."""
+
+
+def _is_round_trip(point: Point) -> bool:
+    return Case.parse(point.case).definition.quantity == "round_trip"
+
+
+def _in_words_of(sweep: Sweep, quantity: _OverKnob) -> _OverKnob:
+    """The quantity of a picture, of connections where messages are those."""
+    words = counted_words(sweep)
+    axis = quantity.axis._replace(title=quantity.axis.title.replace("messages", words))
+    return quantity._replace(
+        title=quantity.title.replace("Messages", words.capitalize()), axis=axis
+    )
+
 
 _KNOB_AXES: dict[Swept, charts.Side] = {
     "gap": charts.Side("gap before each message", _tick_or_0),
@@ -405,7 +420,7 @@ def _over_knob(knob: Swept) -> Callable[[Subject], Iterator[Picture]]:
         for sweep in sweeps(_placed(subject.cases), subject.launches):
             if sweep.knob == knob:
                 for quantity in _OVER[knob]:
-                    yield from _of_sweep(subject, sweep, quantity)
+                    yield from _of_sweep(subject, sweep, _in_words_of(sweep, quantity))
 
     return found
 

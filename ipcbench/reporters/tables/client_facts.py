@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 from ipcbench import units
 from ipcbench.analysis.crowds import (
+    FAILURES_KEY,
     IDLE_KEY,
     JAIN_KEY,
     LEAST_KEY,
     LIMIT_KEY,
     MEMORY_KEY,
     MOST_KEY,
+    OVERFLOWS_KEY,
     PRIVATE_KEY,
 )
 from ipcbench.analysis.sweeps import Point, Served, Sweep
@@ -63,6 +65,14 @@ _FACTS = (
     ClientFact("own", PRIVATE_KEY, lambda one: one.server_private_bytes, units.display_amount),
     ClientFact("link", IDLE_KEY, lambda one: one.link_idle_bytes, units.display_amount),
     ClientFact("at most", LIMIT_KEY, lambda one: one.link_limit_bytes, units.display_amount),
+    ClientFact("failed", FAILURES_KEY, lambda one: one.failures, str, False),
+    ClientFact("dropped", OVERFLOWS_KEY, lambda one: one.overflows, "{:.0f}".format),
+)
+
+
+FAILURES_LEGEND = (
+    "p50, p99: of a client's own connections; failed: connections by errno, tried again at once;"
+    " dropped: by a full queue of TCP, tried again by the kernel in silence"
 )
 
 

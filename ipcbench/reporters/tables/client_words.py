@@ -3,14 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from ipcbench import units
-from ipcbench.analysis.crowds import Beyond, Knee
+from ipcbench.analysis.crowds import Beyond, Knee, times_by_errno
 from ipcbench.analysis.stats import Estimate
 from ipcbench.analysis.sweeps import Point, Served, Sweep, SweepLine, rate_to_first
 from ipcbench.reporters.tables.words import MOST_NAMED, listed, range_text, times_text, told
 from ipcbench.text import counted
+from ipcbench.workloads import definition_of
 
 _WAITS = 0.05
 """Share of the time from which to wait for a CPU is worth a sentence."""
+
+
+def counted_words(sweep: Sweep) -> str:
+    """The word for what the clients of a sweep do a second: `messages`, or `connections`."""
+    is_of_connections = definition_of(sweep.place.workload).connects
+    return "connections" if is_of_connections else "messages"
 
 
 def client_sentences(sweep: Sweep) -> Iterator[str]:
@@ -29,10 +36,13 @@ def client_sentences(sweep: Sweep) -> Iterator[str]:
             f" the time for {where}: the scheduler is measured, too."
         )
     yield from _on_memory(sweep)
+    yield from _on_failures(sweep)
 
 
 def _on_memory(sweep: Sweep) -> Iterator[str]:
     """Yields what a client more takes at its server, and its link in the kernel."""
+    if counted_words(sweep) == "connections":
+        return  # none of them is there when the memory is read
     private = _numbers(sweep, lambda line: _growth(line, lambda one: one.server_private_bytes))
     growths = private or _numbers(
         sweep, lambda line: _growth(line, lambda one: one.server_memory_bytes)
@@ -56,12 +66,14 @@ def _on_knee(sweep: Sweep, line: SweepLine, knee: Knee) -> str:
     name, first, at = sweep.label(line), line.first.value, line.at(knee.clients)
     gain = None if at is None else rate_to_first(at)
     if at is None or gain is None:  # the knee is the first number
-        return f"{name}: in messages a second, {_no_more(knee)}."
+        return f"{name}: in {counted_words(sweep)} a second, {_no_more(knee)}."
     if at.verdict == "faster":
-        said = f"give {told(gain, times_text)} as many messages a second as {first:.0f}"
+        said = (
+            f"give {told(gain, times_text)} as many {counted_words(sweep)} a second as {first:.0f}"
+        )
     else:
         spread = range_text(*gain.bounds)
-        said = f"can't be told from {first:.0f} in messages a second ({spread} times)"
+        said = f"can't be told from {first:.0f} in {counted_words(sweep)} a second ({spread} times)"
     more = _no_more(knee) if knee.beyond else "whether more would give more wasn't measured"
     return f"{name}: {counted(round(knee.clients), 'client')} {said}; {more}."
 
@@ -92,7 +104,8 @@ def _on_many(sweep: Sweep, known: list[tuple[SweepLine, Knee]]) -> Iterator[str]
     for (clients, has_more), names in sorted(by_knee.items()):
         over = listed(names)
         if has_more:
-            yield f"More clients than {clients:.0f} give no more messages a second over {over}."
+            what = counted_words(sweep)
+            yield f"More clients than {clients:.0f} give no more {what} a second over {over}."
         else:
             yield f"{clients:.0f} clients, the most measured, give the most of them over {over}."
 
@@ -111,6 +124,21 @@ def _ends(numbers: dict[str, float], text: Callable[[float], str]) -> str:
 
 def _waited(point: Point | None) -> float | None:
     return None if point is None or point.served is None else point.served.waited
+
+
+def _on_failures(sweep: Sweep) -> Iterator[str]:
+    """Yields the connections that failed or were dropped, with the most clients."""
+    last = max(sweep.values)
+    for line in sweep.mechanisms:
+        point = line.at(last)
+        if point is None or point.served is None or point.served.failures is None:
+            continue
+        failures, overflows = point.served.failures, point.served.overflows
+        said = [] if failures == "none" else [f"connect(2) failed {times_by_errno(failures)}"]
+        if overflows:
+            said.append(f"a full queue dropped {counted(round(overflows), 'connection')}")
+        if said:
+            yield f"{sweep.label(line)}: with {last:.0f} clients {listed(said)}."
 
 
 def _of_link(point: Point | None, of: Callable[[Served], float | None]) -> float | None:

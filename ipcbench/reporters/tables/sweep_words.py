@@ -6,7 +6,7 @@ from typing import NamedTuple, assert_never
 from ipcbench import units
 from ipcbench.analysis.stats import Estimate, Verdict
 from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, Swept, rate_to_first
-from ipcbench.reporters.tables.client_words import client_sentences
+from ipcbench.reporters.tables.client_words import client_sentences, counted_words
 from ipcbench.reporters.tables.columns import knobs_text
 from ipcbench.reporters.tables.words import MOST_NAMED, listed, range_text, times_text, told
 from ipcbench.text import counted
@@ -89,13 +89,15 @@ def where_of(sweep: Sweep) -> str:
 def time_words(sweep: Sweep) -> str:
     """The words over the times of a sweep."""
     if sweep.knob == "clients":
-        return definition_of(sweep.place.workload).words.column
+        words = definition_of(sweep.place.workload).words
+        return words.short if counted_words(sweep) == "connections" else words.column
     return WORDS[sweep.knob].time
 
 
 def title_of(sweep: Sweep) -> str:
     """The title of a sweep's tables: `Round trip against gap, 64 B, cross-core, python loop`."""
-    return f"{WORDS[sweep.knob].title}, {where_of(sweep)}"
+    title = WORDS[sweep.knob].title.replace("Messages", counted_words(sweep).capitalize())
+    return f"{title}, {where_of(sweep)}"
 
 
 def value_text(knob: Swept, value: float) -> str:

@@ -20,7 +20,8 @@ from ipcbench.reporters.model import (
     RowKind,
     Value,
 )
-from ipcbench.reporters.tables.client_facts import LEGEND, ClientFact, client_facts
+from ipcbench.reporters.tables.client_facts import FAILURES_LEGEND, LEGEND, ClientFact, client_facts
+from ipcbench.reporters.tables.client_words import counted_words
 from ipcbench.reporters.tables.sweep_words import (
     WORDS,
     sentences,
@@ -31,6 +32,7 @@ from ipcbench.reporters.tables.sweep_words import (
 )
 from ipcbench.reporters.tables.words import range_text
 from ipcbench.results.metadata import MECHANISM
+from ipcbench.workloads import definition_of
 
 _NAME = GridColumn("transport", "transport", is_number=False)
 
@@ -45,9 +47,8 @@ def sweep_parts(found: Sequence[Sweep]) -> Iterator[Part]:
             yield from map(Line, said)
             yield Blank()
     knobs = dict.fromkeys(sweep.knob for sweep in found)
-    yield from (Line(WORDS[knob].cell) for knob in knobs)
-    if "clients" in knobs:
-        yield Line(LEGEND)
+    yield from (Line(_cell_words(knob, found)) for knob in knobs)
+    yield from _legends(found)
     if knobs:
         yield Blank()
 
@@ -58,8 +59,22 @@ def section_parts(found: Sequence[Sweep]) -> Iterator[Part]:
         yield Heading(title_of(sweep))
         yield from map(Line, sentences(sweep))
         yield _full(sweep)
-    if any(sweep.knob == "clients" for sweep in found):
+    yield from _legends(found)
+
+
+def _cell_words(knob: Swept, found: Sequence[Sweep]) -> str:
+    """What the cells of the compact tables of a knob have, in the words of all its sweeps."""
+    counted = dict.fromkeys(counted_words(sweep) for sweep in found if sweep.knob == knob)
+    return WORDS[knob].cell.replace("messages", " or ".join(counted))
+
+
+def _legends(found: Sequence[Sweep]) -> Iterator[Line]:
+    """Yields what the columns about clients mean, if any of these sweeps has them."""
+    over_clients = [sweep for sweep in found if sweep.knob == "clients"]
+    if over_clients:
         yield Line(LEGEND)
+    if any(definition_of(sweep.place.workload).connects for sweep in over_clients):
+        yield Line(FAILURES_LEGEND)
 
 
 def ratio_text(ratio: float, verdict: Verdict | None) -> str:

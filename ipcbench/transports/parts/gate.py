@@ -132,7 +132,8 @@ class Watch:
     still the same, and shuts it down for reading: then the wait returns empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look_every_s: float = _LOOK_EVERY_S) -> None:
+        self._every_s = look_every_s
         self.connection: Open | None = None
         """The connection that the server waits for now."""
         self._seen: Open | None = None
@@ -143,7 +144,7 @@ class Watch:
         if threading.current_thread() is threading.main_thread():
             self._looks = True
             signal.signal(signal.SIGALRM, self._look)
-            signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
+            signal.setitimer(signal.ITIMER_REAL, self._every_s, self._every_s)
 
     def stop(self) -> None:
         """Stops the timer. Allowed twice."""

@@ -17,6 +17,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ipcbench.transports.base import (
@@ -35,6 +36,7 @@ from ipcbench.transports.base import (
 from ipcbench.transports.parts.gate import BACKLOG, Gate, Watch, new_token
 from ipcbench.transports.parts.options import SocketOptions, send_buffer_bytes
 from ipcbench.transports.parts.readiness import readable
+from ipcbench.transports.parts.rush import LOOK_EVERY_S, connected, count_failure, was_dropped
 from ipcbench.transports.parts.stream import whole_receiver, whole_sender
 from ipcbench.transports.shapes import StreamShape
 
@@ -163,6 +165,7 @@ def connecting_endpoint(
     exchange: Callable[[memoryview, memoryview], None],
     opening: bytes,
     effective: Callable[[], Mapping[str, str]] = nothing_set,
+    facts: Mapping[str, int] = MappingProxyType({}),
 ) -> Endpoint:
     """The client of the connect workload: `send` makes a connection, exchanges a byte, ends it.
 
@@ -174,6 +177,7 @@ def connecting_endpoint(
         receive=do_nothing,
         outgoing=whole[len(opening) :],
         incoming=incoming,
+        facts=facts,
         effective=effective,
     )
 
@@ -242,6 +246,8 @@ class SocketLink(Link):
     TIME_WAIT: a port for each connection would end a run after some 28,000 of them, and a table of
     waiting ports slows the next batch down. Both ends have all of their bytes by then; the time
     holds no orderly end of a TCP connection.
+
+    Many clients may connect to it so, at once; see `rush`.
     """
 
     _protocol: ClassVar[int] = 0
@@ -265,12 +271,13 @@ class SocketLink(Link):
         self._listener = socket.socket(family, kind, self._protocol)
         more_bytes = 1 if self._connects else 0
         self._gate = Gate(self._listener, self._token, more_bytes, ends.refusal)
-        self._watch = Watch()
+        self._watch = Watch(LOOK_EVERY_S) if traffic.clients > 1 else Watch()
+        self._failures: dict[str, int] = {}
         try:
             options.prepare(self._listener)  # what it accepts inherits it
             with owner_only():
                 self._address = self.bind(self._listener)
-            self._listener.listen(BACKLOG)
+            self._listener.listen(traffic.backlog or BACKLOG)
         except OSError as error:
             self._listener.close()
             raise bind_refused(error) from error
@@ -283,9 +290,10 @@ class SocketLink(Link):
         """Binds the listener and returns the address that the client connects to."""
 
     def client(self) -> Endpoint:
-        if self._connects:
-            return connecting_endpoint(self._connect_once, self._token, self._in_force)
-        return self._connected()
+        if not self._connects:
+            return self._connected()
+        once = self._connect_once if self._traffic.clients == 1 else self._connect_among_many
+        return connecting_endpoint(once, self._token, self._in_force, self._failures)
 
     def server(self) -> Endpoint:
         return self._answering() if self._connects else self._accepted()
@@ -334,6 +342,33 @@ class SocketLink(Link):
             if connection.recv_into(incoming) != 1:
                 raise EOFError("a new connection ended before its byte came back")
 
+    def _exchange(
+        self, connection: socket.socket, outgoing: memoryview, incoming: memoryview
+    ) -> None:
+        """Does on a connection of one of many clients what `_connect_once` does on its own."""
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self._options.tune(connection)
+        connection.send(outgoing)
+        if connection.recv_into(incoming) != 1:
+            raise EOFError("a new connection ended before its byte came back")
+
+    def _connect_among_many(self, outgoing: memoryview, incoming: memoryview) -> None:
+        is_answered = False
+        while not is_answered:
+            with connected(self._prepared, self._address, self._failures) as connection:
+                try:
+                    self._exchange(connection, outgoing, incoming)
+                    is_answered = True
+                except OSError as error:
+                    if not was_dropped(connection, error):
+                        raise
+                    count_failure(self._failures, error.errno or 0)
+
+    def _prepared(self) -> socket.socket:
+        connection = socket.socket(self._family, self._kind, self._protocol)
+        self._options.prepare(connection)
+        return connection
+
     def _answering(self) -> Endpoint:
         """The server of the connect workload. `answer` is timed as a whole: it looks nothing up."""
         gate, watch, token, tune = self._gate, self._watch, self._token, self._options.tune_accepted
@@ -341,20 +376,24 @@ class SocketLink(Link):
         whole = opening_message(bytes(len(token)))
         claimed, message = whole[: len(token)], whole[len(token) :]
         whole_bytes = len(whole)
+        is_alone = self._traffic.clients == 1
 
         def answer() -> None:
-            connection, _ = accept()
-            watch.connection = connection
-            with connection:
-                tune(connection)
-                try:
-                    came = connection.recv_into(whole, whole_bytes, wait_all)
-                except OSError:
-                    came = 0
-                if came == whole_bytes and same(claimed, token):
-                    connection.send(message)
-                    return
-            gate.count_stranger()
+            while True:
+                connection, _ = accept()
+                watch.connection = connection
+                with connection:
+                    tune(connection)
+                    try:
+                        came = connection.recv_into(whole, whole_bytes, wait_all)
+                    except OSError:
+                        came = 0
+                    if came == whole_bytes and same(claimed, token):
+                        connection.send(message)
+                        return
+                gate.count_stranger()
+                if is_alone:  # else the next one may be another client's, which the gate closes
+                    break
             # Where there is one there may be more: now all are listened to at once.
             connection, message[:] = gate.admit()
             with connection:
