@@ -1,8 +1,11 @@
 """Many clients that connect to one server at once: each payload, and what a full queue does."""
 
 import os
+import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
 from ipcbench.measure.crowd import Crowd
 from ipcbench.measure.pair import refused
+from ipcbench.system.scratch import sweep
 from ipcbench.transports import registry
 from ipcbench.transports.base import Endpoint, Link, Traffic, Workspace
 from ipcbench.transports.parts.options import SocketOptions
@@ -21,6 +25,8 @@ from ipcbench.transports.unix import Unix, UnixLink
 
 _COMMON_S = 0.002
 """Seconds of a batch that has all clients at work."""
+_GONE_S = 20.0
+"""Most seconds that a process may take to end, on a busy machine."""
 _NAMES = ("unix", "unix-seqpacket", "unix-abstract", "inet", "inet6", "inet-nagle")
 
 
@@ -153,6 +159,38 @@ def test_whoever_is_killed_is_named(who: str, tmp_path: Path) -> None:
         crowd,
     ):
         crowd.run(1_000_000)
+
+
+_DRIVEN = """
+import pathlib, sys
+from ipcbench.case import Case
+from ipcbench.measure.crowd import Crowd
+from ipcbench.transports.base import Workspace
+case = Case.parse("connect:clients=4:backlog=1/unix/1/python/free")
+with Crowd(case, None, Workspace(pathlib.Path(sys.argv[1]))) as crowd:
+    print(*(peer.pid for peer in [*crowd._servers, *crowd._others]), flush=True)
+    crowd.run(1_000_000)
+"""
+
+
+def test_nobody_outlives_the_first_client(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", _DRIVEN, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert first.stdout is not None
+        ends = [os.pidfd_open(int(pid)) for pid in first.stdout.readline().split()]
+    finally:
+        first.kill()
+        first.communicate()
+    try:
+        assert len(ends) == 4
+        for end in ends:
+            assert select.select([end], [], [], _GONE_S)[0]
+    finally:
+        for end in ends:
+            os.close(end)
+        sweep(tmp_path)
 
 
 @pytest.mark.parametrize(
