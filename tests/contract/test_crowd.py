@@ -1,13 +1,5 @@
 """Many clients of one server: every promise of a pair, for each of them."""
 
-import os
-import select
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,11 +13,10 @@ from ipcbench.measure.measurement import OfPair
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.worker import _measurement_of
 from ipcbench.run.driver import Run
-from ipcbench.system.scratch import sweep
 from ipcbench.transports.base import LEDGER, Endpoint, Workspace
 from ipcbench.transports.registry import get_transport
 from tests.asked import plan_of
-from tests.contract.changed import unix_with
+from tests.contract.many import killing, processes_left_by, unix_with
 
 _GONE_S = 20.0
 """Most seconds that a process may take to end, on a busy machine."""
@@ -181,22 +172,6 @@ def test_a_server_that_fails_for_one_client_tells_its_reason(
         _run_one(case, tmp_path)
 
 
-def test_a_server_that_answers_one_client_twice_as_often_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def change(number: int, endpoint: Endpoint) -> None:
-        pause_s = 0.005 if number == 1 else 0.01  # long beside what a busy machine adds
-        endpoint.lengthen(lambda: time.sleep(pause_s))
-
-    with unix_with(change, monkeypatch):
-        facts = _run_one(_case("unix", "latency:clients=3:server=threads"), tmp_path, 40)
-    assert 0.8 < float(facts["fairness_jain_ratio"]) < 0.97  # of 2, 1 and 1 it is 0.89
-    assert 1.2 < float(facts["fairness_most_ratio"]) < 1.8  # 1.5
-    assert 0.6 < float(facts["fairness_least_ratio"]) < 0.9  # 0.75
-    assert facts["fairness_most_client"] == 1
-    assert facts["fairness_least_client"] in (2, 3)
-
-
 def test_throughput_is_bound_by_the_clients_and_by_the_servers_work(tmp_path: Path) -> None:
     """X <= min(N/R, 1/S), where R is the time of a round trip of one client alone."""
     with Pair(_case("unix", "latency:work=200us"), None, Workspace(tmp_path)) as pair:
@@ -206,18 +181,6 @@ def test_throughput_is_bound_by_the_clients_and_by_the_servers_work(tmp_path: Pa
         facts = _run_one(case, tmp_path, 100)
         bound_per_s = min(clients / min(alone_s), 1 / 200e-6)
         assert float(facts["crowd_messages_per_s"]) <= bound_per_s * 1.05
-
-
-def _killing(pid_of: Callable[[Crowd], int | None]) -> tuple[list[Crowd], Callable[[str], None]]:
-    """Kills a process of the crowd that is put into the list, once it is in its timed batch."""
-    crowds: list[Crowd] = []
-
-    def note(phase: str) -> None:
-        pid = pid_of(crowds[0]) if phase == "timed batch" else None
-        if pid is not None:
-            threading.Thread(target=os.kill, args=(pid, signal.SIGKILL)).start()
-
-    return crowds, note
 
 
 @pytest.mark.parametrize("loop", ["python", "native"])
@@ -233,12 +196,13 @@ def test_whoever_is_killed_is_named(
     reason = get_transport(name).unavailable() or drivers.unavailable(loop)
     if reason is not None:
         pytest.skip(reason)
-    if who == "client":
-        named = "client 3 of 4"
-        crowds, note = _killing(lambda crowd: crowd._others[1].pid)
-    else:
-        named = "server 1 of 4" if model == "fork" else "the server"
-        crowds, note = _killing(lambda crowd: crowd._servers[0].pid)
+
+    def pid_of(crowd: Crowd) -> int | None:
+        return (crowd._others[1] if who == "client" else crowd._servers[0]).pid
+
+    served = "server 1 of 4" if model == "fork" else "the server"
+    named = "client 3 of 4" if who == "client" else served
+    crowds, note = killing(pid_of)
     crowd = Crowd(case, None, Workspace(tmp_path), note_phase=note)
     crowds.append(crowd)
     with (
@@ -248,37 +212,10 @@ def test_whoever_is_killed_is_named(
         crowd.run(10_000_000 if loop == "native" else 1_000_000)
 
 
-_DRIVEN = """
-import pathlib, sys
-from ipcbench.case import Case
-from ipcbench.measure.crowd import Crowd
-from ipcbench.transports.base import Workspace
-with Crowd(Case.parse(sys.argv[1]), None, Workspace(pathlib.Path(sys.argv[2]))) as crowd:
-    print(*(peer.pid for peer in [*crowd._servers, *crowd._others]), flush=True)
-    crowd.run(1_000_000)
-"""
-
-
 @pytest.mark.parametrize("model", ["threads", "fork"])
 def test_nobody_outlives_the_first_client(model: str, tmp_path: Path) -> None:
     case = _case("sysv-shm", f"latency:clients=3:server={model}")
     reason = get_transport("sysv-shm").unavailable()
     if reason is not None:
         pytest.skip(reason)
-    first = subprocess.Popen(
-        [sys.executable, "-c", _DRIVEN, case.id, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert first.stdout is not None
-        ends = [os.pidfd_open(int(pid)) for pid in first.stdout.readline().split()]
-    finally:
-        first.kill()
-        first.communicate()
-    try:
-        assert len(ends) == (5 if model == "fork" else 3)
-        for end in ends:
-            assert select.select([end], [], [], _GONE_S)[0]
-    finally:
-        for end in ends:
-            os.close(end)
-        sweep(tmp_path)
+    assert processes_left_by(Crowd, case.id, tmp_path) == (5 if model == "fork" else 3)

@@ -1,12 +1,5 @@
 """One client with many links: a writer of many readers, and an open loop of many clients."""
 
-import os
-import select
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +10,10 @@ from ipcbench.measure import drivers
 from ipcbench.measure.hub import Hub
 from ipcbench.measure.pair import refused
 from ipcbench.measure.responses import Responses
-from ipcbench.system.scratch import sweep
 from ipcbench.transports.base import LEDGER, Endpoint, Workspace
 from ipcbench.transports.registry import get_transport
-from tests.contract.changed import unix_with
+from tests.contract.many import killing, processes_left_by, unix_with
 
-_GONE_S = 20.0
-"""Most seconds that a process may take to end, on a busy machine."""
 _NAMES = ("unix", "inet", "pipe", "sysv-shm", "posix-shm", "sysv-msg", "posix-mq", "unix-dgram")
 _LOADED = [
     (name, model)
@@ -183,18 +173,6 @@ def test_an_end_that_fails_tells_its_reason(
         _run_one(case, tmp_path)
 
 
-def _killing(pid_of: Callable[[Hub], int | None]) -> tuple[list[Hub], Callable[[str], None]]:
-    """Kills a process of the hub that is put into the list, once it is in its timed batch."""
-    hubs: list[Hub] = []
-
-    def note(phase: str) -> None:
-        pid = pid_of(hubs[0]) if phase == "timed batch" else None
-        if pid is not None:
-            threading.Thread(target=os.kill, args=(pid, signal.SIGKILL)).start()
-
-    return hubs, note
-
-
 @pytest.mark.parametrize("loop", ["python", "native"])
 @pytest.mark.parametrize("name", ["unix", "pipe", "sysv-shm", "posix-mq"])
 @pytest.mark.parametrize(
@@ -209,7 +187,7 @@ def test_whoever_is_killed_is_named(
     workload: str, named: str, name: str, loop: Loop, tmp_path: Path
 ) -> None:
     case = _possible(_case(name, workload, loop))
-    hubs, note = _killing(lambda hub: hub._servers[min(1, len(hub._servers) - 1)].pid)
+    hubs, note = killing(lambda hub: hub._servers[min(1, len(hub._servers) - 1)].pid)
     hub = Hub(case, None, Workspace(tmp_path), note_phase=note)
     hubs.append(hub)
     with (
@@ -219,34 +197,7 @@ def test_whoever_is_killed_is_named(
         hub.run(10_000_000 if case.arrivals is None else 100_000)
 
 
-_DRIVEN = """
-import pathlib, sys
-from ipcbench.case import Case
-from ipcbench.measure.hub import Hub
-from ipcbench.transports.base import Workspace
-with Hub(Case.parse(sys.argv[1]), None, Workspace(pathlib.Path(sys.argv[2]))) as hub:
-    print(*(peer.pid for peer in hub._servers), flush=True)
-    hub.run(1_000_000)
-"""
-
-
 @pytest.mark.parametrize("workload", _MANY)
 def test_nobody_outlives_the_client(workload: str, tmp_path: Path) -> None:
     case = _possible(_case("sysv-shm", workload.replace("20000:", "20000:server=threads:")))
-    client = subprocess.Popen(
-        [sys.executable, "-c", _DRIVEN, case.id, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert client.stdout is not None
-        ends = [os.pidfd_open(int(pid)) for pid in client.stdout.readline().split()]
-    finally:
-        client.kill()
-        client.communicate()
-    try:
-        assert len(ends) == (3 if case.clients.are_readers else 1)
-        for end in ends:
-            assert select.select([end], [], [], _GONE_S)[0]
-    finally:
-        for end in ends:
-            os.close(end)
-        sweep(tmp_path)
+    assert processes_left_by(Hub, case.id, tmp_path) == (3 if case.clients.are_readers else 1)

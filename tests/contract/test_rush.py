@@ -1,12 +1,6 @@
 """Many clients that connect to one server at once: each payload, and what a full queue does."""
 
-import os
-import select
-import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +10,12 @@ from ipcbench.case import Case
 from ipcbench.errors import CheckFailed, LaunchFailed, PeerDied
 from ipcbench.measure.crowd import Crowd
 from ipcbench.measure.pair import refused
-from ipcbench.system.scratch import sweep
 from ipcbench.transports import registry
 from ipcbench.transports.base import Endpoint, Link, Traffic, Workspace
 from ipcbench.transports.parts.options import SocketOptions
 from ipcbench.transports.registry import get_transport
 from ipcbench.transports.unix import Unix, UnixLink
+from tests.contract.many import killing, processes_left_by
 
 _COMMON_S = 0.002
 """Seconds of a batch that has all clients at work."""
@@ -140,19 +134,13 @@ def test_a_byte_that_comes_to_the_server_changed_is_told(
 
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_whoever_is_killed_is_named(who: str, tmp_path: Path) -> None:
-    crowds: list[Crowd] = []
-
-    def note(phase: str) -> None:
-        if phase == "timed batch":
-            peers = crowds[0]._servers if who == "server" else crowds[0]._others
-            pid = peers[-1].pid
-            assert pid is not None
-            threading.Thread(target=os.kill, args=(pid, signal.SIGKILL)).start()
+    def pid_of(crowd: Crowd) -> int | None:
+        return (crowd._servers if who == "server" else crowd._others)[-1].pid
 
     named = "the server" if who == "server" else "client 4 of 4"
-    crowd = Crowd(
-        _case("unix", "connect:clients=4:backlog=1"), None, Workspace(tmp_path), note_phase=note
-    )
+    crowds, note = killing(pid_of)
+    case = _case("unix", "connect:clients=4:backlog=1")
+    crowd = Crowd(case, None, Workspace(tmp_path), note_phase=note)
     crowds.append(crowd)
     with (
         pytest.raises(PeerDied, match=f"^{named} was killed by SIGKILL in the timed batch"),
@@ -161,36 +149,9 @@ def test_whoever_is_killed_is_named(who: str, tmp_path: Path) -> None:
         crowd.run(1_000_000)
 
 
-_DRIVEN = """
-import pathlib, sys
-from ipcbench.case import Case
-from ipcbench.measure.crowd import Crowd
-from ipcbench.transports.base import Workspace
-case = Case.parse("connect:clients=4:backlog=1/unix/1/python/free")
-with Crowd(case, None, Workspace(pathlib.Path(sys.argv[1]))) as crowd:
-    print(*(peer.pid for peer in [*crowd._servers, *crowd._others]), flush=True)
-    crowd.run(1_000_000)
-"""
-
-
 def test_nobody_outlives_the_first_client(tmp_path: Path) -> None:
-    first = subprocess.Popen(
-        [sys.executable, "-c", _DRIVEN, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert first.stdout is not None
-        ends = [os.pidfd_open(int(pid)) for pid in first.stdout.readline().split()]
-    finally:
-        first.kill()
-        first.communicate()
-    try:
-        assert len(ends) == 4
-        for end in ends:
-            assert select.select([end], [], [], _GONE_S)[0]
-    finally:
-        for end in ends:
-            os.close(end)
-        sweep(tmp_path)
+    case = _case("unix", "connect:clients=4:backlog=1")
+    assert processes_left_by(Crowd, case.id, tmp_path) == 4
 
 
 @pytest.mark.parametrize(

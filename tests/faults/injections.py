@@ -43,12 +43,17 @@ CROWDS = (
     *("latency:clients=2", "latency:clients=8:server=epoll", "latency:clients=4:server=threads"),
     *("latency:clients=3:server=fork", "latency:clients=3:work=100us", "throughput:clients=8"),
     *("throughput:clients=2:server=epoll", "throughput:clients=3:server=threads"),
-    "throughput:clients=4:server=fork",
+    *("throughput:clients=4:server=fork", "connect:clients=3"),
 )
 """Many clients of one server, served in each way."""
+HUBS = (
+    *("throughput:readers=2", "throughput:readers=5", "load:rate=3000:clients=4:window=8"),
+    *("load:rate=3000:clients=3:server=threads", "load:rate=3000:clients=3:server=fork"),
+)
+"""One client with many links."""
 DRAWN = (
     *(one for one in WORKLOADS if definition_of(one).sizing == "calibrated"),
-    *(*FLOWS, "latency:gap=1ms", "latency:work=100us", *LOADS, *CROWDS),
+    *(*FLOWS, "latency:gap=1ms", "latency:work=100us", *LOADS, *CROWDS, *HUBS),
 )
 """Workloads to draw from, with and without their knobs."""
 
@@ -116,7 +121,7 @@ def _workloads(victim: str, phase: str, drawn: Sequence[str]) -> list[str]:
 
     Some have one client, some no sampled burst, and some need no calibration.
     """
-    having = [one for one in drawn if victim != "client" or clients_of(one).number > 1]
+    having = [one for one in drawn if victim != "client" or one in CROWDS]
     match phase:
         case "sampled burst":
             return [

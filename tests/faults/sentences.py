@@ -23,12 +23,15 @@ FOLLOWING = {
 
 def forked_names(workload: str, transport: str) -> list[str]:
     """The names in sentences of the processes that a worker forks, in the order of the forks."""
-    clients = clients_of(workload).number
+    many, case = clients_of(workload), Case(workload, transport, 1)
+    clients = many.number
     if clients == 1:
         return ["server"]
-    is_forked = model_of(Case(workload, transport, 1)) == "fork"
-    servers = [f"server {n} of {clients}" for n in range(1, clients + 1)]
-    others = [f"client {n} of {clients}" for n in range(2, clients + 1)]
+    is_forked = model_of(case) == "fork"
+    word = "reader" if many.are_readers else "server"
+    servers = [f"{word} {n} of {clients}" for n in range(1, clients + 1)]
+    is_one_client = many.are_readers or case.arrivals is not None
+    others = [] if is_one_client else [f"client {n} of {clients}" for n in range(2, clients + 1)]
     return [*(servers if is_forked else ["the server"]), *others]
 
 
