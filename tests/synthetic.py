@@ -137,6 +137,8 @@ class Crowd(NamedTuple):
     waits: float = 0.3
     """Share of the time that a client waits for a CPU."""
     server_busy_ratio: float = 0.5
+    server_cpu_s: float | None = None
+    """CPU time of the server a message."""
     memory_bytes: int = 20 * 1024**2
     private_bytes: int | None = None
     link_bytes: tuple[int, int] | None = None
@@ -163,6 +165,9 @@ def crowds(cases: Mapping[Case, Crowd], rounds: int = 8) -> Results:
                 "cpu_busy_server_ratio": one.server_busy_ratio,
                 "cpu_queued_client_ratio": one.waits if clients > 1 else 0.0,
             }
+            if one.server_cpu_s is not None:
+                metadata["cpu_user_server_s_per_message"] = one.server_cpu_s / 4
+                metadata["cpu_system_server_s_per_message"] = one.server_cpu_s * 3 / 4
             if case.definition.replies:
                 metadata[HISTOGRAM_KEY] = _histogram((round(time_s * 1e9),) * 1000)
             if clients > 1:

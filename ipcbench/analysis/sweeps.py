@@ -9,24 +9,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
-from ipcbench.analysis.bounds import Bound
-from ipcbench.analysis.crowds import (
-    FAILURES_KEY,
-    IDLE_KEY,
-    JAIN_KEY,
-    LEAST_KEY,
-    LIMIT_KEY,
-    MEMORY_KEY,
-    MOST_KEY,
-    OVERFLOWS_KEY,
-    PRIVATE_KEY,
-    Knee,
-    knees,
-    rates,
-)
+from ipcbench.analysis.crowds import Knee, bound_per_s, knees, rates
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import MACHINE, noise_floor_of
 from ipcbench.analysis.load import is_part
+from ipcbench.analysis.served import Served, served_of
 from ipcbench.analysis.stats import (
     Estimate,
     Interval,
@@ -37,6 +24,7 @@ from ipcbench.analysis.stats import (
     paired_ratio,
     verdicts,
 )
+from ipcbench.case import Case
 from ipcbench.results.metadata import MECHANISM
 from ipcbench.terms import Term, format_settings, magnitude
 from ipcbench.workloads import NEEDS, definition_of, name_of, settings_of
@@ -51,37 +39,6 @@ _Times = Mapping[Hashable, float]
 """The time of each launch of a case, by run and round."""
 _ByCase = Mapping[Hashable, _Times]
 """Such times by machine and case."""
-
-
-class Served(NamedTuple):
-    """Facts about the clients of one server, beside how many messages they sent.
-
-    Those that no launch recorded are None, and fairness is so of one client.
-    """
-
-    p50_s: float | None
-    """The median of all single round trips; None of streams."""
-    p99_s: float | None
-    jain: float | None
-    """Jain's index of the messages of each client."""
-    least: float | None
-    """The messages of the client that had the least, over the mean of all."""
-    most: float | None
-    ran_out: Bound | None
-    waited: float | None
-    """Share of the time that a client waited for a CPU, in the mean of all."""
-    server_memory_bytes: float | None
-    """Memory of the server, with pages that its processes share in each."""
-    server_private_bytes: float | None = None
-    """Memory of the server that no other process maps."""
-    link_idle_bytes: float | None = None
-    """Memory that the kernel has for a client's link while nothing is under way."""
-    link_limit_bytes: float | None = None
-    """The most that it may have, with full buffers."""
-    failures: str | None = None
-    """Connections that failed, by errno; only of connections."""
-    overflows: float | None = None
-    """Connections that a full queue dropped, of TCP."""
 
 
 class Point(NamedTuple):
@@ -275,6 +232,7 @@ def _lines(
                 )
                 points = [_point(knob, row, costs[str(row["case"])]) for row in every]
                 points.sort(key=lambda one: one.value)
+                points = [_bounded(point, points[0]) for point in points]
                 compared = _compared(knob, points, of_case, costs)
                 yield SweepLine(transport, how, role, tuple(compared))
 
@@ -302,15 +260,17 @@ def _point(knob: Swept, row: _Row, between: _Times) -> Point:
         time.share_left_by(value) if has_share else None,
         rate,
         verdict,
-        served=_served(row) if knob == "clients" else None,
+        served=served_of(row) if knob == "clients" else None,
     )
 
 
-def _served(row: _Row) -> Served:
-    keys = ("round_trip_p50_s", "round_trip_p99_s", JAIN_KEY, LEAST_KEY, MOST_KEY, "ran_out")
-    memory = (MEMORY_KEY, PRIVATE_KEY, IDLE_KEY, LIMIT_KEY, FAILURES_KEY, OVERFLOWS_KEY)
-    found = (row[key] for key in (*keys, "cpu_queued_client_ratio", *memory))
-    return Served(*(None if bool(pd.isna(value)) else value for value in found))
+def _bounded(point: Point, first: Point) -> Point:
+    """The point with the most that is possible there, over clients that wait for their replies."""
+    if point.served is None or Case.parse(point.case).definition.quantity != "round_trip":
+        return point
+    alone_s = first.time.value if first.value == 1 else None
+    most = bound_per_s(point.value, alone_s, point.served.server_cpu_s)
+    return point._replace(served=point.served._replace(bound_per_s=most))
 
 
 def _compared(

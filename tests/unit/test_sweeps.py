@@ -493,3 +493,43 @@ def test_the_csv_has_the_numbers_that_a_picture_takes() -> None:
     assert unix.loc[["latency:gap=10ms"], "messages_per_s"].isna().all()
     assert unix.loc["latency:work=1ms", "work_s"] == 1e-3
     assert unix.loc["throughput", ["in_flight_count", "messages_per_s"]].isna().all()
+
+
+# ---- Readers of one writer.
+
+READ = {
+    ("throughput", "unix"): 2e-6,
+    ("throughput:readers=2", "unix"): 4e-6,
+    ("throughput:readers=4", "unix"): 9e-6,
+    ("throughput", "pipe"): 1e-6,
+    ("throughput:readers=2", "pipe"): 1.5e-6,
+    ("throughput:readers=4", "pipe"): 3e-6,
+}
+
+
+def test_a_sweep_of_readers_tells_how_much_longer_a_message_to_all_takes() -> None:
+    (sweep,) = _sweeps(READ)
+    assert (sweep.knob, list(sweep.values)) == ("readers", [1, 2, 4])
+    ratios = {
+        sweep.label(line): [line.time_to_first(point) for point in line.points[1:]]
+        for line in sweep.mechanisms
+    }
+    found = {name: [one.value for one in each if one] for name, each in ratios.items()}
+    assert found["unix"] == pytest.approx([2, 4.5], rel=0.01)
+    assert found["pipe"] == pytest.approx([1.5, 3], rel=0.01)
+    (said,) = sentences(sweep)
+    assert said.startswith("With 4 readers, against 1, a message to all of them takes 3")
+    assert "4.5" in said
+
+
+def test_readers_have_a_table_a_picture_and_a_column() -> None:
+    analysis = _analysis(READ)
+    (sweep,) = sweeps(analysis.cases, analysis.launches)
+    (grid,) = (part for part in sweep_parts([sweep]) if isinstance(part, Grid))
+    assert grid.title == "Time per message against readers, 64 B, cross-core, python loop"
+    assert [column.title for column in grid.columns] == ["transport", "1", "2", "4"]
+    drawn = pictures(Subject(analysis.cases, analysis.launches, ()))
+    assert any(one.title.startswith("Time per message against readers") for one in drawn)
+    counts = dict(zip(analysis.cases["workload"], analysis.cases["readers_count"], strict=True))
+    assert counts == {"throughput": 1, "throughput:readers=2": 2, "throughput:readers=4": 4}
+    assert set(analysis.cases["clients_count"]) == {1}

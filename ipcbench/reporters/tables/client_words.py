@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ipcbench import units
 from ipcbench.analysis.crowds import Beyond, Knee, times_by_errno
+from ipcbench.analysis.served import Served
 from ipcbench.analysis.stats import Estimate
-from ipcbench.analysis.sweeps import Point, Served, Sweep, SweepLine, rate_to_first
+from ipcbench.analysis.sweeps import Point, Sweep, SweepLine, rate_to_first
 from ipcbench.reporters.tables.words import MOST_NAMED, listed, range_text, times_text, told
 from ipcbench.text import counted
 from ipcbench.workloads import definition_of
