@@ -50,8 +50,10 @@ def pairs_at_once(cases: Sequence[Case], most: int) -> int:
     sizes = [case.message_size_bytes for case in cases]
     shared = max(map(_shared_by_ends, cases), default=0)
     largest = max(sizes, default=1) or 1  # a transport that only signals has messages of 0 bytes
-    clients = max((case.clients.number for case in cases), default=1)
-    _check_clients(clients)
+    many = [case.clients for case in cases]
+    clients = max((one.number for one in many), default=1)
+    for one in dict.fromkeys(many):
+        _check_clients(one.number, f"{one.word}s")
     taken = clients * (2 * largest * _BUFFERS_PER_MESSAGE + shared)
     resident = _RESIDENT_PAIR_BYTES + (clients - 1) * _RESIDENT_CLIENT_BYTES + taken
     fitting = (
@@ -133,8 +135,8 @@ def _pairs_of_files() -> int:
     return pairs
 
 
-def _check_clients(clients: int) -> None:
-    """Checks that one launch of so many clients fits. Raises UsageError, which says how many do."""
+def _check_clients(clients: int, word: str) -> None:
+    """Checks that one launch of so many fits. Raises UsageError, which says how many do."""
     if clients == 1:
         return
     files = _limit(resource.RLIMIT_NOFILE)
@@ -142,21 +144,21 @@ def _check_clients(clients: int) -> None:
     if fit < clients:
         needed = _FILES_OF_CROWD + (clients - 1) * _FILES_PER_CLIENT
         raise UsageError(
-            f"a process may open {files} files, which fits {max(1, fit)} clients, not {clients};"
+            f"a process may open {files} files, which fits {max(1, fit)} {word}, not {clients};"
             f" raise the limit with ulimit -n {needed}"
         )
     left = _processes_left()
     fit = (left - _PROCESSES_PER_PAIR - _JANITOR) // _PROCESSES_PER_CLIENT + 1
     if fit < clients:
         raise UsageError(
-            f"this user may start {max(0, left)} more processes, which fits {max(1, fit)} clients,"
+            f"this user may start {max(0, left)} more processes, which fits {max(1, fit)} {word},"
             f" not {clients}; end some, or raise the limit with ulimit -u"
         )
     free = _resident(_tightest_group()) - _RESIDENT_TABLES_BYTES - _RESIDENT_PAIR_BYTES
     fit = free // _RESIDENT_CLIENT_BYTES + 1
     if fit < clients:
         raise UsageError(
-            f"{display_amount(max(0, free))} of memory is free, which fits {max(1, fit)} clients,"
+            f"{display_amount(max(0, free))} of memory is free, which fits {max(1, fit)} {word},"
             f" not {clients}; ask for fewer"
         )
 

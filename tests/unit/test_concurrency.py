@@ -93,7 +93,7 @@ def test_more_clients_than_the_machine_holds_are_refused_before_the_first_launch
 ) -> None:
     monkeypatch.setattr(limits, "_limit", lambda _: 256)
     with pytest.raises(UsageError, match="which fits 28 clients, not 64; raise the limit"):
-        limits._check_clients(64)
+        limits._check_clients(64, "clients")
 
 
 def test_a_request_without_numbers_asks_for_workloads_as_they_are() -> None:
