@@ -307,13 +307,13 @@ class ManyLinks(ABC):
 
     def _make_links(self) -> None:
         """Makes a link for each client, or the one to which all of them connect."""
+        self._held_before = held = held_now()
         if self._traffic.connects:
             before = process.open_files()
             link = self._transport.link(self._traffic, self._workspace)
             self._links = [link] * self._count
             self._keeps = [frozenset(process.open_files().keys() - before.keys())] * self._count
             return
-        self._held_before = held = held_now()
         before = process.open_files()  # without the listing's own, whose number is free again
         for number in range(self._count):
             directory = self._workspace.directory / f"client-{number + 1}"

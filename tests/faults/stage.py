@@ -69,18 +69,18 @@ def run_driver(arguments: list[str]) -> int:
 def run_worker(arguments: list[str]) -> int:
     """Runs the worker, announcing each phase of its pair, or of its clients and their server."""
     from ipcbench.measure import worker
-    from ipcbench.measure.crowd import Crowd
+    from ipcbench.measure.many_links import ManyLinks
     from ipcbench.measure.pair import Pair
 
     announcer = Announcer("worker", case=arguments[0], calibrates="--calibrate-loops" in arguments)
     _announce_phases(Pair, announcer)
-    _announce_phases(Crowd, announcer)
+    _announce_phases(ManyLinks, announcer)
     return worker.main()
 
 
 def _announce_phases(kind: Any, announcer: Announcer) -> None:
     """Has the phases of these processes announced, once they are noted."""
-    enter: Callable[[object, str], None] = vars(kind)["_enter"]
+    enter: Callable[[object, str], None] = kind._enter
 
     def announced_enter(processes: object, phase: str) -> None:
         enter(processes, phase)
