@@ -103,9 +103,6 @@ class Hub(ManyLinks):
         self._make_links()
         self._start_processes(lines)
         self._to_each = [ours for ours, _ in lines]
-        for ours, theirs in lines:
-            if theirs is not None:
-                self._made.callback(ours.close)
         for link in self._links:
             link.keep_only("client")
         self._client = client = drivers.client_of_many(case, self._opened_in_turn(), self._seed)

@@ -264,6 +264,8 @@ class ManyLinks(ABC):
             self._servers = [make(number, serve_one(number)) for number in range(self._count)]
             return [(server.channel, None) for server in self._servers]
         more = [Channel.pair() for _ in range(self._count - 1)]
+        for end in (end for both in more for end in both):
+            self._made.callback(end.close)
         serving = serve_by_threads if self._model == "threads" else serve_by_readiness
 
         def begin(channel: Channel, parent: int, _: frozenset[int]) -> NoReturn:
