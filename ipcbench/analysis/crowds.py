@@ -139,18 +139,6 @@ def rates(launches: pd.DataFrame) -> pd.Series:
     return launches[RATE_KEY].fillna(alone) if RATE_KEY in launches else alone
 
 
-def bound_per_s(clients: float, alone_s: float | None, service_s: float | None) -> float | None:
-    """The most messages a second that so many clients can have answered, of all that is known.
-
-    Each waits for its reply, which takes no less than that of one client alone, and all of them for
-    one server, which works on one message at a time: N/R and 1/S. None where neither is known.
-    Denning and Buzen, The Operational Analysis of Queueing Network Models, 1978.
-    """
-    bounds = [clients / alone_s] if alone_s else []
-    bounds += [1 / service_s] if service_s else []
-    return min(bounds, default=None)
-
-
 class Beyond(NamedTuple):
     """A number of clients above the knee, against the knee."""
 

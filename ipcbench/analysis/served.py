@@ -51,8 +51,6 @@ class Served(NamedTuple):
     """Connections that a full queue dropped, of TCP."""
     server_cpu_s: float | None = None
     """CPU time of the server a message, where all of it has one CPU."""
-    bound_per_s: float | None = None
-    """The most messages a second that the first point and the server's CPU time allow."""
 
 
 def served_of(row: Mapping[Hashable, Any]) -> Served:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
-from ipcbench.analysis.crowds import Knee, bound_per_s, knees, rates
+from ipcbench.analysis.crowds import Knee, knees, rates
 from ipcbench.analysis.frame import MEASURED, baseline_of
 from ipcbench.analysis.launch_frame import MACHINE, noise_floor_of
 from ipcbench.analysis.load import is_part
@@ -24,7 +24,6 @@ from ipcbench.analysis.stats import (
     paired_ratio,
     verdicts,
 )
-from ipcbench.case import Case
 from ipcbench.results.metadata import MECHANISM
 from ipcbench.terms import Term, format_settings, magnitude
 from ipcbench.workloads import NEEDS, definition_of, name_of, settings_of
@@ -232,7 +231,6 @@ def _lines(
                 )
                 points = [_point(knob, row, costs[str(row["case"])]) for row in every]
                 points.sort(key=lambda one: one.value)
-                points = [_bounded(point, points[0]) for point in points]
                 compared = _compared(knob, points, of_case, costs)
                 yield SweepLine(transport, how, role, tuple(compared))
 
@@ -262,15 +260,6 @@ def _point(knob: Swept, row: _Row, between: _Times) -> Point:
         verdict,
         served=served_of(row) if knob == "clients" else None,
     )
-
-
-def _bounded(point: Point, first: Point) -> Point:
-    """The point with the most that is possible there, over clients that wait for their replies."""
-    if point.served is None or Case.parse(point.case).definition.quantity != "round_trip":
-        return point
-    alone_s = first.time.value if first.value == 1 else None
-    most = bound_per_s(point.value, alone_s, point.served.server_cpu_s)
-    return point._replace(served=point.served._replace(bound_per_s=most))
 
 
 def _compared(

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 from ipcbench.case import Case
 from ipcbench.errors import LaunchFailed
-from ipcbench.evidence.memory import LinkMemory
 from ipcbench.evidence.verdict import Finding
 from ipcbench.measure import connecting, drivers
 from ipcbench.measure.common_window import RoundTrips, Stream, Window, of_round_trips, of_streams
@@ -220,11 +219,10 @@ class Crowd(ManyLinks):
         member = self._started_member()
         self._bid("check")
         findings = [member.check()]
-        self._memory = [member.link_memory()]
+        self._memory = member.link_memory()
         self._failures = [failures_of(member.client.facts)]
         for values in self._heard("checked"):
             findings.append(Finding(values["outcome"], values["reason"]))
-            self._memory.append(LinkMemory(*values["memory"]))
             self._failures.append(failures_of(values["facts"]))
             self._checked_by_others += values["checked"]
         self._finding = self._found(findings)

@@ -163,7 +163,7 @@ class Hub(ManyLinks):
     def _check(self) -> None:
         members, _ = self._started()
         self._finding = self._found([member.check() for member in members])
-        self._memory = [member.link_memory() for member in members]
+        self._memory = members[0].link_memory()
 
     def _told_here(self, error: Exception) -> list[tuple[int, Broken]]:
         # Which of them has told it isn't known here; all that have are asked.

@@ -103,8 +103,8 @@ class ManyLinks(ABC):
         self._quotas: list[Quota] = []
         self._throttling = Throttling()
         self._finding: Finding | None = None
-        self._memory: list[LinkMemory] = []
-        """The memory of each link, in the kernel."""
+        self._memory: LinkMemory | None = None
+        """The memory of the first link, in the kernel; all are made alike."""
 
     def __enter__(self) -> Self:
         self._enter("set-up")
@@ -190,8 +190,10 @@ class ManyLinks(ABC):
         if self._cpus is not None:
             facts["cpu_client"], facts["cpu_server"] = self._cpus
         pids = (peer.pid for peer in self._servers if peer.pid is not None)
-        kept = [] if self._traffic.connects else self._memory  # none of them is there by now
-        return facts | memory.of_server(pids) | memory.of_links(kept)
+        facts |= memory.of_server(pids)
+        if self._memory is not None and not self._traffic.connects:  # none of those is there by now
+            facts |= memory.of_link(self._memory)
+        return facts
 
     def _found(self, findings: Sequence[Finding]) -> Finding:
         """What the tables told of all links: of the first, or of the worst."""

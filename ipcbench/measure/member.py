@@ -283,7 +283,6 @@ class _Obeying:
                         "checked",
                         outcome=finding.outcome,
                         reason=finding.reason,
-                        memory=member.link_memory(),
                         facts=dict(member.client.facts),
                         checked=checked,
                     )

@@ -1,8 +1,7 @@
-"""Memory of many clients' server, and of their links, as pyperf metadata."""
+"""Memory of many clients' server, and of a link, as pyperf metadata."""
 
 import mmap
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,19 +34,16 @@ def of_server(pids: Iterable[int]) -> Facts:
     return facts
 
 
-def of_links(links: Sequence[LinkMemory]) -> Facts:
-    """The memory of a link in the mean of these; how it was read is told of the first."""
-    if not links:
-        return {}
-    facts: Facts = {"link_memory": links[0].read}
-    for name, each in (
-        ("link_idle_bytes", [one.idle_bytes for one in links]),
-        ("link_limit_bytes", [one.limit_bytes for one in links]),
-        ("link_slabs_bytes", [one.slabs_bytes for one in links]),
+def of_link(link: LinkMemory) -> Facts:
+    """The memory of a link, and how it was read."""
+    facts: Facts = {"link_memory": link.read}
+    for name, number in (
+        ("link_idle_bytes", link.idle_bytes),
+        ("link_limit_bytes", link.limit_bytes),
+        ("link_slabs_bytes", link.slabs_bytes),
     ):
-        known = [one for one in each if one is not None]
-        if len(known) == len(links):
-            facts[name] = round(statistics.fmean(known))
+        if number is not None:
+            facts[name] = number
     return facts
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ipcbench.analysis import frame, load
-from ipcbench.analysis.crowds import bound_per_s, knees, rates
+from ipcbench.analysis.crowds import knees, rates
 from ipcbench.analysis.frame import Analysis
 from ipcbench.analysis.sweeps import Sweep, rate_to_first, sweeps
 from ipcbench.case import Case
@@ -254,21 +254,15 @@ def test_a_second_table_has_times_fairness_and_memory() -> None:
     assert two["p50"].startswith("10.5 µs")
 
 
-def _bounds(cases: Mapping[Case, Crowd]) -> list[float]:
+def _allowed(cases: Mapping[Case, Crowd]) -> list[float]:
     _, facts = _grids(_sweep(cases))
-    (column,) = (at for at, one in enumerate(facts.columns) if one.title == "bound")
+    (column,) = (at for at, one in enumerate(facts.columns) if one.title == "CPU allows")
     return [float(row.cells[column].value or 0) for row in facts.rows]
 
 
-def test_what_cant_be_passed_is_of_the_round_trip_alone_and_of_the_servers_cpu_time() -> None:
-    assert bound_per_s(4, 10e-6, 5e-6) == pytest.approx(200_000)
-    assert bound_per_s(1, 10e-6, 5e-6) == bound_per_s(1, 10e-6, None) == pytest.approx(100_000)
-    assert bound_per_s(4, None, 5e-6) == pytest.approx(200_000)
-    assert bound_per_s(4, None, None) is None
-    known = _latencies(Crowd(1e5, server_cpu_s=4e-6), Crowd(1.9e5, server_cpu_s=4e-6))
-    assert _bounds(known) == pytest.approx([1e5, 2e5], rel=0.01)
-    slow = _latencies(Crowd(1e5, server_cpu_s=8e-6), Crowd(1.2e5, server_cpu_s=8e-6))
-    assert _bounds(slow) == pytest.approx([1e5, 1.25e5], rel=0.01)
+def test_a_servers_cpu_time_allows_so_many_messages_where_it_has_one_cpu() -> None:
+    known = _latencies(Crowd(1e5, server_cpu_s=4e-6), Crowd(1.9e5, server_cpu_s=5e-6))
+    assert _allowed(known) == pytest.approx([2.5e5, 2e5], rel=0.01)
 
 
 def test_streams_have_no_percentiles_in_their_table() -> None:

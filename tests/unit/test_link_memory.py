@@ -8,7 +8,7 @@ import pytest
 from ipcbench.evidence import tables
 from ipcbench.evidence.memory import LinkMemory, added_up, of_inet, of_mapping, of_pipe, of_unix
 from ipcbench.evidence.sockdiag import Buffers, buffers_in, inet_request, unix_request
-from ipcbench.measure.memory import ProcessMemory, of_links, of_server, rolled_up
+from ipcbench.measure.memory import ProcessMemory, of_link, of_server, rolled_up
 
 PROTOCOLS = """\
 protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re
@@ -146,14 +146,15 @@ def test_a_link_without_anything_that_has_a_size_says_so() -> None:
     assert added_up([], {})[:3] == (None, None, None)
 
 
-def test_facts_are_those_of_a_link_in_the_mean_of_all() -> None:
-    links = [LinkMemory(100, 1000, None, "how"), LinkMemory(104, 3000, 7, "how")]
-    assert of_links(links) == {
+def test_facts_are_those_of_a_link_that_are_known() -> None:
+    assert of_link(LinkMemory(100, 1000, None, "how")) == {
         "link_memory": "how",
-        "link_idle_bytes": 102,
-        "link_limit_bytes": 2000,
+        "link_idle_bytes": 100,
+        "link_limit_bytes": 1000,
     }
-    assert of_links([]) == {}
+    assert of_link(LinkMemory(None, None, None, "not read: why")) == {
+        "link_memory": "not read: why"
+    }
 
 
 def test_a_server_whose_process_is_gone_has_no_memory() -> None:

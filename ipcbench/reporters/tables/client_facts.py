@@ -21,8 +21,7 @@ from ipcbench.reporters.model import EMPTY, Cell, GridColumn
 from ipcbench.reporters.tables.columns import value_of
 
 LEGEND = (
-    "bound: the most messages a second that the round trip of one client alone, and the server's"
-    " CPU time, allow; "
+    "CPU allows: messages a second, by the server's CPU time of one; "
     "Jain: index of the messages of each client, 1 if all had the same; least, most: of a client,"
     " to the mean; waits: for a CPU, a client's share of the time; memory: of the server in RAM,"
     " with pages that its processes share counted in each; own: its pages that no other process"
@@ -55,7 +54,12 @@ class ClientFact(NamedTuple):
 
 
 _FACTS = (
-    ClientFact("bound", "bound_per_s", lambda one: one.bound_per_s, units.display_rate),
+    ClientFact(
+        "CPU allows",
+        "server_cpu_allows_per_s",
+        lambda one: 1 / one.server_cpu_s if one.server_cpu_s else None,
+        units.display_rate,
+    ),
     ClientFact("p50", "round_trip_p50_s", lambda one: one.p50_s, units.display_time),
     ClientFact("p99", "round_trip_p99_s", lambda one: one.p99_s, units.display_time),
     ClientFact("Jain", JAIN_KEY, lambda one: one.jain, "{:.3f}".format),
