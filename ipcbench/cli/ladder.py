@@ -12,6 +12,8 @@ from ipcbench.rungs import BARE, BY_NAME, CLIENT, LEAN, RUNGS
 
 _BUDGET_S = 280.0
 """Leaves time for the tables: the command ends within 5 minutes."""
+_BUDGET_OF_CROWDS_S = 420.0
+"""The same with many clients, for launches enough for a verdict."""
 _SERVERS = (
     *("raw", "framed", "epoll", "asyncio-sock", "asyncio-protocol", "asyncio-streams"),
     *("uvloop-protocol", "uvloop-streams", "http-std", "http-uvicorn", "http-aiohttp"),
@@ -66,7 +68,7 @@ def settle(args: Namespace, usual: Request = USUAL_LADDER) -> Request:
     if not args.concurrency:
         return usual
     of_crowds = _with_many_clients(usual)
-    for name in ("rungs", "families", "sizes", "preset"):
+    for name in ("rungs", "families", "sizes", "preset", "budget_s"):
         if getattr(args, name) is getattr(usual, name):  # the default itself: nobody typed it
             setattr(args, name, getattr(of_crowds, name))
     return of_crowds
@@ -99,6 +101,7 @@ def _with_many_clients(usual: Request) -> Request:
         at_first=(),
         usual_placements=(),
         preset="crowds",
+        budget_s=_BUDGET_OF_CROWDS_S,
     )
 
 
@@ -114,7 +117,7 @@ def add_ladder_arguments(parser: Parser, usual: Request = USUAL_LADDER) -> None:
         rounds="as fit",
         values="5",
         min_time="10ms",
-        budget=options.OPTIONS["--budget"].typed(usual.budget_s),
+        budget=options.OPTIONS["--budget"].typed(usual.budget_s) + ", --concurrency: 420s",
     )
     options.add_results(parser.add_argument_group("results"))
     options.add_run(parser)

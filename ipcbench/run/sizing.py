@@ -15,7 +15,7 @@ _LONGEST_FOR_A_P99_S = 2.0
 _FEWEST_SCHEDULED = 2
 """Messages that have a rate."""
 _LAUNCH_OVERHEAD_S = 0.15
-_CLIENT_OVERHEAD_S = 0.02
+_CLIENT_OVERHEAD_S = 0.03
 """More seconds of a launch for each client beside the first, which has to be forked and checked."""
 _CALIBRATION_S = 0.2
 
