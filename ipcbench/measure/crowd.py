@@ -29,7 +29,7 @@ from ipcbench.system.quota import throttling
 from ipcbench.transports.base import Workspace
 from ipcbench.transports.parts.rush import failures_of
 
-_TRIES = 6
+_TRIES = 11
 """Times that a batch is run until all clients are at work together: on a busy machine one of them
 may begin when others are done."""
 _FEWEST = 8
