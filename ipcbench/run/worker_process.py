@@ -183,7 +183,7 @@ class WorkerProcess:
                 ready = selector.select(wait)
                 for key, _ in ready:
                     if key.fileobj is self._turn:
-                        if self._turn.recv(len(WANTS_TURN), socket.MSG_PEEK):
+                        if self._wants_turn():
                             return False, None
                         selector.unregister(self._turn)
                     elif key.fd == self._server_watch:
@@ -197,6 +197,13 @@ class WorkerProcess:
                         self._said = (self._said + part)[-_MOST_STDERR_BYTES:]
                 if not ready and server_gone_s is not None:
                     self._process.send_signal(signal.SIGCHLD)
+
+    def _wants_turn(self) -> bool:
+        """Whether the worker asks for a turn; else it has ended, maybe with a turn unread."""
+        try:
+            return bool(self._turn.recv(len(WANTS_TURN), socket.MSG_PEEK))
+        except ConnectionError:
+            return False
 
     def _end_group(self) -> None:
         """Gives a finishing worker a moment, kills the rest of its group, and reaps it.

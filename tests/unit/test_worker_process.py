@@ -146,3 +146,24 @@ def test_another_interpreter_gets_no_path_of_this_ones_packages(tmp_path: Path) 
     words = told.read_text().split()
     assert words[:4] == ["-P", "-m", "ipcbench.measure.worker", CASES[0].id]
     assert words[-2:] == ["none", "la"]
+
+
+_DIES_UNREAD = """
+import os, select, signal
+from ipcbench.measure.tether import WANTS_TURN
+if not os.fork():  # holds the standard error open for a while after the worker's end
+    os.close(0)
+    select.select([], [], [], 0.3)
+    os._exit(0)
+os.write(0, WANTS_TURN)
+select.select([0], [], [])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_dies_with_its_turn_unread_fails_its_launch_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _DIES_UNREAD]
+    with scratch() as private, WorkerProcess(command, tmp_path, private.held, 60.0) as worker:
+        wait_until_ready([worker])
+        with pytest.raises(LaunchFailed, match="the worker was killed by SIGKILL"):
+            worker.turn()
