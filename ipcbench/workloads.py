@@ -5,7 +5,7 @@ matches the name and ends in `assert_never`, so that a forgotten place is an err
 checker and not a silent default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Literal, NamedTuple, cast, get_args
 
 from ipcbench.errors import UsageError
@@ -379,12 +379,15 @@ OF_CLIENTS = frozenset((CLIENTS.name, SERVER.name, READERS.name))
 """Knobs that `clients_of` reads: each client has a link of its own, like any other."""
 
 
+def without(workload: str, knobs: Container[str]) -> str:
+    """The canonical term without these knobs: each of them is at its default."""
+    term = Term.parse(workload)
+    return str(term._replace(settings=tuple(one for one in term.settings if one[0] not in knobs)))
+
+
 def without_clients(workload: str) -> str:
     """The canonical term with one client alone."""
-    term = Term.parse(workload)
-    return str(
-        term._replace(settings=tuple(one for one in term.settings if one[0] not in OF_CLIENTS))
-    )
+    return without(workload, OF_CLIENTS)
 
 
 def backlog_of(workload: str) -> int | None:

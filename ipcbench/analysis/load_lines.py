@@ -24,8 +24,7 @@ from ipcbench.analysis.load import (
 from ipcbench.analysis.objective import Objective
 from ipcbench.analysis.stats import Estimate, Interval
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.terms import Term
-from ipcbench.workloads import RATE, name_of, settings_of
+from ipcbench.workloads import RATE, without
 
 _Row = Mapping[Hashable, Any]
 
@@ -163,10 +162,8 @@ def loads(
 
 
 def _place_of(row: _Row) -> LoadPlace:
-    workload = str(row["workload"])
-    kept = tuple(one for one in settings_of(workload).items() if one[0] != RATE.name)
     return LoadPlace(
-        str(Term(name_of(workload), kept)),
+        without(str(row["workload"]), {RATE.name}),
         int(row["message_size_bytes"]),
         str(row["placement"]),
         str(row["loop"]),

@@ -15,8 +15,7 @@ from ipcbench.analysis.objective import Objective, objective_of
 from ipcbench.case import Case
 from ipcbench.results.intent import Intent
 from ipcbench.results.store import Results
-from ipcbench.terms import Term
-from ipcbench.workloads import RATE, name_of, settings_of
+from ipcbench.workloads import RATE, without
 
 
 def trials_of(
@@ -61,7 +60,8 @@ def steps(
     for name in intent.cases:
         if name in peaks:
             case = Case.parse(name)
-            searches.setdefault(case._replace(workload=_without_rate(case)), []).append(case)
+            line = case._replace(workload=without(case.workload, {RATE.name}))
+            searches.setdefault(line, []).append(case)
     found: dict[str, Step] = {}
     for group in searches.values():
         tries = [
@@ -86,9 +86,3 @@ def _peaks(cases: pd.DataFrame) -> Mapping[str, float]:
         return {}
     loads = cases[cases["workload"].map(is_open_loop).astype(bool) & cases[PEAK].notna()]
     return dict(zip(loads["case"].astype(str), loads[PEAK].astype(float), strict=True))
-
-
-def _without_rate(case: Case) -> str:
-    """The workload's term without its rate, which all cases of a search have in common."""
-    kept = tuple(one for one in settings_of(case.workload).items() if one[0] != RATE.name)
-    return str(Term(name_of(case.workload), kept))

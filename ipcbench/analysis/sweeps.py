@@ -25,8 +25,8 @@ from ipcbench.analysis.stats import (
     verdicts,
 )
 from ipcbench.results.metadata import MECHANISM
-from ipcbench.terms import Term, format_settings, magnitude
-from ipcbench.workloads import NEEDS, definition_of, name_of, settings_of
+from ipcbench.terms import format_settings, magnitude
+from ipcbench.workloads import NEEDS, definition_of, settings_of, without
 
 Swept = Literal["gap", "work", "window", "clients", "readers"]
 """A knob of a workload whose values are told as a line."""
@@ -194,9 +194,8 @@ def _places(knob: Swept, measured: pd.DataFrame) -> dict[Place, list[_Row]]:
         is_idle = knob == "work" and row["role"] != MECHANISM  # a control has no server that works
         if is_idle or _default(knob, workload) is None:
             continue
-        kept = tuple(one for one in settings_of(workload).items() if one[0] not in ours)
         place = Place(
-            str(Term(name_of(workload), kept)),
+            without(workload, ours),
             int(row["message_size_bytes"]),
             str(row["placement"]),
             str(row["loop"]),

@@ -67,6 +67,32 @@ def unix_with(
         yield
 
 
+def spoil_link(at: int) -> Callable[[int, Endpoint], None]:
+    """Has the server's end of this link, from 1, change a byte of each message that it receives."""
+
+    def change(number: int, endpoint: Endpoint) -> None:
+        def spoil() -> None:
+            endpoint.incoming[0] ^= 1
+
+        if number == at:
+            endpoint.lengthen(spoil)
+
+    return change
+
+
+def fail_link(at: int, reason: str) -> Callable[[int, Endpoint], None]:
+    """Has the server's end of this link, from 1, fail with an OSError as it receives."""
+
+    def change(number: int, endpoint: Endpoint) -> None:
+        def fail() -> None:
+            raise OSError(reason)
+
+        if number == at:
+            endpoint.lengthen(fail)
+
+    return change
+
+
 _Links = TypeVar("_Links", bound=ManyLinks)
 
 

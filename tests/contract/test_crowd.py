@@ -13,10 +13,10 @@ from ipcbench.measure.measurement import OfPair
 from ipcbench.measure.pair import Pair, refused
 from ipcbench.measure.worker import _measurement_of
 from ipcbench.run.driver import Run
-from ipcbench.transports.base import LEDGER, Endpoint, Workspace
+from ipcbench.transports.base import LEDGER, Workspace
 from ipcbench.transports.registry import get_transport
 from tests.asked import plan_of
-from tests.contract.many import killing, processes_left_by, unix_with
+from tests.contract.many import fail_link, killing, processes_left_by, spoil_link, unix_with
 
 _GONE_S = 20.0
 """Most seconds that a process may take to end, on a busy machine."""
@@ -137,16 +137,9 @@ def test_a_sweep_from_one_client_on_begins_with_the_plain_case() -> None:
 def test_a_payload_that_one_client_gets_changed_is_told_of_it(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def change(number: int, endpoint: Endpoint) -> None:
-        def spoil() -> None:
-            endpoint.incoming[0] ^= 1
-
-        if number == 3:
-            endpoint.lengthen(spoil)
-
     case = _case("unix", f"latency:clients=3:server={model}")
     with (
-        unix_with(change, monkeypatch),
+        unix_with(spoil_link(3), monkeypatch),
         pytest.raises(CheckFailed, match=r"client 3 of 3: .* reached the server changed"),
     ):
         _run_one(case, tmp_path)
@@ -156,17 +149,10 @@ def test_a_payload_that_one_client_gets_changed_is_told_of_it(
 def test_a_server_that_fails_for_one_client_tells_its_reason(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def change(number: int, endpoint: Endpoint) -> None:
-        def fail() -> None:
-            raise OSError("no more of this")
-
-        if number == 2:
-            endpoint.lengthen(fail)
-
     case = _case("unix", f"latency:clients=3:server={model}")
     who = "server 2 of 3" if model == "fork" else "the server"
     with (
-        unix_with(change, monkeypatch),
+        unix_with(fail_link(2, "no more of this"), monkeypatch),
         pytest.raises(LaunchFailed, match=f"{who} failed in the timed batch: OSError: no more"),
     ):
         _run_one(case, tmp_path)

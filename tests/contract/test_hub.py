@@ -10,9 +10,9 @@ from ipcbench.measure import drivers
 from ipcbench.measure.hub import Hub
 from ipcbench.measure.pair import refused
 from ipcbench.measure.responses import Responses
-from ipcbench.transports.base import LEDGER, Endpoint, Workspace
+from ipcbench.transports.base import LEDGER, Workspace
 from ipcbench.transports.registry import get_transport
-from tests.contract.many import killing, processes_left_by, unix_with
+from tests.contract.many import fail_link, killing, processes_left_by, spoil_link, unix_with
 
 _NAMES = ("unix", "inet", "pipe", "sysv-shm", "posix-shm", "sysv-msg", "posix-mq", "unix-dgram")
 _LOADED = [
@@ -142,15 +142,8 @@ _MANY = ["throughput:readers=3", "load:rate=20000:clients=3", "load:clients=3:se
 def test_a_payload_that_one_link_changes_is_told(
     workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def change(number: int, endpoint: Endpoint) -> None:
-        def spoil() -> None:
-            endpoint.incoming[0] ^= 1
-
-        if number == 3:
-            endpoint.lengthen(spoil)
-
     with (
-        unix_with(change, monkeypatch),
+        unix_with(spoil_link(3), monkeypatch),
         pytest.raises(CheckFailed, match=r"changed|carries the number"),
     ):
         _run_one(_case("unix", workload), tmp_path)
@@ -160,17 +153,10 @@ def test_a_payload_that_one_link_changes_is_told(
 def test_an_end_that_fails_tells_its_reason(
     workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def change(number: int, endpoint: Endpoint) -> None:
-        def fail() -> None:
-            raise OSError("no more of this")
-
-        if number == 2:
-            endpoint.lengthen(fail)
-
     case = _case("unix", workload)
     who = "reader 2 of 3" if case.clients.are_readers else "the server"
     with (
-        unix_with(change, monkeypatch),
+        unix_with(fail_link(2, "no more of this"), monkeypatch),
         pytest.raises(LaunchFailed, match=f"{who} failed in the timed batch: OSError: no more"),
     ):
         _run_one(case, tmp_path)

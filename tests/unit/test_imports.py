@@ -247,7 +247,8 @@ def test_a_worker_loads_neither_pandas_nor_rich_nor_numpy() -> None:
 def test_a_worker_of_one_client_loads_nothing_of_many(tmp_path: Path) -> None:
     loaded = _loaded_by_a_pair("latency/unix/64/python/free", tmp_path)
     assert "ipcbench.measure.measurement" in loaded
-    assert not [name for name in loaded if "crowd" in name or name.endswith(".member")]
+    for_many = (".member", ".hub", ".many_links", ".spread", ".several", ".connecting", ".memory")
+    assert not [name for name in loaded if "crowd" in name or name.endswith(for_many)]
 
 
 WORKER_OF = """

@@ -4,7 +4,7 @@ The functions here are all that other rooms ask of a driver, each a `match` over
 """
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from ipcbench.case import Case, Loop
 from ipcbench.measure.drivers import (
@@ -17,14 +17,15 @@ from ipcbench.measure.drivers import (
     native,
     open_loop,
     paced,
-    spread,
     vectors,
 )
 from ipcbench.measure.drivers.base import Client, Server, Watched
-from ipcbench.measure.drivers.several import Several
 from ipcbench.transports.base import Endpoint, Link
 from ipcbench.transports.ends import CallbackEndpoint, CoroutineEndpoint
 from ipcbench.transports.registry import get_transport
+
+if TYPE_CHECKING:
+    from ipcbench.measure.drivers.several import Several
 
 
 def unavailable(loop: Loop) -> str | None:
@@ -103,11 +104,13 @@ def server(case: Case, link: Link) -> Server:
             assert_never(case.loop)
 
 
-def client_of_many(case: Case, links: Iterable[Link], seed: str = "") -> Several:
+def client_of_many(case: Case, links: Iterable[Link], seed: str = "") -> "Several":
     """Opens the client's sides of several links, one by one, for one thread to drive.
 
     Raises LaunchFailed.
     """
+    from ipcbench.measure.drivers import spread  # for few cases
+
     ends: list[Endpoint] = []
     try:
         ends.extend(link.client() for link in links)
