@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.command import preloaded
 from tests.leaks import MARK, TEMPORARY_PREFIX, new_mark, nothing_left
 
 collect_ignore = ["data"]  # its packages have tests of their own
@@ -58,6 +59,14 @@ def _collected_tests_are_no_garbage() -> Iterator[None]:
         patch.setattr(gc, "unfreeze", lambda: None)
         yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _command_line_is_at_hand() -> Iterator[None]:
+    """The process that is forked for commands is there before any test, and after all of them."""
+    process = preloaded()
+    yield
+    process.close()
 
 
 @pytest.fixture(scope="session")

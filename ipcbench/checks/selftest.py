@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from ipcbench.analysis import frame, launch_frame
 from ipcbench.analysis.stats import fewest_launches, median_interval, paired_ratio, verdicts
@@ -52,6 +53,7 @@ class Thoroughness:
     paced_rounds: int
     load_rounds: int
     crowd_rounds: int
+    pauses: int
     equal_rounds: int = fewest_launches(_COMPARISONS_A_TABLE)
     """With fewer no single difference of a table could get a verdict, and none would be false."""
 
@@ -64,6 +66,7 @@ FULL = Thoroughness(
     paced_rounds=16,
     load_rounds=16,
     crowd_rounds=16,
+    pauses=3,
 )
 QUICK = Thoroughness(
     repeats=1,
@@ -73,6 +76,7 @@ QUICK = Thoroughness(
     paced_rounds=8,
     load_rounds=6,
     crowd_rounds=6,
+    pauses=3,
 )
 
 
@@ -116,6 +120,25 @@ class Bench:
         return results
 
 
+class Equals(NamedTuple):
+    """What tables of equal things came to."""
+
+    comparisons: int
+    false_verdicts: int
+    within_run_floor: float
+    """Noise floors, as ratios."""
+    between_runs_floor: float
+
+
+class Delays(NamedTuple):
+    """What a pipe with known delays came to, and one without; times in seconds."""
+
+    delays: list[Delay]
+    loop_s: float
+    clock_s: float
+    pipe_round_trip_s: float
+
+
 def examine(
     thoroughness: Thoroughness,
     scratch: Scratch,
@@ -129,75 +152,89 @@ def examine(
     """
     began_s = time.monotonic()
     bench = Bench(scratch, observer, seed, check)
-    tables = [
-        bench.run(cases, thoroughness.equal_rounds, _EFFORT) for cases in _equal_cases(thoroughness)
+    equals = equal_things(bench, thoroughness)
+    delays = known_delays(bench, thoroughness, equals.within_run_floor, seed)
+    found = [
+        *known_pace(bench, thoroughness),
+        *known_crowds(bench, thoroughness),
+        *known_loads(bench, thoroughness, scratch),
     ]
-    judged = [verdict for results in tables for verdict in _verdicts(results)]
-    floors = noise_floors(tables)
-    delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
-    times = _times(delayed)
-    paced = bench.run(truths.cases(), thoroughness.paced_rounds, truths.EFFORT)
-    known = [
-        *truths.truths(paced),
-        *_truths_of_crowds(bench, thoroughness.crowd_rounds),
-        *_truths_of_load(bench, thoroughness.load_rounds, scratch),
-    ]
-    null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
+    fairness = known_fairness(bench, thoroughness)
     return Report(
-        comparisons=len(judged),
-        false_verdicts=sum(verdict in {"faster", "slower"} for verdict in judged),
-        within_run_floor=floors[0],
-        between_runs_floor=floors[1],
-        delays=[
-            found_delay(delay_ns, times[_delayed_name(delay_ns)], undelayed, floors[0], seed)
-            for delay_ns in DELAYS_NS
-        ],
-        loop_s=statistics.median(null.values()),
-        clock_s=_clock_cost_s(delayed, statistics.median(null.values())),
-        pipe_round_trip_s=statistics.median(pipe.values()),
+        **equals._asdict(),
+        **delays._asdict(),
         took_s=time.monotonic() - began_s,
-        truths=known,
-        fairness=_truths_of_fairness(bench, thoroughness.crowd_rounds),
+        truths=found,
+        fairness=fairness,
     )
 
 
-def _truths_of_crowds(bench: Bench, rounds: int) -> list[truths.Truth]:
-    """What is known of many clients; nothing where their transport isn't there.
+def equal_things(bench: Bench, thoroughness: Thoroughness) -> Equals:
+    """Compares equal things: each verdict is false. Raises UsageError."""
+    rounds = thoroughness.equal_rounds
+    tables = [bench.run(cases, rounds, _EFFORT) for cases in _equal_cases(thoroughness)]
+    judged = [verdict for results in tables for verdict in _verdicts(results)]
+    false_verdicts = sum(verdict in {"faster", "slower"} for verdict in judged)
+    return Equals(len(judged), false_verdicts, *noise_floors(tables))
+
+
+def known_delays(bench: Bench, thoroughness: Thoroughness, noise_floor: float, seed: int) -> Delays:
+    """Looks for known delays, each beside none. Raises UsageError."""
+    delayed = bench.run(_delay_cases(), thoroughness.delay_rounds, _DELAY_EFFORT)
+    times = _times(delayed)
+    null, pipe, undelayed = (times[name] for name in ("null", "pipe", _delayed_name(0)))
+    delays = [
+        found_delay(delay_ns, times[_delayed_name(delay_ns)], undelayed, noise_floor, seed)
+        for delay_ns in DELAYS_NS
+    ]
+    loop_s, pipe_s = (statistics.median(one.values()) for one in (null, pipe))
+    return Delays(delays, loop_s, _clock_cost_s(delayed, loop_s), pipe_s)
+
+
+def known_pace(bench: Bench, thoroughness: Thoroughness) -> list[truths.Truth]:
+    """Measures what is known of gaps, work and messages in flight. Raises UsageError."""
+    return truths.truths(bench.run(truths.cases(), thoroughness.paced_rounds, truths.EFFORT))
+
+
+def known_crowds(bench: Bench, thoroughness: Thoroughness) -> list[truths.Truth]:
+    """Measures what is known of many clients; nothing where their transport isn't there.
 
     Raises UsageError.
     """
     cases = truths_of_crowds.cases()
     if not cases:
         return []
-    return truths_of_crowds.truths(bench.run(cases, rounds, truths_of_crowds.EFFORT))
+    results = bench.run(cases, thoroughness.crowd_rounds, truths_of_crowds.EFFORT)
+    return truths_of_crowds.truths(results)
 
 
-def _truths_of_fairness(bench: Bench, rounds: int) -> list[truths_of_fairness.Fairness]:
-    """What is known of servers in turn; nothing where their transport isn't there.
-
-    Raises UsageError.
-    """
-    cases = truths_of_fairness.cases()
-    if not cases:
-        return []
-    few = min(rounds, truths_of_fairness.ROUNDS)
-    return truths_of_fairness.truths(bench.run(cases, few, truths_of_fairness.EFFORT))
-
-
-def _truths_of_load(bench: Bench, rounds: int, scratch: Scratch) -> list[truths.Truth]:
-    """What is known of an open loop; nothing where its ends can't have a CPU each.
+def known_loads(bench: Bench, thoroughness: Thoroughness, scratch: Scratch) -> list[truths.Truth]:
+    """Measures what is known of an open loop; nothing where its ends can't have a CPU each.
 
     Raises UsageError.
     """
     cases = truths_of_load.cases()
     if not cases:
         return []
-    loaded = bench.run(cases, rounds, truths_of_load.EFFORT)
+    results = bench.run(cases, thoroughness.load_rounds, truths_of_load.EFFORT)
+    service_s = truths_of_load.service_of(results)
     try:
-        paused = truths_of_load.pause_truths(scratch, truths_of_load.service_of(loaded))
+        paused = truths_of_load.pause_truths(scratch, service_s, thoroughness.pauses)
     except LaunchFailed as error:
         raise UsageError(f"the selftest can't go on: {error}") from error
-    return [*truths_of_load.truths(loaded), *paused]
+    return [*truths_of_load.truths(results), *paused]
+
+
+def known_fairness(bench: Bench, thoroughness: Thoroughness) -> list[truths_of_fairness.Fairness]:
+    """Measures servers that are fair in a known way; nothing where their transport isn't there.
+
+    Raises UsageError.
+    """
+    cases = truths_of_fairness.cases()
+    if not cases:
+        return []
+    few = min(thoroughness.crowd_rounds, truths_of_fairness.ROUNDS)
+    return truths_of_fairness.truths(bench.run(cases, few, truths_of_fairness.EFFORT))
 
 
 def _equal_cases(thoroughness: Thoroughness) -> Iterator[list[Case]]:

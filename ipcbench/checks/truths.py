@@ -22,13 +22,17 @@ TOLERANCE = 0.05
 """The largest relative error of a known time that is measured."""
 WORK_NS = 100_000
 STEP_NS = 200_000
-"""The delay after idleness: far more than that of any idle state."""
+"""How much longer one server waits after idleness than another: far longer than any idle state."""
 _GAPS = ("500us", "5ms")
 """A gap that leaves a server with such a delay as it is, and one that makes it idle."""
 _UNSLOWED, _SLOWED = (
-    f"pipe:{IDLE_DELAY.name}={format_duration(delay_ns / 1e9)}" for delay_ns in (0, STEP_NS)
+    f"pipe:{IDLE_DELAY.name}={format_duration(steps * STEP_NS / 1e9)}" for steps in (1, 2)
 )
-"""Both look at the clock, which costs more where the caches are cold."""
+"""Both wait: what follows a wait finds a CPU that is awake, and takes less than after idleness.
+
+A server that only looked at the clock would reply from a CPU just woken up, and the difference
+would be the step less what the other saves: here up to 20 µs.
+"""
 _SIZE_BYTES = 64
 _SPINS = "sysv-shm-spin"
 _SPUN = ("latency", f"latency:gap={_GAPS[-1]}:gap-by=spin")

@@ -43,7 +43,6 @@ _RANDOM_SHARES = (0.5, 0.8)
 EFFORT = Effort(values=5, warmups=1, min_time_s=0.1, samples=0)
 
 PAUSE_S = 0.05
-_PAUSES = 3
 _PAUSED_RATE_PER_S = 2_500
 """Half of what the server can answer."""
 _PAUSE_AFTER_S = 0.1
@@ -161,18 +160,18 @@ class Pause(NamedTuple):
     """How much longer the late ones took, all together."""
 
 
-def pause_truths(private: Scratch, service_s: float) -> list[Truth]:
+def pause_truths(private: Scratch, service_s: float, pauses: int) -> list[Truth]:
     """What is known of the messages around a pause of the server, beside what was measured.
 
     Those that are due while it is stopped wait for it, and those that come while it catches up wait
     for these: at a rate r that is a share rho of the most, a pause of T makes r T / (1 - rho) late,
     by T at first and by evenly less from one to the next. A closed loop asks nothing meanwhile:
-    there one message is late, by T. `service_s` is what the server takes for a message. Raises
-    LaunchFailed.
+    there one message is late, by T. `service_s` is what the server takes for a message. So many
+    pauses are made of each loop, and the middle one is told. Raises LaunchFailed.
     """
     rate = f"rate={_PAUSED_RATE_PER_S}:window={_AT_A_TIME * 8}:work={_WORK}"
-    opened = _typical_pause(f"load:{rate}", private)
-    closed = _typical_pause(f"latency:work={_WORK}", private)
+    opened = _typical_pause(f"load:{rate}", private, pauses)
+    closed = _typical_pause(f"latency:work={_WORK}", private, pauses)
     late_s = opened.paused_s / (1 - _PAUSED_RATE_PER_S * service_s)
     together_s = _PAUSED_RATE_PER_S * late_s * opened.paused_s / 2
     pause = f"pause of {display_time(PAUSE_S)}"
@@ -199,10 +198,10 @@ def _single(what: str, known_s: float, found_s: float) -> Truth:
     return Truth(what, known_s, found_s, found_s, found_s, TOLERANCE * known_s)
 
 
-def _typical_pause(workload: str, private: Scratch) -> Pause:
-    """The middle one of several pauses, by how much it delayed for its length."""
-    pauses = [_pause_of(workload, private) for _ in range(_PAUSES)]
-    return sorted(pauses, key=lambda one: one.together_s / max(one.paused_s, 1e-9))[_PAUSES // 2]
+def _typical_pause(workload: str, private: Scratch, count: int) -> Pause:
+    """The middle one of so many pauses, by how much it delayed for its length."""
+    pauses = [_pause_of(workload, private) for _ in range(count)]
+    return sorted(pauses, key=lambda one: one.together_s / max(one.paused_s, 1e-9))[count // 2]
 
 
 def _pause_of(workload: str, private: Scratch) -> Pause:

@@ -13,20 +13,19 @@ from ipcbench.errors import PeerDied
 from ipcbench.measure import peer
 from ipcbench.measure.pair import Pair
 from ipcbench.system.scratch import outstanding
-from ipcbench.testing.subject import NotTried, Rule, Subject, Trial, joined
+from ipcbench.testing.check import RULES
+from ipcbench.testing.subject import NotTried, Rule, Subject, joined
 from ipcbench.transports.base import LEDGER, Traffic, Transport, Workspace
 from ipcbench.transports.registry import get_transport
 from ipcbench.workloads import WORKLOADS, Workload
-from tests.contract.rules import TRIALS, keep
+from tests.contract.rules import keep
 from tests.contract.tuned import TERMS, all_transports
 
 
-@pytest.mark.parametrize(("rule", "trial"), TRIALS)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("transport", all_transports(), ids=lambda transport: transport.name)
-def test_every_transport_keeps_every_rule(
-    transport: Transport, rule: Rule, trial: Trial, tmp_path: Path
-) -> None:
-    keep(rule, trial, transport, tmp_path)
+def test_every_transport_keeps_every_rule(transport: Transport, rule: Rule, tmp_path: Path) -> None:
+    keep(rule, transport, tmp_path)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)

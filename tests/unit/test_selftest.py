@@ -1,20 +1,24 @@
 """The selftest's own arithmetic; a small one runs for real in tests/integration."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from time import perf_counter_ns
+from typing import Any
 
 import pytest
 
 from ipcbench.case import Case
+from ipcbench.checks import selftest
 from ipcbench.checks.selftest import found_delay, noise_floors
-from ipcbench.checks.selftest_report import Delay, Report, as_json, render
+from ipcbench.checks.selftest_report import DELAYS_NS, Delay, Report, as_json, render
 from ipcbench.checks.truths import SERVICE_NS, STEP_NS, WORK_NS, Truth, in_flight, truths
 from ipcbench.checks.truths_of_fairness import Fairness
 from ipcbench.errors import UsageError
 from ipcbench.results.store import Results
+from ipcbench.run.request import Effort
+from ipcbench.system.scratch import scratch
 from ipcbench.transports.delayed import (
     IDLE_NS,
     Delayed,
@@ -24,7 +28,7 @@ from ipcbench.transports.delayed import (
 )
 from ipcbench.transports.parts.busy import busy_wait
 from ipcbench.transports.registry import get_transport
-from tests.replay import Recorded, replayed
+from tests.replay import Recorded, Silent, replayed
 
 
 def _delay(known_s: float, found_s: float, detected: float = 1.0) -> Delay:
@@ -82,6 +86,45 @@ def test_equal_names_have_no_floor_and_a_shift_between_repeats_is_between_runs()
     assert between == pytest.approx(0.1)
 
 
+class _Known:
+    """A bench on which every pipe takes as long as its name says, and all else 10 us."""
+
+    def run(self, cases: Sequence[Case], rounds: int, _: Effort) -> Results:
+        recorded: Recorded = {case: [[_known_s(case)]] * rounds for case in cases}
+        return replayed(recorded, rounds, facts={"baseline": cases[0].transport})[0]
+
+
+def _known_s(case: Case) -> float:
+    _, _, delay = case.transport.partition("+")
+    return 10e-6 + int(delay.removesuffix("ns") or 0) * 1e-9
+
+
+def test_a_selftest_reports_all_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: dict[str, list[Any]] = {
+        "known_pace": [Truth("work", 1.0, 1.0, 1.0, 1.0, 0.1)],
+        "known_crowds": [Truth("clients", 1.0, 1.0, 1.0, 1.0, 0.1)],
+        "known_loads": [Truth("pause", 1.0, 1.0, 1.0, 1.0, 0.1)],
+        "known_fairness": [
+            Fairness("even", 1.0, 1.0, 1.0, 1.0, 0.02, None, None, is_flagged=False)
+        ],
+    }
+    for name, found in parts.items():
+        monkeypatch.setattr(selftest, name, lambda *_, found=found: found)
+    monkeypatch.setattr(selftest, "Bench", lambda *_: _Known())
+    with scratch() as private:
+        report = selftest.examine(selftest.QUICK, private, Silent(), 1, lambda: None)
+    assert (report.comparisons, report.false_verdicts) == (30, 0)
+    assert report.within_run_floor == report.between_runs_floor == 0.0
+    assert [delay.found_s for delay in report.delays] == pytest.approx(
+        [delay_ns * 1e-9 for delay_ns in DELAYS_NS]
+    )
+    assert report.loop_s == report.pipe_round_trip_s == 10e-6
+    assert [truth.what for truth in report.truths] == ["work", "clients", "pause"]
+    assert report.fairness == parts["known_fairness"]
+    floors = json.loads(as_json(report, seed=1))["noise_floor"]
+    assert floors == {"within_run_ratio": 0.0, "between_runs_ratio": 0.0}
+
+
 def test_a_failed_promise_is_the_first_word_of_its_line() -> None:
     lines = render(_report(50, _delay(5e-6, 6e-6)))
     assert [line for line in lines if line.startswith("FAILS")] == [
@@ -95,14 +138,14 @@ _SERVED = "latency:work=500us"
 
 def _paced(**longer_s: float) -> Results:
     """Launches of every case of the truths, as they are to be but for these seconds."""
-    slow = "pipe:idle-delay=200us"
+    fast, slow = "pipe:idle-delay=200us", "pipe:idle-delay=400us"
     exact_s = {
         "plain": ("latency", "pipe", 10e-6),
         "work": ("latency:work=100us", "pipe", 10e-6 + WORK_NS * 1e-9),
-        "short": ("latency:gap=500us", "pipe:idle-delay=0", 20e-6),
+        "short": ("latency:gap=500us", fast, 20e-6),
         "short_slow": ("latency:gap=500us", slow, 20e-6),
-        "long": ("latency:gap=5ms", "pipe:idle-delay=0", 40e-6),
-        "long_slow": ("latency:gap=5ms", slow, 40e-6 + STEP_NS * 1e-9),
+        "long": ("latency:gap=5ms", fast, 240e-6),
+        "long_slow": ("latency:gap=5ms", slow, 240e-6 + STEP_NS * 1e-9),
         "spun": ("latency", "sysv-shm-spin", 1e-6),
         "spun_long": ("latency:gap=5ms:gap-by=spin", "sysv-shm-spin", 1.5e-6),
         "served": (_SERVED, "pipe", 540e-6),

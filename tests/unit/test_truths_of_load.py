@@ -222,7 +222,7 @@ def _pauses(monkeypatch: pytest.MonkeyPatch, pair: type[_Pair]) -> list[Truth]:
 
     monkeypatch.setattr(truths_of_load, "_pause_of", here)
     with scratch() as private:
-        return pause_truths(private, SERVICE_S)
+        return pause_truths(private, SERVICE_S, 3)
 
 
 def test_what_is_known_of_a_pause_holds_of_a_server_that_stands_still(
@@ -266,7 +266,7 @@ def test_a_pause_that_was_not_one_is_found_out(monkeypatch: pytest.MonkeyPatch) 
 def test_a_real_pause_delays_no_less_than_it_lasts() -> None:
     """Others may use the machine: a delay may be longer, and be another one's, but not shorter."""
     with scratch() as private:
-        longest, late, _, closed = pause_truths(private, SERVICE_S)
+        longest, late, _, closed = pause_truths(private, SERVICE_S, 1)
     for one in (longest, closed):
         assert one.found_s >= 0.9 * one.known_s, one
     assert late.found_s > 0
