@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 QUICK = ("--rounds=1", "--values=1", "--warmups=0", "--min-time=2ms")
 """Arguments of the shortest possible run."""
 _LIMIT_S = 100
-_LOOK_EVERY_S = 0.01
-"""Looking without a pause would take a core from what is looked for."""
+_LOOK_EVERY_S = 0.03
+"""Looking without a pause would take a core from what is looked for: to read a file takes 10 ms."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

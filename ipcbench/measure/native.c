@@ -92,7 +92,6 @@ typedef struct endpoint {
     int reader, writer;
     bool is_socket, keeps_records;  /* of a stream's descriptors */
     direction sends, receives;
-    PyThreadState *thread;
     size_t moved;            /* of the message that the stream's end cut short */
     bool numbers;            /* DATAGRAM: this end writes a number over the first bytes */
     uint64_t sent, received, due, got;
@@ -135,19 +134,36 @@ typedef struct {
     bool is_out_of_order;
 } open_loop;
 
-/* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
-static int handle_signals(endpoint *self)
+/* Of the calling thread while it is without the GIL: one may still be on its way out of a call of
+   an end when another uses that end. */
+static _Thread_local PyThreadState *without_gil;
+
+static void let_gil_go(void)
 {
-    PyEval_RestoreThread(self->thread);
+    without_gil = PyEval_SaveThread();
+}
+
+/* Leaves errno as it is. */
+static void take_gil(void)
+{
+    int failure = errno;
+    PyEval_RestoreThread(without_gil);
+    errno = failure;
+}
+
+/* Lets Python's signal handlers run. DONE to go on, RAISED if one of them raised. */
+static int handle_signals(void)
+{
+    take_gil();
     int raised = PyErr_CheckSignals();
-    self->thread = PyEval_SaveThread();
+    let_gil_go();
     return raised ? RAISED : DONE;
 }
 
 /* After a call that returned -1: DONE to call it again, else what became of it. */
-static int after_failure(endpoint *self)
+static int after_failure(void)
 {
-    return errno == EINTR ? handle_signals(self) : FAILED;
+    return errno == EINTR ? handle_signals() : FAILED;
 }
 
 static int64_t now_ns(void)
@@ -179,7 +195,7 @@ static inline void relax(void)
             self->moved = moved;                                                                   \
             return ENDED;                                                                          \
         } else {                                                                                   \
-            int outcome = after_failure(self);                                                     \
+            int outcome = after_failure();                                                         \
             if (outcome != DONE)                                                                   \
                 return outcome;                                                                    \
         }                                                                                          \
@@ -208,33 +224,33 @@ static int receive_from_pipe(endpoint *self)
 
 /* ---- Shape "slots": slots in shared memory, and counters that say which are filled. --------- */
 
-static int semaphore_add(endpoint *self, int id, short change)
+static int semaphore_add(int id, short change)
 {
     struct sembuf operation = {.sem_num = 0, .sem_op = change, .sem_flg = 0};
     while (semop(id, &operation, 1) == -1) {
-        int outcome = after_failure(self);
+        int outcome = after_failure();
         if (outcome != DONE)
             return outcome;
     }
     return DONE;
 }
 
-static int posix_semaphore_move(endpoint *self, sem_t *semaphore, bool raises)
+static int posix_semaphore_move(sem_t *semaphore, bool raises)
 {
     while ((raises ? sem_post(semaphore) : sem_wait(semaphore)) == -1) {
-        int outcome = after_failure(self);
+        int outcome = after_failure();
         if (outcome != DONE)
             return outcome;
     }
     return DONE;
 }
 
-static int eventfd_move(endpoint *self, int descriptor, bool raises)
+static int eventfd_move(int descriptor, bool raises)
 {
     uint64_t one = 1;
     while ((raises ? write(descriptor, &one, sizeof one) : read(descriptor, &one, sizeof one)) ==
            -1) {
-        int outcome = after_failure(self);
+        int outcome = after_failure();
         if (outcome != DONE)
             return outcome;
     }
@@ -249,15 +265,15 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value)
 }
 #endif
 
-static int raise_in_kernel(endpoint *self, counter *counter)
+static int raise_in_kernel(counter *counter)
 {
     switch (counter->kind) {
     case SEMOP:
-        return semaphore_add(self, counter->id, 1);
+        return semaphore_add(counter->id, 1);
     case POSIX_SEM:
-        return posix_semaphore_move(self, counter->semaphore, true);
+        return posix_semaphore_move(counter->semaphore, true);
     case EVENTFD:
-        return eventfd_move(self, counter->id, true);
+        return eventfd_move(counter->id, true);
 #ifdef __linux__
     case FUTEX:
         atomic_fetch_add(counter->word, 1);
@@ -270,14 +286,14 @@ static int raise_in_kernel(endpoint *self, counter *counter)
     }
 }
 
-static int spin_until_raised(endpoint *self, counter *counter)
+static int spin_until_raised(counter *counter)
 {
     uint32_t spins = 0;
     while (atomic_load_explicit(counter->word, memory_order_acquire) == counter->mine) {
         relax();
         if (++spins == SPINS_BETWEEN_SIGNALS) {
             spins = 0;
-            int outcome = handle_signals(self);
+            int outcome = handle_signals();
             if (outcome != DONE)
                 return outcome;
         }
@@ -287,13 +303,13 @@ static int spin_until_raised(endpoint *self, counter *counter)
 }
 
 #ifdef __linux__
-static int sleep_until_raised(endpoint *self, counter *counter)
+static int sleep_until_raised(counter *counter)
 {
     while (atomic_load(counter->word) == counter->mine) {
         atomic_store(counter->word + 1, 1);
         long slept = futex(counter->word, FUTEX_WAIT, counter->mine);
         if (slept == -1 && errno != EAGAIN) {
-            int outcome = after_failure(self);
+            int outcome = after_failure();
             if (outcome != DONE)
                 return outcome;
         }
@@ -304,18 +320,18 @@ static int sleep_until_raised(endpoint *self, counter *counter)
 }
 #endif
 
-static int lower_in_kernel(endpoint *self, counter *counter)
+static int lower_in_kernel(counter *counter)
 {
     switch (counter->kind) {
     case SEMOP:
-        return semaphore_add(self, counter->id, -1);
+        return semaphore_add(counter->id, -1);
     case POSIX_SEM:
-        return posix_semaphore_move(self, counter->semaphore, false);
+        return posix_semaphore_move(counter->semaphore, false);
     case EVENTFD:
-        return eventfd_move(self, counter->id, false);
+        return eventfd_move(counter->id, false);
 #ifdef __linux__
     case FUTEX:
-        return sleep_until_raised(self, counter);
+        return sleep_until_raised(counter);
 #endif
     default:
         return DONE;
@@ -336,15 +352,15 @@ static inline bool is_raised(const counter *counter)
     return atomic_load_explicit(counter->word, memory_order_acquire) != counter->mine;
 }
 
-static int wake(endpoint *self, counter *counter)
+static int wake(counter *counter)
 {
     switch (counter->sleeps_on) {
     case SEMOP:
-        return semaphore_add(self, counter->id, 1);
+        return semaphore_add(counter->id, 1);
     case POSIX_SEM:
-        return posix_semaphore_move(self, counter->semaphore, true);
+        return posix_semaphore_move(counter->semaphore, true);
     case EVENTFD:
-        return eventfd_move(self, counter->id, true);
+        return eventfd_move(counter->id, true);
 #ifdef __linux__
     case FUTEX:
         return futex(counter->word + 1, FUTEX_WAKE, 1) == -1 ? FAILED : DONE;
@@ -359,19 +375,19 @@ static int wake(endpoint *self, counter *counter)
  * the raising end may see the flag of one wait, and take back that of the next, on which it sends
  * the wake-up before the other end is asleep.
  */
-static int sleep_in_kernel(endpoint *self, counter *counter)
+static int sleep_in_kernel(counter *counter)
 {
     switch (counter->sleeps_on) {
     case SEMOP:
-        return semaphore_add(self, counter->id, -1);
+        return semaphore_add(counter->id, -1);
     case POSIX_SEM:
-        return posix_semaphore_move(self, counter->semaphore, false);
+        return posix_semaphore_move(counter->semaphore, false);
     case EVENTFD:
-        return eventfd_move(self, counter->id, false);
+        return eventfd_move(counter->id, false);
 #ifdef __linux__
     case FUTEX:
         if (futex(counter->word + 1, FUTEX_WAIT, 1) == -1 && errno != EAGAIN)
-            return after_failure(self);
+            return after_failure();
         return DONE;
 #endif
     default:
@@ -399,18 +415,18 @@ static bool spin_for_a_while(const counter *counter)
     }
 }
 
-static int spin_then_sleep(endpoint *self, counter *counter)
+static int spin_then_sleep(counter *counter)
 {
     _Atomic uint32_t *sleeps = counter->word + 1;
     while (!spin_for_a_while(counter)) {
         /* A signal that came meanwhile won't break the sleep. */
-        int outcome = handle_signals(self);
+        int outcome = handle_signals();
         if (outcome != DONE)
             return outcome;
         atomic_store(sleeps, 1);
         if (atomic_load(counter->word) != counter->mine && atomic_exchange(sleeps, 0))
             break;
-        outcome = sleep_in_kernel(self, counter);
+        outcome = sleep_in_kernel(counter);
         if (outcome != DONE) {
             atomic_store(sleeps, 0);
             return outcome;
@@ -422,7 +438,7 @@ static int spin_then_sleep(endpoint *self, counter *counter)
 
 /* Spinning comes first: it alone is so fast that finding out what else to do would show. */
 
-static inline int counter_raise(endpoint *self, counter *counter)
+static inline int counter_raise(counter *counter)
 {
     /* One end alone raises a counter, so it need not even read it. */
     if (counter->kind == SPIN) {
@@ -432,19 +448,19 @@ static inline int counter_raise(endpoint *self, counter *counter)
     if (counter->kind == ADAPTIVE) {
         atomic_store(counter->word, ++counter->mine);
         bool wakes = atomic_load(counter->word + 1) && atomic_exchange(counter->word + 1, 0);
-        return wakes ? wake(self, counter) : DONE;
+        return wakes ? wake(counter) : DONE;
     }
-    return raise_in_kernel(self, counter);
+    return raise_in_kernel(counter);
 }
 
-static inline int counter_lower(endpoint *self, counter *counter)
+static inline int counter_lower(counter *counter)
 {
     if (counter->kind == SPIN)
-        return spin_until_raised(self, counter);
+        return spin_until_raised(counter);
     if (counter->kind != ADAPTIVE)
-        return lower_in_kernel(self, counter);
+        return lower_in_kernel(counter);
     if (!is_raised(counter))
-        return spin_then_sleep(self, counter);
+        return spin_then_sleep(counter);
     counter->mine++;
     return DONE;
 }
@@ -473,23 +489,23 @@ static int send_into_slot(endpoint *self)
 {
     direction *way = &self->sends;
     if (way->free.kind != NO_COUNTER && begins_part(way)) {
-        int outcome = counter_lower(self, &way->free);
+        int outcome = counter_lower(&way->free);
         if (outcome != DONE)
             return outcome;
     }
     memcpy(next_slot(way), self->outgoing, self->size);
-    return counter_raise(self, &way->filled);
+    return counter_raise(&way->filled);
 }
 
 static int receive_from_slot(endpoint *self)
 {
     direction *way = &self->receives;
-    int outcome = counter_lower(self, &way->filled);
+    int outcome = counter_lower(&way->filled);
     if (outcome != DONE)
         return outcome;
     memcpy(self->incoming, next_slot(way), self->size);
     bool gives_back = way->free.kind != NO_COUNTER && begins_part(way);
-    return gives_back ? counter_raise(self, &way->free) : DONE;
+    return gives_back ? counter_raise(&way->free) : DONE;
 }
 
 /* ---- Shape "datagram": a connected socket that keeps messages apart, and may lose them. ------ */
@@ -509,7 +525,7 @@ static size_t number_size(const endpoint *self)
 #define AT_ONCE(result, call)                                                                      \
     ssize_t result;                                                                                \
     while ((result = (call)) == -1) {                                                              \
-        int outcome = after_failure(self);                                                         \
+        int outcome = after_failure();                                                             \
         if (outcome != DONE)                                                                       \
             return outcome;                                                                        \
     }
@@ -519,7 +535,7 @@ static int await_credit(endpoint *self)
     char credit;
     ssize_t got;
     while ((got = recv(self->reader, &credit, 1, 0)) == -1) {
-        int outcome = errno == EAGAIN ? UNPAID : after_failure(self);
+        int outcome = errno == EAGAIN ? UNPAID : after_failure();
         if (outcome != DONE)
             return outcome;
     }
@@ -802,7 +818,7 @@ static int move_in_vectors(endpoint *self, uint64_t messages, bool sends)
                 self->moved = moved;
                 return ENDED;
             } else {
-                int outcome = after_failure(self);
+                int outcome = after_failure();
                 if (outcome != DONE)
                     return outcome;
             }
@@ -832,7 +848,7 @@ static int move_records(endpoint *self, uint64_t messages, bool sends)
             messages -= (unsigned int)moved;
             continue;
         }
-        int outcome = after_failure(self);
+        int outcome = after_failure();
         if (outcome != DONE)
             return outcome;
     }
@@ -976,7 +992,7 @@ static int pump(endpoint *self, uint64_t messages)
                 return ENDED;
             }
             if (more == -1) {
-                int outcome = after_failure(self);
+                int outcome = after_failure();
                 if (outcome != DONE)
                     return outcome;
             } else if (receives && (got += (size_t)more) == self->size) {
@@ -994,7 +1010,7 @@ static int pump(endpoint *self, uint64_t messages)
             {.fd = to_receive ? self->reader : -1, .events = POLLIN},
         };
         if (poll(ends, 2, -1) == -1) {
-            int outcome = after_failure(self);
+            int outcome = after_failure();
             if (outcome != DONE)
                 return outcome;
         }
@@ -1009,13 +1025,13 @@ static int pump(endpoint *self, uint64_t messages)
 /* How long a wait that spins goes on before it looks for signals. */
 #define NS_BETWEEN_SIGNALS 1000000
 
-static int spin_for(endpoint *self, int64_t duration_ns)
+static int spin_for(int64_t duration_ns)
 {
     int64_t now = now_ns(), end = now + duration_ns, look = now + NS_BETWEEN_SIGNALS;
     while ((now = now_ns()) < end) {
         relax();
         if (now >= look) {
-            int outcome = handle_signals(self);
+            int outcome = handle_signals();
             if (outcome != DONE)
                 return outcome;
             look = now + NS_BETWEEN_SIGNALS;
@@ -1024,12 +1040,12 @@ static int spin_for(endpoint *self, int64_t duration_ns)
     return DONE;
 }
 
-static int sleep_for(endpoint *self, int64_t duration_ns)
+static int sleep_for(int64_t duration_ns)
 {
     int64_t left, end = now_ns() + duration_ns;
     while ((left = end - now_ns()) > 0) {
         struct timespec time = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-        int outcome = nanosleep(&time, NULL) == -1 ? after_failure(self) : DONE;
+        int outcome = nanosleep(&time, NULL) == -1 ? after_failure() : DONE;
         if (outcome != DONE)
             return outcome;
     }
@@ -1039,7 +1055,7 @@ static int sleep_for(endpoint *self, int64_t duration_ns)
 /* A round trip after a gap; `took_ns` is the time of the round trip. */
 static int ping_after_gap(endpoint *self, int64_t *took_ns)
 {
-    int outcome = self->gap_spins ? spin_for(self, self->gap_ns) : sleep_for(self, self->gap_ns);
+    int outcome = self->gap_spins ? spin_for(self->gap_ns) : sleep_for(self->gap_ns);
     if (outcome != DONE)
         return outcome;
     int64_t began = now_ns();
@@ -1197,7 +1213,7 @@ static int send_at_times(open_loop *load)
         }
         if (now >= look) {
             links->failed = 0;
-            if ((outcome = handle_signals(links->ends[0])) != DONE)
+            if ((outcome = handle_signals()) != DONE)
                 return outcome;
             look = now + NS_BETWEEN_SIGNALS;
         }
@@ -1254,13 +1270,11 @@ static bool is_usable(endpoint *self)
 static int run(endpoint *self, int (*loop)(endpoint *, uint64_t), uint64_t messages,
                int64_t *started, int64_t *ended)
 {
-    self->thread = PyEval_SaveThread();
+    let_gil_go();
     *started = now_ns();
     int outcome = loop(self, messages);
     *ended = now_ns();
-    int failure = errno;
-    PyEval_RestoreThread(self->thread);
-    errno = failure;
+    take_gil();
     return outcome;
 }
 
@@ -1341,10 +1355,10 @@ static PyObject *run_sampled(endpoint *self, PyObject *array,
     Py_buffer samples;
     if (!is_usable(self) || PyObject_GetBuffer(array, &samples, PyBUF_WRITABLE))
         return NULL;
-    self->thread = PyEval_SaveThread();
+    let_gil_go();
     int outcome = loop(self, samples.buf, (size_t)samples.len / sizeof(int64_t));
+    take_gil();
     int failure = errno;
-    PyEval_RestoreThread(self->thread);
     PyBuffer_Release(&samples);
     errno = failure;
     if (outcome != DONE)
@@ -1511,28 +1525,12 @@ static bool take_ends(PyObject *module, PyObject *list, group *all)
     return are_taken;
 }
 
-/* Lets the GIL go; each of the ends may take it again for a signal. */
-static PyThreadState *without_gil(group *all)
-{
-    PyThreadState *thread = PyEval_SaveThread();
-    for (size_t number = 0; number < all->count; number++)
-        all->ends[number]->thread = thread;
-    return thread;
-}
-
-static void with_gil(PyThreadState *thread)
-{
-    int failure = errno;
-    PyEval_RestoreThread(thread);
-    errno = failure;
-}
-
 /* The messages held back, and None or the number that a reply should have and the one it has. */
 static PyObject *loaded(open_loop *load)
 {
-    PyThreadState *thread = without_gil(&load->links);
+    let_gil_go();
     int outcome = send_at_times(load);
-    with_gil(thread);
+    take_gil();
     if (outcome != DONE)
         return raised(load->links.ends[load->links.failed], outcome);
     if (load->is_out_of_order)
@@ -1592,10 +1590,10 @@ static PyObject *stream_to_all(PyObject *module, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "OKO:stream_to_all", &list, &messages, &acknowledged))
         return NULL;
     if (take_ends(module, list, &readers)) {
-        PyThreadState *thread = without_gil(&readers);
+        let_gil_go();
         int64_t started = now_ns();
         int outcome = send_to_all(&readers, messages);
-        with_gil(thread);
+        take_gil();
         if (outcome != DONE)
             raised(readers.ends[readers.failed], outcome);
         else if ((heard = PyObject_CallObject(acknowledged, NULL)) != NULL)
@@ -1631,11 +1629,10 @@ typedef struct {
 /* Tells that all messages of a client have come. DONE, or RAISED. */
 static int acknowledge(many *all, size_t number)
 {
-    endpoint *one = all->clients.ends[0];
-    PyEval_RestoreThread(one->thread);
+    take_gil();
     PyObject *answer = PyObject_CallFunction(all->acknowledge, "n", (Py_ssize_t)number);
     Py_XDECREF(answer);
-    one->thread = PyEval_SaveThread();
+    let_gil_go();
     return answer == NULL ? RAISED : DONE;
 }
 
@@ -1674,7 +1671,7 @@ static int serve_many(many *all, int waiting)
     while (all->open) {
         int found = epoll_wait(waiting, ready, MOST_READY, -1);
         if (found == -1) {
-            int outcome = after_failure(clients->ends[0]);
+            int outcome = after_failure();
             if (outcome != DONE)
                 return outcome;
         }
@@ -1702,12 +1699,12 @@ static PyObject *run_many(many *all, long long work_ns, const Py_buffer *touched
         end->touched_size = (size_t)touched->len;
         end->touches_at = 0;
     }
-    without_gil(clients);
+    let_gil_go();
     int outcome = serve_many(all, waiting);
     int failure = errno;
     close(waiting);
     errno = failure;
-    with_gil(clients->ends[0]->thread);
+    take_gil();
     for (size_t number = 0; number < clients->count; number++) {
         clients->ends[number]->work_ns = 0;
         clients->ends[number]->touched = NULL;

@@ -348,15 +348,16 @@ def test_without_the_extension_all_but_the_native_loop_works(tmp_path: Path) -> 
 
 @needs_native
 def test_both_loops_of_a_transport_are_paired(tmp_path: Path) -> None:
-    options = ("pipe", "--workloads=latency", "--rounds=7", "--values=3", "--min-time=8ms")
-    done, rows = _with_both_loops(*options, folder=tmp_path)
+    done, rows = _with_both_loops("pipe", "--workloads=latency", *QUICK, folder=tmp_path)
     assert "Python tax, latency (round trip), 64 B, same-core" in done.stdout
     python = rows["latency/pipe/64/python/same-core"]
     native_row = rows["latency/pipe/64/native/same-core"]
     assert float(python["time_to_native_ratio"]) > 0
     assert native_row["time_to_native_ratio"] == ""
-    # An interpreter in the loop is never faster; whatever others do slows a least time the least.
-    assert float(python["time_min_s"]) > float(native_row["time_min_s"])
+    # Which one is faster, and by how much, is for a benchmark: here others use the machine.
+    assert float(python["time_median_s"]) / float(native_row["time_median_s"]) == pytest.approx(
+        float(python["time_to_native_ratio"])
+    )
 
 
 @needs_native

@@ -18,7 +18,7 @@ from ipcbench.results.histogram import FROM_SENDING_KEY, HISTOGRAM_KEY, LATENESS
 from ipcbench.results.launches import Launch
 from ipcbench.run.load import peaks_per_s, rate_of
 from ipcbench.system.cpus import allowed_cpus
-from tests.command import environment, ipcbench
+from tests.command import environment, ipcbench, until
 from tests.plugged import on_path, package
 
 pytestmark = pytest.mark.skipif(
@@ -134,7 +134,7 @@ def _offered(path: Path) -> dict[tuple[str, int], object]:
 
 
 def test_a_seed_has_one_schedule_in_each_round_and_another_seed_another(tmp_path: Path) -> None:
-    given = ("pipe", "--rates=2k", "--arrivals=poisson", "--rounds=2")
+    given = ("pipe", "--rates=5k", "--arrivals=poisson", "--rounds=2")
     found = []
     for number, seed in enumerate((7, 7, 8)):
         path = tmp_path / f"{number}.json"
@@ -209,7 +209,7 @@ def test_a_generator_that_is_throttled_on_purpose_is_told_as_late(tmp_path: Path
     (tmp_path / "sluggish.py").write_text(SLUGGISH)
     package(tmp_path, "throttled", {"sluggish": "sluggish:Sluggish"})
     path = tmp_path / "run.json"
-    told = _load(path, "sluggish", "--rates=1k", "--rounds=5", extra=on_path(tmp_path))
+    told = _load(path, "sluggish", "--rates=2k", "--rounds=5", extra=on_path(tmp_path))
     launches = _launches(path)
     for one in launches:
         late = Histogram.parse(str(one.facts[LATENESS_KEY]))
@@ -232,8 +232,7 @@ def _killed(path: Path, is_time: Callable[[Sequence[tuple[str, int]]], bool]) ->
     with subprocess.Popen(
         command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        while not is_time(_made(path)):
-            assert process.poll() is None
+        until(process, lambda: is_time(_made(path)))
         process.send_signal(signal.SIGKILL)
 
 

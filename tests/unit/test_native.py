@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -112,6 +113,24 @@ def test_batches_and_both_ways_need_descriptors() -> None:
         endpoint.server_batches(1, 2)
     with pytest.raises(OSError, match="not supported"):
         endpoint.duplex(1)
+
+
+def test_a_thread_may_still_be_in_a_call_of_an_end_that_another_uses() -> None:
+    near, far = socket.socketpair()
+    with near, far, ThreadPoolExecutor(1) as pool:
+        endpoint = _endpoint(("stream", near.fileno(), near.fileno(), True))
+
+        def receive_and_go_on() -> None:
+            endpoint.receive()
+            for _ in range(1_000_000):  # long enough for the interpreter to be asked for
+                pass
+
+        receiving = pool.submit(receive_and_go_on)
+        time.sleep(0.05)  # the receiver is without the GIL, and so is the sender in between
+        endpoint.send()
+        far.sendall(bytes(64))
+        while not receiving.done():
+            time.sleep(0)
 
 
 def test_the_end_of_a_stream_is_an_eof_error_with_the_count() -> None:
