@@ -12,7 +12,7 @@ PACKAGE := pyproject.toml setup.py ipcbench/__init__.py ipcbench/measure/native.
 CC ?= cc
 # Tests run side by side: much of their time is waiting. `make test JOBS=0` runs one after the other.
 JOBS ?= 4
-PYTEST := $(PY) -m pytest -n $(JOBS) --dist loadgroup
+PYTEST := $(PY) -m pytest -n $(JOBS)
 STRICT := -std=c11 -O2 -Wall -Wextra -Werror
 
 # bench, tests and results are folders: without .PHONY make would find them up to date.
@@ -46,7 +46,7 @@ test-lowest: ## run the unit tests with the lowest versions allowed, on PYTHON (
 	$(LOWEST)/bin/python -m pytest tests/unit
 
 soak: $(VENV)/.installed-test ## run the tests SOAK=10 times, eight at a time, beside four busy processes
-	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n 8 --dist loadgroup $(TESTS)
+	$(PY) -m tests.soak --rounds $(or $(SOAK),10) -- -n 8 $(TESTS)
 
 chaos: $(VENV)/.installed-test ## 500 faults at random moments, 60 of commands, and 10,000 hostile files, 45 minutes
 	IPCBENCH_TEST_ALL=1 $(PYTEST) tests/faults/test_deaths.py tests/integration/test_liars.py

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,25 +26,20 @@ settings.register_profile("ipcbench", deadline=None)
 settings.load_profile("ipcbench")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts what takes long first, and has one process try what shares a fixture.
+    """Puts what takes long first.
 
-    At the end one process would be left with what takes long while the others have nothing to do.
-    And each that tries some of the tests of a shared run would make the run anew. Small tests of a
-    module are tried together, too: to hand them out takes longer than they do.
+    At the end one process would be left with it while the others have nothing to do.
     """
     items.sort(key=lambda item: item.get_closest_marker("early") is None)
-    for item in items:
-        path = item.path.relative_to(item.config.rootpath)
-        if path.parts[:2] == ("tests", "unit") or _shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(path.stem))
 
 
-def _shares_a_fixture(item: pytest.Item) -> bool:
-    """Whether a test uses what is made once for its module."""
-    definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-    return any(one.scope == "module" for of_name in definitions for one in of_name)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests side by side are handed out as `tests.scheduling` says."""
+    from tests.scheduling import Scheduling  # where there is xdist alone
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,8 @@ from tests.command import QUICK, ipcbench
 from tests.leaks import LEFT_ON_PURPOSE
 from tests.plugged import on_path, package
 
+pytestmark = pytest.mark.early
+
 AT_WORK = "(timed batch|payload check)"
 """The phases of a seventh message: a slow machine calibrates with fewer before the check."""
 LIARS = {

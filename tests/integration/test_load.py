@@ -21,9 +21,12 @@ from ipcbench.system.cpus import allowed_cpus
 from tests.command import environment, ipcbench, until
 from tests.plugged import on_path, package
 
-pytestmark = pytest.mark.skipif(
-    len(allowed_cpus()) < 2, reason="the generator and the server need a CPU each"
-)
+pytestmark = [
+    pytest.mark.early,
+    pytest.mark.skipif(
+        len(allowed_cpus()) < 2, reason="the generator and the server need a CPU each"
+    ),
+]
 
 LITTLE = ("--sizes=64", "--values=1", "--warmups=1", "--min-time=5ms", "--no-lock", "--quiet")
 ROUNDS = 3

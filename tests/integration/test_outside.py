@@ -20,7 +20,10 @@ OUTSIDE = ROOT / "tests/data/outside"
 LIMIT_S = 100
 FEW = (*QUICK[1:], "--rounds=2", "--sizes=64", "--workloads=latency")
 
-pytestmark = pytest.mark.skipif(missing_to_build() is not None, reason=str(missing_to_build()))
+pytestmark = [
+    pytest.mark.early,
+    pytest.mark.skipif(missing_to_build() is not None, reason=str(missing_to_build())),
+]
 
 
 class Environment(NamedTuple):

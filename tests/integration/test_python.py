@@ -16,6 +16,8 @@ import pytest
 from ipcbench.results import store
 from tests.command import ROOT, environment, ipcbench, until
 
+pytestmark = pytest.mark.early
+
 LITTLE = ("--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
 POOR = """
 import sys

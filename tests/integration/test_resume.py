@@ -13,6 +13,8 @@ from ipcbench.results import store
 from ipcbench.results.files import journal_path, read_text
 from tests.command import environment, ipcbench, until
 
+pytestmark = pytest.mark.early
+
 RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
 ROUNDS = 15
 

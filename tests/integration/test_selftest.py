@@ -7,7 +7,7 @@ import pytest
 
 from ipcbench.checks import selftest
 from ipcbench.checks.selftest_report import DELAYS_NS
-from ipcbench.checks.truths import WINDOWS
+from ipcbench.checks.truths import SERVICE_NS, TOLERANCE, WINDOWS, Truth
 from ipcbench.checks.truths_of_crowds import CLIENTS
 from ipcbench.checks.truths_of_load import PAUSE_S
 from ipcbench.system.scratch import Scratch, scratch
@@ -42,6 +42,11 @@ def made() -> Iterator[Bench]:
         yield Bench(selftest.Bench(private, Silent(), 1, lambda: None), private)
 
 
+def _is_no_shorter_than_the_work(truth: Truth) -> bool:
+    """Whatever others do. The other bound is measured: a launch of one alone that they held up."""
+    return truth.found_s >= (1 - TOLERANCE) * SERVICE_NS * 1e-9
+
+
 def test_equal_things_are_judged(made: Bench) -> None:
     equals = selftest.equal_things(made.bench, SMALL)
     assert equals.comparisons == 10
@@ -66,7 +71,7 @@ def test_what_is_known_of_gaps_and_work_is_looked_for(made: Bench) -> None:
     assert work.found_s > work.known_s / 2  # others may use the machine, and then it is longer
     bounds = [truth for truth in found if truth.is_bound]
     assert len(bounds) == len(WINDOWS)
-    assert all(truth.holds for truth in bounds)  # whatever others do, it is no shorter
+    assert all(map(_is_no_shorter_than_the_work, bounds))
     response = next(truth for truth in found if truth.what.startswith("response time"))
     assert response.found_s >= response.known_s - response.allowed_s
     assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in found)
@@ -75,7 +80,7 @@ def test_what_is_known_of_gaps_and_work_is_looked_for(made: Bench) -> None:
 def test_what_is_known_of_clients_is_looked_for(made: Bench) -> None:
     *bounds, served = selftest.known_crowds(made.bench, SMALL)
     assert len(bounds) == len(CLIENTS)
-    assert all(truth.is_bound and truth.holds for truth in bounds)
+    assert all(truth.is_bound and _is_no_shorter_than_the_work(truth) for truth in bounds)
     assert served.found_s >= served.known_s - served.allowed_s
 
 

@@ -20,6 +20,8 @@ from ipcbench.transports.catalogue import catalogue
 from ipcbench.transports.registry import STACK, transports
 from tests.unit.test_reporters import shown_text
 
+pytestmark = pytest.mark.early
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")

@@ -32,6 +32,8 @@ from tests import browser
 from tests.replay import replayed
 from tests.synthetic import large
 
+pytestmark = pytest.mark.early
+
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "results/amd-epyc-2cpu-kvm"
 STORED = ROOT / "tests/data/run.json"
