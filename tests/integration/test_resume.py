@@ -16,7 +16,7 @@ from tests.command import environment, ipcbench, until
 pytestmark = pytest.mark.early
 
 RUN = ("pipe", "--sizes=64", "--workloads=latency", "--values=2", "--warmups=0", "--min-time=2ms")
-ROUNDS = 15
+ROUNDS = 8
 
 
 def _launches(path: Path) -> list[tuple[str, int]]:

@@ -120,17 +120,24 @@ def test_a_thread_may_still_be_in_a_call_of_an_end_that_another_uses() -> None:
     with near, far, ThreadPoolExecutor(1) as pool:
         endpoint = _endpoint(("stream", near.fileno(), near.fileno(), True))
 
+        begun = threading.Event()
+
         def receive_and_go_on() -> None:
+            begun.set()
             endpoint.receive()
             for _ in range(1_000_000):  # long enough for the interpreter to be asked for
                 pass
 
         receiving = pool.submit(receive_and_go_on)
-        time.sleep(0.05)  # the receiver is without the GIL, and so is the sender in between
-        endpoint.send()
+        begun.wait(20)
+        for _ in range(
+            10_000
+        ):  # the receiver is without the GIL meanwhile, and the sender in between
+            endpoint.send()
+            far.recv(64, socket.MSG_WAITALL)
         far.sendall(bytes(64))
         while not receiving.done():
-            time.sleep(0)
+            pass  # asks for the interpreter all the time
 
 
 def test_the_end_of_a_stream_is_an_eof_error_with_the_count() -> None:
