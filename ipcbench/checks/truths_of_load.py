@@ -152,7 +152,8 @@ class Pause(NamedTuple):
     late_count: int
     """The message with the longest response, and those after it that were late as well.
 
-    Late is what took longer than usual by half of the server's work.
+    Late is what took longer than usual by half of the server's work. Usual is the shortest one
+    before the pause: one that nothing else held up.
     """
     longest_s: float
     """How much longer the longest response took."""
@@ -221,7 +222,7 @@ def _paused(case: Case, cpus: Cpus | None, directory: Path) -> Pause:
             batch = pair.last_batch
             times = zip(batch.intended_ns, batch.answered_ns, strict=True)
             responses_ns = array("q", (end - begin for begin, end in times))
-        usual_s = statistics.median(responses_ns[:_WARM_UP_COUNT]) * 1e-9
+        usual_s = min(responses_ns[:_WARM_UP_COUNT]) * 1e-9  # others may hold up half of them
         delays = [one * 1e-9 - usual_s for one in responses_ns]
         longest_s = max(delays)
         after = delays[delays.index(longest_s) :]
