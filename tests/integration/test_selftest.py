@@ -9,7 +9,7 @@ from ipcbench.checks import selftest
 from ipcbench.checks.selftest_report import DELAYS_NS
 from ipcbench.checks.truths import SERVICE_NS, TOLERANCE, WINDOWS, Truth
 from ipcbench.checks.truths_of_crowds import CLIENTS
-from ipcbench.checks.truths_of_load import PAUSE_S
+from ipcbench.checks.truths_of_load import PAUSE_S, WORK_NS
 from ipcbench.system.scratch import Scratch, scratch
 from tests.replay import Silent
 
@@ -87,7 +87,10 @@ def test_what_is_known_of_clients_is_looked_for(made: Bench) -> None:
 def test_what_is_known_of_loads_and_pauses_is_looked_for(made: Bench) -> None:
     found = selftest.known_loads(made.bench, SMALL, made.private)
     evenly, at_random, paused = found[:3], found[3:5], found[5:]
-    assert all(truth.found_s > truth.known_s / 2 for truth in evenly)
+    # Differences of two launches, of which others may hold up either: what they come to without
+    # others is in the unit tests and in the committed selftest.
+    assert [truth.known_s for truth in evenly] == [WORK_NS * 1e-9] * 3
+    assert all(truth.what.startswith("even arrivals") for truth in evenly)
     assert all(truth.what.startswith("mean wait") for truth in at_random)
     assert all(truth.what.startswith("pause of 50.0 ms") for truth in paused)
     assert len(paused) == 4
