@@ -82,6 +82,7 @@ def test_what_is_known_of_clients_is_looked_for(made: Bench) -> None:
     assert len(bounds) == len(CLIENTS)
     assert all(truth.is_bound and _is_no_shorter_than_the_work(truth) for truth in bounds)
     assert served.found_s >= served.known_s - served.allowed_s
+    assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in (*bounds, served))
 
 
 def test_what_is_known_of_loads_and_pauses_is_looked_for(made: Bench) -> None:
@@ -94,6 +95,7 @@ def test_what_is_known_of_loads_and_pauses_is_looked_for(made: Bench) -> None:
     assert all(truth.what.startswith("mean wait") for truth in at_random)
     assert all(truth.what.startswith("pause of 50.0 ms") for truth in paused)
     assert len(paused) == 4
+    assert all(truth.low_s <= truth.found_s <= truth.high_s for truth in found)
     longest, *_, closed = paused
     assert min(longest.found_s, closed.found_s) >= 0.9 * PAUSE_S  # longer, if others are at work
 

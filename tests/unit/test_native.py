@@ -119,7 +119,6 @@ def test_a_thread_may_still_be_in_a_call_of_an_end_that_another_uses() -> None:
     near, far = socket.socketpair()
     with near, far, ThreadPoolExecutor(1) as pool:
         endpoint = _endpoint(("stream", near.fileno(), near.fileno(), True))
-
         begun = threading.Event()
 
         def receive_and_go_on() -> None:
@@ -129,15 +128,15 @@ def test_a_thread_may_still_be_in_a_call_of_an_end_that_another_uses() -> None:
                 pass
 
         receiving = pool.submit(receive_and_go_on)
-        begun.wait(20)
-        for _ in range(
-            10_000
-        ):  # the receiver is without the GIL meanwhile, and the sender in between
+        assert begun.wait(20)
+        # The receiver is without the GIL meanwhile, and the sender in between.
+        for _ in range(10_000):
             endpoint.send()
-            far.recv(64, socket.MSG_WAITALL)
+            assert len(far.recv(64, socket.MSG_WAITALL)) == 64
         far.sendall(bytes(64))
         while not receiving.done():
             pass  # asks for the interpreter all the time
+        assert receiving.exception() is None
 
 
 def test_the_end_of_a_stream_is_an_eof_error_with_the_count() -> None:

@@ -30,3 +30,15 @@ def test_a_command_that_takes_too_long_is_ended_and_the_next_one_runs(tmp_path: 
     with pytest.raises(subprocess.TimeoutExpired):
         preloaded().run(endless, tmp_path, environment(), 1)
     assert ipcbench("report", "nothing.json", cwd=tmp_path).returncode == 2
+
+
+def test_what_a_command_leaves_running_is_told() -> None:
+    text = (
+        "import subprocess; from tests import preloaded; preloaded._GRACE_S = 0.1\n"
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        "print(child.pid, preloaded._left()); child.kill(); child.wait(); print(preloaded._left())"
+    )
+    told, nothing = run("-c", text).stdout.splitlines()
+    pid, _, left = told.partition(" ")
+    assert left == f"['process {pid}: sleep 60 ']"
+    assert nothing == "[]"
